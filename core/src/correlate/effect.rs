@@ -1,0 +1,95 @@
+//! What the correlator wants done.
+
+use crate::{
+    extract::TokenSource,
+    identity::{Subject, Uid},
+    line::{Mark, WorkspaceKey},
+    notice::Notice,
+    token::AgentToken,
+};
+
+/// Something to be done by those who may do I/O, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Say this to its agents' owners.
+    Notice(Notice),
+    /// An agent is carried by a live object.
+    Open {
+        /// The agent.
+        agent: AgentToken,
+        /// The workspace that it belongs to, if the object tells.
+        workspace: Option<WorkspaceKey>,
+    },
+    /// No object carries the agent any more.
+    Ended(AgentToken),
+    /// Read this object from the API server and come back with `LookedUp`.
+    LookUp(Subject),
+    /// Read this reference and come back with `Resolved`.
+    Resolve {
+        /// The object whose spec holds the reference.
+        subject: Subject,
+        /// The reference.
+        source: TokenSource,
+    },
+    /// References of this object need not be resolved any more.
+    Forget(Uid),
+    /// This fact is kept here for later: it is not told yet.
+    Hold(Mark),
+    /// A fact kept here was handed on or given up.
+    Settle(Mark),
+    /// Something to be counted.
+    Count(Counted),
+}
+
+/// Why the correlator did not make a line of something, or what else is worth counting. A closed set, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Counted {
+    /// An Event about a kind that is not explained.
+    OtherKind,
+    /// An Event whose subject is no workspace.
+    Stranger,
+    /// An Event whose subject could not be found in time.
+    Aged,
+    /// An Event given up because too many were waiting.
+    Overflow,
+    /// A repeat that was counted instead of said.
+    Collapsed,
+    /// A pod that the webhook had not seen at its creation.
+    Repaired,
+    /// An object with a token that is no UUID, or whose reference leads nowhere.
+    NotAToken,
+    /// An object that was not followed because too many are.
+    TooMany,
+    /// An object without a UID or an Event without a usable subject.
+    Malformed,
+}
+
+impl Counted {
+    /// Every reason.
+    pub const ALL: [Self; 9] = [
+        Self::OtherKind,
+        Self::Stranger,
+        Self::Aged,
+        Self::Overflow,
+        Self::Collapsed,
+        Self::Repaired,
+        Self::NotAToken,
+        Self::TooMany,
+        Self::Malformed,
+    ];
+
+    /// The reason's name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherKind => "other_kind",
+            Self::Stranger => "stranger",
+            Self::Aged => "aged",
+            Self::Overflow => "overflow",
+            Self::Collapsed => "collapsed",
+            Self::Repaired => "repaired",
+            Self::NotAToken => "not_a_token",
+            Self::TooMany => "too_many",
+            Self::Malformed => "malformed",
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What a pod's status and an Event say, and when two of them say the same.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use jiff::Timestamp;
+
+use super::told::Key;
+use crate::{
+    identity::{Kind, Subject},
+    notice::{Happening, WaitingFor},
+    object::{ContainerStatus, Event, Pod, Terminated},
+};
+
+/// A fact of a pod's status.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct StatusFact {
+    /// This very fact: a relist shows it again.
+    pub(super) identity: Key,
+    /// What it is a repeat of, if such facts repeat.
+    pub(super) repeats: Option<Key>,
+    /// When, where the status tells.
+    pub(super) at: Option<Timestamp>,
+    pub(super) what: Happening,
+}
+
+/// The key of a fact that status and Events both tell, or that Events alone tell.
+pub(super) fn key(what: &Happening) -> Key {
+    match what {
+        Happening::Event { reason, message, .. } => hash(&("event", reason, message)),
+        Happening::Refused { message } => hash(&("refused", message)),
+        Happening::Unschedulable { message } => hash(&("unschedulable", message)),
+        Happening::Evicted { message } => hash(&("evicted", message)),
+        Happening::Failed { reason, message } => hash(&("failed", reason, message)),
+        Happening::Terminated { container, exit_code, reason, .. } => {
+            hash(&("terminated", container, exit_code, reason))
+        }
+        Happening::Waiting { container, why, .. } => hash(&("waiting", container, why)),
+        Happening::Created => hash(&"created"),
+        Happening::Deleted => hash(&"deleted"),
+    }
+}
+
+fn hash(what: &impl Hash) -> Key {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What a pod's status tells that its owner should read.
+pub(super) fn of_status(pod: &Pod) -> Vec<StatusFact> {
+    let status = &pod.status;
+    let mut facts = Vec::new();
+    let mut once = |what: Happening, at| facts.push(StatusFact { identity: key(&what), repeats: None, at, what });
+    if status.phase == "Failed" && !status.reason.is_empty() {
+        let message = status.message.clone();
+        once(
+            match status.reason.as_str() {
+                "Evicted" => Happening::Evicted { message },
+                reason => Happening::Failed { reason: reason.to_owned(), message },
+            },
+            None,
+        );
+    }
+    for condition in &status.conditions {
+        if condition.kind == "PodScheduled" && condition.status == "False" && condition.reason == "Unschedulable" {
+            let at = condition.last_transition_time;
+            once(Happening::Unschedulable { message: condition.message.clone() }, at);
+        }
+    }
+    let containers = status.init_container_statuses.iter().map(|status| (status, true));
+    for (container, init) in containers.chain(status.container_statuses.iter().map(|status| (status, false))) {
+        of_container(pod, container, init, &mut facts);
+    }
+    facts
+}
+
+fn of_container(pod: &Pod, status: &ContainerStatus, init: bool, facts: &mut Vec<StatusFact>) {
+    let ended = [
+        // The last state is the end before the present run: one restart back.
+        (&status.last_state.terminated, status.restart_count.saturating_sub(1)),
+        (&status.state.terminated, status.restart_count),
+    ];
+    for (terminated, run) in ended {
+        let Some(terminated) = terminated else { continue };
+        if ended_well(pod, terminated) {
+            continue;
+        }
+        let what = Happening::Terminated {
+            container: status.name.clone(),
+            init,
+            exit_code: terminated.exit_code,
+            reason: terminated.reason.clone(),
+            memory_limit: memory_limit(pod, &status.name),
+        };
+        facts.push(StatusFact {
+            identity: hash(&("end", &status.name, run, terminated.finished_at)),
+            repeats: Some(key(&what)),
+            at: terminated.finished_at,
+            what,
+        });
+    }
+    if let Some(waiting) = &status.state.waiting
+        && let Some(why) = WaitingFor::parse(&waiting.reason)
+    {
+        let what = Happening::Waiting {
+            container: status.name.clone(),
+            why,
+            image: image(pod, &status.name),
+            message: waiting.message.clone(),
+        };
+        facts.push(StatusFact { identity: key(&what), repeats: None, at: None, what });
+    }
+}
+
+/// Exit code 0, or the end that was asked for: a pod being deleted gets SIGTERM, then SIGKILL.
+fn ended_well(pod: &Pod, terminated: &Terminated) -> bool {
+    let oom = terminated.reason == "OOMKilled";
+    let asked_for = pod.metadata.deletion_timestamp.is_some() && !oom;
+    // A pod thrown out is told by its phase; its containers' ends say nothing more.
+    let thrown_out = !pod.status.reason.is_empty() && !oom;
+    (terminated.exit_code == 0 && !oom) || asked_for || thrown_out
+}
+
+fn memory_limit(pod: &Pod, container: &str) -> Option<String> {
+    let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    all.find(|spec| spec.name == container)?.resources.limits.get("memory").map(|quantity| quantity.0.clone())
+}
+
+fn image(pod: &Pod, container: &str) -> String {
+    let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    all.find(|spec| spec.name == container).map(|spec| spec.image.clone()).unwrap_or_default()
+}
+
+/// What an Event tells, with what is random in it left out.
+pub(super) fn of_event(subject: &Subject, event: &Event) -> Happening {
+    let message = event.message.strip_prefix("(combined from similar events): ").unwrap_or(&event.message);
+    match (subject.kind, event.reason.as_str()) {
+        (Kind::ReplicaSet | Kind::StatefulSet | Kind::Job, "FailedCreate") => {
+            Happening::Refused { message: without_pod_name(&subject.name, message) }
+        }
+        (Kind::Pod, "FailedScheduling") => Happening::Unschedulable { message: message.to_owned() },
+        (Kind::Pod, "Evicted") => Happening::Evicted { message: message.to_owned() },
+        (_, reason) => Happening::Event {
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            warning: event.kind == "Warning",
+        },
+    }
+}
+
+/// `pods "ws-74fc974fd4-vgfrf"` → `pods "ws-74fc974fd4-…"`, for the pods of this workload alone. A refusal before
+/// the name is made (a missing ServiceAccount) has none: `pods "ws-74fc974fd4-"`.
+fn without_pod_name(workload: &str, message: &str) -> String {
+    const PODS: &str = "pods \"";
+    let Some(start) = message.find(PODS).map(|at| at + PODS.len()) else { return message.to_owned() };
+    let Some(end) = message[start..].find('"').map(|at| start + at) else { return message.to_owned() };
+    let name = &message[start..end];
+    match name.strip_prefix(workload) {
+        // A StatefulSet's pod has a number, which is no chance.
+        Some(suffix)
+            if suffix.starts_with('-') && !suffix[1..].chars().all(|c| c.is_ascii_digit()) || suffix == "-" =>
+        {
+            format!("{}{workload}-…{}", &message[..start], &message[end..])
+        }
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_that_differ_in_the_random_name_are_the_same() {
+        let quota = |name: &str| format!("Error creating: pods \"{name}\" is forbidden: exceeded quota: q");
+        let expected = "Error creating: pods \"ws-74fc974fd4-…\" is forbidden: exceeded quota: q";
+        for name in ["ws-74fc974fd4-vgfrf", "ws-74fc974fd4-pr4bs", "ws-74fc974fd4-"] {
+            assert_eq!(without_pod_name("ws-74fc974fd4", &quota(name)), expected);
+        }
+        for name in ["ws-74fc974fd4-0", "another-vgfrf", "ws-74fc974fd4"] {
+            assert_eq!(without_pod_name("ws-74fc974fd4", &quota(name)), quota(name));
+        }
+        assert_eq!(without_pod_name("ws", "no name at all"), "no name at all");
+        assert_eq!(without_pod_name("ws", "pods \"unclosed"), "pods \"unclosed");
+    }
+
+    #[test]
+    fn an_end_is_the_same_fact_as_state_and_as_last_state() {
+        let pod = |json: serde_json::Value| -> Pod {
+            serde_json::from_value(serde_json::json!({"status": {"containerStatuses": [json]}})).unwrap()
+        };
+        let end = serde_json::json!({"terminated": {"exitCode": 137, "reason": "OOMKilled",
+            "finishedAt": "2026-11-22T17:20:21Z"}});
+        let now = of_status(&pod(serde_json::json!({"name": "dev", "restartCount": 0, "state": end})));
+        let later = of_status(&pod(serde_json::json!({"name": "dev", "restartCount": 1, "lastState": end})));
+        assert_eq!(now.len(), 1);
+        assert_eq!(now, later);
+    }
+
+    #[test]
+    fn an_ordinary_start_and_an_ordinary_end_say_nothing() {
+        for json in [
+            serde_json::json!({"status": {"phase": "Pending", "containerStatuses": [
+                {"name": "dev", "state": {"waiting": {"reason": "ContainerCreating"}}}]}}),
+            serde_json::json!({"status": {"initContainerStatuses": [
+                {"name": "i", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}]}}),
+            serde_json::json!({"metadata": {"deletionTimestamp": "2026-11-22T17:20:21Z"},
+                "status": {"containerStatuses": [{"name": "dev", "state": {"terminated": {"exitCode": 143}}}]}}),
+        ] {
+            let pod: Pod = serde_json::from_value(json).unwrap();
+            assert_eq!(of_status(&pod), []);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Events whose subject is not known yet.
+
+use std::collections::{HashMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    identity::{Subject, Uid},
+    line::Mark,
+    object::Event,
+};
+
+/// An Event that waits for its subject.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) event: Event,
+    pub(super) mark: Mark,
+}
+
+#[derive(Debug)]
+struct Queue {
+    subject: Subject,
+    since: Timestamp,
+    looked_up: bool,
+    waiters: Vec<Waiter>,
+}
+
+/// Bounded in the number of Events; the subject that waited longest goes first.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    queues: HashMap<Uid, Queue>,
+    order: VecDeque<Uid>,
+    events: usize,
+    limit: usize,
+}
+
+impl Waiting {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { queues: HashMap::new(), order: VecDeque::new(), events: 0, limit }
+    }
+
+    /// Keeps an Event. Returns what had to go for it.
+    pub(super) fn push(&mut self, subject: &Subject, event: Event, mark: Mark, now: Timestamp) -> Vec<Waiter> {
+        let queue = self.queues.entry(subject.uid).or_insert_with(|| {
+            self.order.push_back(subject.uid);
+            Queue { subject: subject.clone(), since: now, looked_up: false, waiters: Vec::new() }
+        });
+        queue.waiters.push(Waiter { event, mark });
+        self.events += 1;
+        if self.events > self.limit
+            && let Some(&oldest) = self.order.front()
+        {
+            return self.take(oldest);
+        }
+        Vec::new()
+    }
+
+    /// Takes the Events of a subject, in the order they came.
+    pub(super) fn take(&mut self, uid: Uid) -> Vec<Waiter> {
+        let Some(queue) = self.queues.remove(&uid) else { return Vec::new() };
+        self.order.retain(|other| *other != uid);
+        self.events -= queue.waiters.len();
+        queue.waiters
+    }
+
+    /// Notes that a subject is being looked up; false if it was already, or does not wait.
+    pub(super) fn look_up(&mut self, uid: Uid) -> bool {
+        self.queues.get_mut(&uid).is_some_and(|queue| !std::mem::replace(&mut queue.looked_up, true))
+    }
+
+    /// The subjects that have waited at least this long without being looked up.
+    pub(super) fn due_for_lookup(&mut self, after: SignedDuration, now: Timestamp) -> Vec<Subject> {
+        let queues = &mut self.queues;
+        self.order
+            .iter()
+            .filter_map(|uid| {
+                let queue = queues.get_mut(uid)?;
+                let due = now.duration_since(queue.since) >= after;
+                (due && !std::mem::replace(&mut queue.looked_up, true)).then(|| queue.subject.clone())
+            })
+            .collect()
+    }
+
+    /// Takes the Events of the subjects that have waited longer than this.
+    pub(super) fn take_older(&mut self, than: SignedDuration, now: Timestamp) -> Vec<Waiter> {
+        let mut taken = Vec::new();
+        while let Some(&uid) = self.order.front() {
+            match self.queues.get(&uid) {
+                Some(queue) if now.duration_since(queue.since) <= than => break,
+                _ => taken.extend(self.take(uid)),
+            }
+        }
+        taken
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.events
+    }
+}

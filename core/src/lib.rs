@@ -1,0 +1,15 @@
+//! What coder-logstream-kube knows, without any I/O: who an object belongs to, what a fact of Kubernetes means to
+//! whom, and the words for it.
+//!
+//! Data goes one way: an [`Observation`](correlate::Observation) goes in, a [`Notice`](notice::Notice) comes out,
+//! [`render`] turns it into a [`LogLine`](line::LogLine). Nothing here knows an async runtime, HTTP or a client.
+
+pub mod correlate;
+pub mod extract;
+pub mod identity;
+pub mod line;
+pub mod notice;
+pub mod object;
+pub mod registration;
+pub mod render;
+pub mod token;

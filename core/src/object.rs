@@ -1,0 +1,529 @@
+//! Kubernetes objects, decoded as far as this program uses them.
+//!
+//! The same types are read out of an AdmissionReview, a list, a watch and a GET. A field that is not here is never
+//! kept: managedFields, volumes' contents, probes and most of the spec fall away while decoding.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+
+use crate::{
+    identity::{Kind, Subject, Uid},
+    token::Sealed,
+};
+
+/// Metadata of an object. At admission a pod of a workload has neither name nor UID nor creationTimestamp.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    /// Empty on a pod that a workload is about to create.
+    pub name: String,
+    /// The name's prefix, when the API server makes the rest.
+    pub generate_name: String,
+    /// Empty in some reviews: `request.namespace` is always there.
+    pub namespace: String,
+    /// `None` before the object is stored.
+    #[serde(deserialize_with = "uid")]
+    pub uid: Option<Uid>,
+    /// Opaque by contract and a growing number in fact (see [`Meta::revision`]).
+    pub resource_version: String,
+    /// The labels.
+    #[serde(deserialize_with = "nullable")]
+    pub labels: BTreeMap<String, String>,
+    /// The annotations.
+    #[serde(deserialize_with = "nullable")]
+    pub annotations: BTreeMap<String, String>,
+    /// Who made it.
+    #[serde(deserialize_with = "nullable")]
+    pub owner_references: Vec<OwnerReference>,
+    /// In whole seconds, by the API server's clock.
+    pub creation_timestamp: Option<Timestamp>,
+    /// Set while it is being deleted gracefully.
+    pub deletion_timestamp: Option<Timestamp>,
+}
+
+impl Meta {
+    /// The resourceVersion as the number it is on every API server backed by etcd or kine (comparable by contract
+    /// since Kubernetes 1.35); `None` where it is not a number.
+    pub fn revision(&self) -> Option<u64> {
+        self.resource_version.parse().ok()
+    }
+
+    /// The owner that is this object's controller.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|owner| owner.controller)
+    }
+
+    /// The name, or the prefix of the one to come.
+    pub fn name_or_prefix(&self) -> &str {
+        if self.name.is_empty() { &self.generate_name } else { &self.name }
+    }
+
+    /// This object as a subject; `None` before it is stored.
+    pub fn subject(&self, kind: Kind) -> Option<Subject> {
+        Some(Subject {
+            kind,
+            namespace: self.namespace.as_str().into(),
+            name: self.name.as_str().into(),
+            uid: self.uid?,
+        })
+    }
+}
+
+/// An entry of `metadata.ownerReferences`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct OwnerReference {
+    /// `ReplicaSet`, `StatefulSet`, `Job`, or anything else.
+    pub kind: String,
+    /// The owner's name.
+    pub name: String,
+    /// The owner's UID.
+    pub uid: Uid,
+    /// Whether it manages this object.
+    #[serde(default)]
+    pub controller: bool,
+}
+
+/// A core/v1 Pod.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    /// Its metadata.
+    pub metadata: Meta,
+    /// Its spec.
+    pub spec: PodSpec,
+    /// Its status.
+    #[serde(deserialize_with = "nullable")]
+    pub status: PodStatus,
+}
+
+/// The part of a pod's spec (or a template's) that can carry a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    /// Containers that run before the others, and sidecars.
+    #[serde(deserialize_with = "nullable")]
+    pub init_containers: Vec<Container>,
+    /// The containers.
+    #[serde(deserialize_with = "nullable")]
+    pub containers: Vec<Container>,
+    /// Volumes, those kinds alone that can hold a token file.
+    #[serde(deserialize_with = "nullable")]
+    pub volumes: Vec<Volume>,
+}
+
+/// A container of a pod's spec.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    /// Unique within the pod.
+    pub name: String,
+    /// The image's reference.
+    pub image: String,
+    /// Environment variables; a later one of a name wins.
+    #[serde(deserialize_with = "nullable")]
+    pub env: Vec<EnvVar>,
+    /// Whole ConfigMaps and Secrets as environment; `env` wins over these, and a later one over an earlier.
+    #[serde(deserialize_with = "nullable")]
+    pub env_from: Vec<EnvFrom>,
+    /// Where volumes appear.
+    #[serde(deserialize_with = "nullable")]
+    pub volume_mounts: Vec<VolumeMount>,
+    /// Its limits.
+    #[serde(deserialize_with = "nullable")]
+    pub resources: Resources,
+}
+
+/// `resources` of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// `memory`, `cpu`, … as the user wrote them.
+    #[serde(deserialize_with = "nullable")]
+    pub limits: BTreeMap<String, Quantity>,
+}
+
+/// A resource quantity, as text (`4Gi`). The API server writes strings; a manifest at admission may hold a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quantity(pub String);
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Text(String),
+            Integer(i64),
+            Float(f64),
+        }
+        Ok(Self(match Either::deserialize(deserializer)? {
+            Either::Text(text) => text,
+            Either::Integer(number) => number.to_string(),
+            Either::Float(number) => number.to_string(),
+        }))
+    }
+}
+
+/// An environment variable. The value of any but the agent's own is dropped while decoding.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EnvVar {
+    /// The variable's name.
+    pub name: String,
+    /// Its value, if given here and if the variable is one of [`crate::extract::VARIABLES`].
+    pub value: Option<Sealed>,
+    /// Its value, if found elsewhere.
+    pub value_from: Option<EnvSource>,
+}
+
+impl<'de> Deserialize<'de> for EnvVar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Raw {
+            #[serde(default)]
+            name: String,
+            value: Option<Sealed>,
+            value_from: Option<EnvSource>,
+        }
+        let Raw { name, value, value_from } = Raw::deserialize(deserializer)?;
+        if crate::extract::VARIABLES.contains(&name.as_str()) {
+            Ok(Self { name, value, value_from })
+        } else {
+            Ok(Self::default())
+        }
+    }
+}
+
+/// Where an environment variable's value comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvSource {
+    /// A key of a Secret in the pod's namespace.
+    pub secret_key_ref: Option<KeySelector>,
+    /// A key of a ConfigMap in the pod's namespace.
+    pub config_map_key_ref: Option<KeySelector>,
+}
+
+/// A key of a Secret or ConfigMap.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KeySelector {
+    /// The object's name.
+    pub name: String,
+    /// The key.
+    pub key: String,
+}
+
+/// A whole ConfigMap or Secret as environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvFrom {
+    /// Put before each key.
+    pub prefix: String,
+    /// A Secret in the pod's namespace.
+    pub secret_ref: Option<NameReference>,
+    /// A ConfigMap in the pod's namespace.
+    pub config_map_ref: Option<NameReference>,
+}
+
+/// An object of the pod's namespace, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NameReference {
+    /// The object's name.
+    pub name: String,
+}
+
+/// Where a container sees a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeMount {
+    /// The volume's name.
+    pub name: String,
+    /// An absolute path.
+    pub mount_path: String,
+    /// A path inside the volume, mounted instead of its root.
+    pub sub_path: String,
+}
+
+/// A volume, if it is of a kind that can hold a token file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Volume {
+    /// The volume's name.
+    pub name: String,
+    /// A Secret.
+    pub secret: Option<SecretVolume>,
+    /// A ConfigMap.
+    pub config_map: Option<NamedItems>,
+    /// Several of these in one.
+    pub projected: Option<Projected>,
+}
+
+/// A Secret as a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SecretVolume {
+    /// The Secret's name.
+    pub secret_name: String,
+    /// The keys shown and their paths; empty: every key under its own name.
+    #[serde(deserialize_with = "nullable")]
+    pub items: Vec<KeyToPath>,
+}
+
+/// A ConfigMap as a volume, or a Secret or ConfigMap in a projected one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NamedItems {
+    /// The object's name.
+    pub name: String,
+    /// The keys shown and their paths; empty: every key under its own name.
+    #[serde(deserialize_with = "nullable")]
+    pub items: Vec<KeyToPath>,
+}
+
+/// A projected volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Projected {
+    /// Its parts.
+    #[serde(deserialize_with = "nullable")]
+    pub sources: Vec<ProjectedSource>,
+}
+
+/// A part of a projected volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedSource {
+    /// A Secret.
+    pub secret: Option<NamedItems>,
+    /// A ConfigMap.
+    pub config_map: Option<NamedItems>,
+}
+
+/// A key of a Secret or ConfigMap and the path it appears at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KeyToPath {
+    /// The key.
+    pub key: String,
+    /// The path, relative to the volume.
+    pub path: String,
+}
+
+/// What the pod's status tells that Events may not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    /// `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`.
+    pub phase: String,
+    /// Such as `Evicted`.
+    pub reason: String,
+    /// Of the reason.
+    pub message: String,
+    /// Conditions.
+    #[serde(deserialize_with = "nullable")]
+    pub conditions: Vec<Condition>,
+    /// Of the init containers.
+    #[serde(deserialize_with = "nullable")]
+    pub init_container_statuses: Vec<ContainerStatus>,
+    /// Of the containers.
+    #[serde(deserialize_with = "nullable")]
+    pub container_statuses: Vec<ContainerStatus>,
+}
+
+/// A condition of a pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
+    /// Such as `PodScheduled`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Such as `Unschedulable`.
+    pub reason: String,
+    /// Of the reason.
+    pub message: String,
+    /// When the status changed.
+    pub last_transition_time: Option<Timestamp>,
+}
+
+/// The status of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    /// The container's name.
+    pub name: String,
+    /// How often it was started again.
+    pub restart_count: u32,
+    /// What it does now.
+    #[serde(deserialize_with = "nullable")]
+    pub state: ContainerState,
+    /// How it ended before.
+    #[serde(deserialize_with = "nullable")]
+    pub last_state: ContainerState,
+}
+
+/// One of waiting, running (which tells nothing here) and terminated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ContainerState {
+    /// Not running yet, or not again.
+    pub waiting: Option<Waiting>,
+    /// It ended.
+    pub terminated: Option<Terminated>,
+}
+
+/// Why a container waits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Waiting {
+    /// Such as `ImagePullBackOff`.
+    pub reason: String,
+    /// Of the reason.
+    pub message: String,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Terminated {
+    /// The process's exit code.
+    pub exit_code: i32,
+    /// Such as `OOMKilled`, `Error`, `Completed`.
+    pub reason: String,
+    /// Of the reason; may be the container's own termination message.
+    pub message: String,
+    /// By the node's clock.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// An apps/v1 ReplicaSet or StatefulSet, or a batch/v1 Job.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Workload {
+    /// Its metadata.
+    pub metadata: Meta,
+    /// Its spec.
+    pub spec: WorkloadSpec,
+}
+
+/// The spec of a workload.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct WorkloadSpec {
+    /// The pods it makes.
+    pub template: Template,
+}
+
+/// The template of a workload's pods.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Template {
+    /// Labels and annotations of the pods.
+    #[serde(deserialize_with = "nullable")]
+    pub metadata: Meta,
+    /// Their spec.
+    pub spec: PodSpec,
+}
+
+/// A core/v1 Event.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Event {
+    /// Its metadata.
+    pub metadata: Meta,
+    /// What it is about.
+    pub involved_object: InvolvedObject,
+    /// Such as `FailedScheduling`.
+    pub reason: String,
+    /// For people; at most 1,024 bytes.
+    pub message: String,
+    /// `Normal` or `Warning`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How often, for Events of controllers and kubelets; absent on the scheduler's.
+    #[serde(deserialize_with = "nullable")]
+    pub count: u32,
+    /// Of controllers' and kubelets' Events.
+    pub first_timestamp: Option<Timestamp>,
+    /// Of controllers' and kubelets' Events.
+    pub last_timestamp: Option<Timestamp>,
+    /// Of the scheduler's Events.
+    pub event_time: Option<Timestamp>,
+    /// Of the scheduler's Events once repeated.
+    pub series: Option<Series>,
+}
+
+impl Event {
+    /// When it last happened: series.lastObservedTime, else lastTimestamp, else eventTime, else creationTimestamp.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.series
+            .as_ref()
+            .and_then(|series| series.last_observed_time)
+            .or(self.last_timestamp)
+            .or(self.event_time)
+            .or(self.metadata.creation_timestamp)
+    }
+
+    /// When it first happened.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.first_timestamp.or(self.event_time).or(self.metadata.creation_timestamp)
+    }
+
+    /// How often it happened, at least 1.
+    pub fn times(&self) -> u32 {
+        self.series.as_ref().map_or(self.count, |series| series.count).max(1)
+    }
+
+    /// What it is about, if that is of a kind we explain and is named whole.
+    pub fn subject(&self) -> Option<Subject> {
+        let about = &self.involved_object;
+        let namespace = if about.namespace.is_empty() { &self.metadata.namespace } else { &about.namespace };
+        Some(Subject {
+            kind: Kind::parse(&about.kind)?,
+            namespace: namespace.as_str().into(),
+            name: about.name.as_str().into(),
+            uid: about.uid?,
+        })
+    }
+}
+
+/// `involvedObject` of an Event.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InvolvedObject {
+    /// Any kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    #[serde(deserialize_with = "uid")]
+    pub uid: Option<Uid>,
+    /// A part of the object, such as `spec.containers{dev}`.
+    pub field_path: String,
+}
+
+/// `series` of an Event.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Series {
+    /// How often.
+    pub count: u32,
+    /// When it last happened.
+    pub last_observed_time: Option<Timestamp>,
+}
+
+/// `null` where Kubernetes' Go types write it for an empty list, map or number.
+fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// An empty UID is none.
+fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uid>, D::Error> {
+    Ok(Option::<std::borrow::Cow<str>>::deserialize(deserializer)?.and_then(|text| Uid::parse(&text)))
+}

@@ -1,0 +1,237 @@
+//! The words: notices in, log lines out.
+//!
+//! What the program we replace says, is said in its words: the marks 🐳 and 🗑️, the bold verb, an Event's message in
+//! white. What it leaves out follows behind an arrow: a plain sentence on what the reader can do.
+
+mod hint;
+mod mask;
+mod quantity;
+
+use jiff::SignedDuration;
+
+use crate::{
+    identity::Kind,
+    line::{Level, LogLine, MAX_CHARS},
+    notice::{Happening, Notice, Repeat, WaitingFor},
+};
+
+/// What a hint may take of a line; the rest is for what happened.
+const MAX_HINT: usize = 400;
+
+const BOLD: &str = "\u{1b}[1m";
+const WHITE: &str = "\u{1b}[37m";
+const RESET: &str = "\u{1b}[0m";
+
+/// Finds the words for a notice. The line is the same for each of the notice's agents.
+pub fn render(notice: &Notice) -> LogLine {
+    let Words { level, label, colour, text, hint } = words(notice);
+    let tokens: Vec<String> = notice.agents.iter().map(crate::token::AgentToken::expose).collect();
+    let text = mask::mask(&text, &tokens);
+    let hint = hint.map(|hint| format!(" → {}", cut(&mask::mask(&hint, &tokens), MAX_HINT))).unwrap_or_default();
+    let count = notice.repeat.map(|repeat| format!(" {}", times(repeat))).unwrap_or_default();
+    let (open, close) = if colour { (WHITE, RESET) } else { ("", "") };
+    let room =
+        MAX_CHARS.saturating_sub([&label, open, close, &count, &hint].iter().map(|part| part.chars().count()).sum());
+    let text = cut(&text, room);
+    LogLine {
+        at: notice.at,
+        level,
+        text: format!("{label}{open}{text}{close}{count}{hint}"),
+        repeat: notice.repeat.is_some(),
+        mark: notice.mark,
+    }
+}
+
+struct Words {
+    level: Level,
+    /// Our own, with its colours.
+    label: String,
+    colour: bool,
+    text: String,
+    hint: Option<String>,
+}
+
+fn words(notice: &Notice) -> Words {
+    let object = |level, mark: &str, what: &str| Words {
+        level,
+        label: format!("{mark} {BOLD}{what}{RESET}: "),
+        colour: false,
+        text: notice.subject.name.to_string(),
+        hint: None,
+    };
+    let plain = |level, text, hint| Words { level, label: String::new(), colour: false, text, hint };
+    let said =
+        |level, text: &str, hint| Words { level, label: String::new(), colour: true, text: text.to_owned(), hint };
+    match &notice.what {
+        Happening::Created => object(Level::Debug, "🐳", &created(notice.subject.kind)),
+        Happening::Deleted => object(Level::Error, "🗑️", &format!("Deleted {}", noun(notice.subject.kind))),
+        Happening::Event { reason, message, warning } => {
+            let level = if *warning { Level::Warn } else { Level::Debug };
+            let text = if message.is_empty() { reason } else { message };
+            said(level, text, hint::event(reason, message))
+        }
+        Happening::Refused { message } => said(Level::Error, message, hint::refused(message)),
+        Happening::Unschedulable { message } => said(Level::Warn, message, hint::unschedulable(message)),
+        Happening::Evicted { message } => said(Level::Error, message, Some(hint::evicted(message))),
+        Happening::Failed { reason, message } if message.is_empty() => {
+            plain(Level::Error, format!("The pod failed: {reason}"), None)
+        }
+        Happening::Failed { reason, message } => {
+            plain(Level::Error, format!("The pod failed: {reason}: {message}"), None)
+        }
+        Happening::Terminated { container, init, exit_code, reason, memory_limit } => {
+            let what = if *init { "Init container" } else { "Container" };
+            let (text, hint) = hint::terminated(what, container, *exit_code, reason, memory_limit.as_deref());
+            plain(Level::Error, text, hint)
+        }
+        Happening::Waiting { container, why, image, message } => {
+            let (text, hint) = hint::waiting(container, *why, image, message);
+            // The end that leads to a crash loop is an error of its own.
+            let level = if *why == WaitingFor::CrashLoop { Level::Warn } else { Level::Error };
+            plain(level, text, Some(hint))
+        }
+    }
+}
+
+fn created(kind: Kind) -> String {
+    match kind {
+        Kind::Pod => "Created pod".to_owned(),
+        kind => format!("Queued pod from {kind}"),
+    }
+}
+
+fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Pod => "pod",
+        kind => kind.as_str(),
+    }
+}
+
+/// `(x9 over 2m)`
+fn times(repeat: Repeat) -> String {
+    format!("(x{} over {})", repeat.times, duration(repeat.over))
+}
+
+fn duration(over: SignedDuration) -> String {
+    let seconds = over.as_secs();
+    match seconds {
+        ..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// At most this many characters, the last a mark of what is missing.
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        identity::{Subject, Uid},
+        token::AgentToken,
+    };
+
+    const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
+
+    fn notice(kind: Kind, what: Happening) -> Notice {
+        Notice {
+            agents: [AgentToken::parse(TOKEN).unwrap()].into(),
+            subject: Subject { kind, namespace: "ns".into(), name: "ws-1".into(), uid: Uid::parse("u").unwrap() },
+            at: Timestamp::UNIX_EPOCH,
+            what,
+            repeat: None,
+            mark: None,
+        }
+    }
+
+    fn event(message: &str) -> Notice {
+        notice(Kind::Pod, Happening::Event { reason: "Pulled".into(), message: message.into(), warning: false })
+    }
+
+    fn text(notice: &Notice) -> String {
+        render(notice).text.replace([BOLD, WHITE, RESET].map(str::to_owned).join("").as_str(), "")
+    }
+
+    #[test]
+    fn the_words_of_the_program_we_replace_stay() {
+        let line = |kind, what| render(&notice(kind, what)).text;
+        assert_eq!(line(Kind::Pod, Happening::Created), "🐳 \u{1b}[1mCreated pod\u{1b}[0m: ws-1");
+        assert_eq!(line(Kind::ReplicaSet, Happening::Created), "🐳 \u{1b}[1mQueued pod from ReplicaSet\u{1b}[0m: ws-1");
+        assert_eq!(line(Kind::Pod, Happening::Deleted), "🗑️ \u{1b}[1mDeleted pod\u{1b}[0m: ws-1");
+        assert_eq!(line(Kind::ReplicaSet, Happening::Deleted), "🗑️ \u{1b}[1mDeleted ReplicaSet\u{1b}[0m: ws-1");
+        assert_eq!(render(&event("Pulling image \"x\"")).text, "\u{1b}[37mPulling image \"x\"\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_repeat_tells_how_often_and_for_how_long() {
+        let repeat = Some(Repeat { times: 9, over: SignedDuration::from_secs(121) });
+        let line = render(&Notice { repeat, ..event("Back-off pulling image") });
+        assert!(line.repeat && line.text.ends_with(" (x9 over 2m)"), "{}", line.text);
+    }
+
+    #[test]
+    fn a_refusal_ends_a_start_and_says_what_to_do() {
+        let message = "Error creating: pods \"ws-1-…\" is forbidden: exceeded quota: team, requested: pods=1, \
+                       used: pods=3, limited: pods=3";
+        let line = render(&notice(Kind::ReplicaSet, Happening::Refused { message: message.into() }));
+        assert_eq!(line.level, Level::Error);
+        assert!(line.text.contains(message) && line.text.contains("quota \"team\""), "{}", line.text);
+    }
+
+    #[test]
+    fn a_kill_for_memory_names_the_limit() {
+        let what = Happening::Terminated {
+            container: "dev".into(),
+            init: false,
+            exit_code: 137,
+            reason: "OOMKilled".into(),
+            memory_limit: Some("2Gi".into()),
+        };
+        let text = text(&notice(Kind::Pod, what));
+        assert!(text.contains("OOMKilled") && text.contains("2Gi") && text.contains("memory"), "{text}");
+    }
+
+    #[test]
+    fn secrets_in_messages_are_masked() {
+        let text =
+            text(&event(&format!("env {TOKEN}, https://bob:hunter2@registry/x?token=abc&y=1, password: \"pw1\"")));
+        for secret in [TOKEN, "hunter2", "abc", "pw1"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        assert!(text.contains("registry/x") && text.contains("y=1"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_makes_a_line_that_coder_takes_whole(
+            reason in "\\PC{0,40}", message in any::<String>(), times in 1_u32.., over in 0_i64..10_000_000, long in any::<bool>()
+        ) {
+            let message = if long { message.repeat(200) } else { message };
+            let repeat = (times > 1).then(|| Repeat { times, over: SignedDuration::from_secs(over) });
+            let refused = Happening::Refused { message: message.clone() };
+            let unschedulable = Happening::Unschedulable { message: message.clone() };
+            let evicted = Happening::Evicted { message: message.clone() };
+            let waiting = Happening::Waiting {
+                container: reason.clone(), why: WaitingFor::Image, image: message.clone(), message: message.clone() };
+            let event = Happening::Event { reason, message, warning: true };
+            for what in [refused, unschedulable, evicted, waiting, event] {
+                let line = render(&Notice { repeat, agents: Arc::from([]), ..notice(Kind::Pod, what) });
+                prop_assert!(line.text.chars().count() <= MAX_CHARS);
+                prop_assert!(!line.text.contains(['\0', '\n', '\r']));
+                prop_assert!(!line.text.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Agent tokens: the one secret this program handles.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The token by which a Coder agent authenticates: a user's credential.
+///
+/// Coder's agent tokens are UUIDs, so one takes 16 bytes here and is copied freely. Its value is not reachable
+/// through `Debug`, `Display` or `Serialize`; people see its [`Fingerprint`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentToken(Uuid);
+
+/// Text that should have been an agent token and is not a UUID. Does not hold the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an agent token must be a UUID")]
+pub struct NotAToken;
+
+/// Eight hexadecimal digits that tell agents apart for people, and tell nothing about the token.
+///
+/// The first 32 bits of the SHA-256 of the token, which has 122 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(u32);
+
+impl AgentToken {
+    /// Reads a token as it stands in an environment variable or a file; surrounding white space is not part of it.
+    ///
+    /// Only the hyphenated form of a UUID is one: that is how Coder writes it, and Coder compares what it is sent.
+    pub fn parse(text: &str) -> Result<Self, NotAToken> {
+        let text = text.trim();
+        if text.len() != uuid::fmt::Hyphenated::LENGTH {
+            return Err(NotAToken);
+        }
+        Uuid::try_parse(text).map(Self).map_err(|_| NotAToken)
+    }
+
+    /// The value, for the one header that needs it.
+    pub fn expose(&self) -> String {
+        self.0.hyphenated().to_string()
+    }
+
+    /// What people and logs see of it.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let digest = Sha256::digest(self.0.as_bytes());
+        Fingerprint(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+    }
+}
+
+impl fmt::Debug for AgentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AgentToken({})", self.fingerprint())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text out of a pod's spec that may be a secret: an environment value. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(Box<str>);
+
+impl Sealed {
+    /// Seals a text.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text. Its reader must not print it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed")
+    }
+}
+
+impl<'de> Deserialize<'de> for Sealed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<str>::deserialize(deserializer).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "22222222-2222-4333-8444-555555555555";
+
+    #[test]
+    fn a_token_shows_its_fingerprint_and_never_its_value() {
+        let token = AgentToken::parse(TEXT).unwrap();
+        let shown = format!("{token:?} {}", token.fingerprint());
+        assert!(!shown.contains("22222222"), "{shown}");
+        assert_eq!(token.expose(), TEXT);
+        assert_eq!(token.fingerprint().to_string().len(), 8);
+        assert_eq!(format!("{:?}", Sealed::new(TEXT)), "Sealed");
+    }
+
+    #[test]
+    fn only_a_hyphenated_uuid_is_a_token() {
+        assert_eq!(AgentToken::parse(&format!(" {TEXT}\n")).unwrap().expose(), TEXT);
+        for text in ["", "secret", "$(TOKEN)", "22222222222243338444555555555555", &format!("{{{TEXT}}}")] {
+            assert_eq!(AgentToken::parse(text), Err(NotAToken), "{text}");
+        }
+    }
+}
