@@ -26,6 +26,8 @@ use crate::{
 pub struct History {
     /// Objects created before this second are not announced.
     pub since: Timestamp,
+    /// Facts of status that carry an earlier time were told.
+    pub told_until: Timestamp,
     /// Objects created in the last seconds before the telling stopped, which were announced already.
     pub announced: HashSet<Uid>,
     /// Objects of which something was seen and not delivered: these are told as if they were new.
@@ -260,7 +262,7 @@ impl<D: Directory> Correlator<D> {
             if !tracked.notes(identity) {
                 continue;
             }
-            let old = at.is_some_and(|at| at < self.history.since) && !self.history.pending.contains(&uid);
+            let old = at.is_some_and(|at| at < self.history.told_until) && !self.history.pending.contains(&uid);
             let verdict = match repeats {
                 Some(key) => tracked.told.incident(key, at.unwrap_or(now)),
                 None => tracked.told.status(identity),

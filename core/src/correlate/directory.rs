@@ -22,6 +22,24 @@ pub trait Directory {
     fn end(&self, uid: Uid) -> Vec<AgentToken>;
 }
 
+impl<D: Directory + ?Sized> Directory for Arc<D> {
+    fn claimed(&self, subject: &Subject) -> bool {
+        (**self).claimed(subject)
+    }
+
+    fn bind(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Binding {
+        (**self).bind(subject, controller, agents)
+    }
+
+    fn agents_of(&self, uid: Uid) -> Option<Arc<[AgentToken]>> {
+        (**self).agents_of(uid)
+    }
+
+    fn end(&self, uid: Uid) -> Vec<AgentToken> {
+        (**self).end(uid)
+    }
+}
+
 /// What came of a [`Directory::bind`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Binding {

@@ -10,6 +10,8 @@ mod effect;
 mod fact;
 mod observation;
 mod strangers;
+#[cfg(test)]
+mod tests;
 mod told;
 mod tracked;
 mod waiting;

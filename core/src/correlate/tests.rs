@@ -1,0 +1,452 @@
+//! Stories of workspaces, told in every order.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    sync::Arc,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    extract::TokenSource,
+    identity::{Kind, Subject, Uid},
+    line::ScopeId,
+    notice::{Happening, Notice, Repeat},
+    token::AgentToken,
+};
+
+const ALICE: &str = "11111111-1111-4111-8111-111111111111";
+const BOB: &str = "22222222-2222-4222-8222-222222222222";
+const EVENTS: ScopeId = ScopeId(0);
+const PODS: ScopeId = ScopeId(1);
+const REPLICASETS: ScopeId = ScopeId(2);
+
+fn start() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+fn token(text: &str) -> AgentToken {
+    AgentToken::parse(text).unwrap()
+}
+
+/// The registry's contract in a few lines.
+#[derive(Default)]
+struct Book {
+    bound: RefCell<HashMap<Uid, Arc<[AgentToken]>>>,
+    claims: RefCell<HashSet<String>>,
+}
+
+impl Directory for Rc<Book> {
+    fn claimed(&self, subject: &Subject) -> bool {
+        self.claims.borrow().contains(&*subject.name)
+    }
+
+    fn bind(&self, subject: &Subject, _: Option<Uid>, agents: Arc<[AgentToken]>) -> Binding {
+        let carried = |agent: &AgentToken| self.bound.borrow().values().any(|agents| agents.contains(agent));
+        let opened = agents.iter().copied().filter(|agent| !carried(agent)).collect();
+        self.bound.borrow_mut().insert(subject.uid, agents);
+        Binding { claimed: self.claimed(subject), opened }
+    }
+
+    fn agents_of(&self, uid: Uid) -> Option<Arc<[AgentToken]>> {
+        self.bound.borrow().get(&uid).cloned()
+    }
+
+    fn end(&self, uid: Uid) -> Vec<AgentToken> {
+        let agents = self.bound.borrow_mut().remove(&uid).unwrap_or_else(|| Arc::from([]));
+        let carried = |agent: &AgentToken| self.bound.borrow().values().any(|agents| agents.contains(agent));
+        agents.iter().copied().filter(|agent| !carried(agent)).collect()
+    }
+}
+
+struct Story {
+    correlator: Correlator<Rc<Book>>,
+    book: Rc<Book>,
+    now: Timestamp,
+    effects: Vec<Effect>,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self::with(Limits::default(), History::default())
+    }
+
+    fn with(limits: Limits, history: History) -> Self {
+        let book = Rc::new(Book::default());
+        let since = history.since.max(start());
+        let history = History { since, told_until: since, ..history };
+        let correlator = Correlator::new(book.clone(), history, limits, true);
+        Self { correlator, book, now: start(), effects: Vec::new() }
+    }
+
+    fn observe(&mut self, observation: Observation) -> Vec<Effect> {
+        let effects = self.correlator.observe(self.now, observation);
+        self.effects.extend(effects.iter().cloned());
+        effects
+    }
+
+    fn tick(&mut self, seconds: i64) -> Vec<Effect> {
+        self.now += SignedDuration::from_secs(seconds);
+        let effects = self.correlator.tick(self.now);
+        self.effects.extend(effects.iter().cloned());
+        effects
+    }
+
+    fn notices(&self) -> Vec<&Notice> {
+        let notices = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Notice(notice) => Some(notice),
+            _ => None,
+        });
+        notices.collect()
+    }
+
+    /// What was said to an agent, without the times and marks that differ from order to order.
+    fn said_to(&self, agent: &str) -> Vec<(Happening, Option<Repeat>)> {
+        let agent = token(agent);
+        let mine = self.notices().into_iter().filter(|notice| notice.agents.contains(&agent));
+        mine.map(|notice| (notice.what.clone(), notice.repeat)).collect()
+    }
+
+    fn counted(&self, what: Counted) -> usize {
+        self.effects.iter().filter(|effect| **effect == Effect::Count(what)).count()
+    }
+
+    /// Every fact kept for later was let go again.
+    fn nothing_is_held(&self) -> bool {
+        let count = |held: bool| {
+            let matching = self.effects.iter().filter(|effect| match effect {
+                Effect::Hold(_) => held,
+                Effect::Settle(_) => !held,
+                _ => false,
+            });
+            matching.count()
+        };
+        count(true) == count(false)
+    }
+}
+
+fn pod_json(name: &str, namespace: &str, env: &serde_json::Value) -> serde_json::Value {
+    json!({
+        "metadata": {"name": name, "namespace": namespace, "uid": format!("{namespace}/{name}"),
+            "resourceVersion": "10", "creationTimestamp": "2026-11-22T12:00:01Z"},
+        "spec": {"containers": [{"name": "dev", "image": "img", "env": [env],
+            "resources": {"limits": {"memory": "1Gi"}}}]},
+    })
+}
+
+fn env(token: &str) -> serde_json::Value {
+    json!({"name": "CODER_AGENT_TOKEN", "value": token})
+}
+
+fn pod(name: &str, namespace: &str, token: &str, status: &serde_json::Value) -> Object {
+    let mut json = pod_json(name, namespace, &env(token));
+    json["status"] = status.clone();
+    Object::Pod(Box::new(serde_json::from_value(json).unwrap()))
+}
+
+fn replicaset(name: &str, namespace: &str, token: &str) -> Object {
+    let json = json!({
+        "metadata": {"name": name, "namespace": namespace, "uid": format!("{namespace}/{name}"),
+            "resourceVersion": "9", "creationTimestamp": "2026-11-22T12:00:01Z"},
+        "spec": {"template": {"spec": {"containers": [{"name": "dev", "env": [env(token)]}]}}},
+    });
+    Object::Workload(Kind::ReplicaSet, Box::new(serde_json::from_value(json).unwrap()))
+}
+
+fn seen(object: Object) -> Observation {
+    let scope = if matches!(object, Object::Pod(_)) { PODS } else { REPLICASETS };
+    Observation::Seen { scope, object, how: Sighting::Watched }
+}
+
+fn event(kind: &str, namespace: &str, name: &str, reason: &str, message: &str, count: u32, second: i64) -> Observation {
+    let at = start() + SignedDuration::from_secs(second);
+    let event = json!({
+        "metadata": {"name": "e", "namespace": namespace, "uid": format!("{kind}{name}{reason}{message}"),
+            "resourceVersion": (100 + second).to_string()},
+        "involvedObject": {"kind": kind, "namespace": namespace, "name": name, "uid": format!("{namespace}/{name}")},
+        "reason": reason, "message": message, "type": "Warning", "count": count,
+        "firstTimestamp": start().to_string(), "lastTimestamp": at.to_string(),
+    });
+    Observation::Event { scope: EVENTS, event: Box::new(serde_json::from_value(event).unwrap()) }
+}
+
+fn said(reason: &str, message: &str) -> Happening {
+    Happening::Event { reason: reason.into(), message: message.into(), warning: true }
+}
+
+#[test]
+fn events_before_their_pod_wait_for_it_and_follow_it() {
+    let mut story = Story::new();
+    let effects = story.observe(event("Pod", "ns", "ws", "Scheduled", "assigned", 1, 1));
+    assert!(effects.iter().all(|effect| matches!(effect, Effect::Hold(_))), "{effects:?}");
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("Scheduled", "assigned"), None)]);
+    assert!(story.nothing_is_held());
+}
+
+#[test]
+fn a_claimed_object_is_looked_up_with_its_first_event_and_another_after_a_while() {
+    let mut story = Story::new();
+    story.book.claims.borrow_mut().insert("claimed".into());
+    let effects = story.observe(event("ReplicaSet", "ns", "claimed", "FailedCreate", "no", 1, 1));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::LookUp(_))));
+    let effects = story.observe(event("ReplicaSet", "ns", "unclaimed", "FailedCreate", "no", 1, 1));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::LookUp(_))));
+    assert_eq!(story.tick(1), []);
+    let effects = story.tick(1);
+    assert!(matches!(&effects[..], [Effect::LookUp(subject)] if &*subject.name == "unclaimed"), "{effects:?}");
+    assert_eq!(story.tick(1), []);
+}
+
+#[test]
+fn invariant_1_two_pods_of_one_name_in_two_namespaces_keep_their_lines_apart() {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "alice", ALICE, &json!({}))));
+    story.observe(seen(pod("ws", "bob", BOB, &json!({}))));
+    story.observe(event("Pod", "alice", "ws", "R", "for alice", 1, 1));
+    story.observe(event("Pod", "bob", "ws", "R", "for bob", 1, 1));
+    let gone = pod("ws", "alice", ALICE, &json!({}));
+    story.observe(Observation::Gone { scope: PODS, object: gone });
+    assert_eq!(
+        story.said_to(ALICE),
+        [(Happening::Created, None), (said("R", "for alice"), None), (Happening::Deleted, None)]
+    );
+    assert_eq!(story.said_to(BOB), [(Happening::Created, None), (said("R", "for bob"), None)]);
+}
+
+#[test]
+fn invariant_1_an_object_is_who_its_uid_says() {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    // The next pod of that name: its Event must not go to the earlier one's agent.
+    let Observation::Event { scope, mut event } = event("Pod", "ns", "ws", "R", "for the next", 1, 1) else {
+        unreachable!()
+    };
+    event.involved_object.uid = Uid::parse("next");
+    story.observe(Observation::Event { scope, event });
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
+}
+
+#[test]
+fn an_event_of_a_stranger_is_dropped_and_counted() {
+    let mut story = Story::new();
+    story.observe(event("Pod", "ns", "other", "R", "m", 1, 1));
+    let other = json!({"name": "PATH", "value": "/"});
+    let stranger = serde_json::from_value(pod_json("other", "ns", &other)).unwrap();
+    story.observe(seen(Object::Pod(Box::new(stranger))));
+    story.observe(event("Pod", "ns", "other", "R", "m", 2, 2));
+    assert!(story.notices().is_empty());
+    assert_eq!(story.counted(Counted::Stranger), 2);
+    assert!(story.nothing_is_held());
+}
+
+#[test]
+fn a_pod_with_a_token_that_is_no_uuid_is_counted_once() {
+    let mut story = Story::new();
+    for _ in 0..3 {
+        story.observe(seen(pod("ws", "ns", "hunter2", &json!({}))));
+    }
+    assert_eq!(story.counted(Counted::NotAToken), 1);
+    assert!(story.notices().is_empty());
+}
+
+#[test]
+fn invariant_4_waiting_events_are_bounded_and_age() {
+    let mut story = Story::with(Limits { waiting: 10, ..Limits::default() }, History::default());
+    for n in 0..100 {
+        story.observe(event("Pod", "ns", &format!("p{n}"), "R", "m", 1, 1));
+    }
+    assert_eq!(story.correlator.waiting(), 10);
+    assert_eq!(story.counted(Counted::Overflow), 90);
+    story.tick(200);
+    assert_eq!(story.correlator.waiting(), 0);
+    assert_eq!(story.counted(Counted::Aged), 10);
+    assert!(story.nothing_is_held());
+}
+
+#[test]
+fn invariant_4_followed_objects_are_bounded() {
+    let mut story = Story::with(Limits { tracked: 2, ..Limits::default() }, History::default());
+    for n in 0..5 {
+        story.observe(seen(pod(&format!("p{n}"), "ns", ALICE, &json!({}))));
+    }
+    assert_eq!(story.correlator.tracked(), 2);
+    assert_eq!(story.counted(Counted::TooMany), 3);
+}
+
+#[test]
+fn what_a_relist_does_not_show_is_gone_and_what_it_shows_is_no_news() {
+    let mut story = Story::new();
+    story.observe(seen(pod("stays", "ns", ALICE, &json!({}))));
+    story.observe(seen(pod("goes", "ns", BOB, &json!({}))));
+    story.observe(Observation::Relisting(PODS));
+    let listed = pod("stays", "ns", ALICE, &json!({}));
+    story.observe(Observation::Seen { scope: PODS, object: listed, how: Sighting::ListedChanged });
+    story.observe(Observation::Synced(PODS));
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
+    assert_eq!(story.said_to(BOB), [(Happening::Created, None), (Happening::Deleted, None)]);
+    assert!(story.effects.contains(&Effect::Ended(token(BOB))));
+}
+
+#[test]
+fn what_was_there_before_the_start_is_followed_in_silence() {
+    let crashed = json!({"containerStatuses": [{"name": "dev", "restartCount": 1,
+        "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T11:00:00Z"}}}]});
+    let mut story = Story::new();
+    let old = pod("ws", "ns", ALICE, &crashed);
+    story.observe(Observation::Seen { scope: PODS, object: old, how: Sighting::ListedKnown });
+    assert_eq!(story.said_to(ALICE), []);
+    story.observe(event("Pod", "ns", "ws", "R", "m", 1, 1));
+    assert_eq!(story.said_to(ALICE), [(said("R", "m"), None)]);
+}
+
+#[test]
+fn what_was_not_delivered_before_a_restart_is_told_after_it() {
+    let since = start() + SignedDuration::from_hours(1);
+    let pending = [Uid::parse("ns/ws").unwrap()].into();
+    let mut story = Story::with(Limits::default(), History { since, pending, ..History::default() });
+    let object = pod("ws", "ns", ALICE, &json!({}));
+    story.observe(Observation::Seen { scope: PODS, object, how: Sighting::ListedKnown });
+    let other = pod("other", "ns", BOB, &json!({}));
+    story.observe(Observation::Seen { scope: PODS, object: other, how: Sighting::ListedChanged });
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
+    assert_eq!(story.said_to(BOB), []);
+}
+
+#[test]
+fn a_reference_holds_the_lines_until_it_is_read() {
+    let by_secret = json!({"name": "CODER_AGENT_TOKEN",
+        "valueFrom": {"secretKeyRef": {"name": "agent", "key": "token"}}});
+    let object = || Object::Pod(Box::new(serde_json::from_value(pod_json("ws", "ns", &by_secret)).unwrap()));
+    let resolve = |token: Option<AgentToken>| {
+        let mut story = Story::new();
+        let effects = story.observe(seen(object()));
+        let asked = effects.iter().find_map(|effect| match effect {
+            Effect::Resolve { subject, source } => Some((subject.clone(), source.clone())),
+            _ => None,
+        });
+        let (subject, source): (Subject, TokenSource) = asked.unwrap();
+        story.observe(event("Pod", "ns", "ws", "R", "m", 1, 1));
+        assert!(story.notices().is_empty());
+        story.observe(Observation::Resolved { subject, source, token });
+        story.observe(event("Pod", "ns", "ws", "R", "n", 1, 2));
+        assert!(story.nothing_is_held());
+        story
+    };
+    let story = resolve(Some(token(ALICE)));
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "m"), None), (said("R", "n"), None)]);
+    let story = resolve(None);
+    assert!(story.notices().is_empty());
+    assert_eq!((story.counted(Counted::NotAToken), story.counted(Counted::Stranger)), (1, 1));
+}
+
+#[test]
+fn two_containers_with_one_token_get_each_line_once() {
+    let mut json = pod_json("ws", "ns", &env(ALICE));
+    json["spec"]["initContainers"] = json!([{"name": "init", "env": [env(ALICE)]}]);
+    let mut story = Story::new();
+    story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
+    assert_eq!(story.notices()[0].agents.len(), 1);
+}
+
+#[test]
+fn a_pod_that_admission_missed_is_repaired_and_counted() {
+    let mut story = Story::new();
+    story.book.claims.borrow_mut().insert("seen".into());
+    story.observe(seen(pod("seen", "ns", ALICE, &json!({}))));
+    assert_eq!(story.counted(Counted::Repaired), 0);
+    story.observe(seen(pod("missed", "ns", BOB, &json!({}))));
+    assert_eq!(story.counted(Counted::Repaired), 1);
+    assert_eq!(story.said_to(BOB), [(Happening::Created, None)]);
+}
+
+/// The streams of one workspace's failing start, each in its own order.
+fn failing_start() -> [Vec<Observation>; 3] {
+    let unschedulable = "0/1 nodes are available: 1 Insufficient cpu.";
+    let pending = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": unschedulable, "lastTransitionTime": "2026-11-22T12:00:02Z"}]});
+    let waiting = json!({"containerStatuses": [{"name": "dev", "state": {"waiting": {"reason": "ErrImagePull"}}}]});
+    let backing_off =
+        json!({"containerStatuses": [{"name": "dev", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]});
+    let killed = json!({"containerStatuses": [{"name": "dev", "restartCount": 1, "lastState":
+        {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-11-22T12:00:09Z"}}}]});
+    let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "low on memory"});
+    let pods = [json!({}), pending, waiting, backing_off, killed, evicted];
+    let pods = pods.into_iter().map(|status| seen(pod("ws-1", "ns", ALICE, &status))).collect();
+    let replicasets = vec![seen(replicaset("ws", "ns", ALICE))];
+    let refusal = |name: &str| format!("Error creating: pods \"ws-{name}\" is forbidden: exceeded quota: q");
+    let events = vec![
+        event("ReplicaSet", "ns", "ws", "FailedCreate", &refusal("aaaaa"), 1, 0),
+        event("ReplicaSet", "ns", "ws", "FailedCreate", &refusal("bbbbb"), 1, 1),
+        event("ReplicaSet", "ns", "ws", "FailedCreate", &refusal("ccccc"), 9, 30),
+        event("ReplicaSet", "ns", "ws", "SuccessfulCreate", "Created pod: ws-1", 1, 31),
+        event("Pod", "ns", "ws-1", "FailedScheduling", unschedulable, 1, 32),
+        event("Pod", "ns", "ws-1", "FailedScheduling", unschedulable, 5, 62),
+        event("Pod", "ns", "ws-1", "BackOff", "Back-off pulling image", 1, 63),
+        event("Pod", "ns", "ws-1", "Evicted", "low on memory", 1, 64),
+    ];
+    [pods, replicasets, events]
+}
+
+fn sorted(said: Vec<(Happening, Option<Repeat>)>) -> Vec<String> {
+    let mut lines: Vec<String> = said.into_iter().map(|line| format!("{line:?}")).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_failing_start_is_told_in_one_line_each() {
+    let mut story = Story::new();
+    for observation in failing_start().into_iter().flatten() {
+        story.observe(observation);
+    }
+    assert_eq!(story.said_to(ALICE).len(), 11, "{:#?}", story.said_to(ALICE));
+}
+
+proptest! {
+    /// Invariant 6: pod first, Event first, admission late or never, looked up or not: the same lines.
+    #[test]
+    fn invariant_6_any_interleaving_gives_the_same_lines(
+        picks in proptest::collection::vec(0_usize..3, 60),
+        claimed_at in proptest::option::of(0_usize..15),
+        answered in any::<bool>(),
+        ticks in proptest::collection::vec(0_i64..3, 15),
+    ) {
+        let mut expected = Story::new();
+        for observation in failing_start().into_iter().flatten() {
+            expected.observe(observation);
+        }
+        let mut story = Story::new();
+        let mut streams = failing_start().map(Vec::into_iter);
+        let order = picks.into_iter().chain((0..3).flat_map(|stream| [stream; 8]));
+        let mut steps = 0;
+        for stream in order {
+            let Some(observation) = streams[stream].next() else { continue };
+            if claimed_at == Some(steps) {
+                story.book.claims.borrow_mut().extend(["ws".to_owned(), "ws-1".to_owned()]);
+            }
+            let mut effects = story.observe(observation);
+            effects.extend(story.tick(ticks[steps % ticks.len()]));
+            for effect in effects {
+                let Effect::LookUp(subject) = effect else { continue };
+                if !answered {
+                    story.observe(Observation::LookedUp { subject, found: Err(LookupFailed) });
+                    continue;
+                }
+                let [pods, replicasets, _] = failing_start();
+                let all = if subject.kind == Kind::Pod { pods } else { replicasets };
+                let Some(Observation::Seen { object, .. }) = all.into_iter().next() else { unreachable!() };
+                story.observe(Observation::LookedUp { subject, found: Ok(Some(object)) });
+            }
+            steps += 1;
+        }
+        prop_assert_eq!(sorted(story.said_to(ALICE)), sorted(expected.said_to(ALICE)));
+        prop_assert!(story.nothing_is_held());
+    }
+}
