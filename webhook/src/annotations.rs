@@ -1,0 +1,191 @@
+//! The annotations by which `kubectl describe pod` tells whose pod it is and that it is streamed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use json_patch::{AddOperation, Patch, PatchOperation, jsonptr::PointerBuf};
+use logstream_core::{
+    extract::{Agent, Holder, TokenSource},
+    identity::Owner,
+};
+use serde_json::Value;
+
+use crate::issued::Issued;
+
+/// What the keys of our annotations begin with. Only the five below are ever written; what else a user puts under
+/// this prefix is left alone.
+pub const PREFIX: &str = "logstream.coder.com/";
+/// The user.
+pub const OWNER: &str = "logstream.coder.com/owner";
+/// The workspace.
+pub const WORKSPACE: &str = "logstream.coder.com/workspace";
+/// The agents, as `container=fingerprint` by commas, or `container=by-secret`, `container=by-configmap`,
+/// `container=by-reference` where the token is not in the spec itself.
+pub const AGENTS: &str = "logstream.coder.com/agents";
+/// When the pod was seen at admission: RFC 3339, UTC, whole seconds.
+pub const RECORDED_AT: &str = "logstream.coder.com/recorded-at";
+/// The uid of the review.
+pub const REGISTRATION: &str = "logstream.coder.com/registration";
+
+/// The owner where nothing tells it.
+pub const UNKNOWN: &str = "unknown";
+
+/// What Kubernetes lets the keys and values of all annotations of an object take, in bytes (the
+/// `TotalAnnotationSizeLimitB` of apimachinery). A pod over it is refused, so ours must never be what takes it over.
+const TOTAL_SIZE: usize = 256 * 1024;
+
+/// What a pod is to carry.
+#[derive(Debug)]
+pub(crate) struct Annotations<'a> {
+    pub(crate) owner: &'a Owner,
+    pub(crate) agents: String,
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) registration: &'a str,
+}
+
+/// What is to be done to a pod's annotations.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Change {
+    /// They are ours already, written by an earlier call for the same pod.
+    None,
+    /// There is no room for them.
+    NoRoom,
+    /// This.
+    Patch(Patch),
+}
+
+impl Annotations<'_> {
+    /// Compares with what a pod carries. The patch always applies to a pod whose `metadata` is an object and whose
+    /// annotations are absent, null or these: one that does not apply makes the API server refuse the pod.
+    pub(crate) fn change(&self, existing: &BTreeMap<String, String>, issued: &Issued) -> Change {
+        if self.are_there(existing, issued) {
+            return Change::None;
+        }
+        let ours = self.entries();
+        let theirs = existing.iter().filter(|(key, _)| !ours.iter().any(|(ours, _)| ours == key));
+        let size = theirs.map(|(key, value)| key.len() + value.len()).sum::<usize>()
+            + ours.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+        if size > TOTAL_SIZE {
+            return Change::NoRoom;
+        }
+        let mut operations = Vec::with_capacity(1 + ours.len());
+        if existing.is_empty() {
+            operations.push(add(&["metadata", "annotations"], Value::Object(serde_json::Map::new())));
+        }
+        operations.extend(ours.into_iter().map(|(key, value)| add(&["metadata", "annotations", key], value.into())));
+        Change::Patch(Patch(operations))
+    }
+
+    /// Whether these were written by an earlier call for the same pod: the same review again, or a reinvocation.
+    fn are_there(&self, existing: &BTreeMap<String, String>, issued: &Issued) -> bool {
+        let get = |key| existing.get(key).map(String::as_str).unwrap_or_default();
+        let written = get(REGISTRATION) == self.registration && !get(RECORDED_AT).is_empty()
+            || issued.at(get(REGISTRATION)).is_some_and(|at| get(RECORDED_AT) == seconds(at));
+        written && get(OWNER) == self.user() && get(WORKSPACE) == self.owner.workspace && get(AGENTS) == self.agents
+    }
+
+    fn user(&self) -> &str {
+        if self.owner.user.is_empty() { UNKNOWN } else { &self.owner.user }
+    }
+
+    fn entries(&self) -> [(&'static str, String); 5] {
+        [
+            (OWNER, self.user().to_owned()),
+            (WORKSPACE, self.owner.workspace.clone()),
+            (AGENTS, self.agents.clone()),
+            (RECORDED_AT, seconds(self.recorded_at)),
+            (REGISTRATION, self.registration.to_owned()),
+        ]
+    }
+}
+
+/// The agents as people see them.
+pub(crate) fn describe<'a>(agents: impl IntoIterator<Item = &'a Agent>) -> String {
+    let describe = |agent: &Agent| match &agent.source {
+        TokenSource::Value(token) => format!("{}={}", agent.container, token.fingerprint()),
+        TokenSource::Reference(references) => {
+            let all = |holder| references.iter().all(|reference| reference.holder == holder);
+            let word = match () {
+                () if all(Holder::Secret) => "by-secret",
+                () if all(Holder::ConfigMap) => "by-configmap",
+                () => "by-reference",
+            };
+            format!("{}={word}", agent.container)
+        }
+    };
+    agents.into_iter().map(describe).collect::<Vec<_>>().join(",")
+}
+
+fn add(path: &[&str], value: Value) -> PatchOperation {
+    PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path.iter().copied()), value })
+}
+
+fn seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+        entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn annotations(owner: &Owner) -> Annotations<'_> {
+        Annotations {
+            owner,
+            agents: "dev=0a1b2c3d".into(),
+            recorded_at: "2026-11-22T17:35:45.987Z".parse().unwrap(),
+            registration: "038d7218-11c0-47e3-a5a3-d8f126b50d96",
+        }
+    }
+
+    fn owner() -> Owner {
+        Owner { user: String::new(), workspace: "dev".into() }
+    }
+
+    #[test]
+    fn a_pod_without_annotations_gets_the_map_first_and_keys_are_escaped() {
+        let Change::Patch(patch) = annotations(&owner()).change(&map(&[]), &Issued::default()) else { panic!() };
+        let patch = serde_json::to_value(patch).unwrap();
+        assert_eq!(patch[0], serde_json::json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+        let escaped = "/metadata/annotations/logstream.coder.com~1owner";
+        assert_eq!(patch[1], serde_json::json!({"op": "add", "path": escaped, "value": "unknown"}));
+        assert_eq!(patch[4]["value"], "2026-11-22T17:35:45Z");
+        assert_eq!(patch.as_array().unwrap().len(), 6);
+    }
+
+    #[test]
+    fn what_was_written_a_moment_ago_is_recognized_and_what_was_copied_in_part_is_not() {
+        let (owner, issued) = (owner(), Issued::default());
+        let earlier = "00000000-11c0-47e3-a5a3-d8f126b50d96";
+        let at: Timestamp = "2026-11-22T17:35:44Z".parse().unwrap();
+        let written = [
+            (OWNER, "unknown"),
+            (WORKSPACE, "dev"),
+            (AGENTS, "dev=0a1b2c3d"),
+            (RECORDED_AT, "2026-11-22T17:35:44Z"),
+            (REGISTRATION, earlier),
+        ];
+        assert!(matches!(annotations(&owner).change(&map(&written), &issued), Change::Patch(_)));
+        issued.remember(earlier, at);
+        assert_eq!(annotations(&owner).change(&map(&written), &issued), Change::None);
+        for index in 0..written.len() {
+            let mut forged = written;
+            forged[index].1 = "forged";
+            assert!(matches!(annotations(&owner).change(&map(&forged), &issued), Change::Patch(_)), "{forged:?}");
+        }
+    }
+
+    #[test]
+    fn annotations_never_take_a_pod_over_what_kubernetes_accepts() {
+        let owner = owner();
+        let annotations = annotations(&owner);
+        let ours = annotations.entries().iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+        let filled = |size: usize| map(&[("k", &"v".repeat(size - 1)), (OWNER, "replaced, so it counts for nothing")]);
+        let room = annotations.change(&filled(TOTAL_SIZE - ours), &Issued::default());
+        assert!(matches!(room, Change::Patch(_)));
+        assert_eq!(annotations.change(&filled(TOTAL_SIZE - ours + 1), &Issued::default()), Change::NoRoom);
+    }
+}

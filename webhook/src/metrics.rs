@@ -1,0 +1,333 @@
+//! What is counted: closed label sets, every series there from the first scrape, no names of pods or users.
+
+use std::time::Duration;
+
+use logstream_core::identity;
+use prometheus_client::{
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+use crate::rejection::Reason;
+
+/// The kind of object a review is about, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// core/v1 Pod
+    Pod,
+    /// apps/v1 ReplicaSet
+    ReplicaSet,
+    /// apps/v1 StatefulSet
+    StatefulSet,
+    /// batch/v1 Job
+    Job,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Pod, Self::ReplicaSet, Self::StatefulSet, Self::Job, Self::Other];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::ReplicaSet => "replicaset",
+            Self::StatefulSet => "statefulset",
+            Self::Job => "job",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl From<Option<identity::Kind>> for Kind {
+    fn from(kind: Option<identity::Kind>) -> Self {
+        match kind {
+            Some(identity::Kind::Pod) => Self::Pod,
+            Some(identity::Kind::ReplicaSet) => Self::ReplicaSet,
+            Some(identity::Kind::StatefulSet) => Self::StatefulSet,
+            Some(identity::Kind::Job) => Self::Job,
+            None => Self::Other,
+        }
+    }
+}
+
+/// What became of a review, as a label. Each of these admits the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// A pod with agents: recorded and annotated.
+    Patched,
+    /// Recorded, and left as it came: a workload, a pod that already carries our annotations, a pod that only may be
+    /// a workspace, or one whose annotations have no room for ours.
+    Recorded,
+    /// Nothing of ours: no agent, another operation, another kind.
+    Unchanged,
+    /// A dry run of an object with agents: answered alike, recorded nowhere.
+    DryRun,
+    /// A review that could be answered but not understood.
+    NotUnderstood,
+    /// A bug of ours: the object is admitted as it came.
+    Panicked,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] =
+        [Self::Patched, Self::Recorded, Self::Unchanged, Self::DryRun, Self::NotUnderstood, Self::Panicked];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Patched => "patched",
+            Self::Recorded => "recorded",
+            Self::Unchanged => "unchanged",
+            Self::DryRun => "dry_run",
+            Self::NotUnderstood => "not_understood",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// Why a TLS handshake failed, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HandshakeFailure {
+    /// It took longer than [`Limits::handshake`](crate::server::Limits::handshake).
+    Deadline,
+    /// The peers did not agree, the client trusted nothing of ours, or it went away.
+    Tls,
+}
+
+impl HandshakeFailure {
+    /// Every failure.
+    pub const ALL: [Self; 2] = [Self::Deadline, Self::Tls];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// Names and values of a series' labels. They come from the enums above alone, so the sets are closed.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+fn review(kind: Kind, outcome: Outcome) -> Labels<2> {
+    [("kind", kind.as_str()), ("outcome", outcome.as_str())]
+}
+
+fn because(reason: &'static str) -> Labels<1> {
+    [("reason", reason)]
+}
+
+/// The webhook's metrics. Clones count into the same series.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    reviews: Family<Labels<2>, Counter>,
+    rejections: Family<Labels<1>, Counter>,
+    not_tokens: Counter,
+    registrations: Counter,
+    handling: Histogram,
+    connections: Gauge,
+    connections_refused: Counter,
+    handshake_failures: Family<Labels<1>, Counter>,
+    accept_errors: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics with every series at zero.
+    pub fn new() -> Self {
+        let reviews = Family::<Labels<2>, Counter>::default();
+        for kind in Kind::ALL {
+            for outcome in Outcome::ALL {
+                drop(reviews.get_or_create(&review(kind, outcome)));
+            }
+        }
+        let rejections = Family::<Labels<1>, Counter>::default();
+        for reason in Reason::ALL {
+            drop(rejections.get_or_create(&because(reason.as_str())));
+        }
+        let handshake_failures = Family::<Labels<1>, Counter>::default();
+        for reason in HandshakeFailure::ALL {
+            drop(handshake_failures.get_or_create(&because(reason.as_str())));
+        }
+        Self {
+            reviews,
+            rejections,
+            not_tokens: Counter::default(),
+            registrations: Counter::default(),
+            // 25 µs, which is less than an ordinary pod takes, to 100 ms, which is more than 4 MiB should.
+            handling: Histogram::new(exponential_buckets(25e-6, 2.0, 13)),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            handshake_failures,
+            accept_errors: Counter::default(),
+        }
+    }
+
+    /// Puts the metrics under a registry, whose prefix is the caller's.
+    pub fn register(&self, registry: &mut Registry) {
+        let Self {
+            reviews,
+            rejections,
+            not_tokens,
+            registrations,
+            handling,
+            connections,
+            connections_refused,
+            handshake_failures,
+            accept_errors,
+        } = self;
+        registry.register("admission_reviews", "Reviews answered, by kind of object and outcome", reviews.clone());
+        registry.register(
+            "admission_rejections",
+            "Requests that were no review we take, by reason",
+            rejections.clone(),
+        );
+        registry.register(
+            "admission_not_tokens",
+            "Reviews of objects with an agent token that is no UUID",
+            not_tokens.clone(),
+        );
+        registry.register("admission_registrations", "Claims handed to the registry", registrations.clone());
+        registry.register_with_unit(
+            "admission_handling",
+            "Time spent on a review once its body was read",
+            Unit::Seconds,
+            handling.clone(),
+        );
+        registry.register("webhook_connections", "Connections open now", connections.clone());
+        registry.register(
+            "webhook_connections_refused",
+            "Connections closed at once because too many were open",
+            connections_refused.clone(),
+        );
+        registry.register("webhook_handshake_failures", "TLS handshakes that failed", handshake_failures.clone());
+        registry.register("webhook_accept_errors", "Errors while accepting connections", accept_errors.clone());
+    }
+
+    /// How many reviews of this kind had this outcome.
+    pub fn reviews(&self, kind: Kind, outcome: Outcome) -> u64 {
+        self.reviews.get_or_create(&review(kind, outcome)).get()
+    }
+
+    /// How many requests were rejected for this reason.
+    pub fn rejections(&self, reason: Reason) -> u64 {
+        self.rejections.get_or_create(&because(reason.as_str())).get()
+    }
+
+    /// How many reviews showed a token that is no UUID.
+    pub fn not_tokens(&self) -> u64 {
+        self.not_tokens.get()
+    }
+
+    /// How many claims were handed to the registry.
+    pub fn registrations(&self) -> u64 {
+        self.registrations.get()
+    }
+
+    /// How many connections were closed at once because too many were open.
+    pub fn connections_refused(&self) -> u64 {
+        self.connections_refused.get()
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> i64 {
+        self.connections.get()
+    }
+
+    /// How many handshakes failed for this reason.
+    pub fn handshake_failures(&self, reason: HandshakeFailure) -> u64 {
+        self.handshake_failures.get_or_create(&because(reason.as_str())).get()
+    }
+
+    /// How often accepting a connection failed.
+    pub fn accept_errors(&self) -> u64 {
+        self.accept_errors.get()
+    }
+
+    pub(crate) fn reviewed(&self, kind: Kind, outcome: Outcome, took: Duration) {
+        self.reviews.get_or_create(&review(kind, outcome)).inc();
+        self.handling.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn rejected(&self, reason: Reason) {
+        self.rejections.get_or_create(&because(reason.as_str())).inc();
+    }
+
+    pub(crate) fn saw_no_token(&self) {
+        self.not_tokens.inc();
+    }
+
+    pub(crate) fn registered(&self) {
+        self.registrations.inc();
+    }
+
+    /// Counts a connection as open until the value is dropped.
+    pub(crate) fn connected(&self) -> Connected {
+        self.connections.inc();
+        Connected(self.connections.clone())
+    }
+
+    pub(crate) fn refused_connection(&self) {
+        self.connections_refused.inc();
+    }
+
+    pub(crate) fn handshake_failed(&self, reason: HandshakeFailure) {
+        self.handshake_failures.get_or_create(&because(reason.as_str())).inc();
+    }
+
+    pub(crate) fn accept_failed(&self) {
+        self.accept_errors.inc();
+    }
+}
+
+/// An open connection, for the gauge.
+#[derive(Debug)]
+pub(crate) struct Connected(Gauge);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_is_there_before_anything_happened() {
+        let mut registry = Registry::with_prefix("coder_logstream");
+        Metrics::new().register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(series("coder_logstream_admission_reviews_total{"), 30, "{text}");
+        assert_eq!(series("coder_logstream_admission_rejections_total{"), 11, "{text}");
+        assert_eq!(series("coder_logstream_webhook_handshake_failures_total{"), 2, "{text}");
+        for name in [
+            "coder_logstream_admission_not_tokens_total 0",
+            "coder_logstream_admission_registrations_total 0",
+            "coder_logstream_admission_handling_seconds_count 0",
+            "coder_logstream_webhook_connections 0",
+            "coder_logstream_webhook_connections_refused_total 0",
+            "coder_logstream_webhook_accept_errors_total 0",
+        ] {
+            assert_eq!(series(name), 1, "{name} in {text}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Requests that get no review in answer: what was wrong with them, as a status, a sentence and a metric's label.
+
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+
+/// Why a request was rejected. A rejection refuses no pod under `failurePolicy: Ignore`, and only a caller that is
+/// not the API server is known to earn one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Rejection {
+    #[error("nothing is served at this path; reviews are taken by POST {path}", path = crate::PATH)]
+    Path,
+    #[error("this method is not accepted; reviews are taken by POST {path}", path = crate::PATH)]
+    Method,
+    #[error("the Content-Type is not accepted; it must be application/json")]
+    ContentType,
+    #[error("the Content-Encoding is not accepted; the body must come as it is, without compression")]
+    ContentEncoding,
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the body did not arrive whole within {seconds} seconds")]
+    Slow { seconds: u64 },
+    #[error("the body could not be read to its end")]
+    Incomplete,
+    #[error("the bodies of other requests fill the memory set aside for them; try again")]
+    Overloaded,
+    #[error("the body is not JSON: line {line}, column {column}")]
+    NotJson { line: usize, column: usize },
+    #[error("the body is JSON but no AdmissionReview: {missing}")]
+    NotAReview { missing: &'static str },
+    #[error("the AdmissionReview is of another version; admission.k8s.io/v1 is accepted")]
+    Version,
+}
+
+/// Why a request was rejected, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// A path that is not served.
+    Path,
+    /// A method other than POST.
+    Method,
+    /// A Content-Type other than `application/json`.
+    ContentType,
+    /// A compressed body.
+    ContentEncoding,
+    /// A body over the limit.
+    TooLarge,
+    /// A body that did not arrive in time.
+    Slow,
+    /// A body that broke off.
+    Incomplete,
+    /// Too many bytes of bodies in memory at once.
+    Overloaded,
+    /// Not JSON.
+    NotJson,
+    /// JSON, but no AdmissionReview that could be answered.
+    NotAReview,
+    /// An AdmissionReview of a version other than v1.
+    Version,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 11] = [
+        Self::Path,
+        Self::Method,
+        Self::ContentType,
+        Self::ContentEncoding,
+        Self::TooLarge,
+        Self::Slow,
+        Self::Incomplete,
+        Self::Overloaded,
+        Self::NotJson,
+        Self::NotAReview,
+        Self::Version,
+    ];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Method => "method",
+            Self::ContentType => "content_type",
+            Self::ContentEncoding => "content_encoding",
+            Self::TooLarge => "too_large",
+            Self::Slow => "slow",
+            Self::Incomplete => "incomplete",
+            Self::Overloaded => "overloaded",
+            Self::NotJson => "not_json",
+            Self::NotAReview => "not_a_review",
+            Self::Version => "version",
+        }
+    }
+}
+
+impl Rejection {
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Path => Reason::Path,
+            Self::Method => Reason::Method,
+            Self::ContentType => Reason::ContentType,
+            Self::ContentEncoding => Reason::ContentEncoding,
+            Self::TooLarge { .. } => Reason::TooLarge,
+            Self::Slow { .. } => Reason::Slow,
+            Self::Incomplete => Reason::Incomplete,
+            Self::Overloaded => Reason::Overloaded,
+            Self::NotJson { .. } => Reason::NotJson,
+            Self::NotAReview { .. } => Reason::NotAReview,
+            Self::Version => Reason::Version,
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Path => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ContentType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Incomplete | Self::NotJson { .. } | Self::NotAReview { .. } => StatusCode::BAD_REQUEST,
+            Self::Version => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+}
+
+impl IntoResponse for &Rejection {
+    fn into_response(self) -> Response {
+        let text = format!("{self}\n");
+        (self.status(), [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+    }
+}

@@ -1,0 +1,177 @@
+//! AdmissionReview v1 on the wire, as far as it is read and written here.
+
+use axum::body::Bytes;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use json_patch::Patch;
+use logstream_core::identity::Kind;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::rejection::Rejection;
+
+const API_VERSION: &str = "admission.k8s.io/v1";
+const KIND: &str = "AdmissionReview";
+
+/// The API server's uids are UUIDs. What is far longer is none, and would be echoed.
+const LONGEST_UID: usize = 253;
+
+/// A review that can be answered: it has a uid. The rest may still turn out to be unreadable.
+#[derive(Debug)]
+pub(crate) struct Review<'a> {
+    pub(crate) uid: String,
+    request: &'a RawValue,
+}
+
+/// The request of a review.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Request<'a> {
+    kind: GroupVersionKind,
+    sub_resource: Option<String>,
+    name: Option<String>,
+    namespace: Option<String>,
+    operation: Option<String>,
+    dry_run: Option<bool>,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct GroupVersionKind {
+    group: String,
+    version: String,
+    kind: String,
+}
+
+impl<'a> Review<'a> {
+    /// Reads a review as far as its uid. Errors name a place in the body and never what stands there: it may be a
+    /// token.
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Rejection> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Envelope<'a> {
+            api_version: Option<String>,
+            kind: Option<String>,
+            #[serde(borrow)]
+            request: Option<&'a RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Uid {
+            uid: String,
+        }
+        let missing = |missing| Rejection::NotAReview { missing };
+        let json: &RawValue = serde_json::from_slice(body)
+            .map_err(|error| Rejection::NotJson { line: error.line(), column: error.column() })?;
+        if !is_object(json) {
+            return Err(missing("it is not an object"));
+        }
+        let envelope: Envelope<'_> = serde_json::from_str(json.get())
+            .map_err(|_| missing("apiVersion and kind must be strings and stand there once, as request"))?;
+        if envelope.kind.as_deref() != Some(KIND) {
+            return Err(missing("its kind is not AdmissionReview"));
+        }
+        if envelope.api_version.as_deref() != Some(API_VERSION) {
+            return Err(Rejection::Version);
+        }
+        let request = envelope.request.filter(|request| is_object(request)).ok_or(missing("it has no request"))?;
+        let Uid { uid } = serde_json::from_str(request.get())
+            .map_err(|_| missing("request.uid must be a string and stand there once"))?;
+        if uid.is_empty() || uid.len() > LONGEST_UID {
+            return Err(missing("request.uid must be 1 to 253 bytes long"));
+        }
+        Ok(Self { uid, request })
+    }
+
+    /// The request; `None` if it is not of the form that Kubernetes documents.
+    pub(crate) fn request(&self) -> Option<Request<'a>> {
+        serde_json::from_str(self.request.get()).ok()
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The kind of the object, if it is one that can carry agents; as the webhook's rule matched it.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        let GroupVersionKind { group, version, kind } = &self.kind;
+        let kind = Kind::parse(kind)?;
+        let home = match kind {
+            Kind::Pod => "",
+            Kind::ReplicaSet | Kind::StatefulSet => "apps",
+            Kind::Job => "batch",
+        };
+        (group == home && version == "v1").then_some(kind)
+    }
+
+    /// Whether an object itself is about to be created, not a subresource of one.
+    pub(crate) fn is_creation(&self) -> bool {
+        self.operation.as_deref() == Some("CREATE") && self.sub_resource.as_deref().is_none_or(str::is_empty)
+    }
+
+    /// Whether nothing is to be remembered.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run.unwrap_or_default()
+    }
+
+    /// The namespace; empty for what has none.
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The object's name; empty while it has none.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// The object, if it is one.
+    pub(crate) fn object(&self) -> Option<&'a RawValue> {
+        self.object.filter(|object| is_object(object))
+    }
+}
+
+/// Whether this is a JSON object: serde also reads a struct from an array, which no patch of ours would fit.
+pub(crate) fn is_object(json: &RawValue) -> bool {
+    json.get().starts_with('{')
+}
+
+/// The answer to a review. There is no way to make one that refuses.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// What is to change.
+    pub(crate) patch: Option<Patch>,
+    /// What the user is told.
+    pub(crate) warning: Option<&'static str>,
+}
+
+impl Answer {
+    /// The AdmissionReview that goes back.
+    pub(crate) fn encode(self, uid: &str) -> serde_json::Result<Bytes> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Review<'a> {
+            api_version: &'static str,
+            kind: &'static str,
+            response: Response<'a>,
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Response<'a> {
+            uid: &'a str,
+            allowed: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            patch_type: Option<&'static str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            patch: Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            warnings: Option<[&'static str; 1]>,
+        }
+        let patch = self.patch.map(|patch| serde_json::to_vec(&patch)).transpose()?;
+        let response = Response {
+            uid,
+            allowed: true,
+            patch_type: patch.is_some().then_some("JSONPatch"),
+            patch: patch.map(|patch| STANDARD.encode(patch)),
+            warnings: self.warning.map(|warning| [warning]),
+        };
+        serde_json::to_vec(&Review { api_version: API_VERSION, kind: KIND, response }).map(Bytes::from)
+    }
+}

@@ -1,0 +1,78 @@
+//! The one path, and what is said on all others.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use http::{HeaderMap, header};
+
+use crate::{
+    admission::Admission,
+    body::Bodies,
+    metrics::Metrics,
+    registrar::{Clock, Registrar},
+    rejection::Rejection,
+};
+
+/// Where reviews are taken.
+pub const PATH: &str = "/mutate";
+
+#[derive(Clone)]
+struct App {
+    admission: Arc<Admission>,
+    bodies: Bodies,
+}
+
+/// The webhook: `POST /mutate` takes an AdmissionReview v1 and answers with one that admits the object.
+///
+/// A request that is no such review gets a 4xx with a sentence of text; 503 when the bodies of all requests together
+/// would take more than 64 MiB.
+pub fn router(registrar: Arc<dyn Registrar>, metrics: Metrics, clock: Clock) -> Router {
+    let admission = Arc::new(Admission::new(registrar, metrics, clock));
+    Router::new()
+        .route(PATH, post(mutate))
+        .method_not_allowed_fallback(async |State(app): State<App>| app.reject(&Rejection::Method))
+        .fallback(async |State(app): State<App>| app.reject(&Rejection::Path))
+        .with_state(App { admission, bodies: Bodies::new() })
+}
+
+async fn mutate(State(app): State<App>, request: Request) -> Response {
+    match app.answer(request).await {
+        Ok(response) => response,
+        Err(rejection) => app.reject(&rejection),
+    }
+}
+
+impl App {
+    async fn answer(&self, request: Request) -> Result<Response, Rejection> {
+        let (head, body) = request.into_parts();
+        accept(&head.headers)?;
+        let body = self.bodies.read(body).await?;
+        let answer = self.admission.answer(body.bytes())?;
+        Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+    }
+
+    fn reject(&self, rejection: &Rejection) -> Response {
+        self.admission.metrics().rejected(rejection.reason());
+        tracing::debug!(reason = rejection.reason().as_str(), "request rejected");
+        rejection.into_response()
+    }
+}
+
+/// Whether the body is said to be plain JSON. The API server takes gzip in answers and never sends it.
+fn accept(headers: &HeaderMap) -> Result<(), Rejection> {
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let media_type = text(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or_default();
+    if !media_type.trim().eq_ignore_ascii_case("application/json") {
+        return Err(Rejection::ContentType);
+    }
+    match headers.get(header::CONTENT_ENCODING) {
+        None => Ok(()),
+        Some(encoding) if encoding.as_bytes().eq_ignore_ascii_case(b"identity") => Ok(()),
+        Some(_) => Err(Rejection::ContentEncoding),
+    }
+}

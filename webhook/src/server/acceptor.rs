@@ -1,0 +1,106 @@
+//! Accepting connections, with a pause where an error would otherwise be met again at once.
+
+use std::{future::Future, io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{Instant, sleep_until},
+};
+use tracing::warn;
+
+use crate::metrics::Metrics;
+
+/// The first pause; long enough for a connection to end and give back its file descriptor.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+/// The last pause; shorter than the API server's patience.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where connections come from.
+pub(super) trait Listen: Send {
+    /// The next connection. Cancel safe.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+}
+
+impl Listen for TcpListener {
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        TcpListener::accept(self).await
+    }
+}
+
+/// A listener whose errors are counted and waited out.
+pub(super) struct Acceptor<L> {
+    listener: L,
+    metrics: Metrics,
+    pause: Duration,
+    resume: Instant,
+}
+
+impl<L: Listen> Acceptor<L> {
+    pub(super) fn new(listener: L, metrics: Metrics) -> Self {
+        Self { listener, metrics, pause: Duration::ZERO, resume: Instant::now() }
+    }
+
+    /// The next connection. Cancel safe: a pause that was begun is kept.
+    pub(super) async fn next(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            sleep_until(self.resume).await;
+            let error = match self.listener.accept().await {
+                Ok(accepted) => {
+                    self.pause = Duration::ZERO;
+                    return accepted;
+                }
+                Err(error) => error,
+            };
+            self.metrics.accept_failed();
+            if is_of_the_connection(&error) {
+                continue;
+            }
+            self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            self.resume = Instant::now() + self.pause;
+            warn!(%error, pause = ?self.pause, "accepting connections failed");
+        }
+    }
+}
+
+/// Whether one connection failed, as opposed to the process running out of something: the next may well succeed.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Fails every time, as with no file descriptors left.
+    struct Exhausted;
+
+    impl Listen for Exhausted {
+        async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+            Err(io::Error::from_raw_os_error(24))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn running_out_of_descriptors_is_waited_out_and_not_looped_on() {
+        let metrics = Metrics::new();
+        let mut acceptor = Acceptor::new(Exhausted, metrics.clone());
+        timeout(Duration::from_secs(10), acceptor.next()).await.unwrap_err();
+        // 50, 100, 200, 400, 800 ms, then one a second.
+        assert_eq!(metrics.accept_errors(), 14);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_outlives_a_cancelled_call() {
+        let metrics = Metrics::new();
+        let mut acceptor = Acceptor::new(Exhausted, metrics.clone());
+        for _ in 0..100 {
+            timeout(Duration::from_millis(1), acceptor.next()).await.unwrap_err();
+        }
+        assert!(metrics.accept_errors() <= 3, "{}", metrics.accept_errors());
+    }
+}

@@ -1,0 +1,127 @@
+//! Whether a connection is in use, and since when it is not.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::Limits;
+
+/// How long a connection that is being closed may go on without a request: for one that was on its way.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// The activity of one connection.
+#[derive(Debug, Clone)]
+pub(super) struct Activity(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    /// Requests without an answer.
+    in_flight: usize,
+    /// Whether there was a request yet.
+    used: bool,
+    /// When the last answer was made, or the connection began.
+    since: Instant,
+    /// When the end was asked for.
+    closing: Option<Instant>,
+}
+
+/// What is to be done about a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Look again then.
+    At(Instant),
+    /// Its time is up.
+    Close,
+}
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(State { in_flight: 0, used: false, since: Instant::now(), closing: None })))
+    }
+
+    /// Counts a request as in flight until the value is dropped.
+    pub(super) fn request(&self) -> InFlight {
+        let mut state = self.state();
+        state.in_flight += 1;
+        state.used = true;
+        InFlight(self.clone())
+    }
+
+    /// The end was asked for; says whether it was not asked for before.
+    pub(super) fn close(&self) -> bool {
+        let mut state = self.state();
+        let first = state.closing.is_none();
+        state.closing.get_or_insert_with(Instant::now);
+        first
+    }
+
+    /// What is to be done now.
+    pub(super) fn next(&self, limits: &Limits) -> Next {
+        let state = self.state();
+        let now = Instant::now();
+        let (since, patience) = match state.closing {
+            Some(closing) => (state.since.max(closing), LAST_WORD),
+            None if state.used => (state.since, limits.idle),
+            None => (state.since, limits.first_request),
+        };
+        if state.in_flight > 0 {
+            return Next::At(now + patience);
+        }
+        let end = since + patience;
+        if end <= now { Next::Close } else { Next::At(end) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(super) struct InFlight(Activity);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.in_flight -= 1;
+        state.since = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_request_is_waited_for_less_long_than_a_next_one() {
+        let (activity, limits) = (Activity::new(), Limits::default());
+        let start = Instant::now();
+        assert_eq!(activity.next(&limits), Next::At(start + limits.first_request));
+        let request = activity.request();
+        advance(limits.idle * 2).await;
+        assert_ne!(activity.next(&limits), Next::Close, "a request is in flight");
+        drop(request);
+        assert_eq!(activity.next(&limits), Next::At(Instant::now() + limits.idle));
+        advance(limits.idle).await;
+        assert_eq!(activity.next(&limits), Next::Close);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_closing_has_a_last_word_after_its_last_answer() {
+        let (activity, limits) = (Activity::new(), Limits::default());
+        let request = activity.request();
+        assert!(activity.close());
+        assert!(!activity.close());
+        advance(LAST_WORD * 3).await;
+        assert_ne!(activity.next(&limits), Next::Close);
+        drop(request);
+        assert_eq!(activity.next(&limits), Next::At(Instant::now() + LAST_WORD));
+        advance(LAST_WORD).await;
+        assert_eq!(activity.next(&limits), Next::Close);
+    }
+}

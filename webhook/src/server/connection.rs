@@ -1,0 +1,144 @@
+//! One connection, from its handshake to its end.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, response::Response};
+use http::Request;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    net::TcpStream,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+use tracing::debug;
+
+use super::{
+    Limits,
+    activity::{Activity, Next},
+};
+use crate::metrics::{HandshakeFailure, Metrics};
+
+/// Memory for the head of an HTTP/1.1 request; the API server's takes a few hundred bytes.
+const HEAD_LIMIT: usize = 32 * 1024;
+/// The same for HTTP/2.
+const HEADER_LIST_LIMIT: u32 = 16 * 1024;
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 128;
+/// How often a peer on HTTP/2 is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// How long it may take to say so.
+const PING_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a connection needs.
+pub(super) struct Connection {
+    pub(super) tls: TlsAcceptor,
+    pub(super) router: Router,
+    pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
+    pub(super) drain: CancellationToken,
+}
+
+impl Connection {
+    /// Serves until the peer or an idle time ends it, or until it is drained.
+    pub(super) async fn serve(self, tcp: TcpStream, peer: SocketAddr) {
+        let _connected = self.metrics.connected();
+        // Answers are one small write each. A socket that refuses the option is about to fail anyway.
+        let _ = tcp.set_nodelay(true);
+        match timeout(self.limits.handshake, self.tls.accept(tcp)).await {
+            Ok(Ok(stream)) => self.serve_stream(stream, peer).await,
+            Ok(Err(error)) => {
+                self.metrics.handshake_failed(HandshakeFailure::Tls);
+                debug!(%peer, %error, "handshake failed");
+            }
+            Err(_) => {
+                self.metrics.handshake_failed(HandshakeFailure::Deadline);
+                debug!(%peer, "handshake took too long");
+            }
+        }
+    }
+
+    async fn serve_stream(self, stream: TlsStream<TcpStream>, peer: SocketAddr) {
+        let Self { router, limits, drain, .. } = self;
+        let activity = Activity::new();
+        let service = service_fn({
+            let activity = activity.clone();
+            move |request: Request<Incoming>| {
+                let in_flight = activity.request();
+                let answer = router.clone().oneshot(request.map(Body::new));
+                async move {
+                    let answer: Result<Response, Infallible> = answer.await;
+                    drop(in_flight);
+                    answer
+                }
+            }
+        });
+        let builder = builder(stream.get_ref().1.alpn_protocol() == Some(b"h2"), &limits);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut look = Instant::now();
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        debug!(%peer, %error, "connection failed");
+                    }
+                    return;
+                }
+                () = drain.cancelled(), if !draining => {
+                    draining = true;
+                    activity.close();
+                    connection.as_mut().graceful_shutdown();
+                    look = Instant::now();
+                }
+                () = sleep_until(look) => match activity.next(&limits) {
+                    Next::At(at) => look = at,
+                    // The first close asks; one that a silent peer did not follow is carried out.
+                    Next::Close if activity.close() => {
+                        connection.as_mut().graceful_shutdown();
+                        look = Instant::now();
+                    }
+                    Next::Close => return,
+                },
+            }
+        }
+    }
+}
+
+fn builder(h2: bool, limits: &Limits) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams::default());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(HEAD_LIMIT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_WITHIN)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_LIST_LIMIT);
+    if h2 { builder.http2_only() } else { builder.http1_only() }
+}
+
+/// The tasks of an HTTP/2 connection's streams: they end with it.
+#[derive(Debug, Clone, Default)]
+struct Streams(Arc<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Streams {
+    fn execute(&self, future: F) {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(future);
+    }
+}

@@ -1,0 +1,32 @@
+//! What a peer may take of the server.
+
+use std::time::Duration;
+
+/// Limits of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many connections may be open at once; at least 1. Each API server keeps a few.
+    pub connections: usize,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long after the handshake the head of the first request may take.
+    pub first_request: Duration,
+    /// How long a connection may be idle between requests, the head of the next one included. Longer than the API
+    /// server's own limit (client-go closes at 90 s), so that it is the side that closes: a server that closes first
+    /// now and then closes just as a request is sent, and that pod would be missed.
+    pub idle: Duration,
+    /// How long requests in flight may take once the shutdown began.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_024,
+            handshake: Duration::from_secs(5),
+            first_request: Duration::from_secs(10),
+            idle: Duration::from_mins(2),
+            drain: Duration::from_secs(10),
+        }
+    }
+}

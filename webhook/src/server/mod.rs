@@ -1,0 +1,158 @@
+//! Serving the router over TLS: configured, bound, and only then run; drained at the end.
+
+mod acceptor;
+mod activity;
+mod connection;
+mod limits;
+
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    task::{JoinError, JoinSet},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+pub use self::limits::Limits;
+use self::{acceptor::Acceptor, connection::Connection};
+use crate::metrics::Metrics;
+
+/// A server that is configured and not yet bound.
+pub struct Server {
+    tls: Arc<rustls::ServerConfig>,
+    router: Router,
+    limits: Limits,
+    metrics: Metrics,
+}
+
+/// A server that holds its port. Connections wait in the kernel's backlog until it runs.
+pub struct Bound {
+    server: Server,
+    listener: TcpListener,
+    local_addr: SocketAddr,
+}
+
+/// Why a server could not be bound. Permanent as far as this program can tell: give up, and say so.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; give another address, or free this one")]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// Why a server ended otherwise than asked.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServeError {
+    /// Requests were still unanswered at the end of the drain, and were broken off.
+    #[error("{connections} connections were still busy {after:?} after the shutdown began and were broken off")]
+    Drain {
+        /// How many connections were broken off.
+        connections: usize,
+        /// [`Limits::drain`].
+        after: Duration,
+    },
+}
+
+impl Server {
+    /// A server of this router with the default [`Limits`].
+    ///
+    /// The TLS configuration decides the protocol by ALPN: `h2` gives HTTP/2, anything else HTTP/1.1.
+    pub fn new(tls: Arc<rustls::ServerConfig>, router: Router, metrics: Metrics) -> Self {
+        Self { tls, router, limits: Limits::default(), metrics }
+    }
+
+    /// With other limits.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Takes the port; 0 takes any free one.
+    pub async fn bind(self, address: SocketAddr) -> Result<Bound, BindError> {
+        let fail = |source| BindError { address, source };
+        let listener = TcpListener::bind(address).await.map_err(fail)?;
+        let local_addr = listener.local_addr().map_err(fail)?;
+        Ok(Bound { server: self, listener, local_addr })
+    }
+}
+
+impl Bound {
+    /// The address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serves until `shutdown` ends, then drains: no new connections, requests in flight are answered, idle
+    /// connections are closed. What is not done after [`Limits::drain`] is broken off.
+    ///
+    /// The API server may still hold this replica's address when the shutdown begins. The caller delays it until the
+    /// Service's endpoints have gone.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
+        let Self { server, listener, local_addr } = self;
+        let Server { tls, router, limits, metrics } = server;
+        let mut acceptor = Acceptor::new(listener, metrics.clone());
+        let open = Arc::new(Semaphore::new(limits.connections));
+        let drain = CancellationToken::new();
+        let tls = TlsAcceptor::from(tls);
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        info!(address = %local_addr, "webhook serving");
+        loop {
+            let (tcp, peer) = tokio::select! {
+                () = &mut shutdown => break,
+                Some(ended) = connections.join_next() => { reap(ended); continue }
+                accepted = acceptor.next() => accepted,
+            };
+            // Closed rather than left waiting: under `failurePolicy: Ignore` a refused call costs the pod nothing,
+            // and one that hangs costs it the whole timeout.
+            let Ok(permit) = Arc::clone(&open).try_acquire_owned() else {
+                metrics.refused_connection();
+                debug!(%peer, "connection refused, too many are open");
+                continue;
+            };
+            let connection = Connection {
+                tls: tls.clone(),
+                router: router.clone(),
+                limits,
+                metrics: metrics.clone(),
+                drain: drain.clone(),
+            };
+            connections.spawn(async move {
+                connection.serve(tcp, peer).await;
+                drop(permit);
+            });
+        }
+        drop(acceptor);
+        info!(connections = connections.len(), "webhook draining");
+        drain.cancel();
+        finish(&mut connections, limits.drain).await
+    }
+}
+
+/// Waits for the connections, at most so long.
+async fn finish(connections: &mut JoinSet<()>, within: Duration) -> Result<(), ServeError> {
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            reap(ended);
+        }
+    };
+    if timeout(within, all).await.is_ok() {
+        return Ok(());
+    }
+    let error = ServeError::Drain { connections: connections.len(), after: within };
+    warn!(%error, "webhook drain ran out of time");
+    connections.shutdown().await;
+    Err(error)
+}
+
+fn reap(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        // The error's text holds the panic's message, which no code of ours puts a secret into.
+        error!(%error, "connection task panicked");
+    }
+}
