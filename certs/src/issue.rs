@@ -1,0 +1,126 @@
+//! A small certificate authority of our own.
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+use jiff::Timestamp;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
+};
+use rustls::pki_types::ServerName;
+
+/// How far before its making a certificate begins to be valid: the clock of an API server may be behind ours.
+const BACKDATED: Duration = Duration::from_mins(5);
+
+/// Why nothing was issued. Permanent: asking again gives the same.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// A key or a certificate could not be made, or a stored one not read.
+    #[error("cannot issue a certificate: {0}")]
+    Rcgen(#[from] rcgen::Error),
+    /// A name that no certificate can hold.
+    #[error("cannot issue a certificate for the name {name}; DNS names and IP addresses are accepted")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A time that no certificate can hold.
+    #[error("cannot issue a certificate at {now} for {lifetime:?}; it must begin after 1970 and end before 9999")]
+    Time {
+        /// Now.
+        now: Timestamp,
+        /// How long it was to last.
+        lifetime: Duration,
+    },
+}
+
+/// A certificate authority: ECDSA on P-256, for leaves alone. `Debug` shows no key.
+pub struct Authority {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, PEM. `Debug` shows no key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// The certificate. Its authority's is not part of it: whoever verifies has that already.
+    pub certificate: String,
+    /// Its key, PKCS#8.
+    pub key: String,
+}
+
+impl Authority {
+    /// Makes an authority of this common name, valid from five minutes before now for so long.
+    pub fn new(common_name: &str, now: Timestamp, lifetime: Duration) -> Result<Self, IssueError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let mut params = params(common_name, now, lifetime)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key)?.pem();
+        Ok(Self { certificate, issuer: Issuer::new(params, key) })
+    }
+
+    /// The authority that was stored as this certificate and key, PEM.
+    pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IssueError> {
+        let issuer = Issuer::from_ca_cert_pem(certificate, KeyPair::from_pem(key)?)?;
+        Ok(Self { certificate: certificate.to_owned(), issuer })
+    }
+
+    /// The authority's certificate, PEM: what a caBundle holds.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// The authority's key, PEM: for where it is stored, and nowhere else.
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    /// Issues a server's certificate for these names, with a new key, valid from five minutes before now for so long.
+    pub fn issue(&self, names: &[ServerName<'_>], now: Timestamp, lifetime: Duration) -> Result<Issued, IssueError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        // Nobody reads a server's common name; an empty one would make the names a critical extension.
+        let mut params = params("coder-logstream-kube", now, lifetime)?;
+        params.subject_alt_names = names.iter().map(subject_alt_name).collect::<Result<_, _>>()?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &self.issuer)?.pem();
+        Ok(Issued { certificate, key: key.serialize_pem() })
+    }
+}
+
+fn params(common_name: &str, now: Timestamp, lifetime: Duration) -> Result<CertificateParams, IssueError> {
+    let since_1970 = u64::try_from(now.as_second()).map(Duration::from_secs);
+    let (Ok(since_1970), Ok(_)) = (since_1970, now.checked_add(lifetime)) else {
+        return Err(IssueError::Time { now, lifetime });
+    };
+    let epoch = date_time_ymd(1970, 1, 1);
+    let mut params = CertificateParams::default();
+    params.not_before = epoch + since_1970.saturating_sub(BACKDATED);
+    params.not_after = epoch + since_1970 + lifetime;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    Ok(params)
+}
+
+fn subject_alt_name(name: &ServerName<'_>) -> Result<SanType, IssueError> {
+    let unusable = || IssueError::Name { name: name.to_str().into_owned() };
+    match name {
+        ServerName::DnsName(dns) => dns.as_ref().try_into().map(SanType::DnsName).map_err(|_| unusable()),
+        ServerName::IpAddress(address) => Ok(SanType::IpAddress(IpAddr::from(*address))),
+        _ => Err(unusable()),
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}

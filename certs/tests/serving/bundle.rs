@@ -1,0 +1,134 @@
+//! What is accepted as a serving certificate, and how it is said what is not.
+
+use jiff::Timestamp;
+use logstream_certs::{
+    Bundle, BundleError, Refused,
+    issue::{Authority, Issued},
+};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair};
+
+use crate::common::{HOUR, NAME, authority, leaf, name, now};
+
+fn parse(issued: &Issued) -> Result<Bundle, BundleError> {
+    parse_at(issued, now())
+}
+
+fn parse_at(issued: &Issued, now: Timestamp) -> Result<Bundle, BundleError> {
+    Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &[name(NAME)], now)
+}
+
+/// A certificate that says of itself what it likes.
+fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Issued {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new([NAME.to_owned()]).unwrap();
+    change(&mut params);
+    Issued { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+}
+
+#[test]
+fn a_fresh_certificate_is_accepted_and_tells_what_logs_need() {
+    let bundle = parse(&leaf(&authority())).unwrap();
+    let left = now().duration_until(bundle.not_after());
+    assert!((3_590..=3_600).contains(&left.as_secs()), "{left:?}");
+    assert_eq!((bundle.fingerprint().len(), bundle.chain_len()), (64, 1));
+    assert!(bundle.serial().contains(':'), "{}", bundle.serial());
+}
+
+#[test]
+fn a_chain_with_its_issuers_is_accepted() {
+    let authority = authority();
+    let mut issued = leaf(&authority);
+    issued.certificate.push_str(authority.certificate());
+    assert_eq!(parse(&issued).unwrap().chain_len(), 2);
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let authority = authority();
+    let mixed = Issued { key: leaf(&authority).key, ..leaf(&authority) };
+    let error = parse(&mixed).unwrap_err();
+    assert_eq!(error.refused(), Refused::KeyMismatch);
+    assert!(error.to_string().starts_with("the private key does not belong to the first certificate"), "{error}");
+    // The leaf must come first, even if its key fits.
+    let issued = leaf(&authority);
+    let upside_down = Issued { certificate: format!("{}{}", authority.certificate(), issued.certificate), ..issued };
+    assert_eq!(parse(&upside_down).unwrap_err().refused(), Refused::KeyMismatch);
+}
+
+#[test]
+fn a_certificate_is_refused_outside_its_time() {
+    let issued = leaf(&authority());
+    let late = parse_at(&issued, now() + 2 * HOUR).unwrap_err();
+    assert!(matches!(late, BundleError::Expired { .. }), "{late}");
+    let early = parse_at(&issued, now() - HOUR).unwrap_err();
+    assert!(matches!(early, BundleError::NotYetValid { .. }), "{early}");
+    let bundle = parse(&issued).unwrap();
+    assert_eq!(bundle.check_time(bundle.not_after()), Ok(()));
+    assert_eq!(bundle.check_time(now() + 2 * HOUR), Err(late));
+}
+
+#[test]
+fn every_expected_name_must_be_covered() {
+    let short = "coder-logstream-kube.coder";
+    let issued = authority().issue(&[name(short), name("10.0.0.1"), name("::1")], now(), HOUR).unwrap();
+    let error = parse(&issued).unwrap_err().to_string();
+    assert!(error.contains(&format!("does not cover the name {NAME}")), "{error}");
+    assert!(error.ends_with("coder-logstream-kube.coder, 10.0.0.1, ::1"), "{error}");
+    let all = [name(short), name("10.0.0.1")];
+    Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &all, now()).unwrap();
+    Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &[], now()).unwrap();
+}
+
+#[test]
+fn a_certificate_that_the_api_server_would_not_accept_is_refused() {
+    let nameless = self_signed(|params| params.subject_alt_names.clear());
+    assert!(matches!(parse(&nameless), Err(BundleError::NoNames { .. })));
+    let for_clients = self_signed(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
+    assert!(matches!(parse(&for_clients), Err(BundleError::NotForServers { .. })));
+    parse(&self_signed(|_| {})).unwrap();
+}
+
+#[test]
+fn what_is_no_certificate_or_key_is_refused_without_a_word_of_it() {
+    let issued = leaf(&authority());
+    let with = |certificate: &str, key: &str| {
+        parse(&Issued { certificate: certificate.to_owned(), key: key.to_owned() }).unwrap_err()
+    };
+    assert_eq!(with("", &issued.key), BundleError::NoCertificate);
+    assert_eq!(with(&issued.key, &issued.key), BundleError::NoCertificate);
+    assert_eq!(with(&issued.certificate[..200], &issued.key), BundleError::NoCertificate);
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert_eq!(with(broken, &issued.key), BundleError::NotACertificate { position: 1 });
+    let second = format!("{}{broken}", issued.certificate);
+    assert_eq!(with(&second, &issued.key), BundleError::NotACertificate { position: 2 });
+    assert_eq!(with(&issued.certificate, ""), BundleError::NoKey);
+    assert_eq!(with(&issued.certificate, &issued.certificate), BundleError::NoKey);
+    let secret = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
+    let error = with(&issued.certificate, secret);
+    assert_eq!(error, BundleError::UnsupportedKey);
+    assert!(!error.to_string().contains("c2VjcmV0"));
+}
+
+#[test]
+fn nothing_shows_a_key() {
+    let authority = authority();
+    let issued = leaf(&authority);
+    let bundle = parse(&issued).unwrap();
+    let shown = format!("{authority:?} {issued:?} {bundle:?}");
+    for key in [authority.key(), issued.key] {
+        let line = key.lines().nth(1).unwrap();
+        assert!(!shown.contains(line), "{shown}");
+    }
+    assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+}
+
+#[test]
+fn a_stored_authority_goes_on_issuing() {
+    let first = authority();
+    let again = Authority::from_pem(first.certificate(), &first.key()).unwrap();
+    assert_eq!(again.certificate(), first.certificate());
+    parse(&leaf(&again)).unwrap();
+    Authority::from_pem(first.certificate(), "no key").unwrap_err();
+    let forever = Authority::new("an authority", now(), 100_000_000 * HOUR).unwrap_err();
+    assert!(forever.to_string().contains("end before 9999"), "{forever}");
+}

@@ -1,0 +1,89 @@
+//! An authority, a clock, and a folder that kubelet would keep.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use logstream_certs::{
+    Clock, Metrics,
+    issue::{Authority, Issued},
+    provided::{self, Files, Source},
+};
+use rustls::pki_types::ServerName;
+use tempfile::TempDir;
+
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const NAME: &str = "coder-logstream-kube.coder.svc";
+
+/// Handshakes are verified by the system's clock, so certificates must be made by it.
+#[expect(clippy::disallowed_methods, reason = "a test's own clock")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+pub(crate) fn clock() -> Clock {
+    Arc::new(now)
+}
+
+pub(crate) fn name(text: &str) -> ServerName<'static> {
+    ServerName::try_from(text.to_owned()).unwrap()
+}
+
+pub(crate) fn authority() -> Authority {
+    Authority::new("an authority", now(), 24 * HOUR).unwrap()
+}
+
+pub(crate) fn leaf(authority: &Authority) -> Issued {
+    authority.issue(&[name(NAME)], now(), HOUR).unwrap()
+}
+
+/// A Secret mounted as kubelet does it: `tls.crt` leads to `..data/tls.crt`, and `..data` to a folder that is never
+/// written again. A new version is a new folder and one rename of the link.
+pub(crate) struct Mounted {
+    folder: TempDir,
+    version: u32,
+}
+
+impl Mounted {
+    pub(crate) fn empty() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), version: 0 }
+    }
+
+    pub(crate) fn of(issued: &Issued) -> Self {
+        let mut mounted = Self::empty();
+        mounted.swap(issued);
+        mounted
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn swap(&mut self, issued: &Issued) {
+        let at = |name: &str| self.folder.path().join(name);
+        let old = format!("..version_{}", self.version);
+        self.version += 1;
+        let new = format!("..version_{}", self.version);
+        fs::create_dir(at(&new)).unwrap();
+        for (file, text) in [("tls.crt", &issued.certificate), ("tls.key", &issued.key)] {
+            fs::write(at(&new).join(file), text).unwrap();
+            if self.version == 1 {
+                symlink(PathBuf::from("..data").join(file), at(file)).unwrap();
+            }
+        }
+        symlink(&new, at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        if at(&old).exists() {
+            fs::remove_dir_all(at(&old)).unwrap();
+        }
+    }
+
+    pub(crate) fn source(&self, metrics: &Metrics) -> Source {
+        Source::new(Files::in_folder(self.path()), vec![name(NAME)], provided::INTERVAL, clock(), metrics.clone())
+    }
+}

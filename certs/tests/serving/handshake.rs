@@ -1,0 +1,196 @@
+//! Real handshakes against what is served.
+
+use std::{io, sync::Arc, time::Duration};
+
+use logstream_certs::{Bundle, ClientCa, ClientCaError, Ended, Metrics, Resolver, issue::Issued, keep, server_config};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::{
+    ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    version::{TLS12, TLS13},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::common::{Mounted, NAME, authority, leaf, name, now};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn bundle(issued: &Issued) -> Bundle {
+    Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &[name(NAME)], now()).unwrap()
+}
+
+fn serving(issued: &Issued) -> Arc<Resolver> {
+    let resolver = Arc::new(Resolver::new());
+    resolver.serve(bundle(issued));
+    resolver
+}
+
+/// A client that trusts an authority.
+struct Client {
+    trust: RootCertStore,
+    versions: Vec<&'static SupportedProtocolVersion>,
+    certificate: Option<Issued>,
+}
+
+impl Client {
+    fn of(authority: &str) -> Self {
+        let mut trust = RootCertStore::empty();
+        trust.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+        Self { trust, versions: vec![&TLS13, &TLS12], certificate: None }
+    }
+
+    /// A handshake and a byte there and back: with TLS 1.3 a client learns only then whether it is let in.
+    async fn connect(
+        &self,
+        resolver: &Arc<Resolver>,
+        client_ca: Option<&ClientCa>,
+    ) -> io::Result<TlsStream<DuplexStream>> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&self.versions)
+            .unwrap()
+            .with_root_certificates(self.trust.clone());
+        let mut config = match &self.certificate {
+            None => builder.with_no_client_auth(),
+            Some(Issued { certificate, key }) => builder
+                .with_client_auth_cert(
+                    vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()],
+                    PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+                )
+                .unwrap(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let server = server_config(Arc::clone(resolver), client_ca.cloned()).unwrap();
+        let (near, far) = tokio::io::duplex(16 * 1024);
+        let serve = async {
+            let mut stream = TlsAcceptor::from(Arc::new(server)).accept(far).await?;
+            let byte = stream.read_u8().await?;
+            stream.write_u8(byte).await?;
+            stream.flush().await
+        };
+        let call = async {
+            let mut stream = TlsConnector::from(Arc::new(config)).connect(name(NAME), near).await?;
+            stream.write_u8(7).await?;
+            stream.flush().await?;
+            stream.read_u8().await?;
+            io::Result::Ok(stream)
+        };
+        let (answered, called) =
+            timeout(PATIENCE, async { tokio::join!(serve, call) }).await.expect("a handshake has an end");
+        called.and_then(|stream| answered.map(|()| stream))
+    }
+}
+
+#[tokio::test]
+async fn both_versions_of_tls_are_spoken() {
+    let authority = authority();
+    let resolver = serving(&leaf(&authority));
+    for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
+        let client = Client { versions: vec![version], ..Client::of(authority.certificate()) };
+        let stream = client.connect(&resolver, None).await.unwrap();
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(expected));
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    }
+}
+
+#[tokio::test]
+async fn a_chain_with_an_intermediate_is_served_whole() {
+    let root_key = KeyPair::generate().unwrap();
+    let mut root = CertificateParams::default();
+    root.distinguished_name.push(rcgen::DnType::CommonName, "root");
+    root.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root_certificate = root.self_signed(&root_key).unwrap();
+    let root = Issuer::new(root, root_key);
+    let middle_key = KeyPair::generate().unwrap();
+    let mut middle = CertificateParams::default();
+    middle.distinguished_name.push(rcgen::DnType::CommonName, "intermediate");
+    middle.is_ca = IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    let middle_certificate = middle.signed_by(&middle_key, &root).unwrap();
+    let middle = Issuer::new(middle, middle_key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &middle).unwrap();
+
+    let client = Client::of(&root_certificate.pem());
+    let whole = Issued { certificate: leaf.pem() + &middle_certificate.pem(), key: key.serialize_pem() };
+    client.connect(&serving(&whole), None).await.unwrap();
+    let cut = Issued { certificate: leaf.pem(), ..whole };
+    client.connect(&serving(&cut), None).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_handshake_before_the_first_bundle_fails() {
+    let client = Client::of(authority().certificate());
+    client.connect(&Arc::new(Resolver::new()), None).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn with_a_client_ca_only_its_clients_are_let_in() {
+    let (servers, clients, others) = (authority(), authority(), authority());
+    let resolver = serving(&leaf(&servers));
+    let client_ca = ClientCa::parse(clients.certificate().as_bytes()).unwrap();
+    let of = |issuer: &str, issuer_key: &str| {
+        let issuer = Issuer::from_ca_cert_pem(issuer, KeyPair::from_pem(issuer_key).unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["kube-apiserver".to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        Some(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
+    };
+    for versions in [vec![&TLS12], vec![&TLS13]] {
+        let client =
+            |certificate| Client { certificate, versions: versions.clone(), ..Client::of(servers.certificate()) };
+        let known = client(of(clients.certificate(), &clients.key()));
+        known.connect(&resolver, Some(&client_ca)).await.unwrap();
+        client(None).connect(&resolver, Some(&client_ca)).await.unwrap_err();
+        let other = client(of(others.certificate(), &others.key()));
+        other.connect(&resolver, Some(&client_ca)).await.unwrap_err();
+    }
+}
+
+#[test]
+fn a_client_ca_holds_certificates() {
+    let clients = authority();
+    let two = [clients.certificate(), authority().certificate()].concat();
+    ClientCa::parse(two.as_bytes()).unwrap();
+    assert_eq!(ClientCa::parse(b"").unwrap_err(), ClientCaError::NoCertificate);
+    assert_eq!(ClientCa::parse(clients.key().as_bytes()).unwrap_err(), ClientCaError::NoCertificate);
+    let broken = format!("{two}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    assert_eq!(ClientCa::parse(broken.as_bytes()).unwrap_err(), ClientCaError::NotACertificate { position: 3 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn rotations_under_a_running_server_fail_no_handshake() {
+    let (authority, metrics, resolver) = (authority(), Metrics::new(), Arc::new(Resolver::new()));
+    let client = Client::of(authority.certificate());
+    let mut mounted = Mounted::of(&leaf(&authority));
+    let (stop, mut keeping) = (CancellationToken::new(), JoinSet::new());
+    let source = mounted.source(&metrics);
+    keeping.spawn(keep(Arc::clone(&resolver), source, metrics.clone(), stop.clone().cancelled_owned()));
+    for rotation in 1..=5 {
+        let wait = async {
+            while metrics.changes() < rotation {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("the rotation is taken up");
+        let current = resolver.current().unwrap();
+        assert_eq!(metrics.expiry(), current.not_after().as_second());
+        let stream = client.connect(&resolver, None).await.unwrap();
+        let [seen] = stream.get_ref().1.peer_certificates().unwrap() else { panic!() };
+        let issued = fs_certificate(&mounted);
+        assert_eq!(seen, &issued, "rotation {rotation}");
+        mounted.swap(&leaf(&authority));
+    }
+    stop.cancel();
+    assert_eq!(keeping.join_next().await.unwrap().unwrap(), Ended::Shutdown);
+}
+
+fn fs_certificate(mounted: &Mounted) -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(mounted.path().join("tls.crt")).unwrap()
+}
