@@ -1,0 +1,159 @@
+//! The programs of a control plane and how each is started.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::{ClusterOptions, layout::Layout};
+use crate::process::{Output, Process, Start};
+use crate::tools::{Tool, Tools};
+
+/// Tests make objects in bursts; the controllers' own default of 20 to 50 requests a second would be what they measure.
+const REQUESTS_PER_SECOND: u32 = 500;
+
+/// How many bytes of a component's log an error shows.
+const TAIL: usize = 3_000;
+
+/// How to start a component.
+pub(super) struct Launch {
+    tool: Tool,
+    arguments: Vec<String>,
+}
+
+/// A running component, its output in `NAME.log`.
+#[derive(Debug)]
+pub(super) struct Component {
+    tool: Tool,
+    process: Process,
+    log: PathBuf,
+}
+
+impl Component {
+    pub(super) fn start(launch: Launch, tools: &Tools, layout: &Layout) -> Result<Self> {
+        let Launch { tool, arguments } = launch;
+        let log = layout.folder().join(format!("{tool}.log"));
+        let home = layout.folder().display().to_string();
+        let start = Start {
+            program: tools.path(tool),
+            arguments: &arguments,
+            environment: &[("HOME".to_owned(), home), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+            folder: layout.folder(),
+        };
+        let process = Process::start(&start, &Output::File(&log)).with_context(|| format!("{tool} does not start"))?;
+        Ok(Self { tool, process, log })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    pub(super) fn check_alive(&mut self) -> Result<()> {
+        match self.process.ended() {
+            None => Ok(()),
+            Some(status) => bail!("{} ended: {status}", self.tool),
+        }
+    }
+
+    pub(super) fn log_tail(&self) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(TAIL)..]);
+        format!("the end of the log of {}:\n{tail}", self.tool)
+    }
+}
+
+pub(super) fn etcd(layout: &Layout) -> Launch {
+    let client = format!("http://{}", layout.etcd_client);
+    let peer = format!("http://{}", layout.etcd_peer);
+    let arguments = vec![
+        "--name=default".to_owned(),
+        format!("--data-dir={}", layout.text("etcd")),
+        format!("--listen-client-urls={client}"),
+        format!("--advertise-client-urls={client}"),
+        format!("--listen-peer-urls={peer}"),
+        format!("--initial-advertise-peer-urls={peer}"),
+        format!("--initial-cluster=default={peer}"),
+        // Nothing in it has to outlive a power cut.
+        "--unsafe-no-fsync=true".to_owned(),
+        "--log-level=warn".to_owned(),
+    ];
+    Launch { tool: Tool::Etcd, arguments }
+}
+
+pub(super) fn apiserver(layout: &Layout, options: &ClusterOptions) -> Launch {
+    let mut arguments = vec![
+        format!("--etcd-servers=http://{}", layout.etcd_client),
+        "--bind-address=127.0.0.1".to_owned(),
+        "--advertise-address=127.0.0.1".to_owned(),
+        format!("--secure-port={}", layout.apiserver.port()),
+        format!("--tls-cert-file={}", layout.text("tls.crt")),
+        format!("--tls-private-key-file={}", layout.text("tls.key")),
+        format!("--cert-dir={}", layout.text("apiserver-certs")),
+        format!("--token-auth-file={}", layout.tokens().display()),
+        "--authorization-mode=RBAC".to_owned(),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        format!("--service-account-key-file={}", layout.service_account_public_key().display()),
+        format!("--service-account-signing-key-file={}", layout.service_account_key().display()),
+        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        "--endpoint-reconciler-type=none".to_owned(),
+        "--profiling=false".to_owned(),
+    ];
+    if let Some(ttl) = options.event_ttl {
+        arguments.push(format!("--event-ttl={}s", ttl.as_secs()));
+    }
+    if options.audit_policy.is_some() {
+        arguments.push(format!("--audit-policy-file={}", layout.audit_policy().display()));
+        arguments.push(format!("--audit-log-path={}", layout.text("audit.log")));
+    }
+    arguments.extend(options.apiserver_arguments.iter().cloned());
+    Launch { tool: Tool::ApiServer, arguments }
+}
+
+pub(super) fn controller_manager(layout: &Layout, options: &ClusterOptions) -> Launch {
+    let mut arguments = vec![
+        format!("--kubeconfig={}", layout.admin_kubeconfig().display()),
+        format!("--service-account-private-key-file={}", layout.service_account_key().display()),
+        format!("--root-ca-file={}", layout.text("ca.crt")),
+        "--leader-elect=false".to_owned(),
+        // No port: its health shows in what it does.
+        "--secure-port=0".to_owned(),
+        format!("--kube-api-qps={REQUESTS_PER_SECOND}"),
+        format!("--kube-api-burst={}", 2 * REQUESTS_PER_SECOND),
+        // A test that stops the API server for a while must not find its pods evicted from an unreachable node.
+        "--node-monitor-grace-period=1h".to_owned(),
+    ];
+    arguments.extend(options.controller_manager_arguments.iter().cloned());
+    Launch { tool: Tool::ControllerManager, arguments }
+}
+
+pub(super) fn scheduler(layout: &Layout) -> Result<Launch> {
+    let config = json!({
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "leaderElection": { "leaderElect": false },
+        "clientConnection": {
+            "kubeconfig": layout.admin_kubeconfig(),
+            "qps": REQUESTS_PER_SECOND,
+            "burst": 2 * REQUESTS_PER_SECOND,
+        },
+    });
+    fs::write(layout.folder().join("scheduler.yaml"), config.to_string())?;
+    let arguments = vec![format!("--config={}", layout.text("scheduler.yaml")), "--secure-port=0".to_owned()];
+    Ok(Launch { tool: Tool::Scheduler, arguments })
+}
+
+pub(super) fn kwok(layout: &Layout) -> Launch {
+    let arguments = vec![
+        format!("--kubeconfig={}", layout.admin_kubeconfig().display()),
+        "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake".to_owned(),
+        "--node-ip=127.0.0.1".to_owned(),
+        "--cidr=10.64.0.1/16".to_owned(),
+        format!("--config={}", layout.stages().display()),
+    ];
+    Launch { tool: Tool::Kwok, arguments }
+}

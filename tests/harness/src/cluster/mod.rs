@@ -1,0 +1,259 @@
+//! A real control plane on loopback, with a node that kwok plays.
+
+mod component;
+mod kubeconfig;
+mod layout;
+mod namespace;
+mod node;
+mod options;
+mod ready;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use kubeconfig::base64;
+pub use namespace::TestNamespace;
+pub use options::{ClusterOptions, Components};
+
+use crate::pki;
+use crate::scratch::Scratch;
+use crate::tools::{Tool, Tools};
+use component::Component;
+use layout::Layout;
+
+/// The API server is ready about 5 s after its start on two idle cores; tests share the machine with builds.
+const START: Duration = Duration::from_mins(2);
+
+/// Of what the reaper and `Drop` end, nothing is worth a longer wait for one call of kubectl.
+const CALL: &str = "--request-timeout=30s";
+
+/// A running control plane. Everything of it is gone once it is dropped or this process ends.
+#[derive(Debug)]
+pub struct Cluster {
+    // Before `layout`: fields are dropped in order, and the processes write to its folder.
+    processes: Mutex<Processes>,
+    layout: Layout,
+    tools: Tools,
+    options: ClusterOptions,
+}
+
+#[derive(Debug)]
+struct Processes {
+    // In the order in which they are to be ended: clients first.
+    clients: Vec<Component>,
+    apiserver: Component,
+    etcd: Component,
+}
+
+impl Cluster {
+    /// Starts a control plane and waits until it works. Blocks; from async code call it by `spawn_blocking`.
+    ///
+    /// The tools are built first where they are not there yet (see [`Tools::ensure`]).
+    pub fn start(options: ClusterOptions) -> Result<Self> {
+        let tools = Tools::ensure(&Tool::CLUSTER)?;
+        Self::start_with(tools, options)
+    }
+
+    /// As [`Cluster::start`], with tools that are there.
+    pub fn start_with(tools: Tools, options: ClusterOptions) -> Result<Self> {
+        pki::install_crypto_provider();
+        let layout = Layout::create(Scratch::create("cluster")?, &options)?;
+        let etcd = Component::start(component::etcd(&layout), &tools, &layout)?;
+        let apiserver = Component::start(component::apiserver(&layout, &options), &tools, &layout)?;
+        let processes = Mutex::new(Processes { clients: Vec::new(), apiserver, etcd });
+        let cluster = Self { processes, layout, tools, options };
+        cluster.wait_ready(START)?;
+        cluster.start_clients()?;
+        Ok(cluster)
+    }
+
+    /// One whole cluster for all tests of a process, started by whoever asks first.
+    ///
+    /// # Panics
+    /// When it cannot be started: then no test that asks for it has a meaning.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(ClusterOptions::default()).expect("the shared cluster starts"))
+    }
+
+    /// [`Cluster::shared`] for async code, which it does not block.
+    pub async fn shared_async() -> &'static Self {
+        tokio::task::spawn_blocking(Self::shared).await.expect("the shared cluster starts")
+    }
+
+    /// `https://127.0.0.1:PORT`
+    pub fn server_url(&self) -> String {
+        format!("https://{}", self.layout.apiserver)
+    }
+
+    /// Where the API server listens: the upstream of a [`crate::FaultProxy`], whose address its certificate covers.
+    pub fn server_address(&self) -> SocketAddr {
+        self.layout.apiserver
+    }
+
+    /// The CA that signed the API server's certificate.
+    pub fn ca_pem(&self) -> &str {
+        &self.layout.serving.ca
+    }
+
+    /// A kubeconfig of somebody who may do everything.
+    pub fn admin_kubeconfig(&self) -> PathBuf {
+        self.layout.admin_kubeconfig()
+    }
+
+    /// Writes a kubeconfig for a token, as `NAME.kubeconfig` in the cluster's folder.
+    pub fn kubeconfig_for_token(&self, name: &str, token: &str) -> Result<PathBuf> {
+        self.kubeconfig_by(&self.server_url(), name, token)
+    }
+
+    /// As [`Cluster::kubeconfig_for_token`], by way of another address on 127.0.0.1, such as a proxy's.
+    pub fn kubeconfig_by(&self, server: &str, name: &str, token: &str) -> Result<PathBuf> {
+        let path = self.folder().join(format!("{name}.kubeconfig"));
+        fs::write(&path, kubeconfig::document(server, self.ca_pem(), token))?;
+        Ok(path)
+    }
+
+    /// The token of somebody who may do everything.
+    pub fn admin_token(&self) -> &str {
+        &self.layout.admin_token
+    }
+
+    /// The cluster's own folder: its components' logs, audit log and keys. Removed with the cluster.
+    pub fn folder(&self) -> &Path {
+        self.layout.folder()
+    }
+
+    /// Where a tool is, to be run by the caller.
+    pub fn tool(&self, tool: Tool) -> PathBuf {
+        self.tools.path(tool).to_owned()
+    }
+
+    /// Runs kubectl as admin and answers what it printed.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        kubectl(self.tools.path(Tool::Kubectl), &self.admin_kubeconfig(), arguments, None)
+    }
+
+    /// Runs kubectl as admin with something to read, as for `["apply", "-f", "-"]`.
+    pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String> {
+        kubectl(self.tools.path(Tool::Kubectl), &self.admin_kubeconfig(), arguments, Some(input))
+    }
+
+    /// A client as admin, bound to the runtime it is made in.
+    pub async fn admin_client(&self) -> Result<kube::Client> {
+        self.client_for_token(self.admin_token()).await
+    }
+
+    /// A client for a token.
+    pub async fn client_for_token(&self, token: &str) -> Result<kube::Client> {
+        kubeconfig::client(&self.server_url(), self.ca_pem(), token).await
+    }
+
+    /// Kills the API server, as a crash would.
+    pub fn stop_apiserver(&self) {
+        self.processes().apiserver.kill();
+    }
+
+    /// Starts the API server again, on the same port, and waits until it is ready.
+    pub fn start_apiserver(&self) -> Result<()> {
+        let start = component::apiserver(&self.layout, &self.options);
+        self.processes().apiserver = Component::start(start, &self.tools, &self.layout)?;
+        self.wait_ready(START)
+    }
+
+    /// [`Cluster::stop_apiserver`], then [`Cluster::start_apiserver`].
+    pub fn restart_apiserver(&self) -> Result<()> {
+        self.stop_apiserver();
+        self.start_apiserver()
+    }
+
+    /// The process ids of all components.
+    pub fn pids(&self) -> Vec<u32> {
+        let processes = self.processes();
+        let first = [&processes.etcd, &processes.apiserver];
+        first.into_iter().chain(&processes.clients).map(Component::pid).collect()
+    }
+
+    fn wait_ready(&self, deadline: Duration) -> Result<()> {
+        ready::apiserver(&self.layout, deadline, &mut || {
+            let mut processes = self.processes();
+            processes.etcd.check_alive()?;
+            processes.apiserver.check_alive()
+        })
+        .with_context(|| {
+            let processes = self.processes();
+            format!("the API server is not ready\n{}\n{}", processes.etcd.log_tail(), processes.apiserver.log_tail())
+        })
+    }
+
+    fn start_clients(&self) -> Result<()> {
+        if self.options.components == Components::ControlPlane {
+            return Ok(());
+        }
+        let starts = [
+            component::controller_manager(&self.layout, &self.options),
+            component::scheduler(&self.layout)?,
+            component::kwok(&self.layout),
+        ];
+        for start in starts {
+            let component = Component::start(start, &self.tools, &self.layout)?;
+            self.processes().clients.push(component);
+        }
+        self.kubectl_with(&["apply", "-f", "-"], node::MANIFEST)?;
+        ready::workloads(&self.layout, START, &mut || {
+            let mut processes = self.processes();
+            processes.clients.iter_mut().try_for_each(Component::check_alive)
+        })
+        .with_context(|| {
+            let processes = self.processes();
+            let tails = processes.clients.iter().map(Component::log_tail).collect::<Vec<_>>();
+            format!("the controllers do not work\n{}", tails.join("\n"))
+        })
+    }
+
+    fn processes(&self) -> MutexGuard<'_, Processes> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for client in &mut self.clients {
+            client.kill();
+        }
+        self.apiserver.kill();
+        self.etcd.kill();
+    }
+}
+
+/// Runs kubectl and waits for it.
+pub(crate) fn kubectl(program: &Path, kubeconfig: &Path, arguments: &[&str], input: Option<&str>) -> Result<String> {
+    use std::io::Write;
+    use std::process::Stdio;
+
+    let mut child = Command::new(program)
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .arg(CALL)
+        .args(arguments)
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("kubectl does not start")?;
+    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+        // A kubectl that fails early reads nothing; its own error says more than the broken pipe.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("kubectl {}: {}\n{said}", arguments.join(" "), output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,106 @@
+//! One token and the agent it stands for.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::Line;
+
+/// When a token begins to work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Valid {
+    /// At once.
+    Now,
+    /// After this time.
+    After(Duration),
+    /// When [`super::CoderStandIn::valid`] says so.
+    OnCall,
+}
+
+/// Something Coder accepts that is wrong all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// Logs named a source that their agent has not: the page shows them under none.
+    UnknownSource {
+        /// Whose.
+        token: String,
+        /// Which.
+        source: Uuid,
+    },
+    /// A line was longer than Coder keeps, and was cut.
+    LineCut {
+        /// Whose.
+        token: String,
+        /// How many characters it had.
+        characters: usize,
+    },
+    /// A batch would have crossed the budget: the agent's own log is refused from then on too.
+    Overflow {
+        /// Whose.
+        token: String,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Agent {
+    works_from: Option<Instant>,
+    revoked: bool,
+    pub(super) generation: u32,
+    pub(super) sources: HashSet<Uuid>,
+    pub(super) used: usize,
+    pub(super) overflowed: bool,
+    pub(super) lines: Vec<Line>,
+}
+
+impl Agent {
+    pub(super) fn new(valid: Valid) -> Self {
+        let mut agent = Self {
+            works_from: None,
+            revoked: false,
+            generation: 0,
+            sources: HashSet::new(),
+            used: 0,
+            overflowed: false,
+            lines: Vec::new(),
+        };
+        agent.become_valid(valid);
+        agent
+    }
+
+    pub(super) fn become_valid(&mut self, valid: Valid) {
+        self.revoked = false;
+        self.works_from = match valid {
+            Valid::Now => Some(Instant::now()),
+            Valid::After(delay) => Some(Instant::now() + delay),
+            Valid::OnCall => None,
+        };
+    }
+
+    pub(super) fn works(&self) -> bool {
+        !self.revoked && self.works_from.is_some_and(|from| from <= Instant::now())
+    }
+
+    pub(super) fn revoke(&mut self) {
+        self.revoked = true;
+    }
+
+    /// Another agent gets the token.
+    pub(super) fn claim(&mut self, gone: Duration) {
+        self.generation += 1;
+        self.sources.clear();
+        self.used = 0;
+        self.overflowed = false;
+        self.become_valid(Valid::After(gone));
+    }
+
+    /// Takes bytes of the budget; false when they do not fit, which ends the log for good.
+    pub(super) fn take(&mut self, bytes: usize, budget: usize) -> bool {
+        if self.overflowed || self.used + bytes > budget {
+            self.overflowed = true;
+            return false;
+        }
+        self.used += bytes;
+        true
+    }
+}

@@ -1,0 +1,55 @@
+//! Answers as Coder writes them.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::rate_limit::Verdict;
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Words that clients of Coder's agent API know.
+const NOT_VALID: &str = "The agent cannot authenticate until the workspace provision job has been completed. If the \
+                         job is no longer running, this agent is invalid.";
+
+pub(super) fn json(status: StatusCode, body: &Value) -> Answer {
+    with_type(status, "application/json; charset=utf-8", body.to_string())
+}
+
+pub(super) fn error(status: StatusCode, message: &str, detail: &str) -> Answer {
+    json(status, &json!({ "message": message, "detail": detail }))
+}
+
+pub(super) fn unauthorized() -> Answer {
+    error(StatusCode::UNAUTHORIZED, "Workspace agent not authorized.", NOT_VALID)
+}
+
+pub(super) fn too_many(verdict: &Verdict) -> Answer {
+    let text = format!("Rate limited: more than {} requests.\n", verdict.limit);
+    with_type(StatusCode::TOO_MANY_REQUESTS, "text/plain; charset=utf-8", text)
+}
+
+pub(super) fn html(status: StatusCode) -> Answer {
+    let text = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>proxy</body></html>\n");
+    with_type(status, "text/html", text)
+}
+
+/// Adds what the limiter says to every answer of Coder's own.
+pub(super) fn add_limit(answer: &mut Answer, verdict: &Verdict) {
+    let headers = answer.headers_mut();
+    headers.insert(HeaderName::from_static("x-ratelimit-limit"), HeaderValue::from(verdict.limit));
+    headers.insert(HeaderName::from_static("x-ratelimit-remaining"), HeaderValue::from(verdict.remaining));
+    headers.insert(HeaderName::from_static("x-ratelimit-reset"), HeaderValue::from(verdict.reset));
+    if let Some(seconds) = verdict.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, text: String) -> Answer {
+    let mut answer = Response::new(Full::from(text));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}

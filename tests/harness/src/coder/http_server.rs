@@ -1,0 +1,206 @@
+//! Connections in, requests to the state, answers out; and everything that can go wrong on the way.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::Fault;
+use super::answer::{self, Answer};
+use super::routes::{Asked, Endpoint};
+use super::state::State;
+use crate::pki::ServingCertificate;
+
+/// A port that is still being given back by the system is tried again after this.
+const REBIND: Duration = Duration::from_millis(20);
+
+/// What is asked of the listening side.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Control {
+    pub(super) refuse: bool,
+    /// Grows by one at each cut: connections of before end.
+    pub(super) cuts: u64,
+    pub(super) stopped: bool,
+}
+
+/// What the listening side does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Open,
+    Closed,
+}
+
+pub(super) fn acceptor(certificate: &ServingCertificate) -> Result<TlsAcceptor> {
+    let chain = vec![CertificateDer::from_pem_slice(certificate.certificate.as_bytes())?];
+    let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes())?;
+    let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Serves until it is stopped.
+pub(super) async fn serve(
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    state: Arc<State>,
+    mut control: watch::Receiver<Control>,
+    report: watch::Sender<Door>,
+) {
+    loop {
+        let Ok(Control { stopped: false, .. }) =
+            control.wait_for(|control| !control.refuse || control.stopped).await.map(|seen| *seen)
+        else {
+            return;
+        };
+        // SO_REUSEADDR is set, so that closed connections of before are not in the way.
+        let Ok(listener) = TcpListener::bind(address).await else {
+            tokio::time::sleep(REBIND).await;
+            continue;
+        };
+        report.send_replace(Door::Open);
+        let mut connections = JoinSet::new();
+        let mut watched = control.clone();
+        let closing = loop {
+            tokio::select! {
+                seen = watched.wait_for(|control| control.refuse || control.stopped) => break seen.is_err(),
+                Some(_) = connections.join_next() => {}
+                came = listener.accept() => {
+                    if let Ok((stream, peer)) = came {
+                        let connection = Connection {
+                            tls: tls.clone(), state: Arc::clone(&state), control: control.clone(), peer,
+                        };
+                        connections.spawn(connection.run(stream));
+                    }
+                }
+            }
+        };
+        drop(listener);
+        connections.shutdown().await;
+        report.send_replace(Door::Closed);
+        if closing {
+            return;
+        }
+    }
+}
+
+struct Connection {
+    tls: Option<TlsAcceptor>,
+    state: Arc<State>,
+    control: watch::Receiver<Control>,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let mut control = self.control.clone();
+        let born = control.borrow_and_update().cuts;
+        let serve = async {
+            match &self.tls {
+                None => self.serve(stream).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        self.serve(stream).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            cut = control.wait_for(|control| control.cuts != born) => drop(cut),
+            () = serve => {}
+        }
+    }
+
+    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
+        let (state, peer) = (Arc::clone(&self.state), self.peer);
+        let service = service_fn(move |request| handle(Arc::clone(&state), peer, request));
+        let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    }
+}
+
+/// Ends the connection without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut")]
+struct Cut;
+
+async fn handle(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -> Result<Answer, Cut> {
+    let flight = Flight::begin(&state);
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Cut)?.to_bytes().to_vec();
+    let token = head.headers.get("coder-session-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let asked = Asked {
+        endpoint: Endpoint::of(head.uri.path()),
+        method: head.method,
+        token: token.to_owned(),
+        address: peer.ip(),
+        body,
+    };
+    let latency = state.read(|inner| inner.latency);
+    pause(latency / 2).await;
+    let fault = state.change(|inner| {
+        *inner.requests_of.entry((asked.token.clone(), asked.endpoint)).or_default() += 1;
+        inner.faults.next(asked.endpoint, &asked.token)
+    });
+    let answer = match fault {
+        None => Some(state.change(|inner| inner.answer(&asked))),
+        Some(Fault::Status(code)) => Some(answer::error(status(code), "Injected by the test.", "")),
+        Some(Fault::Html(code)) => Some(answer::html(status(code))),
+        Some(Fault::CutBefore) => None,
+        Some(Fault::CutAfter) => {
+            state.change(|inner| inner.answer(&asked));
+            None
+        }
+        Some(Fault::Stall) => {
+            state.change(|inner| inner.count(asked.endpoint, 0));
+            std::future::pending().await
+        }
+    };
+    pause(latency / 2).await;
+    let code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
+    state.change(|inner| inner.count(asked.endpoint, code));
+    drop(flight);
+    answer.ok_or(Cut)
+}
+
+async fn pause(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).expect("a test asks for a status that exists")
+}
+
+/// A request that is being answered, until it is answered or its connection ends.
+struct Flight(Arc<State>);
+
+impl Flight {
+    fn begin(state: &Arc<State>) -> Self {
+        state.change(|inner| {
+            inner.in_flight += 1;
+            inner.max_in_flight = inner.max_in_flight.max(inner.in_flight);
+        });
+        Self(Arc::clone(state))
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.change(|inner| inner.in_flight -= 1);
+    }
+}

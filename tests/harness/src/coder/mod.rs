@@ -1,0 +1,236 @@
+//! A stand-in for Coder: the part of its agent API that log streaming uses, with its rules and its limits, and with
+//! faults on demand.
+//!
+//! The rules are those of the public source of coder/coder, as far as they can be seen from outside.
+
+mod agent;
+mod answer;
+mod fault;
+mod http_server;
+mod line;
+mod options;
+mod rate_limit;
+mod routes;
+mod state;
+mod wait;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::runtime;
+use tokio::sync::watch;
+
+pub use agent::{Valid, Violation};
+pub use fault::{Fault, FaultRule};
+pub use line::{Ansi, Level, Line};
+pub use options::{CoderOptions, RateLimit};
+pub use rate_limit::WINDOW as RATE_LIMIT_WINDOW;
+pub use routes::Endpoint;
+pub use wait::Timeout;
+
+use crate::pki::{self, ServingCertificate};
+use crate::ports;
+use http_server::{Control, Door};
+use state::State;
+
+/// The log source that Coder's page knows for Kubernetes.
+pub const KUBERNETES_LOG_SOURCE: &str = "cabdacf8-7c90-425c-9815-cae3c75d1169";
+
+/// Coder, as far as log streaming sees it: an HTTP server on loopback, on a thread and a runtime of its own.
+///
+/// Stops when dropped.
+#[derive(Debug)]
+pub struct CoderStandIn {
+    address: SocketAddr,
+    ca_pem: Option<String>,
+    state: Arc<State>,
+    door: watch::Sender<Control>,
+    doors: watch::Receiver<Door>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl CoderStandIn {
+    /// Starts it. Nobody is known to it yet.
+    pub fn start(options: CoderOptions) -> Result<Self> {
+        pki::install_crypto_provider();
+        let address = ports::free();
+        let certificate = if options.tls { Some(ServingCertificate::generate(&[])?) } else { None };
+        let tls = certificate.as_ref().map(http_server::acceptor).transpose()?;
+        let state = Arc::new(State::new(&options));
+        let (door, control) = watch::channel(Control::default());
+        let (report, doors) = watch::channel(Door::Closed);
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let served = Arc::clone(&state);
+        let thread = thread::spawn(move || {
+            runtime.block_on(http_server::serve(address, tls, served, control, report));
+            runtime.shutdown_background();
+        });
+        let stand_in =
+            Self { address, ca_pem: certificate.map(|one| one.ca), state, door, doors, thread: Some(thread) };
+        stand_in.wait_for_door(Door::Open)?;
+        Ok(stand_in)
+    }
+
+    /// Its address, as `CODER_URL` wants it.
+    pub fn url(&self) -> String {
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Where it listens: the upstream of a [`crate::FaultProxy`].
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What a client must trust, with TLS.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    // Agents
+
+    /// Makes an agent of this token known, from now, after a while, or once [`CoderStandIn::valid`] is called.
+    pub fn add_agent(&self, token: &str, valid: Valid) {
+        self.state.change(|inner| inner.add_agent(token, valid));
+    }
+
+    /// The provision job is done: the token works from now on.
+    pub fn valid(&self, token: &str) {
+        self.add_agent(token, Valid::Now);
+    }
+
+    /// The token works no more: another build has taken the workspace over.
+    pub fn revoke(&self, token: &str) {
+        self.state.change(|inner| inner.revoke(token));
+    }
+
+    /// A prebuilt workspace is claimed: the token is another agent's, without log source or logs. `gone` is how long
+    /// it does not work in between.
+    pub fn claim(&self, token: &str, gone: Duration) {
+        self.state.change(|inner| inner.claim(token, gone));
+    }
+
+    /// The agent writes some bytes of its own startup log, which shares the budget. False when they are refused.
+    pub fn agent_writes(&self, token: &str, bytes: usize) -> bool {
+        self.state.change(|inner| inner.agent_writes(token, bytes))
+    }
+
+    // Faults
+
+    /// Adds a fault; the oldest that fits a request is used. See [`FaultRule`].
+    pub fn fault(&self, rule: impl Into<FaultRule>) {
+        self.state.change(|inner| inner.faults.add(rule.into()));
+    }
+
+    /// Takes all faults away. Requests that are being stalled stay so until their connection ends.
+    pub fn clear_faults(&self) {
+        self.state.change(|inner| inner.faults.clear());
+    }
+
+    /// How long each request takes, half of it before and half after it takes effect.
+    pub fn latency(&self, latency: Duration) {
+        self.state.change(|inner| inner.latency = latency);
+    }
+
+    /// Replaces the rate limit; `None` switches it off. Counts start anew.
+    pub fn rate_limit(&self, limit: Option<RateLimit>) {
+        self.state.change(|inner| inner.limiter = rate_limit::Limiter::new(limit));
+    }
+
+    /// Closes all connections that are open now, in the middle of whatever they carry.
+    pub fn cut(&self) {
+        self.door.send_modify(|control| control.cuts += 1);
+    }
+
+    /// Away: connections are refused and the open ones closed. `false` brings it back on the same port. Returns once
+    /// that is so.
+    pub fn refuse(&self, refuse: bool) -> Result<()> {
+        self.door.send_modify(|control| {
+            control.refuse = refuse;
+            control.cuts += u64::from(refuse);
+        });
+        self.wait_for_door(if refuse { Door::Closed } else { Door::Open })
+    }
+
+    // What was seen
+
+    /// All lines of a token in order of arrival, of earlier agents of the token too.
+    pub fn lines(&self, token: &str) -> Vec<Line> {
+        self.state.read(|inner| inner.lines(token))
+    }
+
+    /// How many lines have arrived in all, for all agents.
+    pub fn line_count(&self) -> usize {
+        self.state.read(|inner| inner.line_count)
+    }
+
+    /// Waits until the lines of a token fulfil `predicate`, and answers them.
+    pub async fn wait_for_lines(
+        &self,
+        token: &str,
+        deadline: Duration,
+        predicate: impl Fn(&[Line]) -> bool,
+    ) -> Result<Vec<Line>, Timeout> {
+        wait::for_lines(&self.state, token, deadline, predicate).await
+    }
+
+    /// Waits until `predicate` holds of the stand-in, looked at after each request and change; false when it does not
+    /// within `deadline`.
+    pub async fn wait_until(&self, deadline: Duration, predicate: impl Fn(&Self) -> bool) -> bool {
+        wait::until(&self.state, deadline, || predicate(self)).await
+    }
+
+    /// What a client did that Coder accepts and that is wrong all the same.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.state.read(|inner| inner.violations.clone())
+    }
+
+    /// How many requests each endpoint answered with each status. Cut and stalled ones count with status 0.
+    pub fn requests(&self) -> BTreeMap<(Endpoint, u16), usize> {
+        self.state.read(|inner| inner.requests.clone())
+    }
+
+    /// How many requests an endpoint answered with a status.
+    pub fn request_count(&self, endpoint: Endpoint, status: u16) -> usize {
+        self.state.read(|inner| inner.requests.get(&(endpoint, status)).copied().unwrap_or_default())
+    }
+
+    /// How many requests came to an endpoint with a token, whatever the answer.
+    pub fn requests_of(&self, token: &str, endpoint: Endpoint) -> usize {
+        self.state.read(|inner| inner.requests_of.get(&(token.to_owned(), endpoint)).copied().unwrap_or_default())
+    }
+
+    /// The most requests that were being answered at one time.
+    pub fn max_in_flight(&self) -> usize {
+        self.state.read(|inner| inner.max_in_flight)
+    }
+
+    /// The startup log as the owner of the token's present agent reads it.
+    pub fn startup_log(&self, token: &str, ansi: Ansi) -> String {
+        self.state.read(|inner| inner.startup_log(token, ansi))
+    }
+
+    /// True once a batch was refused because it would have crossed the budget.
+    pub fn overflowed(&self, token: &str) -> bool {
+        self.state.read(|inner| inner.agent(token).is_some_and(|agent| agent.overflowed))
+    }
+
+    fn wait_for_door(&self, wanted: Door) -> Result<()> {
+        crate::poll::until("the stand-in's port", Duration::from_secs(10), || {
+            (*self.doors.borrow() == wanted).then_some(())
+        })
+    }
+}
+
+impl Drop for CoderStandIn {
+    fn drop(&mut self) {
+        self.door.send_modify(|control| control.stopped = true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The product in a cluster: its ServiceAccount, certificate, webhook configuration and process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube::Api;
+use kube::api::PostParams;
+
+use crate::access::rule;
+use crate::pki::{self, ServingFiles};
+use crate::scratch::Scratch;
+use crate::webhook_config::AppliedWebhook;
+use crate::{Access, Cluster, FailurePolicy, Metrics, Product, Scope, WebhookConfig, Workspace, poll, ports};
+
+/// A debug build on a machine that also compiles is slow to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The annotation by which a pod shows that the webhook saw it.
+pub const SEEN_BY_WEBHOOK: &str = "logstream.coder.com/registration";
+
+/// How to install it. By default: one namespace, a webhook with `failurePolicy: Ignore`, no reading of Secrets.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    program: PathBuf,
+    coder_url: String,
+    home: String,
+    namespaces: Option<Vec<String>>,
+    arguments: Vec<String>,
+    server: Option<SocketAddr>,
+    webhook: bool,
+    register: bool,
+    failure_policy: FailurePolicy,
+    reads_secrets: bool,
+}
+
+impl Plan {
+    /// The binary `program`, installed in the namespace `home`, watching that namespace alone.
+    pub fn new(program: impl AsRef<Path>, coder_url: &str, home: &str) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            coder_url: coder_url.to_owned(),
+            home: home.to_owned(),
+            namespaces: Some(vec![home.to_owned()]),
+            arguments: Vec::new(),
+            server: None,
+            webhook: true,
+            register: true,
+            failure_policy: FailurePolicy::default(),
+            reads_secrets: false,
+        }
+    }
+
+    /// Watches these namespaces.
+    #[must_use]
+    pub fn namespaces(mut self, namespaces: &[&str]) -> Self {
+        self.namespaces = Some(namespaces.iter().map(|&name| name.to_owned()).collect());
+        self
+    }
+
+    /// Watches all namespaces. The webhook, if any, is registered for `home` alone.
+    #[must_use]
+    pub fn all_namespaces(mut self) -> Self {
+        self.namespaces = None;
+        self
+    }
+
+    /// Another argument of the program.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Reaches the API server by this address, such as a proxy's.
+    #[must_use]
+    pub fn by_way_of(mut self, server: SocketAddr) -> Self {
+        self.server = Some(server);
+        self
+    }
+
+    /// Runs as a watcher only.
+    #[must_use]
+    pub fn without_webhook(mut self) -> Self {
+        self.webhook = false;
+        self
+    }
+
+    /// Serves the webhook, but the API server is not told of it.
+    #[must_use]
+    pub fn unregistered(mut self) -> Self {
+        self.register = false;
+        self
+    }
+
+    /// What the API server does when the webhook cannot be asked.
+    #[must_use]
+    pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
+        self.failure_policy = policy;
+        self
+    }
+
+    /// May read Secrets and ConfigMaps in the namespaces it watches.
+    #[must_use]
+    pub fn reads_secrets(mut self) -> Self {
+        self.reads_secrets = true;
+        self
+    }
+
+    /// Installs it, and waits until it is ready and the API server asks its webhook.
+    pub async fn install(self, cluster: &Cluster) -> Result<Installation> {
+        let access = self.access(cluster).await?;
+        let files = Scratch::create("installation")?;
+        let serving = pki::serving_cert(files.path())?;
+        let (health, webhook) = (ports::free(), ports::free());
+        let product = self.start(&access, &serving, health, webhook)?;
+        let mut installation =
+            Installation { plan: self, access, serving, health, webhook, product, registered: None, _files: files };
+        installation.wait_ready().await?;
+        if installation.plan.webhook && installation.plan.register {
+            installation.register(cluster).await?;
+        }
+        Ok(installation)
+    }
+
+    /// No more than it needs.
+    fn rules(&self) -> Vec<PolicyRule> {
+        let watch = ["get", "list", "watch"];
+        let mut rules = vec![
+            rule("", &["pods", "events"], &watch),
+            rule("apps", &["replicasets", "statefulsets"], &watch),
+            rule("batch", &["jobs"], &watch),
+        ];
+        if self.reads_secrets {
+            rules.push(rule("", &["secrets", "configmaps"], &["get"]));
+        }
+        rules
+    }
+
+    async fn access(&self, cluster: &Cluster) -> Result<Access> {
+        let scope = self.namespaces.clone().map_or(Scope::Cluster, Scope::Namespaces);
+        let name = "coder-logstream-kube";
+        Access::grant(cluster, &self.home, name, &scope, &self.rules()).await?;
+        let progress = [rule("", &["configmaps"], &["get", "create", "patch"])];
+        let account = format!("{name}-progress");
+        // The role for progress is bound to the same account: a second role in its own namespace.
+        Access::grant_more(cluster, &self.home, name, &account, &progress).await?;
+        let mut access = Access::token_of(cluster, &self.home, name).await?;
+        if let Some(server) = self.server {
+            let kubeconfig = format!("{}-{}-by-way", self.home, server.port());
+            access.kubeconfig = cluster.kubeconfig_by(&format!("https://{server}"), &kubeconfig, &access.token)?;
+        }
+        Ok(access)
+    }
+
+    fn start(
+        &self,
+        access: &Access,
+        serving: &ServingFiles,
+        health: SocketAddr,
+        webhook: SocketAddr,
+    ) -> Result<Product> {
+        let namespaces = self.namespaces.as_ref().map(|names| names.join(",")).unwrap_or_default();
+        let folder = serving.certificate.parent().context("a file is in a folder")?;
+        let mut product = Product::builder(&self.program)
+            .arg(format!("--coder-url={}", self.coder_url))
+            .arg(format!("--kubeconfig={}", access.kubeconfig.display()))
+            .arg(format!("--namespaces={namespaces}"))
+            .arg(format!("--health-addr={health}"))
+            .arg(format!("--metrics-addr={health}"))
+            .env("POD_NAMESPACE", &self.home)
+            .env("NO_PROXY", "127.0.0.1,localhost")
+            .args(self.arguments.clone());
+        if self.webhook {
+            product = product
+                .arg(format!("--webhook-addr={webhook}"))
+                .arg(format!("--webhook-cert-dir={}", folder.display()));
+        }
+        product.start()
+    }
+}
+
+/// The product, installed. Its process ends and its webhook configuration goes when this is dropped.
+#[derive(Debug)]
+pub struct Installation {
+    plan: Plan,
+    access: Access,
+    serving: ServingFiles,
+    health: SocketAddr,
+    webhook: SocketAddr,
+    /// The process.
+    pub product: Product,
+    registered: Option<AppliedWebhook>,
+    _files: Scratch,
+}
+
+impl Installation {
+    /// `https://127.0.0.1:PORT/mutate`
+    pub fn webhook_url(&self) -> String {
+        format!("https://{}/mutate", self.webhook)
+    }
+
+    /// The CA of the webhook's certificate.
+    pub fn ca_pem(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.serving.ca)?)
+    }
+
+    /// The URL of a path on the health port, such as `/readyz`.
+    pub fn health_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.health)
+    }
+
+    /// Its metrics now.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        self.product.metrics(&self.health_url("/metrics")).await
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn wait_ready(&mut self) -> Result<()> {
+        let url = self.health_url("/readyz?verbose");
+        self.product.wait_ready(&url, PATIENCE).await
+    }
+
+    /// Starts the process again with the same settings, after it was ended.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.product = self.plan.start(&self.access, &self.serving, self.health, self.webhook)?;
+        Ok(())
+    }
+
+    /// Tells the API server of the webhook, and waits until it asks it.
+    pub async fn register(&mut self, cluster: &Cluster) -> Result<()> {
+        let home = self.plan.home.clone();
+        let names = self.plan.namespaces.clone().unwrap_or_else(|| vec![home.clone()]);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let config = WebhookConfig::new(&self.webhook_url(), &self.ca_pem()?, &names);
+        self.registered = Some(config.failure_policy(self.plan.failure_policy).apply(cluster).await?);
+        let pods: Api<Pod> = Api::namespaced(cluster.admin_client().await?, &home);
+        let token = "00000000-0000-4000-8000-000000000000";
+        let probe: Pod = serde_json::from_value(Workspace::new(&home, "probe", "probe", token).pod())?;
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        poll::eventually("the API server asks the webhook", PATIENCE, || async {
+            let pod = pods.create(&dry, &probe).await.map_err(|error| error.to_string())?;
+            let seen = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
+            if seen { Ok(()) } else { Err("no annotation".to_owned()) }
+        })
+        .await
+    }
+
+    /// Takes the webhook's registration away.
+    pub fn unregister(&mut self) {
+        self.registered = None;
+    }
+}

@@ -1,0 +1,52 @@
+//! The props of this project's tests and of its demo: a real Kubernetes control plane with a simulated node, a
+//! stand-in for Coder that keeps Coder's rules, a proxy that breaks connections, and the product as a child process.
+//!
+//! Everything started here ends with the process that started it, however that process ends (see [`reaper`]).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "test support: a broken prop must stop the test, and people read what it prints"
+)]
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "test support: the panics are poisoned locks and broken invariants of the props themselves"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "test support reads its few variables where it needs them, has the real clock, and owns its runtimes"
+)]
+
+pub mod access;
+pub mod blocking;
+pub mod cluster;
+pub mod coder;
+pub mod installation;
+pub mod metrics;
+pub mod pki;
+pub mod poll;
+pub mod ports;
+pub mod process;
+pub mod product;
+pub mod proxy;
+pub mod reaper;
+pub mod scenarios;
+pub mod scratch;
+pub mod stages;
+pub mod tools;
+pub mod webhook_config;
+pub mod workspace;
+
+pub use access::{Access, Scope};
+pub use cluster::{Cluster, ClusterOptions, Components, TestNamespace};
+pub use coder::{CoderOptions, CoderStandIn};
+pub use installation::{Installation, Plan};
+pub use metrics::Metrics;
+pub use product::Product;
+pub use proxy::FaultProxy;
+pub use scenarios::Scenario;
+pub use tools::{Tool, Tools};
+pub use webhook_config::{FailurePolicy, WebhookConfig};
+pub use workspace::Workspace;

@@ -1,0 +1,86 @@
+//! Certificates for props, and the crypto provider of the process.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
+};
+
+/// Makes ring the process's rustls provider, unless one has been chosen already. Call it as often as you like.
+pub fn install_crypto_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A certificate authority and one serving certificate signed by it, as PEM.
+#[derive(Debug, Clone)]
+pub struct ServingCertificate {
+    /// What a client must trust.
+    pub ca: String,
+    /// The serving certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+}
+
+impl ServingCertificate {
+    /// For 127.0.0.1 and localhost, and the DNS names given.
+    pub fn generate(more_names: &[&str]) -> Result<Self> {
+        let ca_key = KeyPair::generate()?;
+        let mut ca = CertificateParams::new(Vec::new())?;
+        ca.distinguished_name.push(DnType::CommonName, "test authority");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let ca_pem = ca.self_signed(&ca_key)?.pem();
+
+        let mut names = vec!["localhost".to_owned()];
+        names.extend(more_names.iter().map(|&name| name.to_owned()));
+        let mut leaf = CertificateParams::new(names)?;
+        leaf.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        leaf.distinguished_name.push(DnType::CommonName, "test server");
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate()?;
+        let certificate = leaf.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?.pem();
+        Ok(Self { ca: ca_pem, certificate, key: key.serialize_pem() })
+    }
+
+    /// Writes `tls.crt`, `tls.key` and `ca.crt` into a folder.
+    pub fn write(&self, folder: &Path) -> Result<ServingFiles> {
+        fs::create_dir_all(folder)?;
+        let files = ServingFiles {
+            certificate: folder.join("tls.crt"),
+            key: folder.join("tls.key"),
+            ca: folder.join("ca.crt"),
+        };
+        fs::write(&files.certificate, &self.certificate)?;
+        fs::write(&files.key, &self.key)?;
+        fs::write(&files.ca, &self.ca)?;
+        Ok(files)
+    }
+}
+
+/// Where a [`ServingCertificate`] was written.
+#[derive(Debug, Clone)]
+pub struct ServingFiles {
+    /// `tls.crt`
+    pub certificate: PathBuf,
+    /// `tls.key`
+    pub key: PathBuf,
+    /// `ca.crt`
+    pub ca: PathBuf,
+}
+
+/// An authority and a serving certificate for 127.0.0.1, written as `tls.crt`, `tls.key` and `ca.crt`.
+pub fn serving_cert(folder: &Path) -> Result<ServingFiles> {
+    ServingCertificate::generate(&[])?.write(folder)
+}
+
+/// A key pair for signing service account tokens: private and public, as PEM.
+pub(crate) fn service_account_keys() -> Result<(String, String)> {
+    let key = KeyPair::generate()?;
+    Ok((key.serialize_pem(), key.public_key_pem()))
+}

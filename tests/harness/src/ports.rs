@@ -1,0 +1,27 @@
+//! Loopback ports that stay ours.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Below the ports that Linux (32768) and macOS (49152) give to outgoing connections: a port released for a while, as
+/// when a server is restarted, cannot be taken by somebody's client socket.
+const FIRST: u32 = 20_000;
+const COUNT: u32 = 12_000;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A loopback address nobody listens on. No two calls of one process give the same; processes start at different
+/// places, so that they rarely meet.
+pub fn free() -> SocketAddr {
+    let start = process::id().wrapping_mul(97) % COUNT;
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + (start + step) % COUNT).expect("the range fits");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no free loopback port from {FIRST} to {}", FIRST + COUNT);
+}

@@ -1,0 +1,193 @@
+//! A TCP proxy that breaks connections on demand. TLS passes through it untouched.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What the proxy does to connections.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weather {
+    refuse: bool,
+    stall: bool,
+    delay: Duration,
+    /// Grows by one at each cut; a connection of an older number ends.
+    cuts: u64,
+    stopped: bool,
+}
+
+/// A proxy on loopback, in front of one server. Stops when dropped.
+#[derive(Debug)]
+pub struct FaultProxy {
+    address: SocketAddr,
+    weather: watch::Sender<Weather>,
+    accepted: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl FaultProxy {
+    /// Starts a proxy in front of `upstream`, on a thread and a runtime of its own.
+    pub fn start(upstream: SocketAddr) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (weather, seen) = watch::channel(Weather::default());
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let open = Arc::new(AtomicUsize::new(0));
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let server = Server { upstream, weather: seen, accepted: Arc::clone(&accepted), open: Arc::clone(&open) };
+        let thread = thread::spawn(move || {
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
+                server.run(listener).await;
+            });
+        });
+        Ok(Self { address, weather, accepted, open, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes all connections that are open now; new ones are served.
+    pub fn cut(&self) {
+        self.weather.send_modify(|weather| weather.cuts += 1);
+    }
+
+    /// Closes new connections as soon as they come, or no longer does. Those that are open stay.
+    pub fn refuse(&self, refuse: bool) {
+        self.weather.send_modify(|weather| weather.refuse = refuse);
+    }
+
+    /// Holds all bytes both ways, or lets them go on. Nothing is lost.
+    pub fn stall(&self, stall: bool) {
+        self.weather.send_modify(|weather| weather.stall = stall);
+    }
+
+    /// Holds each piece of data for a while, each way.
+    pub fn delay(&self, delay: Duration) {
+        self.weather.send_modify(|weather| weather.delay = delay);
+    }
+
+    /// How many connections came so far, refused ones too.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.weather.send_modify(|weather| weather.stopped = true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Server {
+    upstream: SocketAddr,
+    weather: watch::Receiver<Weather>,
+    accepted: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Server {
+    async fn run(self, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        let mut stop = self.weather.clone();
+        loop {
+            tokio::select! {
+                stopped = stop.wait_for(|weather| weather.stopped) => {
+                    drop(stopped);
+                    return;
+                }
+                Some(_) = connections.join_next() => {}
+                came = listener.accept() => {
+                    let Ok((client, _)) = came else { continue };
+                    self.accepted.fetch_add(1, Ordering::Relaxed);
+                    if self.weather.borrow().refuse {
+                        // Reset rather than closed: what a client sees when nobody is there.
+                        let _ = client.set_zero_linger();
+                        continue;
+                    }
+                    let open = Open::new(&self.open);
+                    let (upstream, weather) = (self.upstream, self.weather.clone());
+                    connections.spawn(async move {
+                        let _ = carry(client, upstream, weather).await;
+                        drop(open);
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn carry(client: TcpStream, upstream: SocketAddr, mut weather: watch::Receiver<Weather>) -> io::Result<()> {
+    let server = TcpStream::connect(upstream).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let born = weather.borrow().cuts;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let (up, down) = (weather.clone(), weather.clone());
+    tokio::select! {
+        cut = weather.wait_for(|weather| weather.cuts != born) => drop(cut),
+        both = async { tokio::try_join!(pass(from_client, to_server, up), pass(from_server, to_client, down)) } => {
+            both?;
+        }
+    }
+    Ok(())
+}
+
+async fn pass(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut weather: watch::Receiver<Weather>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        let delay = weather.borrow().delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        if weather.wait_for(|weather| !weather.stall).await.is_err() {
+            return Ok(());
+        }
+        if count == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..count]).await?;
+    }
+}

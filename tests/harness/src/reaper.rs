@@ -1,0 +1,55 @@
+//! Nothing is left behind: not by a failed test, Ctrl-C, a panic or a `kill -9` of the test process.
+//!
+//! One small shell process per test process holds the reading end of a pipe. It is told of every process group and
+//! folder made here; when the pipe ends, because its owner did, it ends those processes and removes those folders. It
+//! has a process group of its own, so the terminal's Ctrl-C reaches neither it nor what it guards.
+
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+const SCRIPT: &str = include_str!("reaper.sh");
+
+static REAPER: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+
+/// Ends the process group of this id once this process is gone.
+pub fn guard_process(group: u32) -> io::Result<()> {
+    order(&format!("process {group}"))
+}
+
+/// The process group has ended.
+pub fn forget_process(group: u32) -> io::Result<()> {
+    order(&format!("forget-process {group}"))
+}
+
+/// Removes this folder once this process is gone.
+///
+/// Only folders whose name starts with [`crate::scratch::PREFIX`] are ever removed.
+pub fn guard_folder(folder: &Path) -> io::Result<()> {
+    order(&format!("folder {}", folder.display()))
+}
+
+/// The folder has been removed, or is to stay.
+pub fn forget_folder(folder: &Path) -> io::Result<()> {
+    order(&format!("forget-folder {}", folder.display()))
+}
+
+fn order(line: &str) -> io::Result<()> {
+    let reaper = REAPER.get_or_init(|| Mutex::new(start().expect("the reaper starts: /bin/sh is there")));
+    let mut pipe = reaper.lock().unwrap_or_else(PoisonError::into_inner);
+    writeln!(pipe, "{line}")
+}
+
+fn start() -> io::Result<ChildStdin> {
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", SCRIPT, "coder-logstream-test-reaper"])
+        .stdin(Stdio::piped())
+        // Not ours: whoever reads the test's output would otherwise wait for the reaper to end as well.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    Ok(child.stdin.take().expect("stdin is piped"))
+}

@@ -1,0 +1,127 @@
+//! Events as the kubelet writes them. The wording is that of Kubernetes 1.37, pkg/kubelet.
+
+use serde_json::{Value, json};
+
+/// Whose Event it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// The first container.
+    Container,
+    /// The first init container.
+    InitContainer,
+    /// The pod itself.
+    Pod,
+}
+
+impl Of {
+    /// The list in the pod's spec.
+    pub(super) const fn list(self) -> &'static str {
+        match self {
+            Self::InitContainer => "initContainers",
+            Self::Container | Self::Pod => "containers",
+        }
+    }
+}
+
+/// An Event in the making. Its message is a Go template pipeline in which `$c` is the container.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    of: Of,
+    kind: &'static str,
+    reason: &'static str,
+    message: String,
+    count: u32,
+    name: String,
+}
+
+impl Event {
+    fn new(of: Of, kind: &'static str, reason: &'static str, message: &str) -> Self {
+        let name = format!("{}-{}", reason.to_lowercase(), of.list().to_lowercase());
+        Self { of, kind, reason, message: message.to_owned(), count: 1, name }
+    }
+
+    pub(super) fn normal(of: Of, reason: &'static str, message: &str) -> Self {
+        Self::new(of, "Normal", reason, message)
+    }
+
+    pub(super) fn warning(of: Of, reason: &'static str, message: &str) -> Self {
+        Self::new(of, "Warning", reason, message)
+    }
+
+    /// The same again: with a count above one it replaces the Event of the same pod and name.
+    pub(super) fn count(mut self, count: u32) -> Self {
+        self.count = count;
+        self
+    }
+
+    /// Apart from another Event of the same reason with another message.
+    pub(super) fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// The step that writes it.
+    pub(super) fn step(self) -> Value {
+        let Self { of, kind, reason, message, count, name } = self;
+        let list = of.list();
+        let field = match of {
+            Of::Pod => String::new(),
+            Of::Container | Of::InitContainer => {
+                format!(r#"fieldPath: {{{{ printf "spec.{list}{{%s}}" $c.name | Quote }}}}"#)
+            }
+        };
+        // A repeated Event began earlier; the pod's own start is near enough.
+        let first = if count > 1 { ".status.startTime" } else { "$now" };
+        let template = format!(
+            r#"
+{{{{ $now := Now }}}}
+{{{{ $c := index .spec.{list} 0 }}}}
+apiVersion: v1
+kind: Event
+metadata:
+  name: {{{{ printf "%s.%s.{name}" .metadata.name (trunc 8 .metadata.uid) | Quote }}}}
+involvedObject:
+  apiVersion: v1
+  kind: Pod
+  namespace: {{{{ .metadata.namespace | Quote }}}}
+  name: {{{{ .metadata.name | Quote }}}}
+  uid: {{{{ .metadata.uid | Quote }}}}
+  resourceVersion: {{{{ .metadata.resourceVersion | Quote }}}}
+  {field}
+type: {kind}
+reason: {reason}
+message: {{{{ {message} | Quote }}}}
+source:
+  component: kubelet
+  host: {{{{ .spec.nodeName | Quote }}}}
+reportingComponent: kubelet
+reportingInstance: {{{{ .spec.nodeName | Quote }}}}
+count: {count}
+firstTimestamp: {{{{ {first} | Quote }}}}
+lastTimestamp: {{{{ $now | Quote }}}}
+"#
+        );
+        json!({ "apply": { "type": "merge", "template": template } })
+    }
+}
+
+pub(super) fn pulling(of: Of) -> Event {
+    Event::normal(of, "Pulling", r#"printf "Pulling image %q" $c.image"#)
+}
+
+pub(super) fn pulled(of: Of) -> Event {
+    let text = "Successfully pulled image %q in 204ms (204ms including waiting). Image size: 187325811 bytes.";
+    Event::normal(of, "Pulled", &format!(r#"printf "{text}" $c.image"#))
+}
+
+/// The image of a restarted container.
+pub(super) fn present(of: Of) -> Event {
+    let text = "Container image %q already present on machine and can be accessed by the pod";
+    Event::normal(of, "Pulled", &format!(r#"printf "{text}" $c.image"#)).named("present")
+}
+
+/// Created and Started, for the how-manyth time.
+pub(super) fn started(of: Of, count: u32) -> [Value; 2] {
+    [("Created", r#""Container created""#), ("Started", r#""Container started""#)]
+        .map(|(reason, message)| Event::normal(of, reason, message).count(count).step())
+}

@@ -1,0 +1,148 @@
+//! A pod's status as the kubelet writes it.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::event::Of;
+
+/// The state of all containers of a list. Messages are Go template pipelines in which `$item` is the container.
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    Waiting { reason: &'static str, message: Option<String> },
+    Running,
+    Terminated { exit_code: u8, reason: &'static str },
+}
+
+impl State {
+    pub(super) const fn waiting(reason: &'static str) -> Self {
+        Self::Waiting { reason, message: None }
+    }
+
+    pub(super) const fn terminated(exit_code: u8, reason: &'static str) -> Self {
+        Self::Terminated { exit_code, reason }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Waiting { reason, message: None } => format!("waiting: {{reason: {reason}}}"),
+            Self::Waiting { reason, message: Some(message) } => {
+                format!("waiting: {{reason: {reason}, message: {{{{ {message} | Quote }}}}}}")
+            }
+            Self::Running => "running: {startedAt: {{ $now | Quote }}}".to_owned(),
+            Self::Terminated { exit_code, reason } => format!(
+                "terminated: {{exitCode: {exit_code}, reason: {reason}, \
+                 startedAt: {{{{ or $.status.startTime $now | Quote }}}}, finishedAt: {{{{ $now | Quote }}}}}}"
+            ),
+        }
+    }
+}
+
+/// A status in the making: all conditions, and of the rest what has been said.
+#[derive(Debug, Clone)]
+pub(super) struct Status {
+    conditions: String,
+    rest: String,
+}
+
+impl Status {
+    /// A phase, and how far the pod is.
+    pub(super) fn new(phase: &str, initialized: bool, ready: bool) -> Self {
+        let mut status = Self { conditions: String::new(), rest: format!("phase: {phase}\n") };
+        let unready = r#"printf "containers with unready status: [%s]" (index .spec.containers 0).name"#;
+        let incomplete = r#"printf "containers with incomplete status: [%s]" (index .spec.initContainers 0).name"#;
+        status.condition("PodReadyToStartContainers", true, None);
+        status.condition("Initialized", initialized, Some(("ContainersNotInitialized", incomplete)));
+        status.condition("Ready", ready, Some(("ContainersNotReady", unready)));
+        status.condition("ContainersReady", ready, Some(("ContainersNotReady", unready)));
+        status
+    }
+
+    /// The status of a pod whose containers have all been made: initialized, and ready or not.
+    pub(super) fn running(ready: bool) -> Self {
+        Self::new("Running", true, ready)
+    }
+
+    /// A condition; with `why` (reason and message) shown where it is false.
+    fn condition(&mut self, name: &str, holds: bool, why: Option<(&str, &str)>) {
+        let why = match why {
+            Some((reason, message)) if !holds => format!("reason: {reason}, message: {{{{ {message} | Quote }}}}"),
+            _ => "reason: null, message: null".to_owned(),
+        };
+        let value = if holds { "True" } else { "False" };
+        let line = format!(r#"{{type: {name}, status: "{value}", lastTransitionTime: {{{{ $now | Quote }}}}, {why}}}"#);
+        let _ = writeln!(self.conditions, "- {line}");
+    }
+
+    /// Start time and addresses, which a pod has from its first status.
+    pub(super) fn placed(mut self) -> Self {
+        self.rest.push_str(concat!(
+            "startTime: {{ or .status.startTime $now | Quote }}\n",
+            "hostIP: {{ NodeIPWith .spec.nodeName | Quote }}\n",
+            r#"podIP: {{ PodIPWith .spec.nodeName ( or .spec.hostNetwork false ) ( or .metadata.uid "" ) "#,
+            r#"( or .metadata.name "" ) ( or .metadata.namespace "" ) | Quote }}"#,
+            "\n",
+        ));
+        self
+    }
+
+    /// All containers, restarted `restarts` times, of which the last ended as `last` says.
+    pub(super) fn containers(self, state: &State, restarts: u32, last: Option<&State>) -> Self {
+        self.list(Of::Container, state, restarts, last)
+    }
+
+    /// All init containers.
+    pub(super) fn init_containers(self, state: &State) -> Self {
+        self.list(Of::InitContainer, state, 0, None)
+    }
+
+    fn list(mut self, of: Of, state: &State, restarts: u32, last: Option<&State>) -> Self {
+        let (key, spec) = match of {
+            Of::InitContainer => ("initContainerStatuses", of.list()),
+            Of::Container | Of::Pod => ("containerStatuses", of.list()),
+        };
+        let running = matches!(state, State::Running);
+        let completed = matches!(state, State::Terminated { exit_code: 0, .. });
+        // An init container is ready once it is done, any other while it runs.
+        let ready = if of == Of::InitContainer { completed } else { running };
+        // A container that has never been made has no id.
+        let made = !matches!(state, State::Waiting { .. }) || last.is_some();
+        let id = r#"{{ printf "containerd://%s" (sha256sum (printf "%s%s" $.metadata.uid $item.name)) | Quote }}"#;
+        let _ = write!(
+            self.rest,
+            "{key}:\n\
+             {{{{ range $item := .spec.{spec} }}}}\n\
+             - name: {{{{ $item.name | Quote }}}}\n  \
+               image: {{{{ $item.image | Quote }}}}\n  \
+               imageID: \"\"\n  \
+               containerID: {}\n  \
+               ready: {ready}\n  \
+               started: {running}\n  \
+               restartCount: {restarts}\n  \
+               state: {{{}}}\n  \
+               lastState: {{{}}}\n\
+             {{{{ end }}}}\n",
+            if made { id } else { "null" },
+            state.text(),
+            last.map(State::text).unwrap_or_default(),
+        );
+        self
+    }
+
+    /// Why the whole pod is where it is; the message is a Go template pipeline.
+    pub(super) fn because(mut self, reason: &str, message: &str) -> Self {
+        let _ = write!(self.rest, "reason: {reason}\nmessage: {{{{ {message} | Quote }}}}\n");
+        let condition = format!(
+            "- {{type: DisruptionTarget, status: \"True\", lastTransitionTime: {{{{ $now | Quote }}}}, \
+             reason: TerminationByKubelet, message: {{{{ {message} | Quote }}}}}}\n"
+        );
+        self.conditions.push_str(&condition);
+        self
+    }
+
+    /// The step that writes it.
+    pub(super) fn step(self) -> Value {
+        let template = format!("{{{{ $now := Now }}}}\nconditions:\n{}{}", self.conditions, self.rest);
+        json!({ "patch": { "subresource": "status", "root": "status", "template": template } })
+    }
+}
