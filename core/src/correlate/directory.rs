@@ -15,9 +15,6 @@ pub trait Directory {
     /// Records that the object's own spec carries these agents; called again when it carries more.
     fn bind(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Binding;
 
-    /// Whose lines facts about this object are.
-    fn agents_of(&self, uid: Uid) -> Option<Arc<[AgentToken]>>;
-
     /// Records that the object is gone; returns the agents that no object carries any more.
     fn end(&self, uid: Uid) -> Vec<AgentToken>;
 }
@@ -29,10 +26,6 @@ impl<D: Directory + ?Sized> Directory for Arc<D> {
 
     fn bind(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Binding {
         (**self).bind(subject, controller, agents)
-    }
-
-    fn agents_of(&self, uid: Uid) -> Option<Arc<[AgentToken]>> {
-        (**self).agents_of(uid)
     }
 
     fn end(&self, uid: Uid) -> Vec<AgentToken> {

@@ -23,6 +23,16 @@ pub(super) struct StatusFact {
     pub(super) what: Happening,
 }
 
+/// The key of what an Event tells. Of each container by itself: kubelet's `Container started` does not name it.
+pub(super) fn key_of_event(what: &Happening, event: &Event) -> Key {
+    match what {
+        Happening::Event { reason, message, .. } => {
+            hash(&("event", &event.involved_object.field_path, reason, message))
+        }
+        what => key(what),
+    }
+}
+
 /// The key of a fact that status and Events both tell, or that Events alone tell.
 pub(super) fn key(what: &Happening) -> Key {
     match what {
@@ -182,6 +192,24 @@ mod tests {
         }
         assert_eq!(without_pod_name("ws", "no name at all"), "no name at all");
         assert_eq!(without_pod_name("ws", "pods \"unclosed"), "pods \"unclosed");
+    }
+
+    #[test]
+    fn the_same_words_about_another_container_are_another_fact() {
+        let subject = Subject {
+            kind: Kind::Pod,
+            namespace: "ns".into(),
+            name: "ws".into(),
+            uid: crate::identity::Uid::parse("u").unwrap(),
+        };
+        let key = |path: &str| {
+            let event: Event = serde_json::from_value(serde_json::json!({"reason": "Started", "type": "Normal",
+                "message": "Container started", "involvedObject": {"fieldPath": path}}))
+            .unwrap();
+            key_of_event(&of_event(&subject, &event), &event)
+        };
+        assert_eq!(key("spec.containers{dev}"), key("spec.containers{dev}"));
+        assert_ne!(key("spec.initContainers{prepare}"), key("spec.containers{dev}"));
     }
 
     #[test]

@@ -53,10 +53,6 @@ impl Directory for Rc<Book> {
         Binding { claimed: self.claimed(subject), opened }
     }
 
-    fn agents_of(&self, uid: Uid) -> Option<Arc<[AgentToken]>> {
-        self.bound.borrow().get(&uid).cloned()
-    }
-
     fn end(&self, uid: Uid) -> Vec<AgentToken> {
         let agents = self.bound.borrow_mut().remove(&uid).unwrap_or_else(|| Arc::from([]));
         let carried = |agent: &AgentToken| self.bound.borrow().values().any(|agents| agents.contains(agent));

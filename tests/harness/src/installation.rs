@@ -112,18 +112,22 @@ impl Plan {
 
     /// Installs it, and waits until it is ready and the API server asks its webhook.
     pub async fn install(self, cluster: &Cluster) -> Result<Installation> {
-        let access = self.access(cluster).await?;
-        let files = Scratch::create("installation")?;
-        let serving = pki::serving_cert(files.path())?;
-        let (health, webhook) = (ports::free(), ports::free());
-        let product = self.start(&access, &serving, health, webhook)?;
-        let mut installation =
-            Installation { plan: self, access, serving, health, webhook, product, registered: None, _files: files };
+        let mut installation = self.begin(cluster).await?;
         installation.wait_ready().await?;
         if installation.plan.webhook && installation.plan.register {
             installation.register(cluster).await?;
         }
         Ok(installation)
+    }
+
+    /// Starts it and waits for nothing: it need not be ready, and the API server does not know its webhook.
+    pub async fn begin(self, cluster: &Cluster) -> Result<Installation> {
+        let access = self.access(cluster).await?;
+        let files = Scratch::create("installation")?;
+        let serving = pki::serving_cert(files.path())?;
+        let (health, webhook) = (ports::free(), ports::free());
+        let product = self.start(&access, &serving, health, webhook)?;
+        Ok(Installation { plan: self, access, serving, health, webhook, product, registered: None, _files: files })
     }
 
     /// No more than it needs.
@@ -233,24 +237,32 @@ impl Installation {
     /// Tells the API server of the webhook, and waits until it asks it.
     pub async fn register(&mut self, cluster: &Cluster) -> Result<()> {
         let home = self.plan.home.clone();
-        let names = self.plan.namespaces.clone().unwrap_or_else(|| vec![home.clone()]);
+        let names = self.plan.namespaces.clone().unwrap_or_else(|| vec![home]);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let config = WebhookConfig::new(&self.webhook_url(), &self.ca_pem()?, &names);
         self.registered = Some(config.failure_policy(self.plan.failure_policy).apply(cluster).await?);
-        let pods: Api<Pod> = Api::namespaced(cluster.admin_client().await?, &home);
-        let token = "00000000-0000-4000-8000-000000000000";
-        let probe: Pod = serde_json::from_value(Workspace::new(&home, "probe", "probe", token).pod())?;
-        let dry = PostParams { dry_run: true, ..PostParams::default() };
-        poll::eventually("the API server asks the webhook", PATIENCE, || async {
-            let pod = pods.create(&dry, &probe).await.map_err(|error| error.to_string())?;
-            let seen = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
-            if seen { Ok(()) } else { Err("no annotation".to_owned()) }
-        })
-        .await
+        self.wait_asked(cluster, true).await
     }
 
-    /// Takes the webhook's registration away.
-    pub fn unregister(&mut self) {
+    /// Takes the webhook's registration away, and waits until the API server asks it no more.
+    pub async fn unregister(&mut self, cluster: &Cluster) -> Result<()> {
         self.registered = None;
+        self.wait_asked(cluster, false).await
+    }
+
+    /// Creates a pod without keeping it until the API server has asked the webhook about it, or has not.
+    async fn wait_asked(&self, cluster: &Cluster, wanted: bool) -> Result<()> {
+        let home = &self.plan.home;
+        let pods: Api<Pod> = Api::namespaced(cluster.admin_client().await?, home);
+        let token = "00000000-0000-4000-8000-000000000000";
+        let probe: Pod = serde_json::from_value(Workspace::new(home, "probe", "probe", token).pod())?;
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        let what = if wanted { "the API server asks the webhook" } else { "the API server asks the webhook no more" };
+        poll::eventually(what, PATIENCE, || async {
+            let pod = pods.create(&dry, &probe).await.map_err(|error| error.to_string())?;
+            let asked = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
+            if asked == wanted { Ok(()) } else { Err(format!("asked: {asked}")) }
+        })
+        .await
     }
 }

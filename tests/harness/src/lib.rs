@@ -49,4 +49,4 @@ pub use proxy::FaultProxy;
 pub use scenarios::Scenario;
 pub use tools::{Tool, Tools};
 pub use webhook_config::{FailurePolicy, WebhookConfig};
-pub use workspace::Workspace;
+pub use workspace::{Place, Workspace};

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use rustix::process::Signal;
 
 use crate::process::{Output, Process, Start};
 use crate::scratch::Scratch;
@@ -130,6 +131,11 @@ impl Product {
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.process.ended()
+    }
+
+    /// SIGTERM, and waits for nothing.
+    pub fn sigterm(&mut self) {
+        self.process.signal(Signal::TERM);
     }
 
     /// SIGTERM, then waits for its end: how it ended and how long that took. Blocks.

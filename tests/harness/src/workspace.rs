@@ -1,14 +1,15 @@
 //! Workspaces as Coder's templates make them.
 
+mod place;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::scenarios::{ANNOTATION, EVICT_AT, Scenario};
+pub use place::Place;
 
-/// The Secret that [`Workspace::secret`] makes and [`Workspace::token_in_secret`] refers to has this key.
-const SECRET_KEY: &str = "token";
+use crate::scenarios::{ANNOTATION, EVICT_AT, Scenario};
 
 /// A workspace, rendered as one object or another. Names and labels are those of Coder's kubernetes template.
 #[derive(Debug, Clone)]
@@ -22,7 +23,11 @@ pub struct Workspace {
     scenario: Option<Scenario>,
     evict_at: Option<Timestamp>,
     init_image: Option<String>,
-    secret: bool,
+    place: Place,
+    agent_in_init: bool,
+    more: Vec<(String, String)>,
+    labelled: bool,
+    service_account: Option<String>,
 }
 
 impl Workspace {
@@ -38,7 +43,11 @@ impl Workspace {
             scenario: None,
             evict_at: None,
             init_image: None,
-            secret: false,
+            place: Place::default(),
+            agent_in_init: false,
+            more: Vec::new(),
+            labelled: true,
+            service_account: None,
         }
     }
 
@@ -78,10 +87,38 @@ impl Workspace {
         self
     }
 
-    /// The token comes from a Secret, which [`Workspace::secret`] renders.
+    /// The agent runs in an init container, and nowhere else.
     #[must_use]
-    pub fn token_in_secret(mut self) -> Self {
-        self.secret = true;
+    pub fn agent_in_init_container(mut self, image: &str) -> Self {
+        self.agent_in_init = true;
+        self.init_container(image)
+    }
+
+    /// Where the token is; [`Workspace::token_object`] renders the Secret or ConfigMap.
+    #[must_use]
+    pub fn token_in(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// Adds a container with an agent of its own, whose token stands in the spec.
+    #[must_use]
+    pub fn another_agent(mut self, container: &str, token: &str) -> Self {
+        self.more.push((container.to_owned(), token.to_owned()));
+        self
+    }
+
+    /// Nothing but its name tells whose it is, as in the kubernetes-envbox template.
+    #[must_use]
+    pub fn without_labels(mut self) -> Self {
+        self.labelled = false;
+        self
+    }
+
+    /// The ServiceAccount of its pod.
+    #[must_use]
+    pub fn service_account(mut self, name: &str) -> Self {
+        self.service_account = Some(name.to_owned());
         self
     }
 
@@ -119,13 +156,25 @@ impl Workspace {
     /// A bare pod, as of older templates.
     pub fn pod(&self) -> Value {
         let mut annotations = self.scenario_annotations();
-        annotations.extend(self.email());
+        if self.labelled {
+            annotations.extend(self.email());
+        }
         json!({
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": self.metadata(&annotations),
             "spec": self.template("Always")["spec"],
         })
+    }
+
+    /// A bare pod whose name the API server makes.
+    pub fn generated_pod(&self) -> Value {
+        let mut pod = self.pod();
+        pod["metadata"]["generateName"] = format!("{}-", self.object_name()).into();
+        if let Some(metadata) = pod["metadata"].as_object_mut() {
+            metadata.remove("name");
+        }
+        pod
     }
 
     /// A StatefulSet of one pod.
@@ -153,18 +202,16 @@ impl Workspace {
         })
     }
 
-    /// The Secret with the token, for [`Workspace::token_in_secret`].
-    pub fn secret(&self) -> Value {
-        json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": self.object_name(), "namespace": self.namespace },
-            "stringData": { SECRET_KEY: self.token },
-        })
+    /// The Secret or ConfigMap with the token; `None` where the spec itself has it.
+    pub fn token_object(&self) -> Option<Value> {
+        self.place.object(&self.namespace, &self.object_name(), &self.token)
     }
 
     /// The labels of the template.
     pub fn labels(&self) -> Value {
+        if !self.labelled {
+            return json!({});
+        }
         json!({
             "app.kubernetes.io/name": "coder-workspace",
             "app.kubernetes.io/instance": format!("coder-workspace-{}-{}", self.owner, self.name),
@@ -204,12 +251,13 @@ impl Workspace {
     }
 
     fn template(&self, restart_policy: &str) -> Value {
-        let token = if self.secret {
-            let reference = json!({ "name": self.object_name(), "key": SECRET_KEY });
-            json!({ "name": "CODER_AGENT_TOKEN", "valueFrom": { "secretKeyRef": reference } })
-        } else {
-            json!({ "name": "CODER_AGENT_TOKEN", "value": self.token })
-        };
+        json!({
+            "metadata": { "labels": self.labels(), "annotations": self.scenario_annotations() },
+            "spec": self.spec(restart_policy),
+        })
+    }
+
+    fn spec(&self, restart_policy: &str) -> Value {
         let mut spec = json!({
             "restartPolicy": restart_policy,
             "securityContext": { "runAsUser": 1000, "fsGroup": 1000, "runAsNonRoot": true },
@@ -219,7 +267,7 @@ impl Workspace {
                 "imagePullPolicy": "Always",
                 "command": ["sh", "-c", "exec ./agent"],
                 "securityContext": { "runAsUser": 1000 },
-                "env": [token],
+                "env": [],
                 "resources": {
                     "requests": { "cpu": "250m", "memory": self.memory },
                     "limits": { "cpu": "2", "memory": self.memory },
@@ -232,10 +280,18 @@ impl Workspace {
             spec["initContainers"] =
                 json!([{ "name": "prepare-home", "image": image, "command": ["sh", "-c", "true"] }]);
         }
-        json!({
-            "metadata": { "labels": self.labels(), "annotations": self.scenario_annotations() },
-            "spec": spec,
-        })
+        if let Some(account) = &self.service_account {
+            spec["serviceAccountName"] = account.as_str().into();
+        }
+        let list = if self.agent_in_init { "initContainers" } else { "containers" };
+        self.place.furnish(&mut spec, list, 0, &self.object_name(), &self.token);
+        for (container, token) in &self.more {
+            let Value::Array(containers) = &mut spec["containers"] else { continue };
+            containers.push(json!({ "name": container, "image": self.image }));
+            let index = containers.len() - 1;
+            Place::Spec.furnish(&mut spec, "containers", index, "", token);
+        }
+        spec
     }
 
     /// Stable, and of the form Coder's ids have.

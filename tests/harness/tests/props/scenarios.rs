@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
-use logstream_testing::{Cluster, Scenario, TestNamespace, Workspace, poll, scenarios};
+use logstream_testing::{Cluster, Place, Scenario, TestNamespace, Workspace, poll, scenarios};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_mins(1);
@@ -155,8 +155,8 @@ async fn a_quota_and_a_full_node_are_refused_by_the_real_thing() {
 #[tokio::test]
 async fn pods_of_no_scenario_run_complete_and_go() {
     let stage = Stage::set("plain").await;
-    let workspace = stage.workspace().token_in_secret();
-    stage.apply(&workspace.secret());
+    let workspace = stage.workspace().token_in(Place::SecretKey);
+    stage.apply(&workspace.token_object().unwrap());
     stage.apply(&workspace.job());
     stage.pod_becomes(&[("/status/phase", json!("Succeeded"))]).await;
     stage.apply(&workspace.pod());
