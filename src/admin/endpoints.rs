@@ -1,0 +1,92 @@
+//! The endpoints and what they answer.
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::{Metrics, Sources};
+use crate::runtime::readiness::{Checked, Snapshot};
+
+/// What one listener serves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Content {
+    /// /livez and /readyz.
+    Health,
+    /// /metrics.
+    Metrics,
+    /// All of them.
+    Both,
+}
+
+/// The endpoints of one listener, and a short text about them at `/`.
+pub fn router(content: Content, sources: Sources) -> Router {
+    let mut router = Router::new();
+    let mut about = String::from("coder-logstream-kube\n\n");
+    if content != Content::Metrics {
+        router = router.route("/livez", get(livez)).route("/readyz", get(readyz));
+        about += "/livez    whether the process runs; it never depends on Coder\n";
+        about += "/readyz   whether it does its work; ?verbose lists the checks\n";
+    }
+    if content != Content::Health {
+        router = router.route("/metrics", get(metrics));
+        about += "/metrics  figures in the OpenMetrics text format\n";
+    }
+    let elsewhere = about.clone();
+    router
+        .route("/", get(|| async { about }))
+        .fallback(|| async { text(StatusCode::NOT_FOUND, elsewhere) })
+        .with_state(sources)
+}
+
+async fn livez(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Response {
+    let state = sources.liveness.check().map_err(Into::into);
+    answer("livez", &Snapshot { checks: vec![Checked { name: "supervisor".into(), state }] }, is_verbose(query))
+}
+
+async fn readyz(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Response {
+    answer("readyz", &sources.readiness.snapshot(), is_verbose(query))
+}
+
+async fn metrics(State(sources): State<Sources>) -> Response {
+    match sources.metrics.encode() {
+        Ok(body) => ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], body).into_response(),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n".to_owned()),
+    }
+}
+
+/// As kube-apiserver does it: `?verbose`, with or without a value.
+fn is_verbose(query: Option<String>) -> bool {
+    query.unwrap_or_default().split('&').any(|pair| pair.split('=').next() == Some("verbose"))
+}
+
+fn answer(endpoint: &str, snapshot: &Snapshot, verbose: bool) -> Response {
+    let ready = snapshot.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = if verbose {
+        listed(endpoint, snapshot)
+    } else if ready {
+        "ok\n".to_owned()
+    } else if snapshot.checks.is_empty() {
+        "failed: no checks yet\n".to_owned()
+    } else {
+        format!("failed: {}\n", snapshot.failing().collect::<Vec<_>>().join(", "))
+    };
+    text(status, body)
+}
+
+/// A line for each check, in the form that kube-apiserver made customary.
+fn listed(endpoint: &str, snapshot: &Snapshot) -> String {
+    let lines = snapshot.checks.iter().map(|check| match &check.state {
+        Ok(()) => format!("[+]{} ok\n", check.name),
+        Err(reason) => format!("[-]{} failed: {}\n", check.name, reason.replace(['\n', '\r'], " ")),
+    });
+    let verdict = if snapshot.is_ready() { "passed" } else { "failed" };
+    lines.chain([format!("{endpoint} check {verdict}\n")]).collect()
+}
+
+fn text(status: StatusCode, body: String) -> Response {
+    (status, [(CACHE_CONTROL, "no-store")], body).into_response()
+}

@@ -1,0 +1,49 @@
+//! What the process says of itself over plain HTTP: health and metrics.
+
+mod endpoints;
+mod metrics;
+mod process;
+mod server;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+pub use endpoints::{Content, router};
+pub use metrics::Metrics;
+pub use server::AdminServer;
+
+use crate::runtime::listen::ListenError;
+use crate::runtime::{Liveness, Readiness};
+
+/// Where the endpoints get what they show.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// For /livez.
+    pub liveness: Liveness,
+    /// For /readyz.
+    pub readiness: Readiness,
+    /// For /metrics.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Opens the ports that are configured: two listeners, or one for both if the addresses are equal. Nothing is answered
+/// before [`AdminServer::run`].
+pub async fn bind(
+    health: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
+    sources: &Sources,
+) -> Result<Vec<AdminServer>, ListenError> {
+    let mut servers = Vec::new();
+    let open = |setting, address, content| AdminServer::bind(setting, address, router(content, sources.clone()));
+    if let Some(address) = health {
+        let content = if metrics == health { Content::Both } else { Content::Health };
+        servers.push(open("--health-addr", address, content).await?);
+    }
+    if let Some(address) = metrics.filter(|_| metrics != health) {
+        servers.push(open("--metrics-addr", address, Content::Metrics).await?);
+    }
+    Ok(servers)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! Files of certificates, looked into before the program starts.
+
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+/// What replaces the machine's own certificates for checking Coder's, by the variables `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR`. rustls's platform verifier reads the same two by itself.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Trust {
+    /// A file that has at least one certificate.
+    pub file: Option<PathBuf>,
+    /// Folders, of which at least one exists unless there are none.
+    pub folders: Vec<PathBuf>,
+}
+
+/// A file in PEM that has at least one certificate which can be trusted.
+pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let unreadable = |error: &dyn std::fmt::Display| format!("which cannot be read ({error})");
+    let pem = std::fs::read(&path).map_err(|error| unreadable(&error))?;
+    let certificates = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| "which is not valid PEM".to_owned())?;
+    let (usable, _) = RootCertStore::empty().add_parsable_certificates(certificates);
+    if usable == 0 { Err("which has no certificate in it".to_owned()) } else { Ok(path) }
+}
+
+/// Folders separated by colons. Like OpenSSL and Go it passes over one that is missing, but not if all are.
+pub(crate) fn folders(text: &str) -> Result<Vec<PathBuf>, String> {
+    let folders: Vec<_> = text.split(':').filter(|folder| !folder.is_empty()).map(PathBuf::from).collect();
+    if folders.iter().any(|folder| folder.is_dir()) { Ok(folders) } else { Err("where no folder exists".to_owned()) }
+}
+
+/// A folder that exists.
+pub(crate) fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = Path::new(text);
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(path.to_owned()),
+        Ok(_) => Err("which is not a folder".to_owned()),
+        Err(error) => Err(format!("which cannot be read ({error})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_needs_a_certificate() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("ca.crt");
+        let text = path.to_str().unwrap();
+
+        assert!(file(text).unwrap_err().starts_with("which cannot be read ("));
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(file(text), Err("which has no certificate in it".to_owned()));
+        std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        assert_eq!(file(text), Err("which has no certificate in it".to_owned()));
+        std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n").unwrap();
+        assert_eq!(file(text), Err("which is not valid PEM".to_owned()));
+
+        let certificate = rcgen::generate_simple_self_signed(["coder.example.com".to_owned()]).unwrap().cert;
+        std::fs::write(&path, certificate.pem()).unwrap();
+        assert_eq!(file(text), Ok(path.clone()));
+        assert_eq!(folder(text), Err("which is not a folder".to_owned()));
+    }
+
+    #[test]
+    fn one_of_several_folders_must_exist() {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = scratch.path().to_str().unwrap();
+        assert_eq!(folders(&format!("/does/not/exist:{here}")).unwrap().len(), 2);
+        assert_eq!(folders("/does/not/exist"), Err("where no folder exists".to_owned()));
+    }
+}

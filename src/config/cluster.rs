@@ -1,0 +1,112 @@
+//! How the Kubernetes API is reached.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+
+use super::environment::Environment;
+use super::setting::{KUBECONFIG_VARIABLE, SERVICE_HOST_VARIABLE};
+
+/// Where the address and credentials of the API server come from. Explicit comes before implicit: the flag, then
+/// KUBECONFIG, then the service account of a pod, then the file that kubectl uses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ClusterAccess {
+    /// This kubeconfig, as given by the flag.
+    File(PathBuf),
+    /// The kubeconfig that kube finds: the files in KUBECONFIG, else `~/.kube/config`.
+    Found,
+    /// The service account of the pod this runs in.
+    ServiceAccount,
+}
+
+/// The API server's address and credentials cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The kubeconfig is missing or wrong.
+    #[error("the kubeconfig cannot be used, --kubeconfig names another: {0}")]
+    Kubeconfig(#[from] KubeconfigError),
+    /// A pod, but without a usable service account.
+    #[error("the pod's service account cannot be used: {0}")]
+    ServiceAccount(#[from] InClusterError),
+}
+
+impl ClusterAccess {
+    pub(crate) fn choose(flag: Option<PathBuf>, environment: &Environment) -> Self {
+        match flag {
+            Some(path) => Self::File(path),
+            None if environment.filled(KUBECONFIG_VARIABLE).is_some() => Self::Found,
+            None if environment.filled(SERVICE_HOST_VARIABLE).is_some() => Self::ServiceAccount,
+            None => Self::Found,
+        }
+    }
+
+    /// Reads it.
+    pub async fn client_config(&self) -> Result<kube::Config, ClusterError> {
+        let options = KubeConfigOptions::default();
+        Ok(match self {
+            Self::File(path) => kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?,
+            Self::Found => kube::Config::from_kubeconfig(&options).await?,
+            Self::ServiceAccount => kube::Config::incluster()?,
+        })
+    }
+}
+
+impl fmt::Display for ClusterAccess {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(formatter, "{}", path.display()),
+            Self::Found => formatter.write_str("default"),
+            Self::ServiceAccount => formatter.write_str("service-account"),
+        }
+    }
+}
+
+/// The path of a file that exists.
+pub(crate) fn existing_file(text: &str) -> Result<PathBuf, String> {
+    let path = Path::new(text);
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(path.to_owned()),
+        Ok(_) => Err("which is not a file".to_owned()),
+        Err(error) => Err(format!("which cannot be read ({error})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explicit_comes_before_implicit() {
+        let pod = Environment::of([(SERVICE_HOST_VARIABLE, "10.96.0.1")]);
+        let pod_with_file = Environment::of([(SERVICE_HOST_VARIABLE, "10.96.0.1"), (KUBECONFIG_VARIABLE, "/config")]);
+        let laptop = Environment::of([(KUBECONFIG_VARIABLE, "")]);
+        let flag = || Some(PathBuf::from("/other"));
+
+        assert_eq!(ClusterAccess::choose(flag(), &pod_with_file), ClusterAccess::File("/other".into()));
+        assert_eq!(ClusterAccess::choose(None, &pod_with_file), ClusterAccess::Found);
+        assert_eq!(ClusterAccess::choose(None, &pod), ClusterAccess::ServiceAccount);
+        assert_eq!(ClusterAccess::choose(None, &laptop), ClusterAccess::Found);
+    }
+
+    #[tokio::test]
+    async fn a_kubeconfig_is_read_from_the_file_given() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("config");
+        std::fs::write(
+            &path,
+            "{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}], \
+             clusters: [{name: a, cluster: {server: 'https://127.0.0.1:6443'}}], users: [{name: a, user: {}}]}",
+        )
+        .unwrap();
+        let config = ClusterAccess::File(path.clone()).client_config().await.unwrap();
+        assert_eq!(config.cluster_url, "https://127.0.0.1:6443/");
+
+        std::fs::remove_file(&path).unwrap();
+        let error = ClusterAccess::File(path).client_config().await.unwrap_err();
+        assert!(
+            error.to_string().starts_with("the kubeconfig cannot be used, --kubeconfig names another: "),
+            "{error}"
+        );
+    }
+}

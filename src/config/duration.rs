@@ -1,0 +1,67 @@
+//! Lengths of time.
+
+use std::time::Duration;
+
+/// Longer than any pod is given to end.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// `20s`, `1m30s`, `500ms`: whole numbers, each with its unit, from nothing to ten minutes.
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    if rest.is_empty() {
+        return Err("which is empty".to_owned());
+    }
+    while !rest.is_empty() {
+        let (number, after) = split_at_change(rest, |letter| letter.is_ascii_digit());
+        let (unit, after) = split_at_change(after, |letter| letter.is_ascii_alphabetic());
+        if number.is_empty() {
+            return Err("which is not whole numbers with units".to_owned());
+        }
+        let number: u32 = number.parse().map_err(|_| "which is too long".to_owned())?;
+        let unit = match unit {
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_mins(1),
+            "h" => Duration::from_hours(1),
+            "" => return Err(format!("where {number} has no unit")),
+            other => return Err(format!("where {other:?} is not one of the units ms, s and m")),
+        };
+        total = total.saturating_add(unit.saturating_mul(number));
+        rest = after;
+    }
+    if total > LONGEST { Err("which is too long".to_owned()) } else { Ok(total) }
+}
+
+fn split_at_change(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|letter| !belongs(letter)).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_with_units_add_up() {
+        for (text, milliseconds) in [("20s", 20_000), ("1m30s", 90_000), ("500ms", 500), ("0s", 0), ("10m", 600_000)] {
+            assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for (text, problem) in [
+            ("20", "where 20 has no unit"),
+            ("20 s", "where 20 has no unit"),
+            ("1.5s", "where 1 has no unit"),
+            ("-5s", "which is not whole numbers with units"),
+            ("s", "which is not whole numbers with units"),
+            ("3d", "where \"d\" is not one of the units ms, s and m"),
+            ("11m", "which is too long"),
+            ("99999999999s", "which is too long"),
+            ("4000000000h", "which is too long"),
+        ] {
+            assert_eq!(parse(text), Err(problem.to_owned()), "{text}");
+        }
+    }
+}

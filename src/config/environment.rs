@@ -1,0 +1,53 @@
+//! The process's environment, read once.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::setting;
+
+/// Where a pod finds its own namespace.
+const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// What the configuration depends on besides the command line: a few variables and one file.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    variables: HashMap<String, OsString>,
+    namespace_file: PathBuf,
+}
+
+impl Environment {
+    /// The environment of this process; only the variables that this program knows are kept.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place the environment is read")]
+    pub fn of_process() -> Self {
+        let variables =
+            setting::variables().filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
+        Self { variables, namespace_file: PathBuf::from(SERVICE_ACCOUNT_NAMESPACE) }
+    }
+
+    /// An environment made up for a test, outside a cluster.
+    pub fn of<K: Into<String>, V: Into<OsString>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { variables, namespace_file: PathBuf::new() }
+    }
+
+    /// The same, as in a pod whose service account has this file for its namespace.
+    #[must_use]
+    pub fn with_namespace_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.namespace_file = path.into();
+        self
+    }
+
+    pub(crate) fn get(&self, variable: &str) -> Option<&OsStr> {
+        self.variables.get(variable).map(OsString::as_os_str)
+    }
+
+    /// As [`Environment::get`], where set but empty counts as not set.
+    pub(crate) fn filled(&self, variable: &str) -> Option<&OsStr> {
+        self.get(variable).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn namespace_file(&self) -> &Path {
+        &self.namespace_file
+    }
+}

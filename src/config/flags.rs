@@ -1,0 +1,126 @@
+//! The command line as clap reads it: texts only. They are parsed together with the environment.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+use super::setting::{ALL, Setting};
+
+/// Streams what Kubernetes does with a Coder workspace into its startup log.
+#[derive(Debug, Default, Parser)]
+#[command(
+    name = "coder-logstream-kube",
+    version,
+    max_term_width = 100,
+    args_override_self = true,
+    after_help = "\
+A flag comes before its environment variable. Besides those named above, SSL_CERT_FILE (a file of certificates in PEM) \
+and SSL_CERT_DIR (folders of such files, separated by colons) replace the machine's own certificates for checking \
+Coder's, and KUBECONFIG names the kubeconfig where --kubeconfig is not given."
+)]
+pub(crate) struct Flags {
+    /// Address of the Coder deployment: an http or https URL, without user, password, query or fragment. Required.
+    #[arg(long, short = 'u', value_name = "URL", help_heading = "Coder")]
+    pub(crate) coder_url: Option<OsString>,
+
+    /// Path of a kubeconfig file, which must exist. Default: the file in KUBECONFIG if that is set, else the service
+    /// account when running in a cluster, else ~/.kube/config.
+    #[arg(long, short = 'k', value_name = "FILE", help_heading = "Kubernetes")]
+    pub(crate) kubeconfig: Option<OsString>,
+
+    /// Namespaces to watch, separated by commas. Default, and meaning of an empty list: all namespaces. Of the two
+    /// variables the first that is set counts, also when it is empty.
+    #[arg(long, short = 'n', alias = "namespace", value_name = "LIST", help_heading = "Kubernetes")]
+    pub(crate) namespaces: Option<OsString>,
+
+    /// Watch only pods whose fields match, such as spec.nodeName!=node-1; several conditions are separated by commas.
+    /// Default: every pod.
+    #[arg(long, short = 'f', value_name = "SELECTOR", help_heading = "Kubernetes")]
+    pub(crate) field_selector: Option<OsString>,
+
+    /// Watch only pods whose labels match, such as app=coder or tier in (a,b); several conditions are separated by
+    /// commas. Default: every pod.
+    #[arg(long, short = 'l', value_name = "SELECTOR", help_heading = "Kubernetes")]
+    pub(crate) label_selector: Option<OsString>,
+
+    /// Address on which the admission webhook listens with TLS, such as 0.0.0.0:10250, or :10250 for every address.
+    /// Default, and meaning of an empty value: no webhook.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Webhook")]
+    pub(crate) webhook_addr: Option<OsString>,
+
+    /// Folder with the webhook's certificate chain tls.crt and its key tls.key, both in PEM; a change is picked up while
+    /// running. Required with --webhook-addr, no default.
+    #[arg(long, value_name = "FOLDER", help_heading = "Webhook")]
+    pub(crate) webhook_cert_dir: Option<OsString>,
+
+    /// File of certificates in PEM: only callers with a client certificate issued by one of them are answered. Default:
+    /// every caller is.
+    #[arg(long, value_name = "FILE", help_heading = "Webhook")]
+    pub(crate) webhook_client_ca: Option<OsString>,
+
+    /// DNS names and IP addresses that the webhook's certificate must cover, separated by commas. Default: none is
+    /// asked for.
+    #[arg(long, value_name = "LIST", help_heading = "Webhook")]
+    pub(crate) webhook_names: Option<OsString>,
+
+    /// Form of this program's own log on standard error: text for people or json for collectors. Default: text.
+    #[arg(long, value_name = "FORMAT", help_heading = "Running")]
+    pub(crate) log_format: Option<OsString>,
+
+    /// What this program logs: off, error, warn, info, debug or trace, and MODULE=LEVEL for a part of it, separated by
+    /// commas. Default: info.
+    #[arg(long, visible_alias = "log", value_name = "LEVEL", help_heading = "Running")]
+    pub(crate) log_level: Option<OsString>,
+
+    /// Address that serves /metrics over plain HTTP; may be the same as --health-addr. Default, and meaning of an empty
+    /// value: off.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Running")]
+    pub(crate) metrics_addr: Option<OsString>,
+
+    /// Address that serves /livez and /readyz over plain HTTP; an empty value means off. Default: :8081, on every
+    /// address.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Running")]
+    pub(crate) health_addr: Option<OsString>,
+
+    /// How long what is under way may take to end after SIGTERM, from 0s to 10m, such as 20s or 1m30s. Keep it 5 s
+    /// below the pod's terminationGracePeriodSeconds. Default: 20s.
+    #[arg(long, value_name = "DURATION", help_heading = "Running")]
+    pub(crate) shutdown_grace: Option<OsString>,
+
+    /// Namespace of the ConfigMap that remembers across restarts what was delivered; an empty value means to remember in
+    /// memory only. Default: this pod's own namespace, or memory only outside a cluster.
+    #[arg(long, value_name = "NAMESPACE", help_heading = "Running")]
+    pub(crate) state_namespace: Option<OsString>,
+
+    /// Name of that ConfigMap. Default: coder-logstream-kube-progress.
+    #[arg(long, value_name = "NAME", help_heading = "Running")]
+    pub(crate) state_name: Option<OsString>,
+}
+
+impl Flags {
+    /// Reads the command line; the first item is the program's name.
+    pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&command().try_get_matches_from(args)?)
+    }
+}
+
+/// The command with each flag's variables in its help. clap can do that by itself only by reading the variables too,
+/// which would put their values out of the reach of tests and into its own messages.
+pub(crate) fn command() -> clap::Command {
+    ALL.iter().fold(Flags::command(), |command, setting| {
+        command.mut_arg(setting.flag.replace('-', "_"), |arg| {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            arg.help(with_variables(help, *setting)).long_help(None)
+        })
+    })
+}
+
+fn with_variables(help: String, setting: Setting) -> String {
+    // clap takes the full stop off a doc comment of one paragraph.
+    let stop = if help.ends_with('.') { "" } else { "." };
+    if setting.variables.is_empty() {
+        help + stop
+    } else {
+        format!("{help}{stop} [env: {}]", setting.variables.join(", "))
+    }
+}

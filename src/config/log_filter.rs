@@ -1,0 +1,77 @@
+//! What the process logs.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+
+/// Levels by module: `info,kube_client=debug`. One level without a module is the level of all others, which is `info`
+/// where none is given. (The parser of `Targets` itself takes a mistyped level for a module to be logged at trace.)
+pub(crate) fn parse(text: &str) -> Result<Targets, String> {
+    let mut default = None;
+    let mut modules = Vec::new();
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        match item.split_once('=') {
+            Some((module, name)) => modules.push((module_path(module.trim())?, level(name.trim())?)),
+            None if default.is_some() => return Err("which gives two levels without a module".to_owned()),
+            None => default = Some(level(item)?),
+        }
+    }
+    Ok(Targets::new().with_default(default.unwrap_or(LevelFilter::INFO)).with_targets(modules))
+}
+
+/// What is logged unless something else is asked for.
+pub(crate) fn default() -> Targets {
+    Targets::new().with_default(LevelFilter::INFO)
+}
+
+fn level(name: &str) -> Result<LevelFilter, String> {
+    match name.to_ascii_lowercase().as_str() {
+        "off" => Ok(LevelFilter::OFF),
+        "error" => Ok(LevelFilter::ERROR),
+        "warn" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "trace" => Ok(LevelFilter::TRACE),
+        _ => Err(format!("where {name:?} is not a level")),
+    }
+}
+
+fn module_path(module: &str) -> Result<String, String> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ':');
+    if module.is_empty() || !module.chars().all(allowed) {
+        return Err(format!("where {module:?} is not a module"));
+    }
+    Ok(module.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn a_level_applies_to_all_and_a_module_has_its_own() {
+        let filter = parse("warn, kube_client=DEBUG").unwrap();
+        assert!(filter.would_enable("anything", &Level::WARN) && !filter.would_enable("anything", &Level::INFO));
+        assert!(filter.would_enable("kube_client::client", &Level::DEBUG));
+    }
+
+    #[test]
+    fn without_a_level_for_all_it_is_info() {
+        assert!(parse("hyper=off").unwrap().would_enable("anything", &Level::INFO));
+        assert!(!parse("hyper=off").unwrap().would_enable("hyper", &Level::ERROR));
+    }
+
+    #[test]
+    fn what_is_neither_is_refused() {
+        for (text, problem) in [
+            ("debgu", "where \"debgu\" is not a level"),
+            ("kube=", "where \"\" is not a level"),
+            ("=debug", "where \"\" is not a module"),
+            ("info,debug", "which gives two levels without a module"),
+            ("app[span]=debug", "where \"app[span]\" is not a module"),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), problem, "{text}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the program was asked to do: the command line and the environment, parsed into types at the door.
+//!
+//! Nothing else in the program reads the environment.
+
+mod address;
+mod assemble;
+mod certificates;
+mod cluster;
+mod coder_url;
+mod duration;
+mod environment;
+mod error;
+mod field_selector;
+mod flags;
+mod label_selector;
+mod log_filter;
+mod log_format;
+mod names;
+mod namespaces;
+mod setting;
+mod show;
+mod source;
+mod state;
+mod webhook;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tracing_subscriber::filter::Targets;
+use url::Url;
+
+pub use certificates::Trust;
+pub use cluster::{ClusterAccess, ClusterError};
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use field_selector::FieldSelector;
+pub use label_selector::LabelSelector;
+pub use namespaces::Namespaces;
+pub use state::State;
+pub use webhook::{CertMode, Webhook};
+
+use crate::runtime::logging::LogFormat;
+use flags::Flags;
+
+/// The settings of one run. Displayed, they are one line for the log, and hold no secret.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where Coder is: http or https, no user info, query or fragment.
+    pub coder_url: Url,
+    /// What replaces the machine's own certificates for checking Coder's.
+    pub coder_trust: Trust,
+    /// How the Kubernetes API is reached.
+    pub cluster: ClusterAccess,
+    /// Whose workspaces are streamed.
+    pub namespaces: Namespaces,
+    /// Applies to pods.
+    pub field_selector: Option<FieldSelector>,
+    /// Applies to pods.
+    pub label_selector: Option<LabelSelector>,
+    /// How admission reviews are received, if they are.
+    pub webhook: Option<Webhook>,
+    /// Form of the process's own log.
+    pub log_format: LogFormat,
+    /// What is logged; see [`crate::runtime::logging::init`] for what never is.
+    pub log_filter: Targets,
+    /// Where /metrics is served. Equal to `health_addr` means one listener for both.
+    pub metrics_addr: Option<SocketAddr>,
+    /// Where /livez and /readyz are served.
+    pub health_addr: Option<SocketAddr>,
+    /// How long what is under way may take to end after a signal.
+    pub shutdown_grace: Duration,
+    /// Where progress is kept; none means in memory only.
+    pub state: Option<State>,
+    /// What is accepted but probably not meant: to be logged once, as warnings.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The settings of this process: `args` with the program's name first, and its environment.
+    pub fn from_args<A: Into<OsString>>(args: impl IntoIterator<Item = A>) -> Result<Self, ConfigError> {
+        Self::new(args, &Environment::of_process())
+    }
+
+    /// As [`Config::from_args`], with an environment that may be made up. Looks into the files that are named.
+    pub fn new<A: Into<OsString>>(
+        args: impl IntoIterator<Item = A>,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        assemble::config(Flags::read(args.into_iter().map(Into::into))?, environment)
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "coder_url={}", self.coder_url)?;
+        if let Some(file) = &self.coder_trust.file {
+            write!(formatter, " ssl_cert_file={}", file.display())?;
+        }
+        for folder in &self.coder_trust.folders {
+            write!(formatter, " ssl_cert_dir={}", folder.display())?;
+        }
+        write!(formatter, " kubeconfig={} namespaces={}", self.cluster, self.namespaces)?;
+        write!(formatter, " field_selector={}", or(self.field_selector.as_ref(), "none"))?;
+        write!(formatter, " label_selector={}", or(self.label_selector.as_ref(), "none"))?;
+        match &self.webhook {
+            Some(webhook) => write!(formatter, " {webhook}")?,
+            None => formatter.write_str(" webhook_addr=off")?,
+        }
+        write!(formatter, " log_level={}", self.log_filter)?;
+        write!(formatter, " metrics_addr={}", or(self.metrics_addr.as_ref(), "off"))?;
+        write!(formatter, " health_addr={}", or(self.health_addr.as_ref(), "off"))?;
+        write!(formatter, " shutdown_grace={:?}", self.shutdown_grace)?;
+        match &self.state {
+            Some(state) => write!(formatter, " state={}/{}", state.namespace, state.name),
+            None => formatter.write_str(" state=memory"),
+        }
+    }
+}
+
+fn or(value: Option<&impl fmt::Display>, without: &str) -> String {
+    value.map_or_else(|| without.to_owned(), ToString::to_string)
+}

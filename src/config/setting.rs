@@ -1,0 +1,71 @@
+//! The settings: what each is called on the command line and in the environment, and what it accepts.
+
+/// One setting. The first of its variables that is set counts; the flag comes before them all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Setting {
+    /// The long flag, without dashes.
+    pub(crate) flag: &'static str,
+    /// Environment variables, the strongest first.
+    pub(crate) variables: &'static [&'static str],
+    /// The end of the sentence "accepted is …".
+    pub(crate) accepted: &'static str,
+}
+
+macro_rules! settings {
+    ($($name:ident: $flag:literal, $variables:expr, $accepted:expr;)*) => {
+        $(pub(crate) const $name: Setting = Setting { flag: $flag, variables: &$variables, accepted: $accepted };)*
+        /// Every setting, in the order of the help.
+        pub(crate) const ALL: &[Setting] = &[$($name),*];
+    };
+}
+
+const ADDRESS: &str = "an IP address with a port such as 127.0.0.1:8081, :PORT for every address, or nothing for off";
+const CERTIFICATES: &str = "a file of one or more certificates in PEM";
+
+settings! {
+    CODER_URL: "coder-url", ["CODER_URL"],
+        "an http or https URL such as https://coder.example.com, without user, password, query or fragment";
+    KUBECONFIG: "kubeconfig", [],
+        "the path of a kubeconfig file";
+    NAMESPACES: "namespaces", ["CODER_NAMESPACES", "CODER_NAMESPACE"],
+        "a list of namespaces separated by commas, each of at most 63 of a-z, 0-9 and -, or nothing for all namespaces";
+    FIELD_SELECTOR: "field-selector", ["CODER_FIELD_SELECTOR"],
+        "a list of FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE separated by commas, such as spec.nodeName!=node-1";
+    LABEL_SELECTOR: "label-selector", ["CODER_LABEL_SELECTOR"],
+        "a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy";
+    WEBHOOK_ADDR: "webhook-addr", ["CODER_LOGSTREAM_WEBHOOK_ADDR"], ADDRESS;
+    WEBHOOK_CERT_DIR: "webhook-cert-dir", ["CODER_LOGSTREAM_WEBHOOK_CERT_DIR"],
+        "a folder that holds tls.crt and tls.key";
+    WEBHOOK_CLIENT_CA: "webhook-client-ca", ["CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"], CERTIFICATES;
+    WEBHOOK_NAMES: "webhook-names", ["CODER_LOGSTREAM_WEBHOOK_NAMES"],
+        "a list of DNS names and IP addresses separated by commas";
+    LOG_FORMAT: "log-format", ["CODER_LOGSTREAM_LOG_FORMAT"], "text or json";
+    LOG_LEVEL: "log-level", ["CODER_LOGSTREAM_LOG"],
+        "off, error, warn, info, debug or trace, and MODULE=LEVEL, separated by commas, such as info,kube_client=debug";
+    METRICS_ADDR: "metrics-addr", ["CODER_LOGSTREAM_METRICS_ADDR"], ADDRESS;
+    HEALTH_ADDR: "health-addr", ["CODER_LOGSTREAM_HEALTH_ADDR"], ADDRESS;
+    SHUTDOWN_GRACE: "shutdown-grace", ["CODER_LOGSTREAM_SHUTDOWN_GRACE"],
+        "a duration from 0s to 10m such as 20s or 1m30s";
+    STATE_NAMESPACE: "state-namespace", ["CODER_LOGSTREAM_STATE_NAMESPACE", "POD_NAMESPACE"],
+        "a namespace of at most 63 of a-z, 0-9 and -, or nothing for memory only";
+    STATE_NAME: "state-name", ["CODER_LOGSTREAM_STATE_NAME"],
+        "the name of a ConfigMap, of at most 253 of a-z, 0-9, - and .";
+}
+
+/// Read from the environment only, as every program that uses OpenSSL's conventions does.
+pub(crate) const SSL_CERT_FILE: Setting = Setting { flag: "", variables: &["SSL_CERT_FILE"], accepted: CERTIFICATES };
+/// See [`SSL_CERT_FILE`].
+pub(crate) const SSL_CERT_DIR: Setting =
+    Setting { flag: "", variables: &["SSL_CERT_DIR"], accepted: "a folder, or several separated by colons" };
+
+/// Says that a kubeconfig is to be used, before the files that kube would look for by itself.
+pub(crate) const KUBECONFIG_VARIABLE: &str = "KUBECONFIG";
+/// Kubernetes sets it in every container: the process runs in a cluster.
+pub(crate) const SERVICE_HOST_VARIABLE: &str = "KUBERNETES_SERVICE_HOST";
+
+/// Every variable that this program reads.
+pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
+    let beside = [SSL_CERT_FILE, SSL_CERT_DIR];
+    let settings = ALL.iter().copied().chain(beside).flat_map(|setting| setting.variables.iter().copied());
+    settings.chain([KUBECONFIG_VARIABLE, SERVICE_HOST_VARIABLE])
+}

@@ -1,0 +1,367 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::flags::command;
+use super::setting::ALL;
+use super::*;
+use crate::runtime::logging::LogFormat;
+
+const URL: (&str, &str) = ("CODER_URL", "https://coder.example.com");
+
+fn config(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let args = std::iter::once("coder-logstream-kube").chain(args.iter().copied());
+    Config::new(args, &Environment::of(variables.iter().copied()))
+}
+
+/// A value that each setting accepts and its default is not.
+fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
+    let file = |path: &Path| path.to_str().unwrap().to_owned();
+    BTreeMap::from([
+        ("coder-url", "http://other.example.com".to_owned()),
+        ("kubeconfig", file(&scratch.certificate)),
+        ("namespaces", "dev,ops".to_owned()),
+        ("field-selector", "spec.nodeName!=node-1".to_owned()),
+        ("label-selector", "app in (a,b)".to_owned()),
+        ("webhook-addr", "0.0.0.0:10250".to_owned()),
+        ("webhook-cert-dir", file(scratch.folder.path())),
+        ("webhook-client-ca", file(&scratch.certificate)),
+        ("webhook-names", "webhook.coder.svc,127.0.0.1".to_owned()),
+        ("log-format", "json".to_owned()),
+        ("log-level", "debug".to_owned()),
+        ("metrics-addr", "127.0.0.1:2112".to_owned()),
+        ("health-addr", "127.0.0.1:2113".to_owned()),
+        ("shutdown-grace", "1m30s".to_owned()),
+        ("state-namespace", "coder".to_owned()),
+        ("state-name", "progress".to_owned()),
+    ])
+}
+
+struct Scratch {
+    folder: tempfile::TempDir,
+    certificate: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = folder.path().join("ca.crt");
+        let pem = rcgen::generate_simple_self_signed(["coder.example.com".to_owned()]).unwrap().cert.pem();
+        std::fs::write(&certificate, pem).unwrap();
+        Self { folder, certificate }
+    }
+}
+
+fn expected(scratch: &Scratch, kubeconfig: &str) -> String {
+    let (folder, file) = (scratch.folder.path().display(), scratch.certificate.display());
+    format!(
+        "coder_url=http://other.example.com/ kubeconfig={kubeconfig} namespaces=dev,ops \
+         field_selector=spec.nodeName!=node-1 label_selector=app in (a,b) webhook_addr=0.0.0.0:10250 \
+         webhook_cert_dir={folder} webhook_client_ca={file} webhook_names=webhook.coder.svc,127.0.0.1 \
+         log_level=debug metrics_addr=127.0.0.1:2112 health_addr=127.0.0.1:2113 shutdown_grace=90s \
+         state=coder/progress"
+    )
+}
+
+#[test]
+fn every_setting_can_be_given_by_flag() {
+    let scratch = Scratch::new();
+    let values = values(&scratch);
+    assert_eq!(values.len(), ALL.len());
+    let args: Vec<String> = values.iter().map(|(flag, value)| format!("--{flag}={value}")).collect();
+    let config = config(&args.iter().map(String::as_str).collect::<Vec<_>>(), &[]).unwrap();
+    assert_eq!(config.to_string(), expected(&scratch, scratch.certificate.to_str().unwrap()));
+    assert_eq!(config.log_format, LogFormat::Json);
+    assert_eq!(config.warnings, [""; 0]);
+}
+
+#[test]
+fn every_setting_but_the_kubeconfig_can_be_given_by_each_of_its_variables() {
+    let scratch = Scratch::new();
+    let values = values(&scratch);
+    for last in [false, true] {
+        let variables: Vec<_> = ALL
+            .iter()
+            .filter_map(|setting| {
+                let variable = if last { setting.variables.last() } else { setting.variables.first() };
+                Some((*variable?, values[setting.flag].as_str()))
+            })
+            .collect();
+        let config = config(&[], &variables).unwrap();
+        assert_eq!(config.to_string(), expected(&scratch, "default"));
+        assert_eq!(config.log_format, LogFormat::Json);
+    }
+}
+
+#[test]
+fn the_address_of_coder_is_enough() {
+    let config = config(&[], &[URL]).unwrap();
+    assert_eq!(
+        config.to_string(),
+        "coder_url=https://coder.example.com/ kubeconfig=default namespaces=all field_selector=none \
+         label_selector=none webhook_addr=off log_level=info metrics_addr=off health_addr=[::]:8081 \
+         shutdown_grace=20s state=memory"
+    );
+    assert_eq!(config.log_format, LogFormat::Text);
+}
+
+#[test]
+fn a_flag_comes_before_its_variable_and_the_last_flag_before_the_first() {
+    let config = config(&["-n", "a", "--namespace", "b"], &[URL, ("CODER_NAMESPACES", "c")]).unwrap();
+    assert_eq!(config.namespaces.to_string(), "b");
+}
+
+#[test]
+fn the_short_flags_of_the_predecessor_are_understood() {
+    let config = config(&["-u", "https://a.example.com", "-n", "b", "-f", "spec.nodeName=c", "-l", "d"], &[]).unwrap();
+    let shown = config.to_string();
+    assert!(shown.starts_with("coder_url=https://a.example.com/ kubeconfig=default namespaces=b "), "{shown}");
+    assert!(shown.contains("field_selector=spec.nodeName=c label_selector=d "), "{shown}");
+}
+
+#[test]
+fn of_two_variables_for_namespaces_the_plural_counts_even_when_empty() {
+    let both =
+        |plural, singular| config(&[], &[URL, ("CODER_NAMESPACES", plural), ("CODER_NAMESPACE", singular)]).unwrap();
+    assert_eq!(both("a", "b").namespaces.to_string(), "a");
+    assert_eq!(both("", "b").namespaces, Namespaces::All);
+    assert_eq!(both("a", "b").warnings, ["CODER_NAMESPACE differs from CODER_NAMESPACES and has no effect"]);
+    assert_eq!(both("a", "a").warnings, [""; 0]);
+}
+
+#[test]
+fn an_empty_value_turns_off_what_can_be_off_and_is_no_value_elsewhere() {
+    let variables: Vec<_> = ALL.iter().flat_map(|setting| setting.variables).map(|name| (*name, "")).collect();
+    let mut variables: Vec<_> = variables.into_iter().filter(|(name, _)| *name != URL.0).collect();
+    variables.push(URL);
+    let config = config(&[], &variables).unwrap();
+    assert_eq!((config.health_addr, config.state.is_none()), (None, true));
+    assert_eq!((config.shutdown_grace, config.log_format), (Duration::from_secs(20), LogFormat::Text));
+}
+
+#[test]
+fn progress_is_kept_in_the_pods_own_namespace() {
+    let state = |environment: &Environment| {
+        let state = Config::new(["program"], environment).unwrap().state;
+        state.map(|state| format!("{}/{}", state.namespace, state.name))
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("namespace");
+    std::fs::write(&file, "from-file\n").unwrap();
+
+    let pod = Environment::of([URL]).with_namespace_file(&file);
+    assert_eq!(state(&pod).as_deref(), Some("from-file/coder-logstream-kube-progress"));
+    let downward = Environment::of([URL, ("POD_NAMESPACE", "from-pod")]).with_namespace_file(&file);
+    assert_eq!(state(&downward).as_deref(), Some("from-pod/coder-logstream-kube-progress"));
+    let memory = Environment::of([URL, ("POD_NAMESPACE", "from-pod"), ("CODER_LOGSTREAM_STATE_NAMESPACE", "")]);
+    assert_eq!(state(&memory), None);
+}
+
+#[test]
+fn health_and_metrics_may_share_an_address() {
+    let config = config(&["--metrics-addr=:8081"], &[URL]).unwrap();
+    assert_eq!(config.metrics_addr, config.health_addr);
+}
+
+#[test]
+fn certificates_for_coder_come_from_the_two_usual_variables() {
+    let scratch = Scratch::new();
+    let (file, folder) = (scratch.certificate.to_str().unwrap(), scratch.folder.path().to_str().unwrap());
+    let config = config(&[], &[URL, ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)]).unwrap();
+    let trust = Trust { file: Some(file.into()), folders: vec![folder.into()] };
+    assert_eq!(config.coder_trust, trust);
+}
+
+#[test]
+fn what_has_no_effect_or_cannot_work_is_warned_of() {
+    let args = ["--webhook-names=a.b", "--field-selector=involvedObject.kind=Pod"];
+    assert_eq!(
+        config(&args, &[URL]).unwrap().warnings,
+        [
+            "--field-selector uses involvedObject.kind, which pods of Kubernetes 1.37 cannot be selected by",
+            "--webhook-names has no effect without --webhook-addr",
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted() {
+    let address =
+        "accepted is an IP address with a port such as 127.0.0.1:8081, :PORT for every address, or nothing for off";
+    for (flag, value, sentence) in [
+        (
+            "coder-url",
+            "coder.example.com",
+            r#"is "coder.example.com", which does not begin with http:// or https://; accepted is an http or https URL such as https://coder.example.com, without user, password, query or fragment"#,
+        ),
+        (
+            "namespaces",
+            "dev,Ops",
+            r#"is "dev,Ops", where a name has 'O' in it; accepted is a list of namespaces separated by commas, each of at most 63 of a-z, 0-9 and -, or nothing for all namespaces"#,
+        ),
+        (
+            "field-selector",
+            "spec.nodeName",
+            r#"is "spec.nodeName", where "spec.nodeName" has no =, == or !=; accepted is a list of FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE separated by commas, such as spec.nodeName!=node-1"#,
+        ),
+        (
+            "label-selector",
+            "app in a",
+            r#"is "app in a", where in or notin has no ( after it; accepted is a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy"#,
+        ),
+        ("webhook-addr", "10250", &format!(r#"is "10250", which has no port; {address}"#)),
+        (
+            "webhook-cert-dir",
+            "/does/not/exist",
+            r#"is "/does/not/exist", which cannot be read (No such file or directory (os error 2)); accepted is a folder that holds tls.crt and tls.key"#,
+        ),
+        (
+            "webhook-client-ca",
+            "/dev/null",
+            r#"is "/dev/null", which has no certificate in it; accepted is a file of one or more certificates in PEM"#,
+        ),
+        (
+            "webhook-names",
+            "a b",
+            r#"is "a b", where "a b" is neither a DNS name nor an IP address; accepted is a list of DNS names and IP addresses separated by commas"#,
+        ),
+        ("log-format", "xml", r#"is "xml", which is not a format; accepted is text or json"#),
+        (
+            "log-level",
+            "loud",
+            r#"is "loud", where "loud" is not a level; accepted is off, error, warn, info, debug or trace, and MODULE=LEVEL, separated by commas, such as info,kube_client=debug"#,
+        ),
+        (
+            "metrics-addr",
+            "example.com:1",
+            &format!(r#"is "example.com:1", which does not begin with an IP address; {address}"#),
+        ),
+        ("health-addr", ":x", &format!(r#"is ":x", whose port is not a number from 0 to 65535; {address}"#)),
+        (
+            "shutdown-grace",
+            "20",
+            r#"is "20", where 20 has no unit; accepted is a duration from 0s to 10m such as 20s or 1m30s"#,
+        ),
+        (
+            "state-namespace",
+            "A",
+            r#"is "A", where a name has 'A' in it; accepted is a namespace of at most 63 of a-z, 0-9 and -, or nothing for memory only"#,
+        ),
+        (
+            "state-name",
+            "a_b",
+            r#"is "a_b", where a name has '_' in it; accepted is the name of a ConfigMap, of at most 253 of a-z, 0-9, - and ."#,
+        ),
+    ] {
+        let by_flag = config(&[&format!("--{flag}={value}")], &[URL]).unwrap_err();
+        assert_eq!(by_flag, ConfigError::Wrong(format!("--{flag} {sentence}")));
+        assert_eq!(by_flag.exit_code(), 2);
+
+        let setting = ALL.iter().find(|setting| setting.flag == flag).unwrap();
+        for variable in setting.variables {
+            let others = [URL].into_iter().filter(|(name, _)| name != variable);
+            let variables: Vec<_> = others.chain([(*variable, value)]).collect();
+            let by_variable = config(&[], &variables).unwrap_err();
+            assert_eq!(by_variable, ConfigError::Wrong(format!("--{flag} (from {variable}) {sentence}")));
+        }
+    }
+}
+
+#[test]
+fn what_concerns_more_than_one_setting_is_one_sentence_too() {
+    let scratch = Scratch::new();
+    let folder = format!("--webhook-cert-dir={}", scratch.folder.path().display());
+    let kubeconfig = "is \"/does/not/exist\", which cannot be read (No such file or directory (os error 2)); accepted is \
+                      the path of a kubeconfig file";
+    for (args, variables, sentence) in [
+        (vec![], vec![], "--coder-url (or CODER_URL) is required: an http or https URL such as https://coder.example.com, without user, password, query or fragment".to_owned()),
+        (vec!["-k", "/does/not/exist"], vec![URL], format!("--kubeconfig {kubeconfig}")),
+        (vec!["--webhook-addr=:10250"], vec![URL], "--webhook-cert-dir (or CODER_LOGSTREAM_WEBHOOK_CERT_DIR) is required with --webhook-addr: a folder that holds tls.crt and tls.key".to_owned()),
+        (vec!["--webhook-addr=0.0.0.0:8081", &folder], vec![URL], "--webhook-addr is 0.0.0.0:8081 and --health-addr is [::]:8081, which cannot both be listened on; one of them needs another port".to_owned()),
+        (vec!["--metrics-addr=127.0.0.1:8081"], vec![URL], "--metrics-addr is 127.0.0.1:8081 and --health-addr is [::]:8081, which cannot both be listened on; give both the same address or one of them another port".to_owned()),
+        (vec![], vec![URL, ("SSL_CERT_FILE", "/dev/null")], "SSL_CERT_FILE is \"/dev/null\", which has no certificate in it; accepted is a file of one or more certificates in PEM".to_owned()),
+        (vec![], vec![URL, ("SSL_CERT_DIR", "/does/not/exist")], "SSL_CERT_DIR is \"/does/not/exist\", where no folder exists; accepted is a folder, or several separated by colons".to_owned()),
+    ] {
+        assert_eq!(config(&args, &variables).unwrap_err(), ConfigError::Wrong(sentence));
+    }
+}
+
+#[test]
+fn a_command_line_that_cannot_be_read_is_one_sentence_without_values() {
+    for (args, sentence) in [
+        (
+            vec!["--coder-ulr=https://u:secret@h"],
+            "--coder-ulr is not a flag of this program; did you mean --coder-url?",
+        ),
+        (vec!["--frobnicate"], "--frobnicate is not a flag of this program; --help lists the flags"),
+        (vec!["-x"], "-x is not a flag of this program; --help lists the flags"),
+        (vec!["https://u:secret@h"], "there is a value that belongs to no flag; --help lists the flags"),
+        (vec!["--coder-url"], "--coder-url needs a value; --help says which"),
+        (vec!["--log-level", "--help"], "--log-level needs a value; --help says which"),
+    ] {
+        assert_eq!(config(&args, &[]).unwrap_err(), ConfigError::Wrong(sentence.to_owned()));
+    }
+}
+
+#[test]
+fn a_password_in_the_address_of_coder_is_never_repeated() {
+    for value in ["https://u:secret@coder.example.com", "u:secret@coder", "https://u:se/cret@coder", "ftp://secret@h"] {
+        for error in [config(&["-u", value], &[]), config(&[], &[("CODER_URL", value)])].map(Result::unwrap_err) {
+            assert!(!error.to_string().contains("cret") && error.to_string().contains("***"), "{error}");
+        }
+    }
+    for setting in ALL {
+        let elsewhere = config(&[&format!("--{}=https://u:secret@h", setting.flag)], &[URL]).unwrap_err();
+        assert!(!elsewhere.to_string().contains("secret"), "{elsewhere}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt;
+    let environment = Environment::of([("CODER_URL", OsString::from_vec(vec![0xff]))]);
+    let error = Config::new(["program"], &environment).unwrap_err();
+    assert!(error.to_string().starts_with("--coder-url (from CODER_URL) is not shown, which is not valid UTF-8; "));
+}
+
+#[test]
+fn help_has_every_flag_variable_and_heading() {
+    for flag in ["--help", "-h"] {
+        let Err(ConfigError::Asked(help)) = config(&[flag], &[("CODER_URL", "https://u:secret@h")]) else {
+            panic!("help was not shown")
+        };
+        for heading in ["Coder:", "Kubernetes:", "Webhook:", "Running:"] {
+            assert!(help.contains(&format!("\n{heading}\n")), "{heading} is missing in {help}");
+        }
+        for setting in ALL {
+            assert!(help.contains(&format!("--{} <", setting.flag)), "{} is missing in {help}", setting.flag);
+        }
+        let words: Vec<&str> = help.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+        let variables = ALL.iter().flat_map(|setting| setting.variables.iter().copied());
+        for variable in variables.chain(["SSL_CERT_FILE", "SSL_CERT_DIR", "KUBECONFIG"]) {
+            assert!(words.contains(&variable), "{variable} is missing in {help}");
+        }
+        assert!(!help.contains("secret"));
+    }
+}
+
+#[test]
+fn every_flag_is_a_setting_with_its_default_in_a_full_sentence() {
+    command().debug_assert();
+    for arg in command().get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {
+        let flag = arg.get_long().unwrap();
+        assert!(ALL.iter().any(|setting| setting.flag == flag), "{flag} is no setting");
+        assert!(arg.get_help_heading().is_some(), "{flag} has no heading");
+        let help = arg.get_help().unwrap().to_string();
+        let says_default =
+            ["Default: ", "Default, and ", "Required.", "no default"].iter().any(|words| help.contains(words));
+        assert!(says_default && help.contains(". "), "{flag}: {help}");
+    }
+}
+
+#[test]
+fn the_version_is_shown_on_demand() {
+    let shown = config(&["--version"], &[]).unwrap_err();
+    assert_eq!(shown, ConfigError::Asked(format!("coder-logstream-kube {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(shown.exit_code(), 0);
+}

@@ -1,0 +1,53 @@
+//! What the process says of a panic.
+
+use std::any::Any;
+
+/// Replaces the standard hook: a panic is logged with its location and thread. Its message is shown only when it is a
+/// text fixed in the source; a formatted one may hold what must not be logged.
+pub fn install_hook() {
+    std::panic::set_hook(Box::new(|info| {
+        let thread = std::thread::current();
+        tracing::error!(
+            location = info.location().map(tracing::field::display),
+            thread = thread.name().unwrap_or("unnamed"),
+            said = fixed_text(info.payload()),
+            "panicked"
+        );
+    }));
+}
+
+fn fixed_text(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("not shown, it may hold a secret")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The payload is looked at instead of the hook: installing it would silence the other tests of this process.
+    fn said(panic: fn()) -> &'static str {
+        fixed_text(&*std::panic::catch_unwind(panic).unwrap_err())
+    }
+
+    #[test]
+    fn a_fixed_text_is_shown() {
+        assert_eq!(said(|| panic!("the queue was closed twice")), "the queue was closed twice");
+    }
+
+    #[test]
+    fn a_formatted_text_is_not() {
+        let shown = said(|| {
+            let token = String::from("a-secret");
+            panic!("cannot send with {token}")
+        });
+        assert_eq!(shown, "not shown, it may hold a secret");
+    }
+
+    #[test]
+    fn what_an_unwrap_would_print_is_not() {
+        fn refused() -> Result<(), String> {
+            Err("a-secret".to_owned())
+        }
+        assert_eq!(said(|| refused().unwrap()), "not shown, it may hold a secret");
+    }
+}
