@@ -1,0 +1,107 @@
+//! What an answer tells beside its body: the state of the rate limit.
+
+use jiff::fmt::rfc2822;
+use reqwest::header::{DATE, HeaderMap, HeaderName};
+use serde::Deserialize;
+
+/// An answer of the 2xx class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The state of the limit after this request; `None` where Coder runs without one.
+    pub rate: Option<Rate>,
+}
+
+/// What a rate limiter says of itself. Coder's (go-chi/httprate) says it in every answer, refused or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests within its window: a minute, as Coder sets it up.
+    pub limit: u32,
+    /// How many of them were left once this request was counted.
+    pub remaining: u32,
+    /// The end of its current window, in seconds since 1970 by its own clock.
+    pub reset: Option<i64>,
+    /// When it answered, in whole seconds by its own clock: the only way to read `reset` without trusting that two
+    /// clocks agree.
+    pub date: Option<i64>,
+}
+
+/// Below this a reset is a distance in seconds, as some proxies write it, and not a time.
+const EARLIEST_TIME: i64 = 1_000_000_000;
+
+impl Rate {
+    /// Reads the headers; `None` without a limit and what remains of it.
+    pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
+        let limit = u32::try_from(number(headers, &LIMIT)?).ok().filter(|limit| *limit > 0)?;
+        // httprate can count below zero where its limit was lowered for one caller.
+        let remaining = u32::try_from(number(headers, &REMAINING)?.max(0)).ok()?;
+        let date = date(headers);
+        let reset = match (number(headers, &RESET), date) {
+            (Some(time), _) if time >= EARLIEST_TIME => Some(time),
+            (Some(distance), Some(date)) => Some(date.saturating_add(distance)),
+            _ => None,
+        };
+        Some(Self { limit, remaining, reset, date })
+    }
+}
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+pub(super) fn date(headers: &HeaderMap) -> Option<i64> {
+    let zoned = rfc2822::parse(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(zoned.timestamp().as_second())
+}
+
+/// What `GET buildinfo` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct BuildInfo {
+    /// Coder's version, such as `v2.30.1+abc123`.
+    pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(k, v)| (HeaderName::from_static(k), HeaderValue::from_static(v))).collect()
+    }
+
+    #[test]
+    fn the_headers_of_httprate_are_read() {
+        let rate = Rate::read(&headers(&[
+            ("x-ratelimit-limit", "512"),
+            ("x-ratelimit-remaining", "511"),
+            ("x-ratelimit-reset", "1784541660"),
+            ("date", "Mon, 20 Jul 2026 10:00:07 GMT"),
+        ]));
+        let date = Some(1_784_541_607);
+        assert_eq!(rate, Some(Rate { limit: 512, remaining: 511, reset: Some(1_784_541_660), date }));
+    }
+
+    #[test]
+    fn a_reset_as_a_distance_is_read_as_a_time() {
+        let rate = Rate::read(&headers(&[
+            ("x-ratelimit-limit", "10"),
+            ("x-ratelimit-remaining", "-2"),
+            ("x-ratelimit-reset", "30"),
+            ("date", "Mon, 20 Jul 2026 10:00:07 GMT"),
+        ]))
+        .unwrap();
+        assert_eq!((rate.remaining, rate.reset), (0, Some(1_784_541_637)));
+    }
+
+    #[test]
+    fn without_a_limit_there_is_no_rate() {
+        assert_eq!(Rate::read(&headers(&[("x-ratelimit-remaining", "5")])), None);
+        assert_eq!(Rate::read(&headers(&[("x-ratelimit-limit", "0"), ("x-ratelimit-remaining", "0")])), None);
+        assert_eq!(Rate::read(&headers(&[("x-ratelimit-limit", "many"), ("x-ratelimit-remaining", "5")])), None);
+    }
+}

@@ -1,0 +1,222 @@
+//! The client that speaks HTTP.
+
+use std::{sync::Arc, time::Duration};
+
+use logstream_core::token::AgentToken;
+use reqwest::{
+    Client, Method, Response, Url,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+    redirect,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CoderApi,
+    answer::{Answer, BuildInfo, Rate},
+    error::{Failure, SendError, classify},
+    wire::{LOG_SOURCE, LOG_SOURCE_ID, Logs, WireLine},
+};
+
+/// Long enough for three SYNs to be lost; a host that is not there should be known before a request's own deadline.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Coder answers within milliseconds; beyond this the usual proxies have given up as well.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Below the 60 s after which the usual load balancers close an idle connection, so that we close first.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// Enough for a burst over HTTP/1.1 without keeping a connection for each request of it.
+const IDLE_CONNECTIONS: usize = 32;
+/// A connection that died without a word is found by a ping within this and half of it.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// The most of an answer's body that is read. A body read to its end leaves its connection to the next request.
+const BODY_LIMIT: usize = 16 * 1024;
+/// The most of Coder's own words that is kept of a refusal.
+const MESSAGE_CHARS: usize = 200;
+
+const TOKEN_HEADER: HeaderName = HeaderName::from_static("coder-session-token");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Why no client can be made of the settings. None of these passes by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The URL is neither of http nor of https.
+    #[error("the URL of Coder must start with http:// or https://")]
+    Scheme,
+    /// The URL holds a user name or a password.
+    #[error("the URL of Coder must hold no user name or password")]
+    Credentials,
+    /// No crypto provider was installed before.
+    #[error("no default crypto provider is installed for TLS")]
+    NoProvider,
+    /// The HTTP client could not be set up, for instance for want of CA certificates.
+    #[error("no HTTP client can be made: {0}")]
+    Client(Box<str>),
+}
+
+/// Coder's agent API over HTTP, one pool of connections for all agents. A clone shares it.
+///
+/// CA certificates are read once, from `SSL_CERT_FILE` and `SSL_CERT_DIR` where set, else from the system; so
+/// changed ones need a restart. Proxy variables of the environment are honoured. Redirects are not followed: Coder
+/// has none here, and a token must not go where a redirect points.
+#[derive(Clone)]
+pub struct CoderClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: Client,
+    log_source: Url,
+    logs: Url,
+    build_info: Url,
+}
+
+impl CoderClient {
+    /// A client for the Coder at `url`, which may have a path (`https://host/coder/`); query and fragment are not
+    /// part of it. The process must have installed its default crypto provider before. Connects to nothing yet.
+    pub fn new(url: &Url) -> Result<Self, ConfigError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(ConfigError::Scheme);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(ConfigError::Credentials);
+        }
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(ConfigError::NoProvider);
+        }
+        let mut http = Client::builder()
+            .user_agent(concat!("coder-logstream-kube/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_INTERVAL / 2);
+        if url.scheme() == "http" {
+            // An image without CA certificates is good enough for a Coder that is reached in the clear.
+            http = http.tls_certs_only([]);
+        }
+        let http = http.build().map_err(|error| ConfigError::Client(reason(error)))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                http,
+                log_source: endpoint(url, "api/v2/workspaceagents/me/log-source"),
+                logs: endpoint(url, "api/v2/workspaceagents/me/logs"),
+                build_info: endpoint(url, "api/v2/buildinfo"),
+            }),
+        })
+    }
+
+    /// Asks for Coder's version. Needs no token: the way to learn whether Coder is at this URL at all.
+    pub async fn build_info(&self) -> Result<BuildInfo, SendError> {
+        let request = self.inner.http.get(self.inner.build_info.clone());
+        let response = request.send().await.map_err(lost)?;
+        let (response, rate) = judge(response).await?;
+        let body = read(response).await.map_err(|failure| SendError { failure, rate })?;
+        serde_json::from_slice(&body)
+            .map_err(|_| SendError { failure: Failure::not_coder("its build information is not JSON"), rate })
+    }
+
+    async fn send(&self, method: Method, url: &Url, agent: &AgentToken, body: Vec<u8>) -> Result<Answer, SendError> {
+        let request = self.inner.http.request(method, url.clone());
+        let response = request
+            .header(TOKEN_HEADER, token_value(agent)?)
+            .header(CONTENT_TYPE, JSON)
+            .body(body)
+            .send()
+            .await
+            .map_err(lost)?;
+        let (response, rate) = judge(response).await?;
+        // Read for the connection's sake alone: the request is done, whatever becomes of the body.
+        let _ = read(response).await;
+        Ok(Answer { rate })
+    }
+}
+
+impl CoderApi for CoderClient {
+    async fn post_log_source(&self, agent: &AgentToken) -> Result<Answer, SendError> {
+        self.send(Method::POST, &self.inner.log_source, agent, encode(&LOG_SOURCE)?).await
+    }
+
+    async fn send_logs(&self, agent: &AgentToken, lines: &[WireLine<'_>]) -> Result<Answer, SendError> {
+        let body = encode(&Logs { log_source_id: LOG_SOURCE_ID, logs: lines })?;
+        self.send(Method::PATCH, &self.inner.logs, agent, body).await
+    }
+}
+
+/// `path` below the URL's own path, whether or not that ends with a slash.
+fn endpoint(url: &Url, path: &str) -> Url {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    let joined = format!("{}/{path}", url.path().trim_end_matches('/'));
+    url.set_path(&joined);
+    url
+}
+
+fn token_value(agent: &AgentToken) -> Result<HeaderValue, SendError> {
+    let mut value = HeaderValue::try_from(agent.expose()).map_err(|_| ours("the token cannot stand in a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn encode(body: &impl Serialize) -> Result<Vec<u8>, SendError> {
+    serde_json::to_vec(body).map_err(|_| ours("the body cannot be written as JSON"))
+}
+
+/// What would be a bug of this program, as a refusal by Coder would be.
+fn ours(message: &str) -> SendError {
+    SendError { failure: Failure::BadRequest { message: message.into() }, rate: None }
+}
+
+fn lost(error: reqwest::Error) -> SendError {
+    SendError { failure: error.into(), rate: None }
+}
+
+fn reason(error: reqwest::Error) -> Box<str> {
+    match Failure::from(error) {
+        Failure::Network { reason, .. } => reason,
+        other => other.to_string().into(),
+    }
+}
+
+/// Success with the response to read on, or the failure that its head and the start of its body tell.
+async fn judge(response: Response) -> Result<(Response, Option<Rate>), SendError> {
+    let rate = Rate::read(response.headers());
+    match classify(response.status(), response.headers()) {
+        None => Ok((response, rate)),
+        Some(mut failure) => {
+            let body = read(response).await.unwrap_or_default();
+            if let Failure::BadRequest { message } = &mut failure {
+                *message = words(&body);
+            }
+            Err(SendError { failure, rate })
+        }
+    }
+}
+
+/// The body, as much of it as is wanted.
+async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > BODY_LIMIT {
+            body.truncate(BODY_LIMIT);
+            break;
+        }
+    }
+    Ok(body)
+}
+
+/// The message of Coder's error body. Its detail may repeat what we sent, so it is left alone.
+fn words(body: &[u8]) -> Box<str> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        message: String,
+    }
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) => refusal.message.chars().take(MESSAGE_CHARS).collect::<String>().into(),
+        Err(_) => "refused without a reason".into(),
+    }
+}

@@ -1,0 +1,204 @@
+//! One agent: what is known of it, and what it wants next.
+
+use logstream_core::line::WorkspaceKey;
+use tokio::time::Instant;
+
+use super::{
+    budget::Budget,
+    disposition::Standing,
+    lanes::{Lane, Seat},
+    metrics::AgentState,
+    outbox::{Outbox, Remains},
+    settings::Settings,
+};
+
+/// What its objects say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Admission claims it; no object has shown its token.
+    Claimed,
+    /// A live object carries its token.
+    Live,
+    /// None does any more.
+    Ended,
+}
+
+/// What Coder says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Our source is not registered with it.
+    Fresh,
+    /// Lines may go.
+    Registered,
+    /// 401: it is tried steadily.
+    Waiting,
+    /// 413: its log takes no more.
+    Full,
+    /// 401 after it had worked and ended.
+    Over,
+}
+
+/// An agent. While idle it owns nothing on the heap.
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) life: Life,
+    pub(super) access: Access,
+    /// Since when its life is what it is.
+    pub(super) since: Instant,
+    pub(super) last_line: Instant,
+    /// Coder has accepted its token.
+    pub(super) worked: bool,
+    /// Its reader has seen a line.
+    pub(super) told: bool,
+    /// Lines under way, if a request is.
+    pub(super) in_flight: Option<usize>,
+    /// Failures in a row, of those that are retried with growing waits.
+    pub(super) failures: u8,
+    pub(super) not_before: Option<Instant>,
+    /// In a drain: its one more try was refused.
+    pub(super) given_up: bool,
+    pub(super) outbox: Outbox,
+    pub(super) budget: Budget,
+    pub(super) workspace: Option<WorkspaceKey>,
+    pub(super) place: Place,
+}
+
+/// Where the roster has put an agent.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    pub(super) seat: Option<Seat>,
+    pub(super) timer: Option<Instant>,
+    /// As what the metrics count it.
+    pub(super) state: Option<AgentState>,
+    /// Whether it counts as one with lines that could still be delivered.
+    pub(super) pending: bool,
+}
+
+impl Agent {
+    pub(super) fn new(life: Life, now: Instant) -> Self {
+        Self {
+            life,
+            access: Access::Fresh,
+            since: now,
+            last_line: now,
+            worked: false,
+            told: false,
+            in_flight: None,
+            failures: 0,
+            not_before: None,
+            given_up: false,
+            outbox: Outbox::default(),
+            budget: Budget::default(),
+            workspace: None,
+            place: Place::default(),
+        }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        Standing { worked: self.worked, ended: self.life == Life::Ended }
+    }
+
+    /// The lane it belongs in now; `None` while it wants nothing or has to wait.
+    pub(super) fn lane(&self, now: Instant) -> Option<Lane> {
+        if self.in_flight.is_some() || self.given_up || self.not_before.is_some_and(|at| at > now) {
+            return None;
+        }
+        if self.life == Life::Claimed {
+            return (self.access == Access::Fresh).then_some(Lane::Prepare);
+        }
+        if !self.outbox.is_ready() {
+            return None;
+        }
+        match (self.access, self.failures) {
+            (Access::Full | Access::Over, _) => None,
+            (Access::Waiting, 0) => Some(Lane::Probe),
+            (Access::Fresh, 0) => Some(Lane::Register),
+            (Access::Fresh | Access::Waiting, _) => Some(Lane::RetryRegister),
+            (Access::Registered, 0) if !self.told => Some(Lane::FirstLines),
+            (Access::Registered, 0) if self.outbox.only_repeats() => Some(Lane::Repeats),
+            (Access::Registered, 0) => Some(Lane::FurtherLines),
+            (Access::Registered, _) => Some(Lane::RetryLines),
+        }
+    }
+
+    /// When something has to be done about it although nothing comes in.
+    pub(super) fn deadline(&self, now: Instant, settings: &Settings) -> Option<Instant> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let retry = self.not_before.filter(|at| *at > now && self.outbox.is_ready());
+        let end = self.end(settings);
+        match (retry, end) {
+            (Some(retry), Some(end)) => Some(retry.min(end)),
+            (retry, end) => retry.or(end),
+        }
+    }
+
+    /// When it, or what it holds, is given up.
+    pub(super) fn end(&self, settings: &Settings) -> Option<Instant> {
+        let last = self.since.max(self.last_line);
+        match self.life {
+            Life::Claimed => Some(self.since + settings.hold_claim),
+            Life::Ended if !self.outbox.is_ready() => Some(last + settings.linger),
+            Life::Ended if !self.worked => Some(last + settings.hold_ended),
+            Life::Ended => Some(last + settings.hold),
+            Life::Live if self.access == Access::Waiting && self.outbox.is_ready() => {
+                Some(self.last_line + settings.hold)
+            }
+            Life::Live => None,
+        }
+    }
+
+    pub(super) fn state(&self) -> AgentState {
+        match (self.life, self.access) {
+            (_, Access::Full) => AgentState::Full,
+            (Life::Claimed, _) => AgentState::Claimed,
+            (_, Access::Waiting) => AgentState::Waiting,
+            (Life::Ended, _) => AgentState::Ended,
+            (Life::Live, _) => AgentState::Active,
+        }
+    }
+
+    /// Whether it can be forgotten for the sake of another.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && !self.outbox.is_ready() && self.life != Life::Live
+    }
+
+    /// Whether lines of it could still be delivered, given time.
+    pub(super) fn is_pending(&self) -> bool {
+        let deliverable = !self.given_up && !matches!(self.access, Access::Full | Access::Over);
+        self.in_flight.is_some() || (deliverable && self.outbox.is_ready())
+    }
+
+    /// A live object was seen with its token.
+    pub(super) fn open(&mut self, workspace: Option<WorkspaceKey>, now: Instant) {
+        if self.life != Life::Live {
+            self.life = Life::Live;
+            self.since = now;
+        }
+        if self.access == Access::Over {
+            self.access = Access::Fresh;
+        }
+        if workspace.is_some() {
+            self.workspace = workspace;
+        }
+    }
+
+    /// Lets go of everything it holds. Its reader, if there will be one, finds the count.
+    pub(super) fn let_go(&mut self) -> Remains {
+        let remains = self.outbox.clear();
+        self.outbox.gap_front(remains.count);
+        remains
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_agent_is_small() {
+        let size = size_of::<Agent>();
+        assert!(size <= 320, "{size} bytes");
+    }
+}

@@ -1,0 +1,328 @@
+//! The engine: one task that owns every outbox and every request.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use logstream_core::{
+    line::{LogLine, WorkspaceKey},
+    token::AgentToken,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{
+    agent::{Access, Life},
+    books::{Books, Settled},
+    command::{Command, Inlet, Outlet, pipe},
+    lanes::{Endpoint, Lane},
+    leftovers::Leftovers,
+    link::Link,
+    metrics::{Dropped, Metrics},
+    outbox::{Held, Note, Taken},
+    report::Report,
+    roster::Roster,
+    settings::Settings,
+    traffic::{Next, Traffic, Trip},
+};
+use crate::coder::CoderApi;
+
+/// The most commands taken in before requests are looked after again.
+const TURN: usize = 128;
+
+/// Delivery's engine, to be [run](Engine::run).
+pub struct Engine<A> {
+    pub(super) api: Arc<A>,
+    pub(super) settings: Settings,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(super) inlet: Inlet,
+    leave: Option<watch::Receiver<bool>>,
+    pub(super) roster: Roster,
+    pub(super) traffic: Traffic,
+    pub(super) link: Link,
+    pub(super) leftovers: Leftovers,
+    pub(super) books: Books,
+    pub(super) random: fastrand::Rng,
+    pub(super) draining: bool,
+    pub(super) said: Said,
+}
+
+/// What the log was told once, and need not be told again.
+#[derive(Default)]
+pub(super) struct Said {
+    crowded: bool,
+    /// Coder could not read what we sent.
+    pub(super) refused: bool,
+}
+
+/// An engine and the way into it. `clock` tells the time of day, for the text of late lines and the metrics of delay;
+/// `settled` hears of every line that was delivered or dropped.
+pub fn channel<A: CoderApi>(
+    api: A,
+    settings: Settings,
+    clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    settled: Arc<dyn Settled>,
+    metrics: Metrics,
+) -> (Outlet, Engine<A>) {
+    let (outlet, inlet) = pipe(metrics.clone());
+    let engine = Engine {
+        api: Arc::new(api),
+        clock: Box::new(clock),
+        inlet,
+        leave: None,
+        roster: Roster::new(metrics.clone()),
+        traffic: Traffic::new(settings.max_in_flight, metrics.clone()),
+        link: Link::Unknown,
+        leftovers: Leftovers::default(),
+        books: Books::new(settled, metrics),
+        random: fastrand::Rng::new(),
+        draining: false,
+        said: Said::default(),
+        settings,
+    };
+    (outlet, engine)
+}
+
+impl<A: CoderApi> Engine<A> {
+    /// Sends only while this says `true`: it is asked before every request, and its last word stands when its sender
+    /// is gone. Without it the engine always sends.
+    #[must_use]
+    pub fn with_leave(mut self, leave: watch::Receiver<bool>) -> Self {
+        self.leave = Some(leave);
+        self
+    }
+
+    /// Delivers until `shutdown`, or until every [`Outlet`] is gone; then delivers what it can within `grace`.
+    pub async fn run(mut self, shutdown: CancellationToken, grace: Duration) -> Report {
+        let mut inbox = Vec::with_capacity(TURN);
+        loop {
+            let wake = self.turn(Instant::now());
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                count = self.inlet.commands.recv_many(&mut inbox, TURN) => {
+                    if count == 0 {
+                        break;
+                    }
+                    let now = Instant::now();
+                    for command in inbox.drain(..) {
+                        self.take_in(command, now);
+                    }
+                }
+                Some(agent) = self.inlet.claims.recv() => self.prepare(agent, Instant::now()),
+                done = self.traffic.back() => self.settle(done, Instant::now()),
+                () = leave_changed(&mut self.leave) => {}
+                () = alarm(wake) => {}
+            }
+        }
+        self.drain(grace).await
+    }
+
+    /// Does what is due: timers, then requests. Returns when to do so again.
+    pub(super) fn turn(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(agent) = self.roster.fired(now) {
+            self.timer_fired(agent, now);
+        }
+        let requests = self.grant(now);
+        match (requests, self.roster.next_timer()) {
+            (Some(requests), Some(timer)) => Some(requests.min(timer)),
+            (requests, timer) => requests.or(timer),
+        }
+    }
+
+    /// Whether this process is the one that sends.
+    pub(super) fn may_send(&self) -> bool {
+        self.leave.as_ref().is_none_or(|leave| *leave.borrow())
+    }
+
+    fn grant(&mut self, now: Instant) -> Option<Instant> {
+        while self.may_send() {
+            match self.traffic.next(&self.roster.lanes, now, self.draining) {
+                Next::Go(lane) => self.start(lane, now),
+                Next::Wait(until) => return until,
+            }
+        }
+        None
+    }
+
+    fn start(&mut self, lane: Lane, now: Instant) {
+        let Some((token, agent)) = self.roster.call(lane) else { return };
+        let api = Arc::clone(&self.api);
+        let trip: Trip = match lane.endpoint() {
+            Endpoint::LogSource => {
+                agent.in_flight = Some(0);
+                Box::pin(async move { (None, api.post_log_source(&token).await) })
+            }
+            Endpoint::Logs => {
+                let Taken { batch, refused } = agent.outbox.take(&mut agent.budget, (self.clock)());
+                agent.in_flight = (!batch.is_empty()).then(|| batch.lines());
+                self.books.dropped(refused, Dropped::Budget);
+                if batch.is_empty() {
+                    self.roster.reseat(token, now, &self.settings);
+                    return;
+                }
+                Box::pin(async move {
+                    let result = {
+                        let wire = batch.wire();
+                        api.send_logs(&token, &wire).await
+                    };
+                    (Some(batch), result)
+                })
+            }
+        };
+        self.roster.reseat(token, now, &self.settings);
+        self.traffic.send(token, lane, trip, now);
+    }
+
+    pub(super) fn take_in(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Prepare { agent } => self.prepare(agent, now),
+            Command::Open { agent, workspace } => self.open(agent, workspace, now),
+            Command::Line { agent, line } => self.line(agent, line, now),
+            Command::Ended { agent } => self.ended(agent, now),
+        }
+    }
+
+    fn prepare(&mut self, agent: AgentToken, now: Instant) {
+        if self.roster.knows(agent) {
+            return;
+        }
+        if !self.roster.add(agent, Life::Claimed, now, &self.settings) {
+            self.books.metrics.claim_ignored();
+        }
+        self.roster.reseat(agent, now, &self.settings);
+    }
+
+    fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
+        if !self.roster.knows(token) && !self.roster.add(token, Life::Live, now, &self.settings) {
+            if !std::mem::replace(&mut self.said.crowded, true) {
+                warn!(agent = %token.fingerprint(), "too many agents, from this one on they get no lines");
+            }
+            return;
+        }
+        self.roster.open(token, workspace.clone(), now);
+        if let Some(workspace) = workspace {
+            self.end_earlier_starts(&workspace, token, now);
+            let told = self.leftovers.tell(&workspace, token, now);
+            if let (Some(text), Some(agent)) = (told, self.roster.get_mut(token)) {
+                agent.outbox.push_note_front(Note::warning((self.clock)(), text));
+            }
+        }
+        self.roster.reseat(token, now, &self.settings);
+    }
+
+    /// A token works for the latest build only: what has ended without having worked never will.
+    fn end_earlier_starts(&mut self, workspace: &WorkspaceKey, latest: AgentToken, now: Instant) {
+        let others = self.roster.of_workspace(workspace).to_vec();
+        for other in others.into_iter().filter(|other| *other != latest) {
+            let Some(agent) = self.roster.get_mut(other) else { continue };
+            if agent.life == Life::Ended && !agent.worked && agent.in_flight.is_none() {
+                self.give_up(other, now);
+            }
+        }
+    }
+
+    fn line(&mut self, token: AgentToken, line: LogLine, now: Instant) {
+        self.books.received();
+        let held = Held { line, received: now };
+        if !self.roster.knows(token) && !self.roster.add(token, Life::Ended, now, &self.settings) {
+            self.books.dropped(vec![held], Dropped::TooManyAgents);
+            return;
+        }
+        let Some(agent) = self.roster.get_mut(token) else { return };
+        agent.last_line = now;
+        let closed = match agent.access {
+            Access::Full => Some(Dropped::Full),
+            Access::Over => Some(Dropped::Over),
+            Access::Fresh | Access::Registered | Access::Waiting => None,
+        };
+        if let Some(reason) = closed {
+            self.books.dropped(vec![held], reason);
+        } else {
+            let claimed = agent.life == Life::Claimed;
+            let gone = agent.outbox.push(held);
+            self.books.dropped(gone, Dropped::Overflow);
+            if claimed {
+                // A line is only made for an agent whose token was seen in an object.
+                self.roster.open(token, None, now);
+            }
+        }
+        self.roster.reseat(token, now, &self.settings);
+        if self.books.lines() > self.settings.max_lines {
+            self.relieve(now);
+        }
+    }
+
+    /// Too many lines are held over all: the one that holds most loses half.
+    fn relieve(&mut self, now: Instant) {
+        let most = self.roster.agents().max_by_key(|(_, agent)| agent.outbox.lines()).map(|(token, _)| token);
+        let Some(token) = most else { return };
+        if let Some(agent) = self.roster.get_mut(token) {
+            let gone = agent.outbox.halve();
+            self.books.dropped(gone, Dropped::Overflow);
+        }
+        self.roster.reseat(token, now, &self.settings);
+    }
+
+    fn ended(&mut self, token: AgentToken, now: Instant) {
+        let Some(agent) = self.roster.get_mut(token) else { return };
+        if agent.life == Life::Live {
+            agent.life = Life::Ended;
+            agent.since = now;
+            self.roster.reseat(token, now, &self.settings);
+        }
+    }
+
+    fn timer_fired(&mut self, token: AgentToken, now: Instant) {
+        let Some(agent) = self.roster.get_mut(token) else { return };
+        if agent.in_flight.is_none() && agent.end(&self.settings).is_some_and(|at| at <= now) {
+            self.give_up(token, now);
+        } else {
+            self.roster.reseat(token, now, &self.settings);
+        }
+    }
+
+    /// Gives up what an agent holds, and the agent itself unless it lives.
+    pub(super) fn give_up(&mut self, token: AgentToken, now: Instant) {
+        let Some(agent) = self.roster.get_mut(token) else { return };
+        let (life, worked) = (agent.life, agent.worked);
+        let remains = agent.let_go();
+        if !remains.lines.is_empty() {
+            debug!(agent = %token.fingerprint(), lines = remains.count, worked, "gave up lines");
+        }
+        if let (false, Some(workspace)) = (worked, agent.workspace.clone()) {
+            self.leftovers.remember(workspace, token, &remains, now);
+        }
+        let reason = if worked { Dropped::Expired } else { Dropped::NeverValid };
+        self.books.dropped(remains.lines, reason);
+        if life == Life::Live {
+            self.roster.reseat(token, now, &self.settings);
+        } else {
+            self.roster.remove(token);
+        }
+    }
+
+    pub(super) fn time(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+async fn leave_changed(leave: &mut Option<watch::Receiver<bool>>) {
+    let changed = match leave {
+        Some(leave) => leave.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Fires at that time; never without one.
+pub(super) async fn alarm(at: Option<Instant>) {
+    match at {
+        Some(at) => pin!(sleep_until(at)).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,350 @@
+//! What one agent has yet to be sent, in order.
+
+use std::{borrow::Cow, collections::VecDeque};
+
+use jiff::Timestamp;
+use logstream_core::line::{Level, LogLine};
+use tokio::time::Instant;
+
+use super::{
+    budget::{Budget, Grant},
+    text,
+};
+use crate::coder::WireLine;
+
+/// Lines an agent may have waiting. A start that goes wrong in every known way says about thirty.
+pub(super) const MAX_LINES: usize = 256;
+/// Bytes of text an agent may have waiting.
+pub(super) const MAX_BYTES: usize = 128 * 1024;
+/// Lines of one request: the whole outbox in four.
+const BATCH_LINES: usize = 64;
+/// Bytes of one request's lines: one refused for its size would have to cross Coder's limit with a fraction of it.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// A line with the time it came in.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) line: LogLine,
+    pub(super) received: Instant,
+}
+
+impl Held {
+    pub(super) fn bytes(&self) -> usize {
+        self.line.text.len()
+    }
+}
+
+#[derive(Debug)]
+enum Entry {
+    Line(Held),
+    /// Lines that were here and are gone.
+    Gap(u32),
+    /// Our own words.
+    Note(Note),
+}
+
+/// Our own words to the reader.
+#[derive(Debug)]
+pub(super) struct Note {
+    pub(super) at: Timestamp,
+    pub(super) level: Level,
+    pub(super) text: Box<str>,
+}
+
+impl Note {
+    pub(super) fn warning(at: Timestamp, text: impl Into<Box<str>>) -> Self {
+        Self { at, level: Level::Warn, text: text.into() }
+    }
+}
+
+/// The queue of one agent. What is under way in a [`Batch`] is not in it.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    entries: VecDeque<Entry>,
+    lines: usize,
+    fresh: usize,
+    notes: usize,
+    bytes: usize,
+}
+
+/// What one request carries.
+#[derive(Debug)]
+pub(super) struct Batch {
+    parts: Vec<Part>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Part {
+    entry: Entry,
+    /// What goes out, where it is not the line's own text.
+    output: Option<Box<str>>,
+    at: Timestamp,
+}
+
+/// What was taken out of an outbox.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// To be sent; may be empty where the budget refused all.
+    pub(super) batch: Batch,
+    /// Refused by the budget.
+    pub(super) refused: Vec<Held>,
+}
+
+/// What remains of lines that were never shown.
+#[derive(Debug)]
+pub(super) struct Remains {
+    pub(super) lines: Vec<Held>,
+    /// With those that had gone before.
+    pub(super) count: u32,
+}
+
+impl Remains {
+    fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
+        let mut remains = Self { lines: Vec::new(), count: 0 };
+        for entry in entries {
+            match entry {
+                Entry::Line(held) => {
+                    remains.lines.push(held);
+                    remains.count += 1;
+                }
+                Entry::Gap(count) => remains.count += count,
+                Entry::Note(_) => {}
+            }
+        }
+        remains
+    }
+}
+
+impl Outbox {
+    /// Adds a line, and returns those that had to go for it: the oldest repeats, then the oldest of the lowest level.
+    /// Each leaves a gap in its place.
+    pub(super) fn push(&mut self, held: Held) -> Vec<Held> {
+        self.count_in(&held);
+        self.entries.push_back(Entry::Line(held));
+        let mut gone = Vec::new();
+        while self.lines > MAX_LINES || (self.bytes > MAX_BYTES && self.lines > 1) {
+            gone.extend(self.drop_least());
+        }
+        gone
+    }
+
+    /// Puts our own words before everything else.
+    pub(super) fn push_note_front(&mut self, note: Note) {
+        self.notes += 1;
+        self.entries.push_front(Entry::Note(note));
+    }
+
+    /// Lets go of lines until half are left.
+    pub(super) fn halve(&mut self) -> Vec<Held> {
+        let keep = self.lines / 2;
+        let mut gone = Vec::new();
+        while self.lines > keep {
+            gone.extend(self.drop_least());
+        }
+        gone
+    }
+
+    /// Lets go of everything; of what the reader was not told, nothing stays but the count.
+    pub(super) fn clear(&mut self) -> Remains {
+        Remains::of(std::mem::take(self).entries)
+    }
+
+    /// Marks that lines are missing before what is here. A gap alone is not sent: it waits for a line to go with.
+    pub(super) fn gap_front(&mut self, count: u32) {
+        match self.entries.front_mut() {
+            Some(Entry::Gap(there)) => *there += count,
+            _ if count > 0 => self.entries.push_front(Entry::Gap(count)),
+            _ => {}
+        }
+    }
+
+    /// Whether there is something to send.
+    pub(super) fn is_ready(&self) -> bool {
+        self.lines + self.notes > 0
+    }
+
+    /// Whether all there is to send repeats what the reader knows.
+    pub(super) fn only_repeats(&self) -> bool {
+        self.fresh + self.notes == 0
+    }
+
+    pub(super) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// Takes the next request's worth, charged to the budget.
+    pub(super) fn take(&mut self, budget: &mut Budget, now: Timestamp) -> Taken {
+        let mut taken = Taken { batch: Batch { parts: Vec::new(), bytes: 0 }, refused: Vec::new() };
+        let batch = &mut taken.batch;
+        while batch.parts.len() < BATCH_LINES {
+            let Some(entry) = self.entries.pop_front() else { break };
+            let part = Part::new(entry, now);
+            let bytes = part.output().len();
+            if batch.bytes + bytes > BATCH_BYTES && !batch.parts.is_empty() {
+                self.entries.push_front(part.entry);
+                break;
+            }
+            match part.entry {
+                Entry::Line(ref held) => {
+                    self.count_out(held);
+                    if let Grant::Refused(words) = budget.charge(held.line.level, bytes) {
+                        taken.refused.extend(part.into_line());
+                        if let Some(text) = words
+                            && budget.charge_note(text.len())
+                        {
+                            batch.add(Part::new(Entry::Note(Note::warning(now, text)), now));
+                        }
+                        continue;
+                    }
+                }
+                Entry::Gap(_) | Entry::Note(_) => {
+                    self.notes -= usize::from(matches!(part.entry, Entry::Note(_)));
+                    if !budget.charge_note(bytes) {
+                        continue;
+                    }
+                }
+            }
+            batch.add(part);
+        }
+        if self.entries.is_empty() {
+            // An idle agent keeps no buffer.
+            self.entries = VecDeque::new();
+        }
+        taken
+    }
+
+    /// Puts back what was not sent, before everything else, in its order.
+    pub(super) fn put_back(&mut self, batch: Batch) {
+        for part in batch.parts.into_iter().rev() {
+            match &part.entry {
+                Entry::Line(held) => self.count_in(held),
+                Entry::Note(_) => self.notes += 1,
+                Entry::Gap(count) => {
+                    self.gap_front(*count);
+                    continue;
+                }
+            }
+            self.entries.push_front(part.entry);
+        }
+    }
+
+    fn count_in(&mut self, held: &Held) {
+        self.lines += 1;
+        self.bytes += held.bytes();
+        self.fresh += usize::from(!held.line.repeat);
+    }
+
+    fn count_out(&mut self, held: &Held) {
+        self.lines -= 1;
+        self.bytes -= held.bytes();
+        self.fresh -= usize::from(!held.line.repeat);
+    }
+
+    /// Takes out the line that matters least and leaves a gap, joined with those beside it.
+    fn drop_least(&mut self) -> Option<Held> {
+        let rank = |entry: &Entry| match entry {
+            Entry::Line(held) => Some((!held.line.repeat, held.line.level)),
+            Entry::Gap(_) | Entry::Note(_) => None,
+        };
+        let ranked = self.entries.iter().enumerate().filter_map(|(index, entry)| Some((rank(entry)?, index)));
+        // Among repeats the level does not matter: the reader knows them.
+        let (_, index) = ranked.min_by_key(|((fresh, level), index)| (*fresh, fresh.then_some(*level), *index))?;
+        let Some(Entry::Line(held)) = self.entries.get_mut(index).map(|entry| std::mem::replace(entry, Entry::Gap(1)))
+        else {
+            return None;
+        };
+        self.count_out(&held);
+        self.join(index + 1);
+        self.join(index);
+        Some(held)
+    }
+
+    /// Joins a gap with the one before it.
+    fn join(&mut self, index: usize) {
+        let Some(&Entry::Gap(count)) = self.entries.get(index) else { return };
+        let Some(Entry::Gap(before)) = index.checked_sub(1).and_then(|before| self.entries.get_mut(before)) else {
+            return;
+        };
+        *before += count;
+        self.entries.remove(index);
+    }
+}
+
+impl Part {
+    fn new(entry: Entry, now: Timestamp) -> Self {
+        let owned = |output: Cow<'_, str>| match output {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(output) => Some(output.into_boxed_str()),
+        };
+        let (output, at) = match &entry {
+            Entry::Line(held) => (owned(text::output(&held.line.text, held.line.at, now)), held.line.at),
+            Entry::Note(note) => (owned(text::output(&note.text, now, now)), note.at),
+            Entry::Gap(count) => (Some(gap_words(*count)), now),
+        };
+        Self { entry, output, at }
+    }
+
+    fn output(&self) -> &str {
+        match (&self.output, &self.entry) {
+            (Some(output), _) => output,
+            (None, Entry::Line(held)) => &held.line.text,
+            (None, Entry::Note(note)) => &note.text,
+            (None, Entry::Gap(_)) => "",
+        }
+    }
+
+    fn into_line(self) -> Option<Held> {
+        match self.entry {
+            Entry::Line(held) => Some(held),
+            Entry::Gap(_) | Entry::Note(_) => None,
+        }
+    }
+
+    fn level(&self) -> Level {
+        match &self.entry {
+            Entry::Line(held) => held.line.level,
+            Entry::Note(note) => note.level,
+            Entry::Gap(_) => Level::Warn,
+        }
+    }
+}
+
+fn gap_words(count: u32) -> Box<str> {
+    match count {
+        1 => "(1 line from Kubernetes is missing here)".into(),
+        _ => format!("({count} lines from Kubernetes are missing here)").into(),
+    }
+}
+
+impl Batch {
+    fn add(&mut self, part: Part) {
+        self.bytes += part.output().len();
+        self.parts.push(part);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Bytes of output, as charged.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many lines of the reader's it carries; our own words do not count.
+    pub(super) fn lines(&self) -> usize {
+        self.parts.iter().filter(|part| matches!(part.entry, Entry::Line(_))).count()
+    }
+
+    /// The lines as they go out.
+    pub(super) fn wire(&self) -> Vec<WireLine<'_>> {
+        let parts = self.parts.iter();
+        parts.map(|part| WireLine { created_at: part.at, level: part.level(), output: part.output().into() }).collect()
+    }
+
+    /// The lines, and how many are missing with them if they are not shown.
+    pub(super) fn into_remains(self) -> Remains {
+        Remains::of(self.parts.into_iter().map(|part| part.entry))
+    }
+}

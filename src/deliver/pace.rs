@@ -1,0 +1,310 @@
+//! The pace towards one endpoint of Coder: a copy of its rate limiter, kept true by every answer.
+//!
+//! Coder's limiter (go-chi/httprate) counts requests in windows of a minute that begin with the minute of its own
+//! clock, and weighs the window before with the share of it that is still within the last 60 s:
+//! `used = previous * left / 60 s + current`. A request is refused where `used + 1` would exceed the limit, and a
+//! refused one is not counted. Knowing that, a burst may take what remains at once, and afterwards requests may go
+//! just as fast as the old ones fall out of the window; a plain token bucket would be refused or would waste a part.
+//!
+//! All doubt is resolved to the slower side: a request without an answer counts as counted, and the server's clock is
+//! taken for as early as its answers allow.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::coder::Rate;
+
+/// The window of Coder's limiter. Another window is still obeyed, by what remains and by 429; only less exactly.
+const WINDOW: Duration = Duration::from_mins(1);
+/// Requests without an answer before the first answer has told whether there is a limit: enough for one round trip's
+/// worth of a normal start, too few to run into a small limit.
+const FIRST_ALLOWANCE: u32 = 32;
+/// Where there is a limit that only refusals tell, the allowance doubles with each request taken, up to this.
+const FULL_ALLOWANCE: u32 = 256;
+/// With no allowance left, one more request goes after so long without an answer: those under way may hang.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// A server that wants more quiet than this is asked again all the same.
+const LONGEST_STOP: Duration = Duration::from_mins(5);
+/// Without Retry-After, the first stop; it doubles with each refusal in a row.
+const FIRST_STOP: Duration = Duration::from_secs(1);
+
+/// The pace of one endpoint.
+#[derive(Debug)]
+pub(super) struct Pace {
+    window: Option<Window>,
+    /// How many requests may lack an answer; `None`: any number.
+    allowance: Option<u32>,
+    unanswered: u32,
+    sent: u64,
+    last_sent: Option<Instant>,
+    answered: u64,
+    stopped_until: Option<Instant>,
+    /// Refusals in a row.
+    refusals: u32,
+    /// There is a limit, told by refusals if not by headers.
+    refused: bool,
+}
+
+/// A request that was let through, to be handed back with its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pass {
+    /// How many requests had their answers when this one went: those the server surely counted before it.
+    answered: u64,
+}
+
+/// What an answer means for the pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The limiter let it through.
+    Taken,
+    /// 429, with Retry-After.
+    Refused(Option<Duration>),
+    /// No answer, so nothing is known.
+    Lost,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self {
+            window: None,
+            allowance: Some(FIRST_ALLOWANCE),
+            unanswered: 0,
+            sent: 0,
+            last_sent: None,
+            answered: 0,
+            stopped_until: None,
+            refusals: 0,
+            refused: false,
+        }
+    }
+
+    /// When the next request may go: now, or at that time, or sooner if an answer comes.
+    pub(super) fn ready_at(&mut self, now: Instant) -> Instant {
+        if let Some(until) = self.stopped_until {
+            if until > now {
+                return until;
+            }
+            self.stopped_until = None;
+        }
+        let room = match &mut self.window {
+            Some(window) => {
+                window.roll(now, self.unanswered);
+                window.room_at(now)
+            }
+            None => now,
+        };
+        match (self.allowance, self.last_sent) {
+            (Some(allowance), Some(last)) if self.unanswered >= allowance => room.max(last + PATIENCE),
+            _ => room,
+        }
+    }
+
+    /// Counts a request that goes now.
+    pub(super) fn send(&mut self, now: Instant) -> Pass {
+        let pass = Pass { answered: self.answered };
+        self.sent += 1;
+        self.last_sent = Some(now);
+        if let Some(window) = &mut self.window {
+            window.roll(now, self.unanswered);
+            window.current += 1.0;
+        }
+        self.unanswered += 1;
+        pass
+    }
+
+    /// Learns from what became of a request.
+    pub(super) fn answer(&mut self, now: Instant, pass: Pass, verdict: Verdict, rate: Option<Rate>) {
+        // Those that the server may or may not have counted before it answered this one.
+        let concurrent = self.sent - 1 - pass.answered;
+        self.answered += 1;
+        self.unanswered = self.unanswered.saturating_sub(1);
+        match verdict {
+            Verdict::Lost => return,
+            Verdict::Taken => {
+                self.refusals = 0;
+                self.allowance = match self.allowance {
+                    Some(allowance) if rate.is_none() && self.refused && allowance < FULL_ALLOWANCE => {
+                        Some(allowance * 2)
+                    }
+                    _ => None,
+                };
+            }
+            Verdict::Refused(retry_after) => self.stop(now, retry_after),
+        }
+        if let Some(rate) = rate {
+            let counted = verdict == Verdict::Taken;
+            let unanswered = self.unanswered;
+            let window = self.window.get_or_insert_with(|| Window::first(now, &rate, unanswered + 1));
+            window.learn(now, &rate, as_f64(concurrent), unanswered, counted);
+        } else if let (Some(window), Verdict::Refused(_)) = (&mut self.window, verdict) {
+            window.current = (window.current - 1.0).max(0.0);
+        }
+    }
+
+    fn stop(&mut self, now: Instant, retry_after: Option<Duration>) {
+        let own = FIRST_STOP * 2_u32.saturating_pow(self.refusals.min(5));
+        // Requests that were under way together are refused together: that is one refusal.
+        if self.stopped_until.is_none_or(|until| until <= now) {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        let until = now + retry_after.unwrap_or(own).clamp(FIRST_STOP, LONGEST_STOP);
+        self.stopped_until = Some(self.stopped_until.map_or(until, |old| old.max(until)));
+        // Go on with one, and with more once it is taken.
+        self.refused = true;
+        self.allowance = Some(1);
+    }
+
+    /// Requests a minute, where there is a limit.
+    pub(super) fn limit(&self) -> Option<f64> {
+        self.window.as_ref().map(|window| window.limit)
+    }
+
+    /// How many requests could go at once, where there is a limit.
+    pub(super) fn remaining(&mut self, now: Instant) -> Option<f64> {
+        let window = self.window.as_mut()?;
+        window.roll(now, self.unanswered);
+        Some((window.limit - window.used(now)).max(0.0))
+    }
+}
+
+/// The limiter's counters, as far as they can be known from here.
+#[derive(Debug)]
+struct Window {
+    limit: f64,
+    /// Requests counted in the window before.
+    previous: f64,
+    /// Requests counted in this window, and those that may be.
+    current: f64,
+    /// The end of this window by the server's clock.
+    reset: i64,
+    /// The server's clock showed at least `clock` at `seen`.
+    clock: f64,
+    seen: Instant,
+}
+
+impl Window {
+    fn first(now: Instant, rate: &Rate, sent: u32) -> Self {
+        let clock = rate.date.unwrap_or_default();
+        let reset = rate.reset.unwrap_or(clock + seconds(WINDOW));
+        Self {
+            limit: f64::from(rate.limit),
+            previous: 0.0,
+            current: f64::from(sent),
+            reset,
+            clock: as_time(earliest(rate, reset)),
+            seen: now,
+        }
+    }
+
+    /// The time by the server's clock, at the earliest.
+    fn clock(&self, now: Instant) -> f64 {
+        self.clock + now.saturating_duration_since(self.seen).as_secs_f64()
+    }
+
+    /// How much of this window is left, at most.
+    fn left(&self, now: Instant) -> f64 {
+        as_time(self.reset) - self.clock(now)
+    }
+
+    fn used(&self, now: Instant) -> f64 {
+        self.previous * self.share(now) + self.current
+    }
+
+    /// The weight of the window before.
+    fn share(&self, now: Instant) -> f64 {
+        (self.left(now) / WINDOW.as_secs_f64()).clamp(0.0, 1.0)
+    }
+
+    /// Goes on to the window that `now` is in. What lacks an answer may be counted in either.
+    fn roll(&mut self, now: Instant, unanswered: u32) {
+        let over = -self.left(now);
+        if over < 0.0 {
+            return;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a number of windows since the last request")]
+        let windows = (over / WINDOW.as_secs_f64()).floor() as i64 + 1;
+        self.previous = if windows == 1 { self.current } else { f64::from(unanswered) };
+        self.current = f64::from(unanswered);
+        self.reset += windows * seconds(WINDOW);
+    }
+
+    fn learn(&mut self, now: Instant, rate: &Rate, concurrent: f64, unanswered: u32, counted: bool) {
+        self.limit = f64::from(rate.limit);
+        let reset = rate.reset.unwrap_or(self.reset);
+        let earliest = as_time(earliest(rate, reset));
+        // A bound from long ago would outlive a correction of the server's clock.
+        let stale = now.saturating_duration_since(self.seen) > 2 * WINDOW;
+        if earliest > self.clock(now) || stale {
+            (self.clock, self.seen) = (earliest, now);
+        }
+        // Its clock may have been set back by whole windows: its word counts.
+        if reset < self.reset - 2 * seconds(WINDOW) {
+            (self.clock, self.seen, self.reset) = (earliest, now, reset);
+        }
+        self.roll(now, unanswered + 1);
+        // From a window that is over here: it is counted there, and `roll` kept a place for it in this one as well.
+        let earlier = reset < self.reset - seconds(WINDOW) / 2;
+        if earlier || !counted {
+            self.current = (self.current - 1.0).max(0.0);
+        }
+        if earlier {
+            return;
+        }
+        let least = self.limit - f64::from(rate.remaining);
+        let most = least + concurrent;
+        let used = self.used(now);
+        if used < least {
+            // Someone else asks from our address, or we did before a restart. Where it stands in the windows is not
+            // known; in this one it stays longest.
+            self.current += least - used;
+        } else if used > most {
+            let share = self.share(now);
+            let excess = used - most;
+            let from_previous = excess.min(self.previous * share);
+            if share > 0.0 {
+                self.previous -= from_previous / share;
+            }
+            self.current = (self.current - (excess - from_previous)).max(0.0);
+        }
+    }
+
+    /// When one more request fits.
+    fn room_at(&self, now: Instant) -> Instant {
+        // The server rounds, and its clock is known to a second: one request of a large limit is worth not being
+        // refused.
+        let margin = if self.limit < 16.0 { 0.0 } else { 1.0 };
+        let room = (self.limit - 1.0 - margin).max(0.0);
+        if self.used(now) <= room {
+            return now;
+        }
+        let left = self.left(now).max(0.0);
+        let wait = if self.current > room || self.previous <= 0.0 {
+            left
+        } else {
+            left - WINDOW.as_secs_f64() * (room - self.current) / self.previous
+        };
+        // A timer's grain more, so that there is room when it fires.
+        now + Duration::from_secs_f64(wait.clamp(0.0, WINDOW.as_secs_f64())) + Duration::from_millis(1)
+    }
+}
+
+/// The earliest time by the server's clock at which it can have given this answer.
+fn earliest(rate: &Rate, reset: i64) -> i64 {
+    let start = reset - seconds(WINDOW);
+    rate.date.map_or(start, |date| date.max(start))
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double")]
+fn as_time(seconds: i64) -> f64 {
+    seconds as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of requests under way")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,171 @@
+//! A Coder in memory that keeps Coder's rules.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use logstream_core::{line::Level, token::AgentToken};
+use tokio::time::{Instant, sleep};
+
+use super::limiter::Limiter;
+use crate::{
+    coder::{Answer, CoderApi, Failure, Rate, SendError, WireLine},
+    deliver::lanes::Endpoint,
+};
+
+/// What a script answers in Coder's place, if anything.
+pub(super) type Script = Box<dyn FnMut(&Request) -> Option<Scripted> + Send>;
+
+pub(super) enum Scripted {
+    /// Answered so, and nothing was stored.
+    Failure(Failure),
+    /// Stored, and then the answer was lost so.
+    StoredThen(Failure),
+    /// Answered in the ordinary way, after that long.
+    After(Duration),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) at: Instant,
+    pub(super) endpoint: Endpoint,
+    pub(super) agent: AgentToken,
+    pub(super) lines: Vec<String>,
+}
+
+#[derive(Default)]
+pub(super) struct FakeAgent {
+    /// When its token becomes valid; never, if `None`.
+    pub(super) valid_from: Option<Instant>,
+    pub(super) source: bool,
+    pub(super) log: Vec<(Instant, Level, String)>,
+    pub(super) sources_posted: usize,
+}
+
+pub(super) struct State {
+    pub(super) latency: Duration,
+    pub(super) agents: HashMap<AgentToken, FakeAgent>,
+    pub(super) log_source_limit: Option<Limiter>,
+    pub(super) logs_limit: Option<Limiter>,
+    pub(super) script: Script,
+    pub(super) requests: Vec<Request>,
+    /// The most requests that were under way at once.
+    pub(super) most_under_way: usize,
+    under_way: usize,
+    /// Lines that came before the source of their agent.
+    pub(super) without_source: usize,
+}
+
+#[derive(Clone)]
+pub(super) struct FakeCoder(Arc<Mutex<State>>);
+
+impl FakeCoder {
+    pub(super) fn new(latency: Duration) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            latency,
+            agents: HashMap::new(),
+            log_source_limit: None,
+            logs_limit: None,
+            script: Box::new(|_| None),
+            requests: Vec::new(),
+            most_under_way: 0,
+            under_way: 0,
+            without_source: 0,
+        })))
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    async fn handle(
+        &self,
+        endpoint: Endpoint,
+        agent: AgentToken,
+        lines: Vec<(Level, String)>,
+    ) -> Result<Answer, SendError> {
+        let texts = lines.iter().map(|(_, text)| text.clone()).collect();
+        let request = Request { at: Instant::now(), endpoint, agent, lines: texts };
+        let (latency, scripted) = {
+            let mut state = self.state();
+            let scripted = (state.script)(&request);
+            state.requests.push(request);
+            state.under_way += 1;
+            state.most_under_way = state.most_under_way.max(state.under_way);
+            match scripted {
+                Some(Scripted::After(latency)) => (latency, None),
+                scripted => (state.latency, scripted),
+            }
+        };
+        sleep(latency / 2).await;
+        let result = self.state().answer(endpoint, agent, lines, scripted);
+        sleep(latency / 2).await;
+        self.state().under_way -= 1;
+        result
+    }
+}
+
+impl State {
+    fn answer(
+        &mut self,
+        endpoint: Endpoint,
+        agent: AgentToken,
+        lines: Vec<(Level, String)>,
+        scripted: Option<Scripted>,
+    ) -> Result<Answer, SendError> {
+        let refused = |failure, rate| Err(SendError { failure, rate });
+        let lost = match scripted {
+            Some(Scripted::Failure(failure)) => return refused(failure, None),
+            Some(Scripted::StoredThen(failure)) => Some(failure),
+            _ => None,
+        };
+        let rate = match self.count(endpoint) {
+            Ok(rate) => rate,
+            Err(rate) => {
+                let retry_after = Some(Duration::from_mins(1));
+                return refused(Failure::Limited { retry_after }, Some(rate));
+            }
+        };
+        let now = Instant::now();
+        let agent = self.agents.entry(agent).or_default();
+        if agent.valid_from.is_none_or(|at| at > now) {
+            return refused(Failure::Unauthorized, rate);
+        }
+        match endpoint {
+            Endpoint::LogSource => {
+                agent.source = true;
+                agent.sources_posted += 1;
+            }
+            Endpoint::Logs => {
+                assert!(!lines.is_empty(), "Coder answers 400 to no lines");
+                self.without_source += usize::from(!agent.source);
+                agent.log.extend(lines.into_iter().map(|(level, text)| (now, level, text)));
+            }
+        }
+        match lost {
+            Some(failure) => refused(failure, None),
+            None => Ok(Answer { rate }),
+        }
+    }
+
+    fn count(&mut self, endpoint: Endpoint) -> Result<Option<Rate>, Rate> {
+        let limiter = match endpoint {
+            Endpoint::LogSource => &mut self.log_source_limit,
+            Endpoint::Logs => &mut self.logs_limit,
+        };
+        limiter.as_mut().map(|limiter| limiter.request(Instant::now())).transpose()
+    }
+}
+
+impl CoderApi for FakeCoder {
+    async fn post_log_source(&self, agent: &AgentToken) -> Result<Answer, SendError> {
+        self.handle(Endpoint::LogSource, *agent, Vec::new()).await
+    }
+
+    async fn send_logs(&self, agent: &AgentToken, lines: &[WireLine<'_>]) -> Result<Answer, SendError> {
+        let lines = lines.iter().map(|line| (line.level, line.output.clone().into_owned())).collect();
+        self.handle(Endpoint::Logs, *agent, lines).await
+    }
+}

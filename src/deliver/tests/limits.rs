@@ -1,0 +1,243 @@
+//! Coder's rate limit.
+
+use std::collections::HashMap;
+
+use logstream_core::line::Level;
+
+use super::{
+    fake::Scripted,
+    limiter::Limiter,
+    world::{LATENCY, World, agent, millis, secs},
+};
+use crate::{coder::Failure, deliver::lanes::Endpoint};
+
+fn limited(limit: u32, into_window: u64) -> World {
+    let world = World::new();
+    {
+        let mut state = world.coder.state();
+        state.log_source_limit = Some(Limiter::new(limit, secs(into_window)));
+        state.logs_limit = Some(Limiter::new(limit, secs(into_window)));
+    }
+    world
+}
+
+fn refused(world: &World) -> u32 {
+    let state = world.coder.state();
+    [&state.log_source_limit, &state.logs_limit].into_iter().flatten().map(|limiter| limiter.refused).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_agents_under_the_default_limit_lose_nothing_and_use_it() {
+    for into_window in [0, 25, 55] {
+        let mut world = limited(512, into_window);
+        for number in 0..1_000 {
+            world.valid(number);
+            world.open(number).await;
+            for line in 0..6 {
+                world.line(number, format!("{line}")).await;
+            }
+        }
+        // What the limit allows: a window's worth at once, and from the end of that window on its rate.
+        let left = 488.0 / 512.0 * 60.0;
+        let allowed = (60 - into_window) as f64 + left;
+        let took = world
+            .until(secs(600), "every agent", |state| state.agents.values().all(|agent| agent.log.len() >= 6))
+            .await
+            .as_secs_f64();
+        assert!(took * 0.95 <= allowed, "{into_window}: {took} s, where {allowed} s are allowed");
+        assert_eq!(refused(&world), 0, "{into_window}");
+        let expected: Vec<_> = (0..6).map(|line| line.to_string()).collect();
+        for number in 0..1_000 {
+            let log = world.log(number);
+            let texts: Vec<_> = log.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
+            assert_eq!(texts, expected);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_lines_go_before_any_repeat() {
+    let mut world = limited(512, 0);
+    for number in 0..300 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "first").await;
+    }
+    world.until(secs(5), "300 first lines", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    // These have a repeat each, and were there before; 700 more come for the first time.
+    for number in 0..300 {
+        world.tell(number, Level::Debug, true, "repeat").await;
+    }
+    world.pass(secs(30)).await;
+    for number in 0..300 {
+        world.tell(number, Level::Debug, true, "another repeat").await;
+    }
+    for number in 300..1_000 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "first").await;
+    }
+    world
+        .until(secs(600), "all", |state| {
+            state.agents.len() == 1_000 && state.agents.values().all(|agent| !agent.log.is_empty())
+        })
+        .await;
+    world.until(secs(600), "repeats", |state| state.agents[&agent(0)].log.len() >= 3).await;
+    let state = world.coder.state();
+    let mut order: Vec<_> = state.agents.values().flat_map(|agent| agent.log.iter()).collect();
+    order.sort_by_key(|(at, _, _)| *at);
+    let last_first = order.iter().filter(|(_, _, text)| text.ends_with("first")).map(|(at, _, _)| *at).max().unwrap();
+    // 300 sources and 300 lines were used up, and 212 repeats; then the source's pace is what first lines wait for,
+    // and repeats take from the lines' pace only what first lines leave.
+    let repeats_meanwhile =
+        order.iter().filter(|(at, _, text)| text.ends_with("another repeat") && *at < last_first).count();
+    let firsts = order.iter().filter(|(_, _, text)| text.ends_with("first")).count();
+    assert_eq!(firsts, 1_000);
+    assert!(repeats_meanwhile <= 300);
+    drop(state);
+    assert_eq!(refused(&world), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_one_pace_to_share_first_lines_go_before_repeats_that_came_earlier() {
+    let mut world = limited(512, 0);
+    world.coder.state().log_source_limit = None;
+    for number in 0..400 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "first").await;
+    }
+    world.until(secs(5), "400", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    // 112 are left in this minute.
+    for number in 0..400 {
+        world.tell(number, Level::Debug, true, "repeat").await;
+    }
+    world.pass(secs(1)).await;
+    for number in 400..700 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "first").await;
+    }
+    world.pass(secs(600)).await;
+    let state = world.coder.state();
+    let times = |wanted: &str| {
+        let lines = state.agents.values().flat_map(|agent| agent.log.iter());
+        let mut times: Vec<_> = lines.filter(|(_, _, text)| text.ends_with(wanted)).map(|(at, _, _)| *at).collect();
+        times.sort();
+        times
+    };
+    let (firsts, repeats) = (times("first"), times("repeat"));
+    assert_eq!((firsts.len(), repeats.len()), (700, 400));
+    let early = repeats.iter().filter(|at| **at < firsts[699]).count();
+    assert!(early <= 112, "{early} repeats went before the last first line");
+    assert_eq!(state.logs_limit.as_ref().unwrap().refused, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_stops_all_until_retry_after_and_its_batch_goes_first() {
+    let mut world = World::new();
+    for number in 0..3 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "0").await;
+    }
+    world.until(secs(1), "all", |state| state.agents.values().all(|agent| agent.log.len() == 1)).await;
+    world.pass(LATENCY).await;
+    world.coder.state().script = Box::new(|request| {
+        let retry_after = Some(secs(30));
+        (request.endpoint == Endpoint::Logs).then_some(Scripted::Failure(Failure::Limited { retry_after }))
+    });
+    world.line(0, "1").await;
+    world.pass(LATENCY * 2).await;
+    let before = world.coder.state().requests.len();
+    world.coder.state().script = Box::new(|_| None);
+    for number in 1..3 {
+        world.line(number, "1").await;
+    }
+    world.line(0, "2").await;
+    world.pass(secs(29)).await;
+    assert_eq!(world.coder.state().requests.len(), before, "nobody asks");
+    world.until(secs(2), "all", |state| state.agents.values().all(|agent| agent.log.len() >= 2)).await;
+    let next = world.coder.state().requests[before].clone();
+    assert_eq!((next.agent, next.lines.len()), (agent(0), 2));
+    let log = world.log(0);
+    assert!(log[1].ends_with('1') && log[2] == "2", "{log:?}");
+    assert_eq!(world.metric("coder_requests_total{endpoint=\"logs\",outcome=\"limited\"}"), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_agents_leave_at_least_half_of_a_limit_to_others() {
+    let mut world = limited(512, 0);
+    for number in 1_000..1_100 {
+        world.open(number).await;
+        world.line(number, "Created pod").await;
+    }
+    world.pass(secs(600)).await;
+    let before = world.coder.state().requests.len();
+    world.pass(secs(600)).await;
+    let probes = (world.coder.state().requests.len() - before) / 10;
+    assert!((220..=260).contains(&probes), "{probes} a minute");
+    // There is room, so a start takes no longer for them.
+    world.valid(1);
+    world.open(1).await;
+    world.line(1, "Created pod").await;
+    let took = world.until_lines(1, 1, secs(1)).await;
+    assert!(took <= 2 * LATENCY, "{took:?}");
+    assert_eq!(refused(&world), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_the_default_limit_a_few_waiting_agents_are_still_tried_every_second() {
+    let mut world = limited(512, 0);
+    for number in 0..4 {
+        world.open(number).await;
+        world.line(number, "Created pod").await;
+    }
+    world.pass(secs(600)).await;
+    for number in 0..4 {
+        world.valid(number);
+        let took = world.until_lines(number, 1, secs(2)).await;
+        assert!(took <= millis(1_200), "{number}: {took:?}");
+    }
+    assert_eq!(refused(&world), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_agents_valid_after_ten_seconds_under_the_default_limit_lose_nothing() {
+    let mut world = limited(512, 20);
+    for number in 0..1_000 {
+        world.valid_at(number, world.start + secs(10));
+        world.open(number).await;
+        for line in 0..3 {
+            world.line(number, format!("{line}")).await;
+        }
+    }
+    let took =
+        world.until(secs(900), "every line", |state| state.agents.values().all(|agent| agent.log.len() >= 3)).await;
+    // 512 tries of the first ten seconds were in vain; the other 1,000 take 117 s from the next window on.
+    assert!(took <= secs(230), "{took:?}");
+    assert_eq!(refused(&world), 0);
+    world.pass(LATENCY).await;
+    assert_eq!(world.settled(), 3_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forged_claims_take_a_bounded_share() {
+    let world = limited(512, 0);
+    for number in 0..5_000 {
+        world.outlet.prepare(agent(number));
+        if number % 50 == 0 {
+            world.pass(millis(10)).await;
+        }
+    }
+    world.pass(secs(600)).await;
+    let mut tries = HashMap::new();
+    for request in &world.coder.state().requests {
+        *tries.entry(request.agent).or_insert(0) += 1;
+    }
+    assert!(tries.values().all(|tries| *tries == 1));
+    let per_minute = tries.len() / 10;
+    assert!(per_minute <= 70, "{per_minute} a minute");
+    assert_eq!(refused(&world), 0);
+    assert!(world.metric("claims_ignored_total") > 0.0);
+}

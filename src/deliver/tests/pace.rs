@@ -1,0 +1,162 @@
+//! The pace alone, against a copy of Coder's limiter.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::time::{Instant, advance};
+
+use super::limiter::Limiter;
+use crate::deliver::pace::{Pace, Verdict};
+
+/// One sender that always has something to send, with one request under way after the other.
+async fn send_all(pace: &mut Pace, limiter: &mut Limiter, length: Duration, latency: Duration) -> u32 {
+    let end = Instant::now() + length;
+    let mut sent = 0;
+    while Instant::now() < end {
+        let now = Instant::now();
+        match pace.ready_at(now) {
+            at if at <= now => {
+                let pass = pace.send(now);
+                advance(latency / 2).await;
+                let answer = limiter.request(Instant::now());
+                advance(latency / 2).await;
+                match answer {
+                    Ok(rate) => {
+                        sent += 1;
+                        pace.answer(Instant::now(), pass, Verdict::Taken, Some(rate));
+                    }
+                    Err(rate) => {
+                        let verdict = Verdict::Refused(Some(Duration::from_mins(1)));
+                        pace.answer(Instant::now(), pass, verdict, Some(rate));
+                    }
+                }
+            }
+            at => advance(at - now).await,
+        }
+    }
+    sent
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_takes_what_the_limit_allows_and_is_never_refused() {
+    for into_window in [0, 1, 17, 30, 59] {
+        let mut limiter = Limiter::new(512, Duration::from_secs(into_window));
+        let mut pace = Pace::new();
+        let minutes = 10;
+        let length = Duration::from_secs(60 * minutes);
+        let sent = send_all(&mut pace, &mut limiter, length, Duration::from_millis(3)).await;
+        assert_eq!(limiter.refused, 0, "{into_window} s into a window");
+        // The first window can be taken at once, and then each minute allows its limit: what is left of the first
+        // window adds nothing.
+        let allowed = 512.0 * (1.0 + (60.0 * 10.0 - (60.0 - f64::from(u32::try_from(into_window).unwrap()))) / 60.0);
+        assert!(f64::from(sent) >= allowed * 0.95, "{into_window} s into a window: {sent} of {allowed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_in_the_middle_of_a_busy_window_is_not_refused() {
+    let mut limiter = Limiter::new(512, Duration::from_secs(10));
+    send_all(&mut Pace::new(), &mut limiter, Duration::from_secs(100), Duration::from_millis(3)).await;
+    // A new process knows nothing of the old one's requests. Its first one may be refused: nothing told it.
+    let mut pace = Pace::new();
+    let before = limiter.refused;
+    send_all(&mut pace, &mut limiter, Duration::from_mins(5), Duration::from_millis(3)).await;
+    assert!(limiter.refused <= before + 1, "{} refusals", limiter.refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_stops_it_until_retry_after_and_then_it_asks_with_one() {
+    let mut pace = Pace::new();
+    let start = Instant::now();
+    let passes: Vec<_> = (0..3).map(|_| pace.send(start)).collect();
+    for pass in passes {
+        pace.answer(start, pass, Verdict::Refused(Some(Duration::from_secs(7))), None);
+    }
+    assert_eq!(pace.ready_at(start), start + Duration::from_secs(7));
+    advance(Duration::from_secs(7)).await;
+    let now = Instant::now();
+    assert_eq!(pace.ready_at(now), now);
+    let pass = pace.send(now);
+    assert_eq!(pace.ready_at(now), now + Duration::from_millis(250), "one at first, or slowly");
+    pace.answer(now, pass, Verdict::Taken, None);
+    let _ = pace.send(now);
+    assert_eq!(pace.ready_at(now), now, "then more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_without_retry_after_stop_it_for_longer_each_time() {
+    let mut pace = Pace::new();
+    let mut stops = Vec::new();
+    for _ in 0..4 {
+        let now = Instant::now();
+        let pass = pace.send(now);
+        pace.answer(now, pass, Verdict::Refused(None), None);
+        let until = pace.ready_at(now);
+        stops.push((until - now).as_secs());
+        advance(until - now).await;
+    }
+    assert_eq!(stops, [1, 2, 4, 8]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_limit_nothing_is_paced() {
+    let mut pace = Pace::new();
+    let now = Instant::now();
+    for _ in 0..32 {
+        let pass = pace.send(now);
+        pace.answer(now, pass, Verdict::Taken, None);
+    }
+    for _ in 0..10_000 {
+        assert_eq!(pace.ready_at(now), now);
+        let _ = pace.send(now);
+    }
+    assert_eq!((pace.limit(), pace.remaining(now)), (None, None));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    /// Bursts and pauses, with many requests under way that are answered in any order: no request is refused, as long
+    /// as nobody else asks.
+    #[test]
+    fn no_pattern_of_requests_is_refused(
+        limit in 40_u32..600,
+        into_window in 0_u64..60_000,
+        latency in 1_u64..400,
+        steps in prop::collection::vec((0_u64..20_000, 1_usize..700, any::<u64>()), 1..25),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut limiter = Limiter::new(limit, Duration::from_millis(into_window));
+            let mut pace = Pace::new();
+            for (wait, wanted, seed) in steps {
+                advance(Duration::from_millis(wait)).await;
+                let mut random = fastrand::Rng::with_seed(seed);
+                let mut left = wanted;
+                while left > 0 {
+                    let now = Instant::now();
+                    let mut passes = Vec::new();
+                    while left > 0 && pace.ready_at(now) <= now {
+                        passes.push(pace.send(now));
+                        left -= 1;
+                    }
+                    if passes.is_empty() {
+                        let at = pace.ready_at(now);
+                        advance(at - now).await;
+                        continue;
+                    }
+                    advance(Duration::from_millis(latency / 2)).await;
+                    random.shuffle(&mut passes);
+                    let mut answers: Vec<_> =
+                        passes.into_iter().map(|pass| (pass, limiter.request(Instant::now()))).collect();
+                    random.shuffle(&mut answers);
+                    for (pass, answer) in answers {
+                        advance(Duration::from_millis(random.u64(0..=latency / 10))).await;
+                        let rate = answer.unwrap_or_else(|rate| rate);
+                        pace.answer(Instant::now(), pass, Verdict::Taken, Some(rate));
+                    }
+                }
+            }
+            assert_eq!(limiter.refused, 0);
+        });
+    }
+}

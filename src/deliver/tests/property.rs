@@ -1,0 +1,154 @@
+//! Whatever Coder answers, in whatever order: the books are right.
+
+use proptest::prelude::*;
+
+use super::{
+    fake::{FakeCoder, Scripted},
+    world::{LATENCY, World, agent, millis, secs},
+};
+use crate::{coder::Failure, deliver::Settings};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Line(u32, bool),
+    Burst(u32),
+    Pass(u64),
+    Answers(Vec<Option<Answer>>),
+    Valid(u32, bool),
+    Ended(u32),
+    Open(u32),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Unauthorized,
+    TooLarge,
+    BadRequest,
+    Limited,
+    Server,
+    Timeout,
+    StoredThenCut,
+    NotCoder,
+    Slow,
+}
+
+fn scripted(answer: Answer) -> Scripted {
+    match answer {
+        Answer::Unauthorized => Scripted::Failure(Failure::Unauthorized),
+        Answer::TooLarge => Scripted::Failure(Failure::TooLarge),
+        Answer::BadRequest => Scripted::Failure(Failure::BadRequest { message: "no".into() }),
+        Answer::Limited => Scripted::Failure(Failure::Limited { retry_after: Some(secs(3)) }),
+        Answer::Server => Scripted::Failure(Failure::Server { status: 500 }),
+        Answer::Timeout => Scripted::Failure(Failure::Timeout),
+        Answer::StoredThenCut => Scripted::StoredThen(Failure::Network { reason: "cut".into(), connected: true }),
+        Answer::NotCoder => Scripted::Failure(Failure::NotCoder { reason: "a web page".into() }),
+        Answer::Slow => Scripted::After(secs(5)),
+    }
+}
+
+const AGENTS: u32 = 4;
+
+fn answer() -> impl Strategy<Value = Option<Answer>> {
+    prop_oneof![
+        6 => Just(None),
+        1 => Just(Some(Answer::Unauthorized)),
+        1 => prop_oneof![9 => Just(None), 1 => Just(Some(Answer::TooLarge))],
+        1 => Just(Some(Answer::BadRequest)),
+        1 => Just(Some(Answer::Limited)),
+        1 => Just(Some(Answer::Server)),
+        1 => Just(Some(Answer::Timeout)),
+        1 => Just(Some(Answer::StoredThenCut)),
+        1 => Just(Some(Answer::NotCoder)),
+        1 => Just(Some(Answer::Slow)),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..AGENTS, any::<bool>()).prop_map(|(agent, repeat)| Step::Line(agent, repeat)),
+        1 => (0..AGENTS).prop_map(Step::Burst),
+        4 => (0_u64..3_000).prop_map(Step::Pass),
+        1 => (20_000_u64..400_000).prop_map(Step::Pass),
+        4 => prop::collection::vec(answer(), 1..6).prop_map(Step::Answers),
+        3 => (0..AGENTS, prop::bool::weighted(0.7)).prop_map(|(agent, valid)| Step::Valid(agent, valid)),
+        1 => (0..AGENTS).prop_map(Step::Ended),
+        2 => (0..AGENTS).prop_map(Step::Open),
+    ]
+}
+
+/// The numbers of our lines as the reader sees them, the last of each where a lost answer doubled some.
+fn numbers(world: &World, number: u32) -> Vec<u64> {
+    let own = |text: &String| text.rsplit(' ').next()?.strip_prefix('#')?.parse().ok();
+    world.log(number).iter().filter_map(own).collect()
+}
+
+async fn play(steps: Vec<Step>) {
+    let settings =
+        Settings { max_lines: 400, hold: secs(300), hold_ended: secs(60), linger: secs(10), ..Settings::default() };
+    let mut world = World::with(FakeCoder::new(LATENCY), settings);
+    let answers = std::sync::Arc::new(std::sync::Mutex::new(std::collections::VecDeque::<Option<Answer>>::new()));
+    let queue = answers.clone();
+    world.coder.state().script = Box::new(move |_| queue.lock().unwrap().pop_front().flatten().map(scripted));
+    let mut sent = 0_u64;
+    for step in steps {
+        match step {
+            Step::Line(number, repeat) => {
+                sent += 1;
+                world.tell(number, logstream_core::line::Level::Debug, repeat, format!("#{sent}")).await;
+            }
+            Step::Burst(number) => {
+                for _ in 0..150 {
+                    sent += 1;
+                    world.line(number, format!("#{sent}")).await;
+                }
+            }
+            Step::Pass(time) => world.pass(millis(time)).await,
+            Step::Answers(more) => answers.lock().unwrap().extend(more),
+            Step::Valid(number, true) => world.valid(number),
+            Step::Valid(number, false) => world.invalid(number),
+            Step::Ended(number) => world.ended(number).await,
+            Step::Open(number) => world.open(number).await,
+        }
+    }
+    answers.lock().unwrap().clear();
+    for number in 0..AGENTS {
+        world.valid(number);
+    }
+    // Everything ends within the time that lines are held, and a bit.
+    world.pass(secs(400)).await;
+    let reasons = ["overflow", "budget", "full", "refused", "never_valid", "over", "expired", "too_many_agents"];
+    let dropped: f64 =
+        reasons.map(|reason| world.metric(&format!("lines_dropped_total{{reason=\"{reason}\"}}"))).iter().sum();
+    let delivered = world.metric("lines_delivered_total");
+    let sent_lines = sent as f64;
+    assert_eq!(delivered + dropped, sent_lines, "each line is delivered or dropped");
+    assert_eq!(world.metric("lines_waiting"), 0.0);
+    assert_eq!(world.metric("coder_requests_in_flight"), 0.0);
+    let marks = world.marks.all();
+    assert_eq!(marks.len() as u64, sent, "each mark is settled");
+    assert!(marks.values().all(|times| *times == 1));
+    for number in 0..AGENTS {
+        let seen = numbers(&world, number);
+        let mut first_seen = Vec::new();
+        let mut known = std::collections::HashSet::new();
+        for line in seen {
+            if known.insert(line) {
+                first_seen.push(line);
+            }
+        }
+        assert!(first_seen.is_sorted(), "agent {:?} in order: {first_seen:?}", agent(number));
+    }
+    let report = world.stop().await;
+    assert_eq!(report.undelivered.total(), 0);
+    // A source that is refused for good is no reason to keep lines back.
+    world.coder.state().without_source = 0;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn every_mark_is_settled_once_and_order_is_kept(steps in prop::collection::vec(step(), 1..120)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(play(steps));
+    }
+}

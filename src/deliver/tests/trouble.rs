@@ -1,0 +1,265 @@
+//! A Coder that is slow, away, not Coder, or refuses.
+
+use logstream_core::line::Level;
+
+use super::{
+    fake::Scripted,
+    world::{LATENCY, World, agent, millis, secs},
+};
+use crate::{
+    coder::Failure,
+    deliver::{
+        lanes::Endpoint,
+        outbox::{MAX_BYTES, MAX_LINES},
+    },
+};
+
+fn cut() -> Failure {
+    Failure::Network { reason: "connection reset".into(), connected: true }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_whose_requests_hang_delays_no_other() {
+    let mut world = World::new();
+    world.valid(2);
+    world.open(2).await;
+    world.line(2, "Created pod").await;
+    world.until_lines(2, 1, secs(1)).await;
+    world.coder.state().script = Box::new(|request| {
+        let hangs = (1_000..1_200).any(|number| request.agent == agent(number));
+        hangs.then_some(Scripted::After(secs(3_600)))
+    });
+    for number in 1_000..1_200 {
+        world.open(number).await;
+        world.line(number, "Created pod").await;
+    }
+    world.pass(secs(1)).await;
+    world.valid(1);
+    world.open(1).await;
+    for line in 0..5 {
+        world.line(1, format!("{line}")).await;
+    }
+    let took = world.until_lines(1, 5, secs(1)).await;
+    assert!(took <= 3 * LATENCY, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn agents_that_keep_timing_out_leave_room_for_all_others() {
+    let mut world = World::new();
+    // The token, of these alone, makes Coder hang for as long as a client waits.
+    world.coder.state().latency = LATENCY;
+    world.coder.state().script = Box::new(|request| {
+        let hangs = (1_000..1_500).any(|number| request.agent == agent(number));
+        hangs.then_some(Scripted::Failure(Failure::Timeout))
+    });
+    for number in 1_000..1_500 {
+        world.open(number).await;
+        world.line(number, "Created pod").await;
+    }
+    world.pass(secs(120)).await;
+    world.valid(1);
+    world.open(1).await;
+    world.line(1, "Created pod").await;
+    let took = world.until_lines(1, 1, secs(1)).await;
+    assert!(took <= 3 * LATENCY, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coder_that_is_away_for_a_minute_loses_nothing_and_keeps_the_order() {
+    for failure in [
+        Failure::Server { status: 503 },
+        Failure::NotCoder { reason: "a web page".into() },
+        cut(),
+        Failure::Timeout,
+        Failure::Network { reason: "connection refused".into(), connected: false },
+    ] {
+        let mut world = World::new();
+        world.valid(1);
+        world.open(1).await;
+        world.line(1, "0").await;
+        world.until_lines(1, 1, secs(1)).await;
+        let told = failure.clone();
+        world.coder.state().script = Box::new(move |_| Some(Scripted::Failure(told.clone())));
+        for line in 1..=60 {
+            world.line(1, format!("{line}")).await;
+            world.pass(secs(1)).await;
+        }
+        assert_eq!(world.log(1).len(), 1);
+        world.coder.state().script = Box::new(|_| None);
+        world.until_lines(1, 61, secs(31)).await;
+        let expected: Vec<_> = (0..=60).map(|line| line.to_string()).collect();
+        let log = world.log(1);
+        let texts: Vec<_> = log.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(texts, expected, "{failure}");
+        world.pass(LATENCY).await;
+        assert_eq!(world.settled(), 61);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_coder_is_back_every_agent_follows_the_first_at_once() {
+    let mut world = World::new();
+    for number in 0..200 {
+        world.valid(number);
+        world.open(number).await;
+    }
+    world.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 502 })));
+    for number in 0..200 {
+        world.line(number, "Created pod").await;
+    }
+    world.pass(secs(300)).await;
+    world.coder.state().script = Box::new(|_| None);
+    world.until(secs(30), "one", |state| state.agents.values().any(|agent| !agent.log.is_empty())).await;
+    let took = world.until(secs(30), "all", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    assert!(took <= millis(1_500), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_log_is_never_sent_to_again() {
+    let mut world = World::new();
+    world.valid(1);
+    world.open(1).await;
+    world.line(1, "Created pod").await;
+    world.until_lines(1, 1, secs(1)).await;
+    world.coder.state().script =
+        Box::new(|request| (request.agent == agent(1)).then_some(Scripted::Failure(Failure::TooLarge)));
+    for line in 0..5 {
+        world.line(1, format!("{line}")).await;
+    }
+    world.pass(secs(1)).await;
+    let before = world.coder.state().requests.len();
+    for line in 5..10 {
+        world.line(1, format!("{line}")).await;
+        world.pass(secs(100)).await;
+    }
+    assert_eq!(world.coder.state().requests.len(), before);
+    assert_eq!(world.metric("lines_dropped_total{reason=\"full\"}"), 10.0);
+    assert_eq!(world.metric("agents{state=\"full\"}"), 1.0);
+    assert_eq!(world.settled(), 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_that_coder_cannot_read_are_dropped_and_the_reader_is_told() {
+    let mut world = World::new();
+    world.valid(1);
+    world.coder.state().script = Box::new(|request| {
+        let bad = request.lines.iter().any(|line| line.contains("bad"));
+        bad.then(|| Scripted::Failure(Failure::BadRequest { message: "Invalid".into() }))
+    });
+    world.open(1).await;
+    world.line(1, "good").await;
+    world.until_lines(1, 1, secs(1)).await;
+    world.pass(LATENCY).await;
+    world.line(1, "bad").await;
+    world.pass(secs(1)).await;
+    assert_eq!(world.metric("lines_dropped_total{reason=\"refused\"}"), 1.0);
+    world.line(1, "good again").await;
+    world.until_lines(1, 3, secs(1)).await;
+    assert_eq!(world.log(1), ["good", "(1 line from Kubernetes is missing here)", "good again"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overflow_lets_repeats_go_first_then_routine_and_tells_where() {
+    let mut world = World::new();
+    world.open(1).await;
+    world.tell(1, Level::Error, false, "the oldest, and an error").await;
+    for line in 0..10 {
+        world.tell(1, Level::Warn, true, format!("repeat {line}")).await;
+    }
+    for line in 0..MAX_LINES + 20 {
+        world.line(1, format!("routine {line}")).await;
+    }
+    world.pass(secs(1)).await;
+    // One error and MAX_LINES + 20 routine lines that are no repeats: 31 had to go.
+    assert_eq!(world.metric("lines_dropped_total{reason=\"overflow\"}"), 31.0);
+    world.valid(1);
+    world.until_lines(1, MAX_LINES + 1, secs(2)).await;
+    let log = world.log(1);
+    assert_eq!(log[0], "the oldest, and an error");
+    assert_eq!(log[1], "(31 lines from Kubernetes are missing here)");
+    assert_eq!(log[2], "routine 21");
+    assert_eq!(log.last().unwrap(), &format!("routine {}", MAX_LINES + 19));
+    assert_eq!(log.len(), MAX_LINES + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outbox_is_bounded_in_bytes_too() {
+    let mut world = World::new();
+    world.open(1).await;
+    for _ in 0..200 {
+        world.line(1, "x".repeat(1_000)).await;
+    }
+    world.pass(millis(10)).await;
+    let kept = world.metric("lines_waiting");
+    assert!(kept * 1_000.0 <= MAX_BYTES as f64 && kept > 120.0, "{kept}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_leaves_the_log_to_the_workspace_and_says_so() {
+    let mut world = World::new();
+    world.valid(1);
+    world.open(1).await;
+    for line in 0..2_000 {
+        world.line(1, format!("{line:>500}")).await;
+        if line % 32 == 0 {
+            world.pass(millis(100)).await;
+        }
+    }
+    world.pass(secs(1)).await;
+    let log = world.log(1);
+    let said = log.iter().filter(|line| line.contains("only its warnings")).count();
+    assert_eq!(said, 1);
+    let used: usize = log.iter().map(String::len).sum();
+    assert!((226_000..=227_328).contains(&used), "{used}");
+    for line in 0..200 {
+        world.tell(1, Level::Warn, false, format!("{line:>500}")).await;
+        if line % 32 == 0 {
+            world.pass(millis(100)).await;
+        }
+    }
+    world.pass(secs(1)).await;
+    let log = world.log(1);
+    assert_eq!(log.iter().filter(|line| line.contains("no more of it is shown")).count(), 1);
+    let used: usize = log.iter().map(String::len).sum();
+    assert!((250_000..=262_144).contains(&used), "{used}");
+    let delivered = world.metric("lines_delivered_total");
+    assert_eq!(world.metric("lines_dropped_total{reason=\"budget\"}"), 2_200.0 - delivered);
+    assert_eq!(world.settled(), 2_200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coder_that_stores_and_then_loses_the_answer_never_fills_the_log() {
+    let mut world = World::new();
+    world.valid(1);
+    world.coder.state().script =
+        Box::new(|request| (request.endpoint == Endpoint::Logs).then(|| Scripted::StoredThen(cut())));
+    world.open(1).await;
+    for line in 0..64 {
+        world.line(1, format!("{line:>900}")).await;
+    }
+    world.pass(secs(20_000)).await;
+    let used: usize = world.log(1).iter().map(String::len).sum();
+    assert!(used <= 512 * 1024, "{used}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_lines_over_all_are_taken_from_the_agent_that_holds_most() {
+    let settings = crate::deliver::Settings { max_lines: 300, ..Default::default() };
+    let mut world = World::with(super::fake::FakeCoder::new(LATENCY), settings);
+    world.open(1).await;
+    for line in 0..200 {
+        world.line(1, format!("{line}")).await;
+    }
+    for number in 2..120 {
+        world.open(number).await;
+        world.line(number, "Created pod").await;
+    }
+    world.pass(millis(100)).await;
+    assert!(world.metric("lines_waiting") <= 300.0);
+    for number in 1..120 {
+        world.valid(number);
+    }
+    world.until(secs(30), "every agent", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    assert_eq!(world.log(1)[0], "(100 lines from Kubernetes are missing here)");
+    assert_eq!(world.log(2), ["Created pod"]);
+}

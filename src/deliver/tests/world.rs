@@ -1,0 +1,206 @@
+//! An engine, a Coder and a reader of what came of it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use logstream_core::{
+    identity::Uid,
+    line::{Level, LogLine, Mark, ScopeId, WorkspaceKey},
+    object::Meta,
+    token::AgentToken,
+};
+use prometheus_client::registry::Registry;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::fake::{FakeCoder, State};
+use crate::deliver::{Command, Metrics, Outlet, Report, Settings, Settled, channel};
+
+pub(super) const LATENCY: Duration = Duration::from_millis(20);
+
+pub(super) fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(super) fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// The agent of this number.
+pub(super) fn agent(number: u32) -> AgentToken {
+    AgentToken::parse(&format!("00000000-0000-4000-8000-0000{number:08x}")).unwrap()
+}
+
+pub(super) fn workspace(name: &str) -> WorkspaceKey {
+    let labels = [("com.coder.workspace.id".to_owned(), name.to_owned())].into();
+    WorkspaceKey::of("workspaces", &Meta { labels, ..Meta::default() }).unwrap()
+}
+
+#[derive(Default)]
+pub(super) struct Marks(Mutex<HashMap<u64, u32>>);
+
+impl Settled for Marks {
+    fn settled(&self, mark: Mark) {
+        *self.0.lock().unwrap().entry(mark.revision).or_default() += 1;
+    }
+}
+
+impl Marks {
+    /// How often each mark was settled, by its revision.
+    pub(super) fn all(&self) -> HashMap<u64, u32> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+pub(super) struct World {
+    pub(super) coder: FakeCoder,
+    pub(super) outlet: Outlet,
+    pub(super) marks: Arc<Marks>,
+    pub(super) start: Instant,
+    registry: Registry,
+    shutdown: CancellationToken,
+    engine: JoinSet<Report>,
+    revision: u64,
+}
+
+/// The time of day when a test starts.
+pub(super) fn noon() -> Timestamp {
+    "2026-07-20T12:00:00Z".parse().unwrap()
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with(FakeCoder::new(LATENCY), Settings::default())
+    }
+
+    pub(super) fn with(coder: FakeCoder, settings: Settings) -> Self {
+        Self::led(coder, settings, None)
+    }
+
+    pub(super) fn led(coder: FakeCoder, settings: Settings, leave: Option<watch::Receiver<bool>>) -> Self {
+        let start = Instant::now();
+        let marks = Arc::<Marks>::default();
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let clock = move || noon() + SignedDuration::try_from(start.elapsed()).unwrap();
+        let (outlet, mut engine) = channel(coder.clone(), settings, clock, marks.clone(), metrics);
+        if let Some(leave) = leave {
+            engine = engine.with_leave(leave);
+        }
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+
+        tasks.spawn(engine.run(shutdown.clone(), secs(10)));
+        Self { coder, outlet, marks, start, registry, shutdown, engine: tasks, revision: 0 }
+    }
+
+    /// Coder knows this agent from now on.
+    pub(super) fn valid(&self, number: u32) {
+        self.valid_at(number, Instant::now());
+    }
+
+    pub(super) fn valid_at(&self, number: u32, at: Instant) {
+        self.coder.state().agents.entry(agent(number)).or_default().valid_from = Some(at);
+    }
+
+    pub(super) fn invalid(&self, number: u32) {
+        self.coder.state().agents.entry(agent(number)).or_default().valid_from = None;
+    }
+
+    pub(super) async fn send(&self, command: Command) {
+        self.outlet.send(command).await.unwrap();
+    }
+
+    pub(super) async fn open(&self, number: u32) {
+        self.send(Command::Open { agent: agent(number), workspace: None }).await;
+    }
+
+    pub(super) async fn open_of(&self, number: u32, name: &str) {
+        self.send(Command::Open { agent: agent(number), workspace: Some(workspace(name)) }).await;
+    }
+
+    pub(super) async fn ended(&self, number: u32) {
+        self.send(Command::Ended { agent: agent(number) }).await;
+    }
+
+    pub(super) async fn line(&mut self, number: u32, text: impl Into<String>) {
+        self.tell(number, Level::Debug, false, text).await;
+    }
+
+    pub(super) async fn tell(&mut self, number: u32, level: Level, repeat: bool, text: impl Into<String>) {
+        let at = noon() + SignedDuration::try_from(self.start.elapsed()).unwrap();
+        self.revision += 1;
+        let mark = Mark { scope: ScopeId(0), revision: self.revision, subject: Uid::parse("subject").unwrap() };
+        let line = LogLine { at, level, text: text.into(), repeat, mark: Some(mark) };
+        self.send(Command::Line { agent: agent(number), line }).await;
+    }
+
+    /// What the reader of this agent's log sees.
+    pub(super) fn log(&self, number: u32) -> Vec<String> {
+        self.log_with_times(number).into_iter().map(|(_, text)| text).collect()
+    }
+
+    pub(super) fn log_with_times(&self, number: u32) -> Vec<(Duration, String)> {
+        let state = self.coder.state();
+        let log = state.agents.get(&agent(number)).map(|agent| agent.log.as_slice()).unwrap_or_default();
+        log.iter().map(|(at, _, text)| (*at - self.start, text.clone())).collect()
+    }
+
+    /// Waits for this to be so, at most for as long; says how long it took.
+    pub(super) async fn until(&self, limit: Duration, what: &str, condition: impl Fn(&State) -> bool) -> Duration {
+        let start = Instant::now();
+        while !condition(&self.coder.state()) {
+            assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
+            sleep(millis(1)).await;
+        }
+        start.elapsed()
+    }
+
+    pub(super) async fn until_lines(&self, number: u32, lines: usize, limit: Duration) -> Duration {
+        let what = format!("{lines} lines of agent {number}");
+        self.until(limit, &what, |state| state.agents.get(&agent(number)).is_some_and(|agent| agent.log.len() >= lines))
+            .await
+    }
+
+    /// Lets time pass.
+    pub(super) async fn pass(&self, time: Duration) {
+        sleep(time).await;
+    }
+
+    pub(super) fn settled(&self) -> usize {
+        self.marks.all().len()
+    }
+
+    /// A number out of the metrics.
+    pub(super) fn metric(&self, series: &str) -> f64 {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no series {series} in {text}")).parse().unwrap()
+    }
+
+    /// SIGTERM, with ten seconds of grace.
+    pub(super) async fn stop(&mut self) -> Report {
+        self.shutdown.cancel();
+        self.engine.join_next().await.unwrap().unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            for (revision, times) in self.marks.all() {
+                assert_eq!(times, 1, "mark {revision} was settled {times} times");
+            }
+            assert_eq!(self.coder.state().without_source, 0, "lines came before their source");
+        }
+    }
+}
