@@ -5,3 +5,4 @@ pub mod coder;
 pub mod config;
 pub mod deliver;
 pub mod runtime;
+pub mod watch;

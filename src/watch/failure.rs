@@ -1,0 +1,175 @@
+//! Why the API server gave no answer, in words that hold nothing of an object's content.
+
+use std::error::Error;
+
+use kube::{core::Status, runtime::watcher};
+
+/// The longest text of an answer that is repeated in a log.
+const MAX_TEXT: usize = 400;
+
+/// What kind of failure it was; a label of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reason {
+    /// The history that was asked for is no longer there: list anew.
+    Gone,
+    /// A permission is missing.
+    Forbidden,
+    /// There is no such object.
+    NotFound,
+    /// The request is wrong in the eyes of the API server.
+    Refused,
+    /// The API server is overloaded or ill: try again.
+    Overloaded,
+    /// No answer: try again.
+    Unreachable,
+    /// An answer that makes no sense.
+    Undecodable,
+}
+
+impl Reason {
+    /// Every reason.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Gone,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Refused,
+        Self::Overloaded,
+        Self::Unreachable,
+        Self::Undecodable,
+    ];
+
+    /// The label.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::Overloaded => "overloaded",
+            Self::Unreachable => "unreachable",
+            Self::Undecodable => "undecodable",
+        }
+    }
+
+    /// Whether the same request may get another answer soon. A missing permission is such a case: an API server that
+    /// has just started refuses everything for a second or two, until it has read the roles.
+    pub(super) fn is_transient(self) -> bool {
+        match self {
+            Self::Overloaded | Self::Unreachable | Self::Undecodable | Self::Forbidden => true,
+            Self::Gone | Self::NotFound | Self::Refused => false,
+        }
+    }
+
+    fn of_code(code: u16) -> Self {
+        match code {
+            // 401 is what an expired token of ours gives: nothing that time alone mends, but it needs the same words.
+            401 | 403 => Self::Forbidden,
+            404 => Self::NotFound,
+            410 => Self::Gone,
+            408 | 429 => Self::Overloaded,
+            400..=499 => Self::Refused,
+            _ => Self::Overloaded,
+        }
+    }
+}
+
+/// A request that had no useful answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    /// For a log and for people.
+    pub(super) text: String,
+}
+
+impl Failure {
+    /// An answer that does not decode. The decoder's own words may quote a value: they are not kept.
+    pub(super) fn undecodable() -> Self {
+        Self { reason: Reason::Undecodable, text: "an answer of the API server could not be decoded".into() }
+    }
+
+    /// No answer within the deadline.
+    pub(super) fn late() -> Self {
+        Self { reason: Reason::Unreachable, text: "unreachable: no answer within the deadline".into() }
+    }
+
+    /// An answer with an HTTP status that is no success, whose body is no Status.
+    pub(super) fn of_code(code: u16) -> Self {
+        let reason = Reason::of_code(code);
+        Self { reason, text: format!("{}: HTTP status {code}", reason.as_str()) }
+    }
+
+    /// The API server's own words.
+    pub(super) fn of_status(status: &Status) -> Self {
+        let reason = Reason::of_code(status.code);
+        let message = if status.message.is_empty() { &status.reason } else { &status.message };
+        Self { reason, text: cut(format!("{}: {message}", reason.as_str().replace('_', " "))) }
+    }
+
+    /// A failure of the client.
+    pub(super) fn of_client(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::of_status(status),
+            kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => Self::undecodable(),
+            other => Self { reason: Reason::Unreachable, text: cut(format!("unreachable: {}", root(other))) },
+        }
+    }
+
+    /// A failure of a watch.
+    pub(super) fn of_watcher(error: &watcher::Error) -> Self {
+        match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => Self::of_client(error),
+            watcher::Error::WatchError(status) => Self::of_status(status),
+            watcher::Error::NoResourceVersion => {
+                Self { reason: Reason::Undecodable, text: "an answer of the API server has no resourceVersion".into() }
+            }
+        }
+    }
+}
+
+/// The innermost cause: `Connection refused` rather than three layers of `client error`.
+fn root(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    // A chain is a handful long; the limit is for one that turns in a circle.
+    causes.take(16).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_told_in_the_servers_words() {
+        let status = Status::failure("pods is forbidden: User \"u\" cannot list", "Forbidden").with_code(403);
+        let failure = Failure::of_status(&status);
+        assert_eq!(failure.reason, Reason::Forbidden);
+        assert_eq!(failure.text, "forbidden: pods is forbidden: User \"u\" cannot list");
+        let long = Status::failure(&"ö".repeat(5_000), "").with_code(500);
+        assert_eq!(Failure::of_status(&long).text.chars().count(), MAX_TEXT + 1);
+    }
+
+    #[test]
+    fn what_does_not_decode_is_never_quoted() {
+        let secret = serde_json::from_str::<u32>("\"hunter2\"").unwrap_err();
+        assert!(secret.to_string().contains("hunter2"));
+        let failure = Failure::of_client(&kube::Error::SerdeError(secret));
+        assert!(!format!("{failure:?} {failure}").contains("hunter2"), "{failure}");
+    }
+
+    #[test]
+    fn the_innermost_cause_is_told() {
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
+        let failure = Failure::of_client(&kube::Error::ReadEvents(refused));
+        assert_eq!((failure.reason, failure.text.as_str()), (Reason::Unreachable, "unreachable: connection refused"));
+    }
+}

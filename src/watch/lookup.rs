@@ -1,0 +1,251 @@
+//! Objects looked up because an Event about them came before themselves.
+
+use futures::StreamExt;
+use kube::{
+    Client,
+    api::{GetParams, ListParams},
+    core::Request,
+};
+use logstream_core::{
+    correlate::{LookupFailed, Object, Observation},
+    identity::{Kind, Subject},
+    line::Stream,
+    object::Meta,
+};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::{
+    ask::ask,
+    backoff::Backoff,
+    failure::{Failure, Reason},
+    metrics::{LookupOutcome, Metrics},
+    names::is_name,
+    selectors::Selectors,
+    slim::{Fact, Jobs, Pods, ReplicaSets, Slim, StatefulSets, Watched, path},
+};
+
+/// Lookups that wait at most. A lookup takes milliseconds, so a full queue means that the API server is ill.
+const QUEUE: usize = 1_024;
+/// Lookups under way at once: enough for bursts, and no weight on the API server.
+const CONCURRENCY: usize = 4;
+/// Tries of a lookup, over some ten seconds.
+const TRIES: u32 = 5;
+
+/// A request was refused because too many wait already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests wait already")]
+pub struct QueueFull;
+
+/// Where lookups are asked for; clones share the queue.
+#[derive(Debug, Clone)]
+pub struct Lookups(mpsc::Sender<Subject>);
+
+impl Lookups {
+    /// Asks for an object. The answer comes as [`Observation::LookedUp`], once; none comes for what is refused here.
+    pub fn ask(&self, subject: Subject) -> Result<(), QueueFull> {
+        self.0.try_send(subject).map_err(|_| QueueFull)
+    }
+}
+
+/// Serves the lookups.
+pub(super) struct Lookup {
+    queue: mpsc::Receiver<Subject>,
+    client: Client,
+    selectors: Selectors,
+    out: mpsc::Sender<Observation>,
+    metrics: Metrics,
+}
+
+impl Lookup {
+    pub(super) fn new(
+        client: Client,
+        selectors: Selectors,
+        out: mpsc::Sender<Observation>,
+        metrics: Metrics,
+    ) -> (Lookups, Self) {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        (Lookups(sender), Self { queue, client, selectors, out, metrics })
+    }
+
+    /// Serves until all [`Lookups`] are dropped or the output is closed.
+    pub(super) async fn run(self) {
+        let Self { mut queue, client, selectors, out, metrics } = self;
+        let (client, selectors, out, metrics) = (&client, &selectors, &out, &metrics);
+        let requests = futures::stream::poll_fn(move |context| queue.poll_recv(context));
+        let answers = requests
+            .map(|subject| async move {
+                let found = find(client, selectors, &subject).await;
+                metrics.lookup(match &found {
+                    Ok(Some(_)) => LookupOutcome::Found,
+                    Ok(None) => LookupOutcome::Absent,
+                    Err(LookupFailed) => LookupOutcome::Failed,
+                });
+                out.send(Observation::LookedUp { subject, found }).await
+            })
+            .buffer_unordered(CONCURRENCY);
+        let mut answers = std::pin::pin!(answers);
+        while let Some(Ok(())) = answers.next().await {}
+    }
+}
+
+/// Looks for the object until there is an answer or no sense in trying again.
+async fn find(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, LookupFailed> {
+    if !is_name(&subject.name) || !is_name(&subject.namespace) {
+        return Ok(None);
+    }
+    let mut backoff = Backoff::of_requests();
+    loop {
+        let failure = match look(client, selectors, subject).await {
+            Ok(found) => return Ok(found),
+            Err(failure) if failure.reason == Reason::NotFound => return Ok(None),
+            Err(failure) => failure,
+        };
+        let wait = backoff.wait();
+        if !failure.reason.is_transient() || backoff.tries() >= TRIES {
+            tracing::warn!(namespace = %subject.namespace, kind = %subject.kind, name = %subject.name,
+                error = %failure, "lookup failed");
+            return Err(LookupFailed);
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn look(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, Failure> {
+    match subject.kind {
+        Kind::Pod => list::<Pods>(client, selectors, subject).await,
+        Kind::ReplicaSet => get::<ReplicaSets>(client, subject).await,
+        Kind::StatefulSet => get::<StatefulSets>(client, subject).await,
+        Kind::Job => get::<Jobs>(client, subject).await,
+    }
+}
+
+/// A pod that the user's selectors leave out is no workspace, which only a list can tell.
+async fn list<K: Watched>(
+    client: &Client,
+    selectors: &Selectors,
+    subject: &Subject,
+) -> Result<Option<Object>, Failure> {
+    #[derive(Deserialize)]
+    #[serde(bound = "")]
+    struct List<K: Watched> {
+        items: Option<Vec<Slim<K>>>,
+    }
+    let Selectors { field, label } = selectors.with_name(&subject.name);
+    let params = ListParams { field_selector: field, label_selector: label, ..ListParams::default() };
+    let answer = ask(client, request(K::STREAM, subject).list(&params)).await?;
+    let list: List<K> = answer.decode()?;
+    Ok(list.items.into_iter().flatten().find_map(|object| same(subject, object)))
+}
+
+async fn get<K: Watched>(client: &Client, subject: &Subject) -> Result<Option<Object>, Failure> {
+    let answer = ask(client, request(K::STREAM, subject).get(&subject.name, &GetParams::default())).await?;
+    Ok(same::<K>(subject, answer.decode()?))
+}
+
+fn request(stream: Stream, subject: &Subject) -> Request {
+    Request::new(path(stream, Some(&subject.namespace)))
+}
+
+/// The object, if it is the one that was asked for and not another of its name.
+fn same<K: Watched>(subject: &Subject, object: Slim<K>) -> Option<Object> {
+    let content = object.into_content()?;
+    let Meta { name, uid, .. } = K::meta(&content);
+    if **name != *subject.name || *uid != Some(subject.uid) {
+        return None;
+    }
+    match K::fact(content) {
+        Fact::Object(object) => Some(object),
+        Fact::Event(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use logstream_core::identity::Uid;
+    use serde_json::json;
+
+    use super::*;
+    use crate::watch::testing::{Answer, Script, Server};
+
+    fn subject(kind: Kind, name: &str, uid: &str) -> Subject {
+        Subject { kind, namespace: "ns".into(), name: name.into(), uid: Uid::parse(uid).unwrap() }
+    }
+
+    async fn answer(server: &Server, subject: Subject) -> Result<Option<Object>, LookupFailed> {
+        let selectors = Selectors { field: Some("spec.nodeName!=x".into()), label: Some("team=a".into()) };
+        let (out, mut observations) = mpsc::channel(1);
+        let (lookups, lookup) = Lookup::new(server.client(), selectors, out, Metrics::default());
+        lookups.ask(subject.clone()).unwrap();
+        drop(lookups);
+        lookup.run().await;
+        match observations.recv().await {
+            Some(Observation::LookedUp { subject: about, found }) if about == subject => found,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_is_looked_up_with_the_users_selection() {
+        let pod = json!({"metadata": {"name": "dev", "namespace": "ns", "uid": "u"}});
+        let server = Script::new().on("/api/v1/namespaces/ns/pods?", Answer::list(9, &[pod])).start();
+        let found = answer(&server, subject(Kind::Pod, "dev", "u")).await;
+        assert!(matches!(found, Ok(Some(Object::Pod(_)))));
+        let seen = server.seen();
+        assert!(seen[0].contains("fieldSelector=spec.nodeName!=x,metadata.name=dev&labelSelector=team=a"), "{seen:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_not_selected_is_none() {
+        let server = Script::new().on("/pods?", Answer::list(9, &[])).start();
+        assert!(matches!(answer(&server, subject(Kind::Pod, "dev", "u")).await, Ok(None)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_workload_of_another_uid_or_none_is_none() {
+        let other = json!({"metadata": {"name": "dev", "namespace": "ns", "uid": "other"}});
+        let path = "/apis/apps/v1/namespaces/ns/replicasets/dev";
+        let server = Script::new().on(path, Answer::json(&other)).on(path, Answer::status(404, "no")).start();
+        assert!(matches!(answer(&server, subject(Kind::ReplicaSet, "dev", "u")).await, Ok(None)));
+        assert!(matches!(answer(&server, subject(Kind::ReplicaSet, "dev", "u")).await, Ok(None)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn passing_trouble_is_outlived_and_lasting_trouble_is_told() {
+        let job = json!({"metadata": {"name": "dev", "namespace": "ns", "uid": "u"}});
+        let path = "/apis/batch/v1/namespaces/ns/jobs/dev";
+        let server = Script::new()
+            .on(path, Answer::Unreachable)
+            .on(path, Answer::status(500, "etcd"))
+            .on(path, Answer::json(&job))
+            .always(path, Answer::status(503, "away"))
+            .start();
+        assert!(matches!(
+            answer(&server, subject(Kind::Job, "dev", "u")).await,
+            Ok(Some(Object::Workload(Kind::Job, _)))
+        ));
+        assert!(matches!(answer(&server, subject(Kind::Job, "dev", "u")).await, Err(LookupFailed)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_would_lead_elsewhere_is_not_asked_for() {
+        let server = Script::new().start();
+        for name in ["../secrets/x", "a,metadata.namespace=kube-system", "a?watch=true", ""] {
+            assert!(matches!(answer(&server, subject(Kind::Job, name, "u")).await, Ok(None)), "{name}");
+            assert!(matches!(answer(&server, subject(Kind::Pod, name, "u")).await, Ok(None)), "{name}");
+        }
+        assert_eq!(server.seen(), [] as [String; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses() {
+        let (out, _observations) = mpsc::channel(1);
+        let server = Script::new().start();
+        let (lookups, _lookup) = Lookup::new(server.client(), Selectors::default(), out, Metrics::default());
+        let mut asked = 0;
+        while lookups.ask(subject(Kind::Pod, "dev", "u")).is_ok() {
+            asked += 1;
+        }
+        assert_eq!(asked, QUEUE);
+    }
+}

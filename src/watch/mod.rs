@@ -1,0 +1,215 @@
+//! What the API server tells: lists, watches, and single objects, as [`Observation`]s.
+//!
+//! Each scope (a stream in a namespace, or in all) is watched by a task of its own, which lists, watches, and lists
+//! anew when its history is gone. What is news is decided by resourceVersions: a scope remembers how far it was handed
+//! on ([`Position`](position::Position)), over a restart too ([`Baseline`]).
+//!
+//! For a scope the order is: [`Observation::Relisting`], the objects of the list, its Events that are news in order of
+//! their revision, [`Observation::Synced`], then what the watch brings. A list that breaks off begins again with
+//! another `Relisting`. A list is announced when its first part is there, never before a request that may fail.
+
+mod ask;
+mod backoff;
+mod baseline;
+mod failure;
+mod lookup;
+mod metrics;
+mod names;
+mod position;
+mod reference;
+mod scope;
+mod selectors;
+mod slim;
+mod source;
+mod sync;
+#[cfg(test)]
+mod testing;
+
+use std::{fmt, sync::Arc};
+
+use futures::{FutureExt, future::BoxFuture};
+use kube::Client;
+use logstream_core::{
+    correlate::Observation,
+    line::{ScopeId, Stream},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+pub use baseline::{Baseline, Saved, probe};
+pub use lookup::{Lookups, QueueFull};
+pub use metrics::Metrics;
+pub use reference::References;
+pub use scope::{MAX_NAMESPACES, Scope, Scopes};
+pub use selectors::Selectors;
+pub use sync::{Now, ScopeState, SyncStates};
+
+use lookup::Lookup;
+use position::Position;
+use reference::Resolver;
+use slim::{Events, Jobs, Pods, ReplicaSets, StatefulSets, Watched};
+use source::{Closed, NoStreaming, Shared, Source};
+
+/// What a watch needs.
+pub struct Setup {
+    /// The client for the API server.
+    pub client: Client,
+    /// What to watch.
+    pub scopes: Arc<Scopes>,
+    /// Which pods to watch.
+    pub selectors: Selectors,
+    /// Where to begin.
+    pub baseline: Baseline,
+    /// Where to count.
+    pub metrics: Metrics,
+}
+
+/// The watch: its handles, and the tasks that do the work.
+pub struct Watch {
+    /// Asks for objects that Events are about.
+    pub lookups: Lookups,
+    /// Asks for tokens that are in Secrets and ConfigMaps.
+    pub references: References,
+    /// What each scope's watch is doing.
+    pub states: SyncStates,
+    /// To be run, each by itself. A task ends when the shutdown begins or the output is closed, and for no other
+    /// reason; an end before that is a fault.
+    pub tasks: Vec<Task>,
+}
+
+/// A named piece of work for a supervisor.
+pub struct Task {
+    /// Such as `watch pods/ns`.
+    pub name: String,
+    /// The work.
+    pub work: BoxFuture<'static, ()>,
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    /// Prepares the watch. Nothing is asked of the API server before the tasks run.
+    ///
+    /// Observations go to `out`, whose bound is what holds the watch back when they are not taken. On `shutdown` the
+    /// tasks end at once: what they have in hand then is found again by the next process.
+    pub fn new(setup: Setup, out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> Self {
+        let Setup { client, scopes, selectors, baseline, metrics } = setup;
+        let states = SyncStates::new(scopes.clone(), metrics.clone());
+        let (lookups, lookup) = Lookup::new(client.clone(), selectors.clone(), out.clone(), metrics.clone());
+        let (references, resolver) = Resolver::new(client.clone(), out.clone(), metrics.clone());
+        let no_streaming = NoStreaming::default();
+        let shared = Shared { client, selectors, out: out.clone(), states: states.clone(), metrics, no_streaming };
+        let pending = Arc::new(baseline.pending);
+
+        let ends = Ends { shutdown: shutdown.clone(), out };
+
+        let mut tasks = vec![ends.task("lookups".into(), lookup.run()), ends.task("references".into(), resolver.run())];
+        tasks.extend(scopes.iter().map(|(id, scope)| {
+            let position = Position::new(baseline.revisions.get(&id).copied(), pending.clone());
+            let span = tracing::info_span!("watch", scope = scope.key());
+            let work = watch(id, scope, shared.clone(), position).map(|Closed| ()).instrument(span);
+            ends.task(format!("watch {}", scope.key()), work)
+        }));
+        Self { lookups, references, states, tasks }
+    }
+}
+
+/// What ends a task.
+struct Ends {
+    shutdown: CancellationToken,
+    out: mpsc::Sender<Observation>,
+}
+
+impl Ends {
+    fn task(&self, name: String, work: impl Future<Output = ()> + Send + 'static) -> Task {
+        let Self { shutdown, out } = self;
+        let (shutdown, out) = (shutdown.clone(), out.clone());
+        let work = async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                // A quiet watch would not notice before its next fact.
+                () = out.closed() => {}
+                () = work => {}
+            }
+        };
+        Task { name, work: work.boxed() }
+    }
+}
+
+fn watch(id: ScopeId, scope: &Scope, shared: Shared, position: Position) -> BoxFuture<'static, Closed> {
+    fn of<K: Watched>(id: ScopeId, scope: &Scope, shared: Shared, position: Position) -> BoxFuture<'static, Closed> {
+        Source::<K>::new(id, scope.clone(), shared, position).run().boxed()
+    }
+    match scope.stream {
+        Stream::Events => of::<Events>(id, scope, shared, position),
+        Stream::Pods => of::<Pods>(id, scope, shared, position),
+        Stream::ReplicaSets => of::<ReplicaSets>(id, scope, shared, position),
+        Stream::StatefulSets => of::<StatefulSets>(id, scope, shared, position),
+        Stream::Jobs => of::<Jobs>(id, scope, shared, position),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, time::Duration};
+
+    use jiff::Timestamp;
+    use tokio::{task::JoinSet, time::timeout};
+
+    use super::{
+        testing::{Answer, Script, listed},
+        *,
+    };
+
+    async fn begun(out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> (SyncStates, JoinSet<()>) {
+        let lines = [listed(7)];
+        let server =
+            Script::new().always("limit=1", Answer::list(7, &[])).always("watch=true", Answer::watch(&lines)).start();
+        let (client, scopes) = (server.client(), Arc::new(Scopes::new(&["ns".into()])));
+        // In a task, as the program does: the future of a probe must be Send.
+        let mut probing = JoinSet::new();
+        let probed = scopes.clone();
+        probing.spawn(async move { probe(&server.client(), &probed, Saved::default(), Timestamp::UNIX_EPOCH).await });
+        let baseline = probing.join_next().await.unwrap().unwrap();
+        assert_eq!(baseline.revisions, scopes.iter().map(|(id, _)| (id, 7)).collect::<HashMap<_, _>>());
+        let setup = Setup { client, scopes, selectors: Selectors::default(), baseline, metrics: Metrics::default() };
+        let watch = Watch::new(setup, out, shutdown);
+        let names: Vec<_> = watch.tasks.iter().map(|task| task.name.as_str()).collect();
+        assert_eq!(names.len(), 7);
+        assert!(names.contains(&"lookups") && names.contains(&"watch replicasets/ns"), "{names:?}");
+        let mut tasks = JoinSet::new();
+        for task in watch.tasks {
+            tasks.spawn(task.work);
+        }
+        (watch.states, tasks)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_scope_is_listed_and_every_task_ends_with_the_shutdown() {
+        let shutdown = CancellationToken::new();
+        let (out, mut observations) = mpsc::channel(1);
+        let (states, tasks) = begun(out, &shutdown).await;
+        let mut synced = 0;
+        while synced < 5 {
+            let next = timeout(Duration::from_mins(1), observations.recv()).await.unwrap().unwrap();
+            synced += usize::from(matches!(next, Observation::Synced(_)));
+        }
+        assert!(states.all_listed());
+        shutdown.cancel();
+        timeout(Duration::from_secs(1), tasks.join_all()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_task_ends_when_nobody_takes_observations() {
+        let (out, observations) = mpsc::channel(64);
+        let (_, tasks) = begun(out, &CancellationToken::new()).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        drop(observations);
+        timeout(Duration::from_secs(1), tasks.join_all()).await.unwrap();
+    }
+}

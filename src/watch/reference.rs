@@ -1,0 +1,488 @@
+//! Tokens that a spec does not hold itself: in a Secret or ConfigMap of the same namespace.
+//!
+//! Nothing of a Secret is kept but the one token that was asked for, and that only in its answer.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::StreamExt;
+use kube::{Client, api::GetParams, core::Request};
+use logstream_core::{
+    correlate::Observation,
+    extract::{Holder, Reference, TokenSource},
+    identity::{Subject, Uid},
+    token::{AgentToken, Sealed},
+};
+use serde::Deserialize;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ask::ask,
+    backoff::Backoff,
+    failure::{Failure, Reason},
+    lookup::QueueFull,
+    metrics::{Metrics, ReferenceOutcome},
+    names::is_name,
+};
+
+/// Searches that are alive at most; each takes some 500 bytes while it waits.
+const MAX_SEARCHES: usize = 1_024;
+/// Requests under way at once.
+const CONCURRENCY: usize = 4;
+/// How long a search waits for an object that does not exist (or cannot be read just now). A pod whose Secret comes
+/// later waits as well, and starts when it comes.
+const PATIENCE_FOR_OBJECTS: Duration = Duration::from_hours(1);
+/// How long it waits for a key in objects that exist. Short, because an `envFrom` is only a possibility: in a cluster
+/// of other things than workspaces there may be thousands without the key, and they must not crowd out the others.
+const PATIENCE_FOR_KEYS: Duration = Duration::from_mins(2);
+/// How long it waits for a permission: an API server that has just started refuses everything for a second or two.
+const PATIENCE_FOR_PERMISSION: Duration = Duration::from_secs(15);
+/// Objects whose refusal was logged are remembered up to this number.
+const MAX_TOLD: usize = 1_024;
+
+/// Where tokens are asked for; clones share the table.
+#[derive(Debug, Clone)]
+pub struct References {
+    table: Table,
+    queue: mpsc::Sender<Search>,
+}
+
+impl References {
+    /// Asks for the token of an object's agent. The answer comes as [`Observation::Resolved`], once, unless
+    /// [`References::forget`] comes first. A search that is alive already is not begun again.
+    pub fn ask(&self, subject: Subject, source: TokenSource) -> Result<(), QueueFull> {
+        let mut searches = self.table.lock();
+        if searches.values().map(Vec::len).sum::<usize>() >= MAX_SEARCHES {
+            return Err(QueueFull);
+        }
+        let of_subject = searches.entry(subject.uid).or_default();
+        if of_subject.iter().any(|alive| alive.source == source) {
+            return Ok(());
+        }
+        let forgotten = CancellationToken::new();
+        of_subject.push(Alive { source: source.clone(), forgotten: forgotten.clone() });
+        drop(searches);
+        let uid = subject.uid;
+        self.queue.try_send(Search { subject, source, forgotten }).map_err(|refused| {
+            let Search { source, forgotten, .. } = refused.into_inner();
+            self.table.end(uid, &source, &forgotten);
+            QueueFull
+        })
+    }
+
+    /// Ends the searches for an object that is gone; they have no answer.
+    pub fn forget(&self, uid: Uid) {
+        let mut searches = self.table.lock();
+        for search in searches.remove(&uid).into_iter().flatten() {
+            search.forgotten.cancel();
+        }
+    }
+}
+
+/// The searches that are alive, by subject.
+#[derive(Debug, Clone, Default)]
+struct Table(Arc<Mutex<HashMap<Uid, Vec<Alive>>>>);
+
+#[derive(Debug)]
+struct Alive {
+    source: TokenSource,
+    forgotten: CancellationToken,
+}
+
+impl Table {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uid, Vec<Alive>>> {
+        // A panic elsewhere leaves the map whole: each change to it is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A search has ended by itself. If it was forgotten meanwhile the entry, if any, is another search's.
+    fn end(&self, uid: Uid, source: &TokenSource, forgotten: &CancellationToken) {
+        let mut searches = self.lock();
+        if forgotten.is_cancelled() {
+            return;
+        }
+        if let Some(of_subject) = searches.get_mut(&uid) {
+            of_subject.retain(|alive| alive.source != *source);
+            if of_subject.is_empty() {
+                searches.remove(&uid);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Search {
+    subject: Subject,
+    source: TokenSource,
+    forgotten: CancellationToken,
+}
+
+/// Serves the searches.
+pub(super) struct Resolver {
+    queue: mpsc::Receiver<Search>,
+    table: Table,
+    reader: Reader,
+    out: mpsc::Sender<Observation>,
+    metrics: Metrics,
+}
+
+impl Resolver {
+    pub(super) fn new(client: Client, out: mpsc::Sender<Observation>, metrics: Metrics) -> (References, Self) {
+        let (sender, queue) = mpsc::channel(MAX_SEARCHES);
+        let table = Table::default();
+        let reader = Reader { client, turns: Semaphore::new(CONCURRENCY), told: Mutex::default() };
+        (References { table: table.clone(), queue: sender }, Self { queue, table, reader, out, metrics })
+    }
+
+    /// Serves until all [`References`] are dropped or the output is closed.
+    pub(super) async fn run(self) {
+        let Self { mut queue, table, reader, out, metrics } = self;
+        let (table, reader, out, metrics) = (&table, &reader, &out, &metrics);
+        let searches = futures::stream::poll_fn(move |context| queue.poll_recv(context));
+        let answers = searches
+            .map(|Search { subject, source, forgotten }| async move {
+                let found = forgotten.run_until_cancelled(reader.search(&subject, &source)).await;
+                let Some((token, outcome)) = found else {
+                    metrics.reference(ReferenceOutcome::Forgotten);
+                    return Ok(());
+                };
+                metrics.reference(outcome);
+                table.end(subject.uid, &source, &forgotten);
+                out.send(Observation::Resolved { subject, source, token }).await
+            })
+            .buffer_unordered(MAX_SEARCHES);
+        let mut answers = std::pin::pin!(answers);
+        while let Some(Ok(())) = answers.next().await {}
+    }
+}
+
+/// What one look at one reference told.
+enum Look {
+    Token(AgentToken),
+    /// The key is there, and what it holds is no token.
+    NotAToken,
+    NoKey,
+    NoObject,
+    Forbidden,
+    /// No object of such a name can exist.
+    Never,
+    /// No answer this time.
+    Failed,
+}
+
+/// What a look at all references of a source told.
+enum Round {
+    Over(Option<AgentToken>, ReferenceOutcome),
+    /// Look again until so long after the beginning, else it ends so.
+    Again(Duration, ReferenceOutcome),
+}
+
+struct Reader {
+    client: Client,
+    turns: Semaphore,
+    /// The objects whose refusal was logged, by namespace and name.
+    told: Mutex<HashSet<(Arc<str>, String)>>,
+}
+
+impl Reader {
+    async fn search(&self, subject: &Subject, source: &TokenSource) -> (Option<AgentToken>, ReferenceOutcome) {
+        let references = match source {
+            TokenSource::Value(token) => return (Some(*token), ReferenceOutcome::Found),
+            TokenSource::Reference(references) => references,
+        };
+        let began = Instant::now();
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+        loop {
+            let (patience, outcome) = match self.round(subject, references).await {
+                Round::Over(token, outcome) => return (token, outcome),
+                Round::Again(patience, outcome) => (patience, outcome),
+            };
+            if began.elapsed() >= patience {
+                if outcome == ReferenceOutcome::Forbidden {
+                    self.tell_forbidden(subject, references);
+                }
+                return (None, outcome);
+            }
+            tokio::time::sleep(backoff.wait()).await;
+        }
+    }
+
+    /// Looks at each reference in turn; the first that holds its key tells.
+    async fn round(&self, subject: &Subject, references: &[Reference]) -> Round {
+        let mut next = Round::Over(None, ReferenceOutcome::Absent);
+        let mut wait = |patience: Duration, outcome| {
+            if !matches!(next, Round::Again(longer, _) if longer > patience) {
+                next = Round::Again(patience, outcome);
+            }
+        };
+        for reference in references {
+            match self.look(subject, reference).await {
+                Look::Token(token) => return Round::Over(Some(token), ReferenceOutcome::Found),
+                Look::NotAToken => return Round::Over(None, ReferenceOutcome::NotAToken),
+                Look::NoKey => wait(PATIENCE_FOR_KEYS, ReferenceOutcome::Absent),
+                Look::NoObject | Look::Failed => wait(PATIENCE_FOR_OBJECTS, ReferenceOutcome::Absent),
+                Look::Forbidden => wait(PATIENCE_FOR_PERMISSION, ReferenceOutcome::Forbidden),
+                Look::Never => {}
+            }
+        }
+        next
+    }
+
+    async fn look(&self, subject: &Subject, reference: &Reference) -> Look {
+        if !is_name(&reference.name) || !is_name(&subject.namespace) {
+            return Look::Never;
+        }
+        match self.read(&subject.namespace, reference).await {
+            Ok(Some(value)) => AgentToken::parse(value.expose()).map_or(Look::NotAToken, Look::Token),
+            Ok(None) => Look::NoKey,
+            Err(failure) => match failure.reason {
+                Reason::NotFound => Look::NoObject,
+                Reason::Forbidden => Look::Forbidden,
+                Reason::Gone | Reason::Refused | Reason::Overloaded | Reason::Unreachable | Reason::Undecodable => {
+                    tracing::debug!(namespace = %subject.namespace, name = reference.name, error = %failure,
+                        "reference not read");
+                    Look::Failed
+                }
+            },
+        }
+    }
+
+    /// The value of the key; `None` when the object has no such key.
+    async fn read(&self, namespace: &str, reference: &Reference) -> Result<Option<Sealed>, Failure> {
+        // The semaphore is never closed; were it, the limit would be all that is lost.
+        let _turn = self.turns.acquire().await.ok();
+        let plural = match reference.holder {
+            Holder::Secret => "secrets",
+            Holder::ConfigMap => "configmaps",
+        };
+        let request = Request::new(format!("/api/v1/namespaces/{namespace}/{plural}"));
+        let contents: Contents =
+            ask(&self.client, request.get(&reference.name, &GetParams::default())).await?.decode()?;
+        Ok(contents.value(reference))
+    }
+
+    /// Once for each object that is referred to.
+    fn tell_forbidden(&self, subject: &Subject, references: &[Reference]) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= MAX_TOLD {
+            told.clear();
+        }
+        for reference in references {
+            if !told.insert((subject.namespace.clone(), reference.name.clone())) {
+                continue;
+            }
+            let remedy = match reference.holder {
+                Holder::Secret => "switch on reading Secrets, or agents whose token is in one get no log",
+                Holder::ConfigMap => "let configmaps be read, or agents whose token is in one get no log",
+            };
+            tracing::warn!(namespace = %subject.namespace, name = reference.name, about = %subject, remedy,
+                "forbidden to read a token");
+        }
+    }
+}
+
+/// The contents of a Secret or ConfigMap.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Contents {
+    /// Base64 in a Secret, text in a ConfigMap.
+    data: Option<BTreeMap<String, Sealed>>,
+    /// Text in a Secret. An API server does not return it; a stand-in may.
+    string_data: Option<BTreeMap<String, Sealed>>,
+    /// Base64 in a ConfigMap.
+    binary_data: Option<BTreeMap<String, Sealed>>,
+}
+
+impl Contents {
+    fn value(mut self, Reference { holder, key, .. }: &Reference) -> Option<Sealed> {
+        let mut take = |map: fn(&mut Self) -> &mut Option<_>| -> Option<Sealed> {
+            map(&mut self).as_mut().and_then(|map: &mut BTreeMap<String, Sealed>| map.remove(key))
+        };
+        let (plain, encoded) = match holder {
+            Holder::Secret => (take(|it| &mut it.string_data), take(|it| &mut it.data)),
+            Holder::ConfigMap => (take(|it| &mut it.data), take(|it| &mut it.binary_data)),
+        };
+        plain.or_else(|| encoded.map(|encoded| decode(&encoded)))
+    }
+}
+
+/// The text in base64. What is no text decodes to nothing, which is no token.
+fn decode(encoded: &Sealed) -> Sealed {
+    let bytes = STANDARD.decode(encoded.expose()).unwrap_or_default();
+    Sealed::new(String::from_utf8(bytes).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use logstream_core::identity::Kind;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::watch::testing::{Answer, Script, Server};
+
+    const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
+    const SECRET: &str = "/api/v1/namespaces/ns/secrets/agent";
+    const CONFIG_MAP: &str = "/api/v1/namespaces/ns/configmaps/agent";
+
+    fn subject() -> Subject {
+        Subject { kind: Kind::Pod, namespace: "ns".into(), name: "dev".into(), uid: Uid::parse("u").unwrap() }
+    }
+
+    fn reference(holder: Holder) -> Reference {
+        Reference { holder, name: "agent".into(), key: "token".into() }
+    }
+
+    fn secret() -> TokenSource {
+        TokenSource::Reference(vec![reference(Holder::Secret)])
+    }
+
+    fn holding(data: &Value) -> Answer {
+        Answer::json(&json!({"metadata": {"name": "agent"}, "data": data}))
+    }
+
+    fn encoded(text: &str) -> String {
+        STANDARD.encode(text)
+    }
+
+    /// The token a source resolves to, and how long that took.
+    async fn resolved(server: &Server, source: TokenSource, metrics: &Metrics) -> (Option<AgentToken>, Duration) {
+        let (out, mut observations) = mpsc::channel(1);
+        let (references, resolver) = Resolver::new(server.client(), out, metrics.clone());
+        references.ask(subject(), source.clone()).unwrap();
+        references.ask(subject(), source.clone()).unwrap();
+        assert!(!format!("{references:?}").contains(TOKEN));
+        let began = Instant::now();
+        let table = references.table.clone();
+        drop(references);
+        resolver.run().await;
+        assert!(table.lock().is_empty());
+        let answer = observations.recv().await;
+        assert!(observations.recv().await.is_none(), "the same search was asked for twice and answered once");
+        match answer {
+            Some(Observation::Resolved { source: about, token, .. }) if about == source => (token, began.elapsed()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_read_from_a_secret() {
+        let data = json!({"other": "x", "token": encoded(&format!("{TOKEN}\n"))});
+        let server = Script::new().on(SECRET, holding(&data)).start();
+        let (token, _) = resolved(&server, secret(), &Metrics::default()).await;
+        assert_eq!(token.unwrap().expose(), TOKEN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_reference_that_has_the_key_tells() {
+        let server = Script::new()
+            .on(SECRET, holding(&json!({"other": ""})))
+            .on(CONFIG_MAP, holding(&json!({"token": TOKEN})))
+            .start();
+        let source = TokenSource::Reference(vec![reference(Holder::Secret), reference(Holder::ConfigMap)]);
+        let (token, _) = resolved(&server, source, &Metrics::default()).await;
+        assert_eq!(token.unwrap().expose(), TOKEN);
+        assert_eq!(server.seen(), [SECRET, CONFIG_MAP]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_that_comes_later_is_waited_for() {
+        let server = Script::new()
+            .on(SECRET, Answer::status(404, "no"))
+            .on(SECRET, Answer::Unreachable)
+            .on(SECRET, Answer::status(404, "no"))
+            .on(SECRET, holding(&json!({"token": encoded(TOKEN)})))
+            .start();
+        let (token, took) = resolved(&server, secret(), &Metrics::default()).await;
+        assert_eq!(token.unwrap().expose(), TOKEN);
+        assert!(took < Duration::from_secs(1 + 2 + 4 + 1), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends_after_an_hour_without_the_object_and_sooner_without_the_key() {
+        let metrics = Metrics::default();
+        let server = Script::new().always(SECRET, Answer::status(404, "no")).start();
+        let (token, took) = resolved(&server, secret(), &metrics).await;
+        assert_eq!(token, None);
+        assert!(took >= PATIENCE_FOR_OBJECTS && took < PATIENCE_FOR_OBJECTS + Duration::from_secs(31), "{took:?}");
+        assert!(server.seen().len() < 500, "{}", server.seen().len());
+
+        let server = Script::new().always(SECRET, holding(&json!({}))).start();
+        let (token, took) = resolved(&server, secret(), &metrics).await;
+        assert_eq!(token, None);
+        assert!(took < PATIENCE_FOR_KEYS + Duration::from_secs(31), "{took:?}");
+        assert!((metrics.value("references_total{outcome=\"absent\"}") - 2.0).abs() < 0.1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_that_may_not_be_read_has_no_token() {
+        let metrics = Metrics::default();
+        let server = Script::new().always(SECRET, Answer::status(403, "secrets is forbidden")).start();
+        let (token, took) = resolved(&server, secret(), &metrics).await;
+        assert_eq!(token, None);
+        assert!(took < Duration::from_secs(15 + 16), "{took:?}");
+        assert!(metrics.value("references_total{outcome=\"forbidden\"}") > 0.5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_has_not_read_its_roles_yet_is_asked_again() {
+        let server = Script::new()
+            .on(SECRET, Answer::status(403, "secrets is forbidden"))
+            .on(SECRET, holding(&json!({"token": encoded(TOKEN)})))
+            .start();
+        assert!(resolved(&server, secret(), &Metrics::default()).await.0.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_token_is_counted_and_not_tried_again() {
+        let metrics = Metrics::default();
+        for value in [encoded("hunter2"), "no base64!".into(), STANDARD.encode([0xff, 0xfe])] {
+            let server = Script::new().always(SECRET, holding(&json!({"token": value}))).start();
+            assert_eq!(resolved(&server, secret(), &metrics).await.0, None);
+            assert_eq!(server.seen().len(), 1);
+        }
+        assert!((metrics.value("references_total{outcome=\"not_a_token\"}") - 3.0).abs() < 0.1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_would_lead_to_another_namespace_is_never_asked_for() {
+        let server = Script::new().start();
+        let name = "../../other/secrets/agent".into();
+        let source = TokenSource::Reference(vec![Reference { name, ..reference(Holder::Secret) }]);
+        assert_eq!(resolved(&server, source, &Metrics::default()).await.0, None);
+        assert_eq!(server.seen(), [] as [String; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_forgotten_search_ends_without_an_answer_and_makes_room() {
+        let metrics = Metrics::default();
+        let server = Script::new().always(SECRET, Answer::status(404, "no")).start();
+        let (out, mut observations) = mpsc::channel(1);
+        let (references, resolver) = Resolver::new(server.client(), out, metrics.clone());
+        let mut number = 0;
+        let asked = |number: i32| Subject { uid: Uid::parse(&number.to_string()).unwrap(), ..subject() };
+        while references.ask(asked(number), secret()).is_ok() {
+            number += 1;
+        }
+        assert_eq!(number, 1_024);
+        let forget = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            (0..number).for_each(|number| references.forget(asked(number).uid));
+            references.ask(asked(number), TokenSource::Value(AgentToken::parse(TOKEN).unwrap())).unwrap();
+            observations.recv().await
+        };
+        tokio::select! {
+            answer = forget => assert!(matches!(answer, Some(Observation::Resolved { token: Some(_), .. })), "{answer:?}"),
+            () = resolver.run() => panic!("the resolver ended"),
+        }
+        assert!((metrics.value("references_total{outcome=\"forgotten\"}") - 1_024.0).abs() < 0.1);
+    }
+}

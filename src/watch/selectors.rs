@@ -1,0 +1,66 @@
+//! What the API server is asked to leave out.
+
+/// The user's selectors; they apply to pods.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selectors {
+    /// A field selector, such as `spec.nodeName!=virtual`.
+    pub field: Option<String>,
+    /// A label selector, such as `com.coder.resource=true`.
+    pub label: Option<String>,
+}
+
+impl Selectors {
+    /// The same selection, and of it the object of this name alone. The name must have been checked.
+    pub(super) fn with_name(&self, name: &str) -> Self {
+        let name = format!("metadata.name={name}");
+        let field = match self.field.as_deref().map(str::trim).filter(|field| !field.is_empty()) {
+            Some(field) => format!("{field},{name}"),
+            None => name,
+        };
+        Self { field: Some(field), label: self.label.clone() }
+    }
+}
+
+/// Kinds whose Events are many and that no line is about. The API server leaves them out; Events of the other kinds
+/// that are not explained are few, and dropped here. One watch for all kinds keeps the order among them.
+const NOISY: [&str; 12] = [
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "EndpointSlice",
+    "Endpoints",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "Lease",
+    "Node",
+    "PersistentVolume",
+    "PodDisruptionBudget",
+    "Service",
+];
+
+/// The field selector of the watch for Events.
+pub(super) fn of_events() -> String {
+    NOISY.map(|kind| format!("involvedObject.kind!={kind}")).join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use logstream_core::identity::Kind;
+
+    use super::*;
+
+    #[test]
+    fn no_kind_that_is_explained_is_left_out() {
+        assert!(NOISY.into_iter().all(|kind| Kind::parse(kind).is_none()));
+        assert!(of_events().starts_with("involvedObject.kind!=CronJob,involvedObject.kind!=DaemonSet,"));
+    }
+
+    #[test]
+    fn a_name_narrows_the_users_selection() {
+        let user = Selectors { field: Some("spec.nodeName=n".into()), label: Some("a=b".into()) };
+        let one = user.with_name("dev");
+        assert_eq!(one.field.as_deref(), Some("spec.nodeName=n,metadata.name=dev"));
+        assert_eq!(one.label.as_deref(), Some("a=b"));
+        assert_eq!(Selectors::default().with_name("dev").field.as_deref(), Some("metadata.name=dev"));
+    }
+}

@@ -1,0 +1,238 @@
+//! Objects as the watch decodes them: the core's types, with just the metadata that `kube` needs beside them.
+//!
+//! An object that does not decode must not end a watch, and its text must not reach a log by way of an error: it
+//! becomes a [`Slim`] without content, and the decoder's words about it, which may quote a value, are dropped.
+
+use std::{borrow::Cow, fmt::Debug};
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::{Resource, api::ObjectMeta};
+use logstream_core::{
+    correlate::Object,
+    identity::Kind,
+    line::Stream,
+    object::{Event, Meta, Pod, Workload},
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny},
+};
+
+/// A kind of object that is watched.
+pub(super) trait Watched: Clone + Debug + Send + Sync + 'static {
+    /// The core's type for it.
+    type Object: DeserializeOwned + Clone + Debug + Send + Sync + 'static;
+    /// Its stream.
+    const STREAM: Stream;
+    /// Its kind in the Kubernetes API.
+    const KIND: &'static str;
+    /// Its API group; empty for core.
+    const GROUP: &'static str;
+
+    /// Its metadata.
+    fn meta(object: &Self::Object) -> &Meta;
+    /// What it is to the correlator.
+    fn fact(object: Self::Object) -> Fact;
+}
+
+/// What an object is to the correlator.
+pub(super) enum Fact {
+    Event(Box<Event>),
+    Object(Object),
+}
+
+macro_rules! kinds {
+    ($($kind:ident, $object:ty, $stream:ident, $group:literal, $name:literal, $fact:expr;)*) => {$(
+        #[derive(Debug, Clone, Copy)]
+        pub(super) struct $kind;
+
+        impl Watched for $kind {
+            type Object = $object;
+            const STREAM: Stream = Stream::$stream;
+            const KIND: &'static str = $name;
+            const GROUP: &'static str = $group;
+
+            fn meta(object: &Self::Object) -> &Meta {
+                &object.metadata
+            }
+
+            fn fact(object: Self::Object) -> Fact {
+                $fact(Box::new(object))
+            }
+        }
+    )*};
+}
+
+kinds! {
+    Events, Event, Events, "", "Event", Fact::Event;
+    Pods, Pod, Pods, "", "Pod", |pod| Fact::Object(Object::Pod(pod));
+    ReplicaSets, Workload, ReplicaSets, "apps", "ReplicaSet", |it| Fact::Object(Object::Workload(Kind::ReplicaSet, it));
+    StatefulSets, Workload, StatefulSets, "apps", "StatefulSet",
+        |it| Fact::Object(Object::Workload(Kind::StatefulSet, it));
+    Jobs, Workload, Jobs, "batch", "Job", |it| Fact::Object(Object::Workload(Kind::Job, it));
+}
+
+/// An object of a kind, or what is left of one that does not decode.
+#[derive(Debug, Clone)]
+pub(super) struct Slim<K: Watched> {
+    /// Name, namespace, UID and resourceVersion; no other field is ever set.
+    metadata: ObjectMeta,
+    /// `None` when the object does not decode.
+    content: Option<K::Object>,
+}
+
+impl<K: Watched> Slim<K> {
+    /// The object; `None` when it does not decode.
+    pub(super) fn into_content(self) -> Option<K::Object> {
+        self.content
+    }
+
+    /// Its resourceVersion as a number, known even when the rest does not decode.
+    pub(super) fn revision(&self) -> Option<u64> {
+        self.metadata.resource_version.as_deref()?.parse().ok()
+    }
+
+    /// Its namespace and name, for a log.
+    pub(super) fn names(&self) -> (&str, &str) {
+        (self.metadata.namespace.as_deref().unwrap_or_default(), self.metadata.name.as_deref().unwrap_or_default())
+    }
+}
+
+/// The metadata of an object whose rest does not decode.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Remains {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+}
+
+/// Tried in this order.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Attempt<T> {
+    Whole(T),
+    Malformed { metadata: Remains },
+    Hopeless(IgnoredAny),
+}
+
+impl<'de, K: Watched> Deserialize<'de> for Slim<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (remains, content) = match Attempt::<K::Object>::deserialize(deserializer)? {
+            Attempt::Whole(object) => {
+                let meta = K::meta(&object);
+                let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+                let remains = Remains {
+                    name: text(&meta.name),
+                    namespace: text(&meta.namespace),
+                    uid: meta.uid.map(|uid| uid.to_string()),
+                    resource_version: text(&meta.resource_version),
+                };
+                (remains, Some(object))
+            }
+            Attempt::Malformed { metadata } => (metadata, None),
+            Attempt::Hopeless(IgnoredAny) => (Remains::default(), None),
+        };
+        let Remains { name, namespace, uid, resource_version } = remains;
+        Ok(Self { metadata: ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() }, content })
+    }
+}
+
+impl<K: Watched> Resource for Slim<K> {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        K::KIND.into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        K::GROUP.into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        K::STREAM.as_str().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// The path of a stream's objects, in a namespace or in all.
+pub(super) fn path(stream: Stream, namespace: Option<&str>) -> String {
+    match stream {
+        Stream::Events => Slim::<Events>::url_path(&(), namespace),
+        Stream::Pods => Slim::<Pods>::url_path(&(), namespace),
+        Stream::ReplicaSets => Slim::<ReplicaSets>::url_path(&(), namespace),
+        Stream::StatefulSets => Slim::<StatefulSets>::url_path(&(), namespace),
+        Stream::Jobs => Slim::<Jobs>::url_path(&(), namespace),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::{ObjectList, WatchEvent};
+    use serde_json::json;
+
+    use super::*;
+
+    const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
+
+    #[test]
+    fn an_object_keeps_its_metadata_and_what_the_core_reads() {
+        let text = json!({
+            "metadata": {"name": "dev", "namespace": "ns", "uid": "u", "resourceVersion": "7", "managedFields": [{}]},
+            "spec": {"containers": [{"name": "dev", "env": [{"name": "CODER_AGENT_TOKEN", "value": TOKEN}]}]},
+        })
+        .to_string();
+        let pod: Slim<Pods> = serde_json::from_str(&text).unwrap();
+        assert_eq!((pod.names(), pod.revision()), (("ns", "dev"), Some(7)));
+        assert_eq!(pod.meta().managed_fields, None);
+        assert!(!format!("{pod:?}").contains(TOKEN), "{pod:?}");
+        assert_eq!(pod.into_content().unwrap().spec.containers[0].env.len(), 1);
+    }
+
+    #[test]
+    fn a_malformed_object_is_known_by_its_metadata_alone() {
+        let text = json!({"metadata": {"name": "dev", "resourceVersion": "7"}, "spec": TOKEN}).to_string();
+        let pod: Slim<Pods> = serde_json::from_str(&text).unwrap();
+        assert_eq!(pod.revision(), Some(7));
+        assert!(pod.into_content().is_none());
+        for text in ["7", "\"text\"", "null", "{\"metadata\": {\"name\": 3}}"] {
+            assert!(serde_json::from_str::<Slim<Pods>>(text).unwrap().into_content().is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_and_watch_events_decode_whatever_the_order_of_their_fields() {
+        let good = json!({"metadata": {"name": "a"}});
+        let bad = json!({"metadata": {"name": "b"}, "spec": 3});
+        let list = json!({"metadata": {"resourceVersion": "9"}, "items": [good, bad]}).to_string();
+        let list: ObjectList<Slim<Jobs>> = serde_json::from_str(&list).unwrap();
+        let whole: Vec<bool> = list.items.into_iter().map(|item| item.into_content().is_some()).collect();
+        assert_eq!(whole, [true, false]);
+        for text in [format!(r#"{{"type":"ADDED","object":{bad}}}"#), format!(r#"{{"object":{bad},"type":"ADDED"}}"#)] {
+            let event: WatchEvent<Slim<Jobs>> = serde_json::from_str(&text).unwrap();
+            assert!(matches!(event, WatchEvent::Added(job) if job.names() == ("", "b")), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_stream_has_its_path() {
+        assert_eq!(path(Stream::Events, None), "/api/v1/events");
+        assert_eq!(path(Stream::Pods, Some("ns")), "/api/v1/namespaces/ns/pods");
+        assert_eq!(path(Stream::ReplicaSets, None), "/apis/apps/v1/replicasets");
+        assert_eq!(path(Stream::StatefulSets, None), "/apis/apps/v1/statefulsets");
+        assert_eq!(path(Stream::Jobs, Some("ns")), "/apis/batch/v1/namespaces/ns/jobs");
+    }
+}

@@ -1,0 +1,355 @@
+//! The watch of one scope: list, watch, and begin again, for as long as the program runs.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::StreamExt;
+use kube::{
+    Api, Client,
+    runtime::watcher::{self, watcher},
+};
+use logstream_core::{
+    correlate::{Observation, Sighting},
+    line::{ScopeId, Stream},
+};
+use tokio::sync::mpsc;
+
+use super::{
+    backoff::Backoff,
+    baseline,
+    failure::{Failure, Reason},
+    metrics::Metrics,
+    position::Position,
+    scope::Scope,
+    selectors::{Selectors, of_events},
+    slim::{Fact, Slim, Watched},
+    sync::SyncStates,
+};
+
+/// Objects in a page of a list, where the server does not stream lists: what client-go asks for.
+const PAGE: u32 = 500;
+/// A resumed watch that has not failed for so long is taken for a good one: `watcher` does not tell when it succeeds,
+/// and a quiet scope has no other sign. Longer than the 30 s that a connection is given.
+const QUIET: Duration = Duration::from_secs(35);
+/// After so many answers in a row that refuse to resume a watch it is listed anew.
+const RESUMES: u32 = 10;
+/// After so many streaming lists that broke off before their end lists are paged.
+const BROKEN_LISTS: u32 = 3;
+
+/// How lists come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lists {
+    Streamed,
+    Paged,
+}
+
+/// Whether this API server is known to refuse streaming lists; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NoStreaming(Arc<AtomicBool>);
+
+/// The output was closed: nobody wants observations any more.
+#[derive(Debug)]
+pub(super) struct Closed;
+
+/// Why a stream of `watcher` was left.
+enum Left {
+    /// The server does not stream lists.
+    Refused,
+    /// The watch cannot be resumed.
+    Stuck,
+}
+
+/// What all scopes share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) selectors: Selectors,
+    pub(super) out: mpsc::Sender<Observation>,
+    pub(super) states: SyncStates,
+    pub(super) metrics: Metrics,
+    pub(super) no_streaming: NoStreaming,
+}
+
+/// The watch of one scope.
+pub(super) struct Source<K: Watched> {
+    id: ScopeId,
+    scope: Scope,
+    api: Api<Slim<K>>,
+    shared: Shared,
+    position: Position,
+    backoff: Backoff,
+    /// A list is due or under way.
+    must_list: bool,
+    /// The list under way has been announced as [`Observation::Relisting`].
+    announced: bool,
+    /// Streaming lists in a row that did not come to their end.
+    broken_lists: u32,
+    /// Refusals in a row to resume the watch.
+    refusals: u32,
+    /// The failure the log and the readiness tell.
+    told: Option<String>,
+}
+
+impl<K: Watched> Source<K> {
+    pub(super) fn new(id: ScopeId, scope: Scope, shared: Shared, position: Position) -> Self {
+        let client = shared.client.clone();
+        let api = match scope.namespace.as_deref() {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        Self {
+            id,
+            scope,
+            api,
+            shared,
+            position,
+            backoff: Backoff::of_requests(),
+            must_list: true,
+            announced: false,
+            broken_lists: 0,
+            refusals: 0,
+            told: None,
+        }
+    }
+
+    /// Watches until the output is closed.
+    pub(super) async fn run(mut self) -> Closed {
+        let mut lists = Lists::Streamed;
+        loop {
+            if self.shared.no_streaming.0.load(Ordering::Relaxed) {
+                lists = Lists::Paged;
+            }
+            match self.follow(lists).await {
+                Ok(Left::Refused) => lists = Lists::Paged,
+                Ok(Left::Stuck) => self.compare_history().await,
+                Err(closed) => return closed,
+            }
+            self.must_list = true;
+        }
+    }
+
+    /// Follows one stream of `watcher` for as long as it makes sense.
+    async fn follow(&mut self, lists: Lists) -> Result<Left, Closed> {
+        let mut items = std::pin::pin!(watcher(self.api.clone(), self.config(lists)));
+        loop {
+            let next = items.next();
+            let item = if self.told.is_some() && !self.must_list {
+                let Ok(item) = tokio::time::timeout(QUIET, next).await else {
+                    self.works();
+                    continue;
+                };
+                item
+            } else {
+                next.await
+            };
+            match item {
+                Some(Ok(event)) => {
+                    self.take(event).await?;
+                    if self.broken_lists >= BROKEN_LISTS && lists == Lists::Streamed {
+                        tracing::info!("streaming lists do not come to their end, paging");
+                        return Ok(Left::Refused);
+                    }
+                }
+                Some(Err(error)) => {
+                    if let Some(left) = self.failed(lists, &error).await {
+                        return Ok(left);
+                    }
+                }
+                None => return Ok(Left::Stuck),
+            }
+        }
+    }
+
+    fn config(&self, lists: Lists) -> watcher::Config {
+        let config = match lists {
+            Lists::Streamed => watcher::Config::default().streaming_lists(),
+            Lists::Paged => watcher::Config::default().page_size(PAGE),
+        };
+        let (field_selector, label_selector) = match self.scope.stream {
+            Stream::Pods => (self.shared.selectors.field.clone(), self.shared.selectors.label.clone()),
+            Stream::Events => (Some(of_events()), None),
+            Stream::ReplicaSets | Stream::StatefulSets | Stream::Jobs => (None, None),
+        };
+        watcher::Config { field_selector, label_selector, ..config }
+    }
+
+    async fn take(&mut self, event: watcher::Event<Slim<K>>) -> Result<(), Closed> {
+        match event {
+            watcher::Event::Init => {
+                // Said before the first request and after every failed list: nothing is known to be listed yet.
+                self.must_list = true;
+                self.announced = false;
+                self.broken_lists += 1;
+                self.position.begin();
+                Ok(())
+            }
+            watcher::Event::InitApply(object) => {
+                self.announce().await?;
+                self.listed(object).await
+            }
+            watcher::Event::InitDone => {
+                self.announce().await?;
+                for event in self.position.done() {
+                    self.send(Observation::Event { scope: self.id, event }).await?;
+                }
+                self.must_list = false;
+                self.broken_lists = 0;
+                self.works();
+                self.send(Observation::Synced(self.id)).await
+            }
+            watcher::Event::Apply(object) => {
+                self.works();
+                self.watched(object).await
+            }
+            watcher::Event::Delete(object) => {
+                self.works();
+                self.gone(object).await
+            }
+        }
+    }
+
+    /// The list really is being answered.
+    async fn announce(&mut self) -> Result<(), Closed> {
+        if self.announced {
+            return Ok(());
+        }
+        self.announced = true;
+        if self.shared.states.get(self.id).is_some_and(|state| state.listed) {
+            self.shared.metrics.relist(self.scope.stream);
+        }
+        self.send(Observation::Relisting(self.id)).await
+    }
+
+    async fn listed(&mut self, object: Slim<K>) -> Result<(), Closed> {
+        let revision = object.revision();
+        match self.decoded(object) {
+            Some(Fact::Event(event)) if event.subject().is_some() => {
+                if !self.position.listed_event(event) {
+                    self.shared.metrics.dropped_event();
+                }
+                Ok(())
+            }
+            Some(Fact::Event(_)) | None => {
+                self.position.listed_other(revision);
+                Ok(())
+            }
+            Some(Fact::Object(object)) => {
+                let how = self.position.listed(revision);
+                self.send(Observation::Seen { scope: self.id, object, how }).await
+            }
+        }
+    }
+
+    async fn watched(&mut self, object: Slim<K>) -> Result<(), Closed> {
+        let news = self.position.watched(object.revision());
+        match self.decoded(object) {
+            Some(Fact::Event(event)) if news && event.subject().is_some() => {
+                self.send(Observation::Event { scope: self.id, event }).await
+            }
+            Some(Fact::Event(_)) | None => Ok(()),
+            Some(Fact::Object(object)) => {
+                let how = if news { Sighting::Watched } else { Sighting::ListedKnown };
+                self.send(Observation::Seen { scope: self.id, object, how }).await
+            }
+        }
+    }
+
+    async fn gone(&mut self, object: Slim<K>) -> Result<(), Closed> {
+        self.position.watched(object.revision());
+        match self.decoded(object) {
+            Some(Fact::Object(object)) => self.send(Observation::Gone { scope: self.id, object }).await,
+            // That an Event is deleted says nothing.
+            Some(Fact::Event(_)) | None => Ok(()),
+        }
+    }
+
+    /// The object, or a count of it.
+    fn decoded(&self, object: Slim<K>) -> Option<Fact> {
+        let (namespace, name) = object.names();
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let content = object.into_content();
+        if content.is_none() {
+            self.shared.metrics.malformed(self.scope.stream);
+            tracing::debug!(namespace, name, "malformed object skipped");
+        }
+        content.map(K::fact)
+    }
+
+    async fn send(&self, observation: Observation) -> Result<(), Closed> {
+        self.shared.out.send(observation).await.map_err(|_| Closed)
+    }
+
+    /// Something came that only a working watch brings.
+    fn works(&mut self) {
+        self.backoff.reset();
+        self.refusals = 0;
+        if self.told.take().is_some() {
+            tracing::info!("watching again");
+        }
+        self.shared.states.watching(self.id);
+    }
+
+    /// Tells of a failure and waits before the next try.
+    async fn failed(&mut self, lists: Lists, error: &watcher::Error) -> Option<Left> {
+        if lists == Lists::Streamed && self.must_list && self.refuses_streaming(error) {
+            tracing::debug!("the API server does not stream lists, paging");
+            return Some(Left::Refused);
+        }
+        let failure = Failure::of_watcher(error);
+        self.shared.metrics.error(self.scope.stream, failure.reason);
+        if failure.reason == Reason::Gone {
+            // Ordinary life: the history was compacted while nothing happened here, or while we were away.
+            tracing::debug!(error = %failure, "history expired, listing anew");
+            self.must_list = true;
+            self.shared.states.listing(self.id);
+        } else {
+            self.tell(&failure);
+        }
+        let answered = !matches!(failure.reason, Reason::Unreachable);
+        self.refusals = if answered && !self.must_list { self.refusals + 1 } else { 0 };
+        tokio::time::sleep(self.backoff.wait()).await;
+        (self.refusals >= RESUMES).then_some(Left::Stuck)
+    }
+
+    /// Logs a failure that differs from the one before, and shows it to the readiness.
+    fn tell(&mut self, failure: &Failure) {
+        let text = match failure.reason {
+            Reason::Forbidden => {
+                format!("{failure} (the verbs list and watch on {} are needed)", self.scope.stream.as_str())
+            }
+            _ => failure.to_string(),
+        };
+        if self.told.as_ref() != Some(&text) {
+            tracing::warn!(error = text, tries = self.backoff.tries(), "watch failing");
+        }
+        self.shared.states.failing(self.id, &text);
+        self.told = Some(text);
+    }
+
+    /// A server without streaming lists calls the parameter invalid (422; 400 where it does not know it at all). The
+    /// latter may as well mean the user's selector, so it is remembered for this scope alone.
+    fn refuses_streaming(&self, error: &watcher::Error) -> bool {
+        let watcher::Error::WatchStartFailed(kube::Error::Api(status)) = error else { return false };
+        if status.code == 422 {
+            self.shared.no_streaming.0.store(true, Ordering::Relaxed);
+        }
+        matches!(status.code, 400 | 422)
+    }
+
+    /// A watch that cannot be resumed may be ahead of the cluster's history: etcd was restored from a backup.
+    async fn compare_history(&mut self) {
+        let Ok(probed) = baseline::current(&self.shared.client, &self.scope).await else { return };
+        if let Some(reached) = self.position.reached().filter(|reached| *reached > probed.revision) {
+            tracing::warn!(reached, current = probed.revision, "the cluster's history went back");
+            self.position.rewind(probed.revision);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,331 @@
+//! A watch against a stand-in API server, as stories.
+
+use std::collections::HashMap;
+
+use logstream_core::{correlate::Object, identity::Uid};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use super::*;
+use crate::watch::{
+    scope::Scopes,
+    slim::{Events, Pods},
+    sync::Now,
+    testing::{Answer, Script, Server, added, deleted, expired, listed},
+};
+
+const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
+const STREAMED: &str = "sendInitialEvents=true";
+const PAGED: &str = "limit=500";
+
+fn pod(name: &str, revision: u64) -> Value {
+    json!({"metadata": {"name": name, "namespace": "ns", "uid": name, "resourceVersion": revision.to_string()}})
+}
+
+fn event(kind: &str, about: &str, revision: u64) -> Value {
+    json!({
+        "metadata": {"name": format!("{about}.{revision}"), "namespace": "ns",
+            "resourceVersion": revision.to_string()},
+        "involvedObject": {"kind": kind, "namespace": "ns", "name": about, "uid": about},
+        "reason": "Pulled", "message": "Pulled it",
+    })
+}
+
+/// A watch of one scope, read from the side of the correlator.
+struct Story {
+    scope: ScopeId,
+    observations: mpsc::Receiver<Observation>,
+    states: SyncStates,
+    metrics: Metrics,
+    _work: tokio::task::JoinSet<Closed>,
+}
+
+fn watching<K: Watched>(server: &Server, reached: Option<u64>) -> Story {
+    watching_with::<K>(server, reached, HashMap::new())
+}
+
+fn watching_with<K: Watched>(server: &Server, reached: Option<u64>, pending: HashMap<Uid, u64>) -> Story {
+    let scopes = Arc::new(Scopes::new(&["ns".into()]));
+    let id = scopes.covering(K::STREAM, "ns").unwrap();
+    let scope = scopes.get(id).unwrap().clone();
+    let metrics = Metrics::default();
+    let states = SyncStates::new(scopes, metrics.clone());
+    let (out, observations) = mpsc::channel(16);
+    let shared = Shared {
+        client: server.client(),
+        selectors: Selectors { field: Some("spec.nodeName!=x".into()), label: Some("team=a".into()) },
+        out,
+        states: states.clone(),
+        metrics: metrics.clone(),
+        no_streaming: NoStreaming::default(),
+    };
+    let source = Source::<K>::new(id, scope, shared, Position::new(reached, Arc::new(pending)));
+    let mut work = tokio::task::JoinSet::new();
+    work.spawn(source.run());
+    Story { scope: id, observations, states, metrics, _work: work }
+}
+
+impl Story {
+    /// The next observations, each in a few words.
+    async fn next(&mut self, number: usize) -> Vec<String> {
+        let mut told = Vec::new();
+        while told.len() < number {
+            let next = timeout(Duration::from_hours(1), self.observations.recv()).await;
+            let Ok(Some(observation)) = next else { panic!("only {told:?}") };
+            told.push(self.words(observation));
+        }
+        told
+    }
+
+    /// Nothing more comes, however long one waits.
+    async fn nothing_more(&mut self) {
+        let next = timeout(Duration::from_secs(200), self.observations.recv()).await;
+        assert!(next.is_err(), "{next:?}");
+    }
+
+    fn words(&self, observation: Observation) -> String {
+        let name = |object: &Object| match object {
+            Object::Pod(pod) => pod.metadata.name.clone(),
+            Object::Workload(kind, workload) => format!("{kind} {}", workload.metadata.name),
+        };
+        let (scope, words) = match observation {
+            Observation::Relisting(scope) => (scope, "relisting".into()),
+            Observation::Synced(scope) => (scope, "synced".into()),
+            Observation::Seen { scope, object, how } => (scope, format!("{how:?} {}", name(&object))),
+            Observation::Gone { scope, object } => (scope, format!("Gone {}", name(&object))),
+            Observation::Event { scope, event } => (scope, format!("Event {}", event.metadata.name)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(scope, self.scope);
+        words
+    }
+
+    fn now(&self) -> Now {
+        self.states.get(self.scope).unwrap().now
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_then_what_the_watch_brings() {
+    let server = Script::new()
+        .on(
+            STREAMED,
+            Answer::watch(&[
+                added(&pod("old", 5)),
+                added(&pod("new", 12)),
+                listed(12),
+                added(&pod("newer", 13)),
+                deleted(&pod("old", 14)),
+            ]),
+        )
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    assert_eq!(
+        story.next(6).await,
+        ["relisting", "ListedKnown old", "ListedChanged new", "synced", "Watched newer", "Gone old"]
+    );
+    assert_eq!(story.now(), Now::Watching);
+    let seen = server.seen();
+    assert!(seen[0].starts_with("/api/v1/namespaces/ns/pods?watch=true"), "{seen:?}");
+    assert!(seen[0].contains("fieldSelector=spec.nodeName!=x&labelSelector=team=a"), "{seen:?}");
+    assert!((story.metrics.value("relists_total{stream=\"pods\"}")).abs() < 0.1, "the first list is no relist");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_a_list_come_in_order_and_those_not_explained_not_at_all() {
+    let server = Script::new()
+        .on(
+            STREAMED,
+            Answer::watch(&[
+                added(&event("Pod", "b", 15)),
+                added(&event("Pod", "a", 8)),
+                added(&event("Gateway", "g", 20)),
+                added(&event("Pod", "a", 11)),
+                listed(20),
+                added(&event("Pod", "a", 21)),
+                added(&event("Gateway", "g", 22)),
+                deleted(&event("Pod", "a", 23)),
+                added(&event("Job", "j", 24)),
+            ]),
+        )
+        .start();
+    let mut story = watching::<Events>(&server, Some(10));
+    assert_eq!(story.next(6).await, ["relisting", "Event a.11", "Event b.15", "synced", "Event a.21", "Event j.24"]);
+    let seen = server.seen();
+    assert!(seen[0].contains("involvedObject.kind!=Deployment"), "{seen:?}");
+    assert!(!seen[0].contains("labelSelector"), "the user's selectors are for pods: {seen:?}");
+    story.nothing_more().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_delivered_before_a_restart_is_told_again() {
+    let lines = [added(&event("Pod", "a", 4)), added(&event("Pod", "a", 6)), added(&event("Pod", "b", 7)), listed(9)];
+    let server = Script::new().on(STREAMED, Answer::watch(&lines)).start();
+    let pending = HashMap::from([(Uid::parse("a").unwrap(), 6)]);
+    let mut story = watching_with::<Events>(&server, Some(9), pending);
+    assert_eq!(story.next(3).await, ["relisting", "Event a.6", "synced"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relist_after_410_hands_on_only_what_is_new() {
+    let server = Script::new()
+        .on(
+            STREAMED,
+            Answer::watch(&[added(&event("Pod", "a", 11)), listed(11), added(&event("Pod", "a", 12)), expired()]),
+        )
+        .on(
+            STREAMED,
+            Answer::watch(&[
+                added(&event("Pod", "a", 30)),
+                added(&event("Pod", "a", 11)),
+                added(&event("Pod", "a", 12)),
+                listed(40),
+            ]),
+        )
+        .start();
+    let mut story = watching::<Events>(&server, Some(10));
+    assert_eq!(story.next(4).await, ["relisting", "Event a.11", "synced", "Event a.12"]);
+    assert_eq!(story.next(3).await, ["relisting", "Event a.30", "synced"]);
+    assert!((story.metrics.value("relists_total{stream=\"events\"}") - 1.0).abs() < 0.1);
+    assert!((story.metrics.value("errors_total{stream=\"events\",reason=\"gone\"}") - 1.0).abs() < 0.1);
+    story.nothing_more().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_whose_connection_ends_goes_on_where_it_was() {
+    let server = Script::new()
+        .on(STREAMED, Answer::ended_watch(&[added(&pod("a", 11)), listed(12)]))
+        .on("resourceVersion=12", Answer::Unreachable)
+        .on("resourceVersion=12", Answer::watch(&[added(&pod("b", 13))]))
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    assert_eq!(story.next(4).await, ["relisting", "ListedChanged a", "synced", "Watched b"]);
+    assert_eq!(story.now(), Now::Watching);
+    story.nothing_more().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_watch_that_stays_quiet_is_taken_for_a_good_one() {
+    let server = Script::new()
+        .on(STREAMED, Answer::ended_watch(&[listed(12)]))
+        .on("resourceVersion=12", Answer::status(503, "starting"))
+        .on("resourceVersion=12", Answer::watch(&[]))
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    assert_eq!(story.next(2).await, ["relisting", "synced"]);
+    let mut states = story.states.subscribe();
+    let scope = usize::from(story.scope.0);
+    states.wait_for(|states| matches!(states[scope].now, Now::Failing(_))).await.unwrap();
+    let since = Instant::now();
+    states.wait_for(|states| states[scope].now == Now::Watching).await.unwrap();
+    assert!(since.elapsed() >= QUIET && since.elapsed() < QUIET + Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_list_backs_off_and_announces_nothing() {
+    let server = Script::new()
+        .on(STREAMED, Answer::status(422, "sendInitialEvents: Forbidden"))
+        .always(PAGED, Answer::status(500, "etcd is away"))
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    let next = timeout(Duration::from_mins(10), story.observations.recv()).await;
+    assert!(next.is_err(), "{next:?}");
+    let tries = server.seen().len();
+    // At 30 s of full jitter some 40; a backoff that a failing list resets makes over 1,000.
+    assert!((20..100).contains(&tries), "{tries}");
+    assert_eq!(story.now(), Now::Failing("overloaded: etcd is away".into()));
+    assert!(!story.states.all_listed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_permission_is_named() {
+    let message = "pods is forbidden: User \"u\" cannot watch resource \"pods\"";
+    let server = Script::new().always("/pods?", Answer::status(403, message)).start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    story.nothing_more().await;
+    let problems = story.states.problems();
+    let told = format!("pods in ns: forbidden: {message} (the verbs list and watch on pods are needed)");
+    assert!(problems.contains(&told), "{problems:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_stream_lists_is_paged_and_that_is_remembered() {
+    let server = Script::new()
+        .on(STREAMED, Answer::status(422, "sendInitialEvents: Forbidden"))
+        .on("continue=more", Answer::list(20, &[pod("b", 12)]))
+        .on(PAGED, Answer::page("more", &[pod("a", 5)]))
+        .on("watch=true", Answer::watch(&[added(&pod("c", 21)), expired()]))
+        .on(PAGED, Answer::list(30, &[pod("c", 21)]))
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    assert_eq!(story.next(5).await, ["relisting", "ListedKnown a", "ListedChanged b", "synced", "Watched c"]);
+    assert_eq!(story.next(3).await, ["relisting", "ListedKnown c", "synced"]);
+    assert_eq!(server.seen().iter().filter(|request| request.contains(STREAMED)).count(), 1);
+    assert!(story.metrics.value("errors_total{stream=\"pods\",reason=\"refused\"}") < 0.5, "a refusal is no error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn streaming_lists_that_never_end_give_way_to_paged_ones() {
+    let server = Script::new()
+        .always(STREAMED, Answer::ended_watch(&[added(&pod("a", 5))]))
+        .on(PAGED, Answer::list(20, &[pod("a", 5)]))
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    let mut told = story.next(1).await;
+    while told.last().is_some_and(|last| last != "synced") {
+        told.extend(story.next(1).await);
+    }
+    assert!(server.seen().iter().any(|request| request.contains(PAGED)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_breaks_off_is_announced_again() {
+    let server = Script::new()
+        .on(STREAMED, Answer::status(422, "sendInitialEvents: Forbidden"))
+        .on("continue=more", Answer::status(410, "expired"))
+        .on(PAGED, Answer::page("more", &[pod("a", 5)]))
+        .on(PAGED, Answer::list(20, &[pod("a", 5)]))
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    assert_eq!(story.next(5).await, ["relisting", "ListedKnown a", "relisting", "ListedKnown a", "synced"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_object_is_skipped_and_counted() {
+    let bad = |revision: u64| {
+        let mut bad = pod("bad", revision);
+        bad["spec"] = json!(TOKEN);
+        bad
+    };
+    let server = Script::new()
+        .on(
+            STREAMED,
+            Answer::watch(&[
+                added(&bad(5)),
+                added(&pod("good", 6)),
+                listed(6),
+                added(&bad(11)),
+                added(&pod("good", 12)),
+                deleted(&bad(13)),
+                added(&pod("good", 14)),
+            ]),
+        )
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    assert_eq!(story.next(5).await, ["relisting", "ListedKnown good", "synced", "Watched good", "Watched good"]);
+    assert!((story.metrics.value("malformed_total{stream=\"pods\"}") - 3.0).abs() < 0.1);
+    assert!(story.metrics.value("relists_total{stream=\"pods\"}") < 0.5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_ahead_of_a_restored_cluster_begins_anew() {
+    let server = Script::new()
+        .on(STREAMED, Answer::ended_watch(&[added(&event("Pod", "a", 900)), listed(1_000)]))
+        .always("resourceVersion=1000", Answer::status(504, "Too large resource version"))
+        .on("limit=1", Answer::list(50, &[]))
+        .on(STREAMED, Answer::watch(&[added(&event("Pod", "a", 40)), listed(50), added(&event("Pod", "a", 51))]))
+        .start();
+    let mut story = watching::<Events>(&server, Some(800));
+    assert_eq!(story.next(5).await, ["relisting", "Event a.900", "synced", "relisting", "synced"]);
+    assert_eq!(story.next(1).await, ["Event a.51"]);
+}

@@ -1,0 +1,130 @@
+//! What each scope's watch is doing, for readiness and for people.
+
+use std::sync::Arc;
+
+use logstream_core::line::{ScopeId, Stream};
+use tokio::sync::watch;
+
+use super::{metrics::Metrics, scope::Scopes};
+
+/// What the watch of a scope is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScopeState {
+    /// Whether it has listed everything at least once.
+    pub listed: bool,
+    /// What it does now.
+    pub now: Now,
+}
+
+/// What the watch of a scope does now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Now {
+    /// It lists, or is about to.
+    #[default]
+    Listing,
+    /// It has listed everything and watches.
+    Watching,
+    /// Its last request failed, for this reason; it tries again.
+    Failing(Arc<str>),
+}
+
+/// The state of every scope's watch; clones share it.
+#[derive(Debug, Clone)]
+pub struct SyncStates {
+    scopes: Arc<Scopes>,
+    states: Arc<watch::Sender<Vec<ScopeState>>>,
+    metrics: Metrics,
+}
+
+impl SyncStates {
+    pub(super) fn new(scopes: Arc<Scopes>, metrics: Metrics) -> Self {
+        let states = vec![ScopeState::default(); scopes.len()];
+        Self { scopes, states: Arc::new(watch::Sender::new(states)), metrics }
+    }
+
+    /// The state of a scope.
+    pub fn get(&self, scope: ScopeId) -> Option<ScopeState> {
+        self.states.borrow().get(usize::from(scope.0)).cloned()
+    }
+
+    /// Changes of the states, which are in the order of the scopes' ids.
+    pub fn subscribe(&self) -> watch::Receiver<Vec<ScopeState>> {
+        self.states.subscribe()
+    }
+
+    /// Whether each scope has been listed once. From then on nothing is missed, only late.
+    pub fn all_listed(&self) -> bool {
+        self.states.borrow().iter().all(|state| state.listed)
+    }
+
+    /// What is not as it should be, a sentence a scope: `pods in ns: forbidden: …`, `events in ns: listing`.
+    pub fn problems(&self) -> Vec<String> {
+        let states = self.states.borrow();
+        let told = self.scopes.iter().zip(states.iter()).filter_map(|((_, scope), state)| match &state.now {
+            Now::Watching => None,
+            Now::Listing => Some(format!("{}: listing", scope.words())),
+            Now::Failing(reason) => Some(format!("{}: {reason}", scope.words())),
+        });
+        told.collect()
+    }
+
+    pub(super) fn listing(&self, scope: ScopeId) {
+        self.set(scope, |_| Now::Listing);
+    }
+
+    pub(super) fn watching(&self, scope: ScopeId) {
+        self.set(scope, |state| {
+            state.listed = true;
+            Now::Watching
+        });
+    }
+
+    pub(super) fn failing(&self, scope: ScopeId, reason: &str) {
+        self.set(scope, |_| Now::Failing(reason.into()));
+    }
+
+    fn set(&self, scope: ScopeId, change: impl FnOnce(&mut ScopeState) -> Now) {
+        self.states.send_if_modified(|states| {
+            let Some(state) = states.get_mut(usize::from(scope.0)) else { return false };
+            let before = state.clone();
+            state.now = change(state);
+            let changed = *state != before;
+            if changed && let Some(scope) = self.scopes.get(scope) {
+                self.metrics.synced(scope.stream, self.is_synced(scope.stream, states));
+            }
+            changed
+        });
+    }
+
+    fn is_synced(&self, stream: Stream, states: &[ScopeState]) -> bool {
+        let mut of_stream = self.scopes.iter().zip(states).filter(|((_, scope), _)| scope.stream == stream);
+        of_stream.all(|(_, state)| state.now == Now::Watching)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_synced_when_all_of_its_scopes_are_and_problems_are_named() {
+        let scopes = Arc::new(Scopes::new(&["a".into(), "b".into()]));
+        let metrics = Metrics::default();
+        let states = SyncStates::new(scopes.clone(), metrics.clone());
+        let pods = ["a", "b"].map(|namespace| scopes.covering(Stream::Pods, namespace).unwrap());
+        states.watching(pods[0]);
+        assert!(metrics.value("synced{stream=\"pods\"}") < 0.5);
+        states.watching(pods[1]);
+        assert!(metrics.value("synced{stream=\"pods\"}") > 0.5);
+        assert!(!states.all_listed());
+
+        for (scope, _) in scopes.iter() {
+            states.watching(scope);
+        }
+        assert!(states.all_listed() && states.problems().is_empty());
+        states.failing(pods[1], "forbidden: no");
+        assert_eq!(states.problems(), ["pods in b: forbidden: no"]);
+        assert!(states.all_listed(), "a failing watch has listed all the same");
+        assert!(metrics.value("synced{stream=\"pods\"}") < 0.5);
+    }
+}
