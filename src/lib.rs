@@ -1,8 +1,12 @@
 //! The parts of the program `coder-logstream-kube`, for its binary, its tests and its benchmarks.
 
 pub mod admin;
+pub mod app;
 pub mod coder;
 pub mod config;
+pub mod correlate;
 pub mod deliver;
+pub mod progress;
+pub mod registry;
 pub mod runtime;
 pub mod watch;

@@ -1,0 +1,61 @@
+//! Why the program ended, and with which exit code.
+
+use std::{io, path::PathBuf};
+
+use logstream_certs as certs;
+use logstream_webhook as webhook;
+
+use crate::{
+    coder,
+    config::ClusterError,
+    runtime::{TaskFailed, listen::ListenError, shutdown::Signal},
+};
+
+/// Why the program ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The kubeconfig or the ServiceAccount cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// No client could be made of them.
+    #[error("no Kubernetes client can be made of the kubeconfig: {0}")]
+    Client(#[from] kube::Error),
+    /// No client for Coder could be made.
+    #[error(transparent)]
+    Coder(#[from] coder::ConfigError),
+    /// A port for health or metrics is not to be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The webhook's port is not to be had.
+    #[error("--webhook-addr: {0}")]
+    Webhook(#[from] webhook::server::BindError),
+    /// The file of client CAs cannot be read.
+    #[error("--webhook-client-ca {}: {}", .0.display(), .1)]
+    ClientCaFile(PathBuf, io::Error),
+    /// The file of client CAs holds none.
+    #[error("--webhook-client-ca: {0}")]
+    ClientCa(#[from] certs::ClientCaError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] certs::ServerConfigError),
+    /// Signals cannot be handled.
+    #[error("signals cannot be handled: {0}")]
+    Signals(io::Error),
+    /// A part of the program ended.
+    #[error(transparent)]
+    Task(#[from] TaskFailed),
+    /// A second signal.
+    #[error("ended at once by a second signal, {0}")]
+    Forced(Signal),
+}
+
+impl AppError {
+    /// 2 for what the settings are to blame for, the shell's code for a signal, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Task(_) | Self::Signals(_) => 1,
+            Self::Forced(signal) => signal.exit_code(),
+            _ => 2,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Every part's metrics, registered before anything runs, so that the first scrape is complete.
+
+use logstream_certs as certs;
+use logstream_webhook as webhook;
+use prometheus_client::registry::Registry;
+
+use crate::{correlate, deliver, registry, watch};
+
+/// One of each.
+pub(super) struct Metrics {
+    pub(super) webhook: webhook::Metrics,
+    pub(super) certs: certs::Metrics,
+    pub(super) registry: registry::Metrics,
+    pub(super) watch: watch::Metrics,
+    pub(super) correlate: correlate::Metrics,
+    pub(super) deliver: deliver::Metrics,
+}
+
+impl Metrics {
+    pub(super) fn register(into: &mut Registry) -> Self {
+        let metrics = Self {
+            webhook: webhook::Metrics::new(),
+            certs: certs::Metrics::new(),
+            registry: registry::Metrics::default(),
+            watch: watch::Metrics::register(into),
+            correlate: correlate::Metrics::default(),
+            deliver: deliver::Metrics::register(into),
+        };
+        metrics.webhook.register(into);
+        metrics.certs.register(into);
+        metrics.registry.register(into);
+        metrics.correlate.register(into);
+        metrics
+    }
+}

@@ -1,0 +1,230 @@
+//! The wiring: which part hears which, and in which order they start and end.
+
+mod error;
+mod greeting;
+mod metrics;
+mod watching;
+
+use std::sync::Arc;
+
+use logstream_certs as certs;
+use logstream_core::correlate::{Correlator, Limits};
+use logstream_webhook as webhook;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+pub use self::error::AppError;
+use self::{metrics::Metrics, watching::Watching};
+use crate::{
+    admin,
+    coder::CoderClient,
+    config::{CertMode, Config, Namespaces, Webhook},
+    correlate::Correlation,
+    deliver::{self, Outlet},
+    progress::{self, Progress},
+    registry::Registry,
+    runtime::{Clock, Readiness, Signals, Supervisor, SystemClock, shutdown},
+    watch::Scopes,
+};
+
+/// Facts that wait for the correlator. It takes microseconds for each; this is for the burst of a list.
+const OBSERVATIONS: usize = 4_096;
+
+/// Runs the program until a signal ends it, or a part of it fails.
+///
+/// What may be wrong with the settings is found before anything is served: ports, certificate, kubeconfig.
+pub async fn run(config: Config) -> Result<(), AppError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut registered = admin::Metrics::new(env!("CARGO_PKG_VERSION"), clock.now());
+    let metrics = Metrics::register(registered.registry());
+    let signals = Signals::install().map_err(AppError::Signals)?;
+    let client = kube::Client::try_from(config.cluster.client_config().await?)?;
+    let coder = CoderClient::new(&config.coder_url)?;
+    let mut supervisor = Supervisor::new(config.shutdown_grace);
+    let token = supervisor.token();
+
+    let readiness = Readiness::new();
+    readiness.fail_when_cancelled(token.clone());
+    let sources =
+        admin::Sources { liveness: supervisor.liveness(), readiness: readiness.clone(), metrics: Arc::new(registered) };
+    for server in admin::bind(config.health_addr, config.metrics_addr, &sources).await? {
+        supervisor.spawn_until_closing(format!("server {}", server.setting()), server.run(supervisor.closing()));
+    }
+
+    let namespaces = match &config.namespaces {
+        Namespaces::All => Vec::new(),
+        Namespaces::Listed(names) => names.clone(),
+    };
+    let scopes = Arc::new(Scopes::new(&namespaces));
+    let progress = Progress::new(scopes.clone());
+    let time = clock.clone();
+    let (outlet, engine) = deliver::channel(
+        coder.clone(),
+        deliver::Settings::default(),
+        move || time.now(),
+        progress.clone(),
+        metrics.deliver,
+    );
+    let prepare = outlet.clone();
+    let registry = Arc::new(Registry::new(
+        Box::new(move |agent| {
+            prepare.prepare(agent);
+        }),
+        clock.clone(),
+        metrics.registry,
+    ));
+    if let Some(settings) = &config.webhook {
+        let parts = WebhookParts {
+            registry: registry.clone(),
+            clock: clock.clone(),
+            webhook: metrics.webhook,
+            certs: metrics.certs,
+        };
+        admission(settings, parts, &readiness, &mut supervisor).await?;
+    }
+
+    let (observations, observed) = mpsc::channel(OBSERVATIONS);
+    let (begin, beginning) = oneshot::channel();
+    let watching = Watching {
+        client: client.clone(),
+        scopes,
+        selectors: selectors(&config),
+        store: store(&config, &client),
+        progress: progress.clone(),
+        clock: clock.clone(),
+        metrics: metrics.watch,
+    };
+    let check = readiness.check("watch");
+    supervisor.spawn("watch", watching.run(observations, begin, check, token.clone()));
+
+    // The end comes in stages: no more facts, then no more lines, then no more progress.
+    let (told, delivered) = (CancellationToken::new(), CancellationToken::new());
+    let correlating = Correlating {
+        registry,
+        outlet,
+        progress: progress.clone(),
+        clock: clock.clone(),
+        expects_claims: config.webhook.is_some(),
+        metrics: metrics.correlate,
+    };
+    supervisor.spawn("correlate", correlating.run(beginning, observed, token.clone(), told.clone().drop_guard()));
+    let grace = config.shutdown_grace;
+    let done = delivered.clone().drop_guard();
+    supervisor.spawn("deliver", async move {
+        let report = engine.run(told, grace).await;
+        tracing::info!(%report, "delivery ended");
+        drop(done);
+    });
+    if let Some(store) = store(&config, &client) {
+        supervisor.spawn("progress", progress::keep(store, progress, clock, delivered));
+    } else {
+        tracing::warn!("progress is kept in memory only, a restart may lose lines");
+    }
+    supervisor.spawn("greeting", greeting::greet(coder, config.coder_url.clone(), token.clone()));
+
+    match shutdown::until_done(signals, &token, supervisor.run_until_done()).await {
+        Ok(ended) => Ok(ended?),
+        Err(forced) => Err(AppError::Forced(forced.0)),
+    }
+}
+
+struct WebhookParts {
+    registry: Arc<Registry>,
+    clock: Arc<dyn Clock>,
+    webhook: webhook::Metrics,
+    certs: certs::Metrics,
+}
+
+/// The webhook half: certificate, server, and what readiness says of them.
+async fn admission(
+    settings: &Webhook,
+    parts: WebhookParts,
+    readiness: &Readiness,
+    supervisor: &mut Supervisor,
+) -> Result<(), AppError> {
+    let WebhookParts { registry, clock, webhook: webhook_metrics, certs: certs_metrics } = parts;
+    let now: certs::Clock = {
+        let clock = clock.clone();
+        Arc::new(move || clock.now())
+    };
+    let CertMode::Provided { folder } = &settings.certificate;
+    let source = certs::provided::Source::new(
+        certs::provided::Files::in_folder(folder),
+        settings.names.clone(),
+        certs::provided::INTERVAL,
+        now.clone(),
+        certs_metrics.clone(),
+    );
+    let client_ca = match &settings.client_ca {
+        Some(path) => {
+            let pem = tokio::fs::read(path).await.map_err(|error| AppError::ClientCaFile(path.clone(), error))?;
+            Some(certs::ClientCa::parse(&pem)?)
+        }
+        None => None,
+    };
+    let resolver = Arc::new(certs::Resolver::new());
+    let tls = certs::server_config(resolver.clone(), client_ca)?;
+    let router = webhook::router(registry, webhook_metrics.clone(), now.clone());
+    let server = webhook::server::Server::new(Arc::new(tls), router, webhook_metrics).bind(settings.address).await?;
+
+    let serving = resolver.clone();
+    readiness.probe("certificate", move || match serving.current() {
+        None => Err("there is none to serve yet".into()),
+        Some(bundle) => bundle.check_time(now()).map_err(|error| error.to_string().into()),
+    });
+    let token = supervisor.token();
+    let stop = token.clone();
+    supervisor.spawn("certificate", async move {
+        certs::keep(resolver, source, certs_metrics, stop.clone().cancelled_owned()).await;
+        stop.cancelled().await;
+    });
+    supervisor.spawn("webhook", server.run(token.cancelled_owned()));
+    Ok(())
+}
+
+fn store(config: &Config, client: &kube::Client) -> Option<progress::Store> {
+    let state = config.state.as_ref()?;
+    Some(progress::Store::new(client.clone(), &state.namespace, &state.name))
+}
+
+fn selectors(config: &Config) -> crate::watch::Selectors {
+    crate::watch::Selectors {
+        field: config.field_selector.as_ref().map(ToString::to_string),
+        label: config.label_selector.as_ref().map(ToString::to_string),
+    }
+}
+
+/// What the correlating task needs besides where the telling begins.
+struct Correlating {
+    registry: Arc<Registry>,
+    outlet: Outlet,
+    progress: Arc<Progress>,
+    clock: Arc<dyn Clock>,
+    expects_claims: bool,
+    metrics: crate::correlate::Metrics,
+}
+
+impl Correlating {
+    /// Waits until the watch knows where it begins, then correlates. `_told` is let go at the end: no line comes then.
+    async fn run(
+        self,
+        begun: oneshot::Receiver<watching::Begun>,
+        observed: mpsc::Receiver<logstream_core::correlate::Observation>,
+        shutdown: CancellationToken,
+        _told: tokio_util::sync::DropGuard,
+    ) {
+        let Some(Ok(begun)) = shutdown.run_until_cancelled(begun).await else {
+            return shutdown.cancelled().await;
+        };
+        let correlation = Correlation {
+            correlator: Correlator::new(self.registry, begun.history, Limits::default(), self.expects_claims),
+            outlet: self.outlet,
+            progress: self.progress,
+            lookups: begun.lookups,
+            references: begun.references,
+            clock: self.clock,
+            metrics: self.metrics,
+        };
+        correlation.run(observed, shutdown).await;
+    }
+}

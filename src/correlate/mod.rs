@@ -1,0 +1,169 @@
+//! The task around the pure correlator: observations in, its effects carried out.
+
+mod metrics;
+
+use std::{sync::Arc, time::Duration};
+
+use logstream_core::{
+    correlate::{Correlator, Counted, Effect, Object, Observation},
+    line::{LogLine, ScopeId},
+    notice::Happening,
+    render::render,
+};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+pub use self::metrics::Metrics;
+use crate::{
+    deliver::{Command, Outlet, Settled},
+    progress::Progress,
+    registry::Registry,
+    runtime::Clock,
+    watch::{Lookups, References},
+};
+
+/// How often waiting Events age. No line waits for it but those whose subject no watch has shown.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Carries out what the correlator wants done. Owns it: there is no lock around what was told.
+pub struct Correlation {
+    /// The state machine.
+    pub correlator: Correlator<Arc<Registry>>,
+    /// Where lines go.
+    pub outlet: Outlet,
+    /// What is told and not delivered.
+    pub progress: Arc<Progress>,
+    /// Where objects are looked up.
+    pub lookups: Lookups,
+    /// Where references are read.
+    pub references: References,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Correlation {
+    /// Runs until the input closes or `shutdown` is cancelled; then what has come in by then is handled still.
+    ///
+    /// Waits only where delivery has no room for another line, which holds the watch back and nothing else.
+    pub async fn run(mut self, mut observations: mpsc::Receiver<Observation>, shutdown: CancellationToken) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                observation = observations.recv() => match observation {
+                    Some(observation) => self.observe(observation).await,
+                    None => break,
+                },
+                _ = ticks.tick() => self.tick().await,
+            }
+        }
+        observations.close();
+        while let Some(observation) = observations.recv().await {
+            self.observe(observation).await;
+        }
+    }
+
+    async fn observe(&mut self, observation: Observation) {
+        let position = Position::of(&observation);
+        let effects = self.correlator.observe(self.clock.now(), observation);
+        for effect in effects {
+            self.carry_out(effect).await;
+        }
+        match position {
+            Position::Fact(scope, revision) => self.progress.reached(scope, revision),
+            Position::Listing(scope) => self.progress.listing(scope),
+            Position::Synced(scope) => self.progress.synced(scope),
+            Position::None => {}
+        }
+        self.metrics.sizes(self.correlator.tracked(), self.correlator.waiting());
+    }
+
+    async fn tick(&mut self) {
+        for effect in self.correlator.tick(self.clock.now()) {
+            self.carry_out(effect).await;
+        }
+        self.metrics.sizes(self.correlator.tracked(), self.correlator.waiting());
+    }
+
+    async fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Notice(notice) => {
+                if notice.what == Happening::Created {
+                    self.progress.announced(notice.subject.uid, notice.at);
+                }
+                let line = render(&notice);
+                self.metrics.told(&line);
+                tracing::debug!(
+                    subject = %notice.subject,
+                    agents = ?notice.agents,
+                    level = line.level.as_str(),
+                    "told"
+                );
+                for &agent in notice.agents.iter() {
+                    self.line(Command::Line { agent, line: line.clone() }, &line).await;
+                }
+            }
+            Effect::Open { agent, workspace } => self.send(Command::Open { agent, workspace }).await,
+            Effect::Ended(agent) => self.send(Command::Ended { agent }).await,
+            Effect::LookUp(subject) => {
+                if self.lookups.ask(subject).is_err() {
+                    self.metrics.count(Counted::Overflow);
+                }
+            }
+            Effect::Resolve { subject, source } => {
+                if self.references.ask(subject, source).is_err() {
+                    self.metrics.count(Counted::Overflow);
+                }
+            }
+            Effect::Forget(uid) => self.references.forget(uid),
+            Effect::Hold(mark) => self.progress.begin(mark),
+            Effect::Settle(mark) => self.progress.settled(mark),
+            Effect::Count(counted) => self.metrics.count(counted),
+        }
+    }
+
+    async fn line(&self, command: Command, line: &LogLine) {
+        if let Some(mark) = line.mark {
+            self.progress.begin(mark);
+        }
+        self.send(command).await;
+    }
+
+    async fn send(&self, command: Command) {
+        // Delivery ends after this task does; were it gone, the supervisor would already be ending the process.
+        if self.outlet.send(command).await.is_err() {
+            tracing::error!("delivery has ended, a line is lost");
+        }
+    }
+}
+
+/// Where an observation stands in its scope's history.
+enum Position {
+    Fact(ScopeId, u64),
+    Listing(ScopeId),
+    Synced(ScopeId),
+    None,
+}
+
+impl Position {
+    fn of(observation: &Observation) -> Self {
+        let (scope, meta) = match observation {
+            Observation::Seen { scope, object, .. } | Observation::Gone { scope, object } => match object {
+                Object::Pod(pod) => (*scope, &pod.metadata),
+                Object::Workload(_, workload) => (*scope, &workload.metadata),
+            },
+            Observation::Event { scope, event } => (*scope, &event.metadata),
+            Observation::Relisting(scope) => return Self::Listing(*scope),
+            Observation::Synced(scope) => return Self::Synced(*scope),
+            Observation::LookedUp { .. } | Observation::Resolved { .. } => return Self::None,
+        };
+        meta.revision().map_or(Self::None, |revision| Self::Fact(scope, revision))
+    }
+}

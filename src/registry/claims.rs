@@ -1,0 +1,196 @@
+//! Claims of admission: bounded, and forgotten when nobody binds them.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::Arc,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use logstream_core::{
+    identity::{Kind, Subject, Uid},
+    registration::Registration,
+    token::AgentToken,
+};
+
+/// Agents of one claim: no pod has nearly so many containers, and a claim can be made again with other tokens.
+const MAX_TOKENS: usize = 64;
+
+/// What a claim is found by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    /// An object that was named at its creation.
+    Named(Kind, Arc<str>, Arc<str>),
+    /// The pods of a workload, whose names were not known yet.
+    PodsOf(Uid),
+}
+
+#[derive(Debug)]
+struct Claim {
+    at: Timestamp,
+    tokens: Vec<AgentToken>,
+}
+
+/// As many claims as are allowed are held already.
+#[derive(Debug)]
+pub(super) struct Full;
+
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    by_key: HashMap<Key, Claim>,
+    /// In the order of their making; a claim made again has its first place here.
+    order: VecDeque<(Timestamp, Key)>,
+    /// How many claims name each token.
+    tokens: HashMap<AgentToken, u32>,
+}
+
+impl Claims {
+    /// Adds a claim, or refreshes it. Returns the tokens that no claim named before.
+    pub(super) fn add(
+        &mut self,
+        registration: Registration,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<AgentToken>, Full> {
+        let Registration { kind, namespace, name, controller, tokens, .. } = registration;
+        let key = match (kind, name, controller) {
+            (Kind::Pod, _, Some(controller)) => Key::PodsOf(controller),
+            (kind, Some(name), _) => Key::Named(kind, namespace, name),
+            // A bare pod whose name is to be made: nothing names it yet, and the watch will show it.
+            (_, None, _) => return Ok(tokens),
+        };
+        if let Some(claim) = self.by_key.get_mut(&key) {
+            claim.at = now;
+            return Ok(take_over(&mut claim.tokens, &mut self.tokens, tokens));
+        }
+        if self.by_key.len() >= limit {
+            return Err(Full);
+        }
+        let mut claim = Claim { at: now, tokens: Vec::new() };
+        let new = take_over(&mut claim.tokens, &mut self.tokens, tokens);
+        self.order.push_back((now, key.clone()));
+        self.by_key.insert(key, claim);
+        Ok(new)
+    }
+
+    fn remove(&mut self, key: &Key) -> bool {
+        let Some(claim) = self.by_key.remove(key) else { return false };
+        for token in claim.tokens {
+            if let Entry::Occupied(mut count) = self.tokens.entry(token) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether a claim names this object: itself, or the workload whose name the pod's begins with.
+    pub(super) fn names(&self, subject: &Subject) -> bool {
+        let named =
+            |kind, name: &str| self.by_key.contains_key(&Key::Named(kind, subject.namespace.clone(), name.into()));
+        named(subject.kind, &subject.name)
+            || (subject.kind == Kind::Pod
+                && subject.name.rsplit_once('-').is_some_and(|(workload, _)| {
+                    [Kind::ReplicaSet, Kind::Job, Kind::StatefulSet].into_iter().any(|kind| named(kind, workload))
+                }))
+    }
+
+    /// Whether admission had seen this object, which is now read. The claim of its own name is done with; that of a
+    /// workload's pods stands for those to come.
+    pub(super) fn bind(&mut self, subject: &Subject, controller: Option<Uid>) -> bool {
+        let own = Key::Named(subject.kind, subject.namespace.clone(), subject.name.clone());
+        let named = self.remove(&own);
+        named || controller.is_some_and(|controller| self.by_key.contains_key(&Key::PodsOf(controller)))
+    }
+
+    /// Forgets the claims that are older than this; returns how many.
+    pub(super) fn expire(&mut self, now: Timestamp, lifetime: SignedDuration) -> u64 {
+        let mut expired = 0;
+        while let Some((at, _)) = self.order.front() {
+            if now.duration_since(*at) <= lifetime {
+                break;
+            }
+            let Some((_, key)) = self.order.pop_front() else { break };
+            match self.by_key.get(&key).map(|claim| claim.at) {
+                // Bound, or refreshed since.
+                None => {}
+                Some(at) if now.duration_since(at) <= lifetime => self.order.push_back((at, key)),
+                Some(_) => {
+                    self.remove(&key);
+                    expired += 1;
+                }
+            }
+        }
+        expired
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+}
+
+/// Adds tokens to a claim's; returns those that no claim named before.
+fn take_over(
+    claimed: &mut Vec<AgentToken>,
+    counts: &mut HashMap<AgentToken, u32>,
+    tokens: Vec<AgentToken>,
+) -> Vec<AgentToken> {
+    let mut new = Vec::new();
+    for token in tokens {
+        if claimed.len() >= MAX_TOKENS || claimed.contains(&token) {
+            continue;
+        }
+        claimed.push(token);
+        let count = counts.entry(token).or_default();
+        *count += 1;
+        if *count == 1 {
+            new.push(token);
+        }
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use logstream_core::identity::Owner;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn claim(name: &str) -> Registration {
+        Registration {
+            kind: Kind::ReplicaSet,
+            namespace: "ns".into(),
+            name: Some(name.into()),
+            controller: None,
+            tokens: vec![],
+            owner: Owner { user: String::new(), workspace: String::new() },
+        }
+    }
+
+    #[test]
+    fn a_claim_nobody_binds_expires_and_a_refreshed_one_stays() {
+        let lifetime = SignedDuration::from_secs(10);
+        let mut claims = Claims::default();
+        claims.add(claim("a"), at(0), 9).unwrap();
+        claims.add(claim("b"), at(0), 9).unwrap();
+        claims.add(claim("b"), at(8), 9).unwrap();
+        assert_eq!(claims.expire(at(11), lifetime), 1);
+        assert_eq!(claims.len(), 1);
+        assert_eq!(claims.expire(at(19), lifetime), 1);
+        assert_eq!(claims.len(), 0);
+        assert!(claims.order.is_empty());
+    }
+
+    #[test]
+    fn claims_beyond_the_limit_are_not_kept() {
+        let mut claims = Claims::default();
+        claims.add(claim("a"), at(0), 1).unwrap();
+        assert!(claims.add(claim("b"), at(0), 1).is_err());
+        assert!(claims.add(claim("a"), at(0), 1).is_ok());
+    }
+}
