@@ -1,0 +1,48 @@
+{{/* Names. Most are the release's own name and nothing else: the chart that this one replaces named its Deployment so, and one of another name would run beside it during the upgrade. */}}
+
+{{/* The name of what is cluster-wide, or lies in a namespace that other releases watch too. A namespace has no dot, so no two releases share such a name. */}}
+{{- define "logstream.clusterName" -}}
+{{ .Release.Name }}.{{ .Release.Namespace }}
+{{- end -}}
+
+{{/* Release names may have dots, names of Services may not. */}}
+{{- define "logstream.serviceName" -}}
+{{ .Release.Name | replace "." "-" }}
+{{- end -}}
+
+{{- define "logstream.serviceAccountName" -}}
+{{ .Values.serviceAccount.name | default .Release.Name }}
+{{- end -}}
+
+{{- define "logstream.progressName" -}}
+{{ .Release.Name }}-progress
+{{- end -}}
+
+{{/* A Secret of its own for each mode: changing the mode removes the other's, with the key of its CA. */}}
+{{- define "logstream.certSecret" -}}
+{{- if eq .Values.certs.mode "provided" -}}
+{{ .Values.certs.existingSecret }}
+{{- else if eq .Values.certs.mode "cert-manager" -}}
+{{ .Release.Name }}-serving
+{{- else -}}
+{{ .Release.Name }}-tls
+{{- end -}}
+{{- end -}}
+
+{{- define "logstream.watchRoleName" -}}
+{{ .Values.rbac.roleName | default (printf "%s:watch" (include "logstream.clusterName" .)) }}
+{{- end -}}
+
+{{- define "logstream.watchBindingName" -}}
+{{ .Values.rbac.roleBindingName | default (printf "%s:watch" (include "logstream.clusterName" .)) }}
+{{- end -}}
+
+{{- define "logstream.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repo }}@{{ .digest }}
+{{- else -}}
+{{ .repo }}:{{ .tag | default (printf "v%s" $.Chart.AppVersion) }}
+{{- end -}}
+{{- end -}}
+{{- end -}}

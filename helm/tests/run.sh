@@ -1,0 +1,134 @@
+#!/bin/sh
+# Checks the chart: what it renders against tests/golden, what it must refuse, helm lint, and README.md.
+#
+#   tests/run.sh            compares
+#   tests/run.sh --update   rewrites tests/golden and README.md; read the difference before you keep it
+#
+# HELM and KUBECTL name the programs. With KUBECONFIG set, a real API server checks every object too (a strict dry run,
+# which changes nothing; kinds that it does not know are left out and named).
+set -eu
+
+chart=$(cd "$(dirname "$0")/.." && pwd)
+helm=${HELM:-helm}
+kubectl=${KUBECTL:-kubectl}
+case ${1:-} in
+    '') update='' ;;
+    --update) update=yes ;;
+    *) echo "usage: $0 [--update]" >&2; exit 2 ;;
+esac
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+fail() {
+    failures=$((failures + 1))
+    echo "FAILED: $*" >&2
+}
+
+# The release is always the same one; of the cluster, helm template knows nothing but the version given here.
+render() {
+    "$helm" template coder-logstream-kube "$chart" --namespace coder --kube-version 1.30.0 --values "$1"
+}
+
+# Renders one values file and compares it with its golden, or writes that.
+check_golden() {
+    name=$(basename "$1" .yaml)
+    golden=$chart/tests/golden/$name.yaml
+    if ! render "$1" > "$scratch/$name.yaml" 2> "$scratch/error"; then
+        fail "$name does not render: $(cat "$scratch/error")"
+        return
+    fi
+    if [ -n "$update" ]; then
+        cp "$scratch/$name.yaml" "$golden"
+    elif [ ! -f "$golden" ]; then
+        fail "$name has no golden; --update writes it"
+    elif ! diff -u "$golden" "$scratch/$name.yaml"; then
+        fail "$name is not rendered as its golden says"
+    fi
+    "$helm" lint "$chart" --strict --namespace coder --kube-version 1.30.0 --values "$1" > "$scratch/lint" 2>&1 ||
+        fail "helm lint with $name: $(cat "$scratch/lint")"
+}
+
+# A values file that must be refused, with the text that its first line expects.
+check_invalid() {
+    name=$(basename "$1" .yaml)
+    expected=$(sed -n '1s/^# expect: //p' "$1")
+    if [ -z "$expected" ]; then
+        fail "$name does not say in its first line what to expect"
+    elif render "$1" > /dev/null 2> "$scratch/error"; then
+        fail "$name is accepted, expected was: $expected"
+    elif ! grep -qF -- "$expected" "$scratch/error"; then
+        fail "$name is refused with: $(cat "$scratch/error")
+    expected was: $expected"
+    fi
+}
+
+# The documents of an output whose apiVersion the API server knows; of the others, a word to standard error.
+known_documents() {
+    awk -v known="$scratch/versions" '
+        BEGIN { while ((getline line < known) > 0) served[line] = 1; RS = "\n?---\n"; FS = "\n" }
+        {
+            version = ""; kind = ""
+            for (i = 1; i <= NF; i++) {
+                if ($i ~ /^apiVersion: /) version = substr($i, 13)
+                if ($i ~ /^kind: /) kind = substr($i, 7)
+            }
+            if (version == "") next
+            if (version in served) printf "---\n%s\n", $0
+            else printf "not checked by the API server, which does not know it: %s %s\n", version, kind > "/dev/stderr"
+        }'
+}
+
+# Has the API server check each object, all in the namespace that every cluster has.
+check_on_server() {
+    name=$(basename "$1" .yaml)
+    known_documents < "$scratch/$name.yaml" | sed 's/^  namespace: .*/  namespace: default/' > "$scratch/dry-run.yaml"
+    "$kubectl" apply --server-side --dry-run=server --validate=strict --force-conflicts \
+        --filename "$scratch/dry-run.yaml" > "$scratch/answer" 2>&1 || fail "the API server on $name: $(cat "$scratch/answer")"
+}
+
+goldens=0
+for values in "$chart"/tests/values/*.yaml; do
+    check_golden "$values"
+    goldens=$((goldens + 1))
+done
+[ "$goldens" -ge 12 ] || fail "only $goldens values files were compared"
+for golden in "$chart"/tests/golden/*.yaml; do
+    [ -f "$chart/tests/values/$(basename "$golden")" ] || fail "$golden has no values file"
+done
+
+refused=0
+for values in "$chart"/tests/invalid/*.yaml; do
+    check_invalid "$values"
+    refused=$((refused + 1))
+done
+[ "$refused" -ge 10 ] || fail "only $refused invalid values files were tried"
+
+# Whoever has no rights beyond their namespaces can install it without the webhook.
+if grep -nE '^kind: (Cluster|MutatingWebhook)' "$chart/tests/golden/webhook-off.yaml"; then
+    fail "without the webhook and with namespaces named, something cluster-wide is rendered"
+fi
+# Nothing is made up while rendering: neither a certificate nor a bundle, unless it was provided.
+for golden in "$chart"/tests/golden/*.yaml; do
+    case $golden in
+        */provided.yaml) ;;
+        *) ! grep -nE 'caBundle:|^ *(data|stringData):|BEGIN ' "$golden" || fail "$golden has made-up data" ;;
+    esac
+done
+
+if [ -n "$update" ]; then
+    python3 "$chart/tools/readme.py"
+else
+    python3 "$chart/tools/readme.py" --check || fail "README.md or the schema does not fit values.yaml"
+fi
+
+if [ -n "${KUBECONFIG:-}" ]; then
+    "$kubectl" api-versions > "$scratch/versions"
+    for values in "$chart"/tests/values/*.yaml; do check_on_server "$values"; done
+fi
+
+if [ "$failures" -gt 0 ]; then
+    echo "$failures checks failed" >&2
+    exit 1
+fi
+echo "$goldens values files render as expected, $refused are refused as expected"
