@@ -342,7 +342,7 @@ impl<D: Directory> Correlator<D> {
         let since = event.since().unwrap_or(at);
         let Some(tracked) = self.tracked.get_mut(&subject.uid) else { return };
         let event_uid = event.metadata.uid.unwrap_or(subject.uid);
-        match tracked.told.event(fact::key_of_event(&what, &event), event_uid, event.times(), since, at) {
+        match tracked.told.event(fact::key_of_event(&what, event), event_uid, event.times(), since, at) {
             Verdict::Say(repeat) => self.say(subject.uid, what, at, repeat, Some(mark), effects),
             Verdict::Known => {}
             Verdict::Collapsed => effects.push(Effect::Count(Counted::Collapsed)),

@@ -26,7 +26,7 @@ const RESET: &str = "\u{1b}[0m";
 pub fn render(notice: &Notice) -> LogLine {
     let Words { level, label, colour, text, hint } = words(notice);
     let tokens: Vec<String> = notice.agents.iter().map(crate::token::AgentToken::expose).collect();
-    let text = mask::mask(&text, &tokens);
+    let text = mask::mask(text.trim(), &tokens);
     let hint = hint.map(|hint| format!(" → {}", cut(&mask::mask(&hint, &tokens), MAX_HINT))).unwrap_or_default();
     let count = notice.repeat.map(|repeat| format!(" {}", times(repeat))).unwrap_or_default();
     let (open, close) = if colour { (WHITE, RESET) } else { ("", "") };
