@@ -1,19 +1,20 @@
 //! A certificate chain with its key, checked before it is served.
 
-use std::{fmt, fmt::Write as _, net::IpAddr, sync::Arc};
+use std::{fmt, fmt::Write as _, net::IpAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use rustls::{
-    client::verify_server_name,
-    crypto::ring::sign::any_supported_type,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    RootCertStore,
+    client::{verify_server_cert_signed_by_trust_anchor, verify_server_name},
+    crypto::ring::{self, sign::any_supported_type},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
     server::ParsedCertificate,
     sign::CertifiedKey,
 };
 use sha2::{Digest as _, Sha256};
 use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
 
-use crate::metrics::Refused;
+use crate::{ca::CaCertificate, metrics::Refused};
 
 /// A certificate chain, the leaf first, and the leaf's private key. `Debug` shows no key.
 #[derive(Clone)]
@@ -23,6 +24,7 @@ pub struct Bundle {
     fingerprint: String,
     not_before: Timestamp,
     not_after: Timestamp,
+    covered: Vec<String>,
 }
 
 /// Why a chain and a key are no bundle to serve. The previous one is to be kept; each of these lasts until the files
@@ -128,22 +130,60 @@ impl Bundle {
         if certified.keys_match().is_err() {
             return Err(BundleError::KeyMismatch { serial });
         }
-        let bundle = Self { certified: Arc::new(certified), serial, fingerprint, not_before, not_after };
+        let bundle = Self { certified: Arc::new(certified), serial, fingerprint, not_before, not_after, covered };
         bundle.check_time(now)?;
         let serial = || bundle.serial.clone();
         if !for_servers {
             return Err(BundleError::NotForServers { serial: serial() });
         }
-        if covered.is_empty() {
+        if bundle.covered.is_empty() {
             return Err(BundleError::NoNames { serial: serial() });
         }
-        let leaf = bundle.certified.end_entity_cert().map_err(|_| BundleError::NoCertificate)?;
-        let leaf = ParsedCertificate::try_from(leaf).map_err(|_| BundleError::NotACertificate { position: 1 })?;
-        if let Some(name) = names.iter().find(|name| verify_server_name(&leaf, name).is_err()) {
-            let (name, covered) = (name.to_str().into_owned(), covered.join(", "));
-            return Err(BundleError::Name { serial: serial(), name, covered });
-        }
+        names.iter().try_for_each(|name| bundle.check_name(name))?;
         Ok(bundle)
+    }
+
+    /// Whether the leaf covers a name.
+    pub fn check_name(&self, name: &ServerName<'_>) -> Result<(), BundleError> {
+        let leaf =
+            ParsedCertificate::try_from(self.leaf()?).map_err(|_| BundleError::NotACertificate { position: 1 })?;
+        verify_server_name(&leaf, name).map_err(|_| {
+            let (name, covered) = (name.to_str().into_owned(), self.covered.join(", "));
+            BundleError::Name { serial: self.serial.clone(), name, covered }
+        })
+    }
+
+    /// The names that the leaf covers.
+    pub fn covered(&self) -> &[String] {
+        &self.covered
+    }
+
+    /// Whether a client that trusts these authorities, and nothing else, trusts the leaf. Names are not looked at.
+    ///
+    /// As Go's verifier does, it takes a leaf that is itself among them.
+    pub fn is_trusted_by<'a>(&self, authorities: impl IntoIterator<Item = &'a CaCertificate>, now: Timestamp) -> bool {
+        let Ok(der) = self.leaf() else { return false };
+        let mut roots = RootCertStore::empty();
+        // A client that finds an authority expired builds no chain on it; webpki would not look.
+        let valid = |ca: &&CaCertificate| ca.not_before() <= now && now <= ca.not_after();
+        for authority in authorities.into_iter().filter(valid) {
+            if authority.der() == der {
+                return self.check_time(now).is_ok();
+            }
+            // One that cannot be an anchor verifies nothing.
+            let _ = roots.add(authority.der().clone());
+        }
+        let (Ok(leaf), Ok(since_1970)) = (ParsedCertificate::try_from(der), u64::try_from(now.as_second())) else {
+            return false;
+        };
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(since_1970));
+        let intermediates = self.certified.cert.get(1..).unwrap_or_default();
+        verify_server_cert_signed_by_trust_anchor(&leaf, &roots, intermediates, now, algorithms.all).is_ok()
+    }
+
+    fn leaf(&self) -> Result<&CertificateDer<'static>, BundleError> {
+        self.certified.cert.first().ok_or(BundleError::NoCertificate)
     }
 
     /// Whether the leaf is valid at a time.
@@ -156,6 +196,11 @@ impl Bundle {
             return Err(BundleError::NotYetValid { serial: serial.clone(), not_before: *not_before });
         }
         Ok(())
+    }
+
+    /// The leaf's first moment, in whole seconds.
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
     }
 
     /// The leaf's last moment, in whole seconds.
@@ -185,12 +230,13 @@ impl Bundle {
 
 impl fmt::Debug for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { certified: _, serial, fingerprint, not_before, not_after } = self;
+        let Self { certified: _, serial, fingerprint, not_before, not_after, covered } = self;
         f.debug_struct("Bundle")
             .field("serial", serial)
             .field("fingerprint", fingerprint)
             .field("not_before", not_before)
             .field("not_after", not_after)
+            .field("covered", covered)
             .finish_non_exhaustive()
     }
 }
@@ -229,7 +275,7 @@ impl Facts {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String does not fail.
         let _ = write!(text, "{byte:02x}");

@@ -5,12 +5,12 @@ use std::{fmt, net::IpAddr, time::Duration};
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SanType, date_time_ymd,
 };
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 
 /// How far before its making a certificate begins to be valid: the clock of an API server may be behind ours.
-const BACKDATED: Duration = Duration::from_mins(5);
+pub(crate) const BACKDATED: Duration = Duration::from_mins(5);
 
 /// Why nothing was issued. Permanent: asking again gives the same.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum IssueError {
     /// A key or a certificate could not be made, or a stored one not read.
     #[error("cannot issue a certificate: {0}")]
     Rcgen(#[from] rcgen::Error),
+    /// A stored key belongs to another authority.
+    #[error("the key does not belong to the authority's certificate")]
+    KeyMismatch,
     /// A name that no certificate can hold.
     #[error("cannot issue a certificate for the name {name}; DNS names and IP addresses are accepted")]
     Name {
@@ -62,7 +65,14 @@ impl Authority {
 
     /// The authority that was stored as this certificate and key, PEM.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IssueError> {
-        let issuer = Issuer::from_ca_cert_pem(certificate, KeyPair::from_pem(key)?)?;
+        let key = KeyPair::from_pem(key)?;
+        let unreadable = || IssueError::Rcgen(rcgen::Error::CouldNotParseCertificate);
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|_| unreadable())?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(&der).map_err(|_| unreadable())?;
+        if parsed.public_key().raw != key.subject_public_key_info() {
+            return Err(IssueError::KeyMismatch);
+        }
+        let issuer = Issuer::from_ca_cert_der(&der, key)?;
         Ok(Self { certificate: certificate.to_owned(), issuer })
     }
 

@@ -5,7 +5,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::bundle::Bundle;
+use crate::{bundle::Bundle, ca::CaCertificate, self_managed::Purpose};
 
 /// Why a bundle was refused, as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,12 +22,21 @@ pub enum Refused {
     NotYetValid,
     /// It does not cover the names it is called by, or is not for servers.
     Name,
+    /// It was issued by none of the authorities beside it.
+    Issuer,
 }
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 6] =
-        [Self::Unreadable, Self::Malformed, Self::KeyMismatch, Self::Expired, Self::NotYetValid, Self::Name];
+    pub const ALL: [Self; 7] = [
+        Self::Unreadable,
+        Self::Malformed,
+        Self::KeyMismatch,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Name,
+        Self::Issuer,
+    ];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
@@ -38,11 +47,74 @@ impl Refused {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::Name => "name",
+            Self::Issuer => "issuer",
         }
     }
 }
 
+/// What this replica issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Issuance {
+    /// An authority.
+    Ca,
+    /// A serving certificate.
+    Leaf,
+}
+
+impl Issuance {
+    const ALL: [Self; 2] = [Self::Ca, Self::Leaf];
+
+    fn labels(self) -> Labels {
+        let kind = match self {
+            Self::Ca => "ca",
+            Self::Leaf => "leaf",
+        };
+        [("kind", kind)]
+    }
+}
+
+/// What another replica, or somebody else, wrote at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contended {
+    /// The Secret.
+    Secret,
+    /// The webhook configuration.
+    Configuration,
+}
+
+impl Contended {
+    const ALL: [Self; 2] = [Self::Secret, Self::Configuration];
+
+    fn labels(self) -> Labels {
+        let object = match self {
+            Self::Secret => "secret",
+            Self::Configuration => "webhook_configuration",
+        };
+        [("object", object)]
+    }
+}
+
+const PURPOSES: [Purpose; 3] = [Purpose::Rotation, Purpose::Repair, Purpose::Removal];
+
+fn purpose(purpose: Purpose) -> Labels {
+    let purpose = match purpose {
+        Purpose::Rotation => "rotation",
+        Purpose::Repair => "repair",
+        Purpose::Removal => "removal",
+    };
+    [("purpose", purpose)]
+}
+
 type Labels = [(&'static str, &'static str); 1];
+
+/// Counters that are there from the first scrape.
+fn complete<const N: usize>(labels: [Labels; N]) -> Family<Labels, Counter> {
+    let family = Family::<Labels, Counter>::default();
+    for labels in labels {
+        drop(family.get_or_create(&labels));
+    }
+    family
+}
 
 fn because(reason: Refused) -> Labels {
     [("reason", reason.as_str())]
@@ -52,8 +124,13 @@ fn because(reason: Refused) -> Labels {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     expiry: Gauge,
+    ca_expiry: Gauge,
+    trusted: Gauge,
     changes: Counter,
     refused: Family<Labels, Counter>,
+    issued: Family<Labels, Counter>,
+    patches: Family<Labels, Counter>,
+    conflicts: Family<Labels, Counter>,
 }
 
 impl Default for Metrics {
@@ -65,20 +142,50 @@ impl Default for Metrics {
 impl Metrics {
     /// Metrics with every series at zero.
     pub fn new() -> Self {
-        let refused = Family::<Labels, Counter>::default();
-        for reason in Refused::ALL {
-            drop(refused.get_or_create(&because(reason)));
+        Self {
+            expiry: Gauge::default(),
+            ca_expiry: Gauge::default(),
+            trusted: Gauge::default(),
+            changes: Counter::default(),
+            refused: complete(Refused::ALL.map(because)),
+            issued: complete(Issuance::ALL.map(Issuance::labels)),
+            patches: complete(PURPOSES.map(purpose)),
+            conflicts: complete(Contended::ALL.map(Contended::labels)),
         }
-        Self { expiry: Gauge::default(), changes: Counter::default(), refused }
     }
 
     /// Puts the metrics under a registry, whose prefix is the caller's.
     pub fn register(&self, registry: &mut Registry) {
-        let Self { expiry, changes, refused } = self;
+        let Self { expiry, ca_expiry, trusted, changes, refused, issued, patches, conflicts } = self;
         registry.register(
             "certificate_expiration_timestamp_seconds",
             "When the serving certificate expires, in seconds since 1970; 0 while there is none",
             expiry.clone(),
+        );
+        registry.register(
+            "certificate_ca_expiration_timestamp_seconds",
+            "When the authority of the serving certificate expires, where this program keeps it; otherwise 0",
+            ca_expiry.clone(),
+        );
+        registry.register(
+            "certificate_trusted",
+            "1 when the webhook configuration's caBundle verified what is served as readiness was last asked, else 0",
+            trusted.clone(),
+        );
+        registry.register(
+            "certificate_issued",
+            "Authorities and serving certificates that this replica issued, by kind",
+            issued.clone(),
+        );
+        registry.register(
+            "certificate_ca_bundle_patches",
+            "Times that this replica wrote a caBundle, by purpose",
+            patches.clone(),
+        );
+        registry.register(
+            "certificate_conflicts",
+            "Writes not done because the object had just been changed by another, by object",
+            conflicts.clone(),
         );
         registry.register("certificate_changes", "Serving certificates taken into use", changes.clone());
         registry.register("certificate_bundles_refused", "Certificates not taken into use, by reason", refused.clone());
@@ -104,6 +211,26 @@ impl Metrics {
         self.changes.inc();
     }
 
+    pub(crate) fn authority(&self, ca: &CaCertificate) {
+        self.ca_expiry.set(ca.not_after().as_second());
+    }
+
+    pub(crate) fn trusted(&self, trusted: bool) {
+        self.trusted.set(trusted.into());
+    }
+
+    pub(crate) fn issued(&self, issuance: Issuance) {
+        self.issued.get_or_create(&issuance.labels()).inc();
+    }
+
+    pub(crate) fn patched(&self, what_for: Purpose) {
+        self.patches.get_or_create(&purpose(what_for)).inc();
+    }
+
+    pub(crate) fn conflict(&self, contended: Contended) {
+        self.conflicts.get_or_create(&contended.labels()).inc();
+    }
+
     pub(crate) fn refuse(&self, reason: Refused) {
         self.refused.get_or_create(&because(reason)).inc();
     }
@@ -122,6 +249,11 @@ mod tests {
         let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
         assert_eq!(series("coder_logstream_certificate_expiration_timestamp_seconds 0"), 1, "{text}");
         assert_eq!(series("coder_logstream_certificate_changes_total 0"), 1, "{text}");
-        assert_eq!(series("coder_logstream_certificate_bundles_refused_total{"), 6, "{text}");
+        assert_eq!(series("coder_logstream_certificate_bundles_refused_total{"), 7, "{text}");
+        assert_eq!(series("coder_logstream_certificate_ca_expiration_timestamp_seconds 0"), 1, "{text}");
+        assert_eq!(series("coder_logstream_certificate_trusted 0"), 1, "{text}");
+        assert_eq!(series("coder_logstream_certificate_issued_total{"), 2, "{text}");
+        assert_eq!(series("coder_logstream_certificate_ca_bundle_patches_total{"), 3, "{text}");
+        assert_eq!(series("coder_logstream_certificate_conflicts_total{"), 2, "{text}");
     }
 }

@@ -1,5 +1,6 @@
 //! The wiring: which part hears which, and in which order they start and end.
 
+mod admission;
 mod error;
 mod greeting;
 mod metrics;
@@ -7,19 +8,17 @@ mod watching;
 
 use std::sync::Arc;
 
-use logstream_certs as certs;
 use logstream_core::correlate::{Correlator, Limits};
-use logstream_webhook as webhook;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::AppError;
-use self::{metrics::Metrics, watching::Watching};
+use self::{admission::Admission, metrics::Metrics, watching::Watching};
 use crate::{
     admin,
     coder::CoderClient,
-    config::{CertMode, Config, Namespaces, Webhook},
-    correlate::Correlation,
+    config::{Config, Namespaces},
+    correlate::{self, Correlation},
     deliver::{self, Outlet},
     progress::{self, Progress},
     registry::Registry,
@@ -74,13 +73,14 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         metrics.registry,
     ));
     if let Some(settings) = &config.webhook {
-        let parts = WebhookParts {
+        let admission = Admission {
+            client: client.clone(),
             registry: registry.clone(),
             clock: clock.clone(),
             webhook: metrics.webhook,
             certs: metrics.certs,
         };
-        admission(settings, parts, &readiness, &mut supervisor).await?;
+        admission.start(settings, &readiness, &mut supervisor).await?;
     }
 
     let (observations, observed) = mpsc::channel(OBSERVATIONS);
@@ -128,60 +128,6 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     }
 }
 
-struct WebhookParts {
-    registry: Arc<Registry>,
-    clock: Arc<dyn Clock>,
-    webhook: webhook::Metrics,
-    certs: certs::Metrics,
-}
-
-/// The webhook half: certificate, server, and what readiness says of them.
-async fn admission(
-    settings: &Webhook,
-    parts: WebhookParts,
-    readiness: &Readiness,
-    supervisor: &mut Supervisor,
-) -> Result<(), AppError> {
-    let WebhookParts { registry, clock, webhook: webhook_metrics, certs: certs_metrics } = parts;
-    let now: certs::Clock = {
-        let clock = clock.clone();
-        Arc::new(move || clock.now())
-    };
-    let CertMode::Provided { folder } = &settings.certificate;
-    let source = certs::provided::Source::new(
-        certs::provided::Files::in_folder(folder),
-        settings.names.clone(),
-        certs::provided::INTERVAL,
-        now.clone(),
-        certs_metrics.clone(),
-    );
-    let client_ca = match &settings.client_ca {
-        Some(path) => {
-            let pem = tokio::fs::read(path).await.map_err(|error| AppError::ClientCaFile(path.clone(), error))?;
-            Some(certs::ClientCa::parse(&pem)?)
-        }
-        None => None,
-    };
-    let resolver = Arc::new(certs::Resolver::new());
-    let tls = certs::server_config(resolver.clone(), client_ca)?;
-    let router = webhook::router(registry, webhook_metrics.clone(), now.clone());
-    let server = webhook::server::Server::new(Arc::new(tls), router, webhook_metrics).bind(settings.address).await?;
-
-    let serving = resolver.clone();
-    readiness.probe("certificate", move || match serving.current() {
-        None => Err("there is none to serve yet".into()),
-        Some(bundle) => bundle.check_time(now()).map_err(|error| error.to_string().into()),
-    });
-    let token = supervisor.token();
-    let stop = token.clone();
-    supervisor.spawn("certificate", async move {
-        certs::keep(resolver, source, certs_metrics, stop.clone().cancelled_owned()).await;
-        stop.cancelled().await;
-    });
-    supervisor.spawn("webhook", server.run(token.cancelled_owned()));
-    Ok(())
-}
-
 fn store(config: &Config, client: &kube::Client) -> Option<progress::Store> {
     let state = config.state.as_ref()?;
     Some(progress::Store::new(client.clone(), &state.namespace, &state.name))
@@ -190,7 +136,7 @@ fn store(config: &Config, client: &kube::Client) -> Option<progress::Store> {
 fn selectors(config: &Config) -> crate::watch::Selectors {
     crate::watch::Selectors {
         field: config.field_selector.as_ref().map(ToString::to_string),
-        label: config.label_selector.as_ref().map(ToString::to_string),
+        label: config.label_selector.clone(),
     }
 }
 
@@ -201,7 +147,7 @@ struct Correlating {
     progress: Arc<Progress>,
     clock: Arc<dyn Clock>,
     expects_claims: bool,
-    metrics: crate::correlate::Metrics,
+    metrics: correlate::Metrics,
 }
 
 impl Correlating {
@@ -224,6 +170,7 @@ impl Correlating {
             references: begun.references,
             clock: self.clock,
             metrics: self.metrics,
+            postponed: correlate::Requests::default(),
         };
         correlation.run(observed, shutdown).await;
     }

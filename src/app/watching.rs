@@ -48,7 +48,7 @@ impl Watching {
     ) -> Result<(), Ended> {
         check.not_ready("the API server was not reached yet");
         let Some((baseline, history)) = shutdown.run_until_cancelled(self.baseline()).await else { return Ok(()) };
-        self.progress.start(history.since, &history.announced, baseline.revisions.clone());
+        self.progress.start(&history, baseline.revisions.clone());
         let setup = watch::Setup {
             client: self.client,
             scopes: self.scopes,

@@ -9,9 +9,10 @@ use super::error::{ConfigError, Origin};
 use super::flags::Flags;
 use super::setting::{self, Setting};
 use super::source::{Given, optional};
+use super::webhook_parts::WebhookParts;
 use super::{
-    CertMode, ClusterAccess, Config, FieldSelector, LabelSelector, Namespaces, State, Trust, Webhook, address,
-    certificates, cluster, coder_url, duration, log_filter, log_format, webhook,
+    ClusterAccess, Config, FieldSelector, LabelSelector, Namespaces, State, Trust, address, certificates, cluster,
+    coder_url, duration, log_filter, log_format,
 };
 
 /// The port that Kubernetes programs commonly serve their health on.
@@ -40,12 +41,8 @@ pub(crate) fn config(flags: Flags, environment: &Environment) -> Result<Config, 
     let label_selector = optional(setting::LABEL_SELECTOR, flags.label_selector, environment, LabelSelector::parse)?;
 
     let ports = Ports::find(flags.webhook_addr, flags.metrics_addr, flags.health_addr, environment)?;
-    let webhook = WebhookParts {
-        folder: optional(setting::WEBHOOK_CERT_DIR, flags.webhook_cert_dir, environment, certificates::folder)?,
-        client_ca: optional(setting::WEBHOOK_CLIENT_CA, flags.webhook_client_ca, environment, certificates::file)?,
-        names: optional(setting::WEBHOOK_NAMES, flags.webhook_names, environment, webhook::names)?,
-    };
-    let webhook = webhook.at(ports.webhook, &mut warnings)?;
+    let webhook = WebhookParts::find(flags.webhook, environment)?;
+    let webhook = webhook.at(ports.webhook, flags.state_namespace.as_ref(), environment, &mut warnings)?;
 
     Ok(Config {
         coder_url,
@@ -116,33 +113,6 @@ fn must_not_meet(
             )))
         }
         _ => Ok(()),
-    }
-}
-
-/// What is given for the webhook besides its address.
-struct WebhookParts {
-    folder: Option<std::path::PathBuf>,
-    client_ca: Option<std::path::PathBuf>,
-    names: Option<Vec<rustls::pki_types::ServerName<'static>>>,
-}
-
-impl WebhookParts {
-    fn at(self, address: Option<SocketAddr>, warnings: &mut Vec<String>) -> Result<Option<Webhook>, ConfigError> {
-        let Some(address) = address else {
-            let given = [
-                (setting::WEBHOOK_CERT_DIR, self.folder.is_some()),
-                (setting::WEBHOOK_CLIENT_CA, self.client_ca.is_some()),
-                (setting::WEBHOOK_NAMES, self.names.is_some()),
-            ];
-            let idle = given.into_iter().filter(|(_, is_given)| *is_given);
-            warnings.extend(idle.map(|(idle, _)| format!("--{} has no effect without --webhook-addr", idle.flag)));
-            return Ok(None);
-        };
-        let folder = self
-            .folder
-            .ok_or_else(|| ConfigError::missing(setting::WEBHOOK_CERT_DIR, "is required with --webhook-addr"))?;
-        let certificate = CertMode::Provided { folder };
-        Ok(Some(Webhook { address, certificate, client_ca: self.client_ca, names: self.names.unwrap_or_default() }))
     }
 }
 

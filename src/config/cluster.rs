@@ -24,11 +24,18 @@ pub enum ClusterAccess {
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The kubeconfig is missing or wrong.
-    #[error("the kubeconfig cannot be used, --kubeconfig names another: {0}")]
+    #[error("the kubeconfig cannot be used, --kubeconfig names another: {}", without_contents(.0))]
     Kubeconfig(#[from] KubeconfigError),
     /// A pod, but without a usable service account.
     #[error("the pod's service account cannot be used: {0}")]
     ServiceAccount(#[from] InClusterError),
+}
+
+/// The parser quotes the lines around the place it stumbled at, and a kubeconfig holds credentials.
+fn without_contents(error: &KubeconfigError) -> String {
+    let KubeconfigError::Parse(error) = error else { return error.to_string() };
+    let place = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column()));
+    format!("it is not the YAML of a kubeconfig{}", place.unwrap_or_default())
 }
 
 impl ClusterAccess {
@@ -101,6 +108,13 @@ mod tests {
         .unwrap();
         let config = ClusterAccess::File(path.clone()).client_config().await.unwrap();
         assert_eq!(config.cluster_url, "https://127.0.0.1:6443/");
+
+        std::fs::write(&path, "users:\n- name: a\n  user: hunter2\n").unwrap();
+        let error = ClusterAccess::File(path.clone()).client_config().await.unwrap_err().to_string();
+        assert!(
+            error.contains("not the YAML of a kubeconfig (line 3, column ") && !error.contains("hunter2"),
+            "{error}"
+        );
 
         std::fs::remove_file(&path).unwrap();
         let error = ClusterAccess::File(path).client_config().await.unwrap_err();

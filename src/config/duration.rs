@@ -5,8 +5,27 @@ use std::time::Duration;
 /// Longer than any pod is given to end.
 const LONGEST: Duration = Duration::from_mins(10);
 
+/// A certificate of a shorter life would be renewed before everybody has seen it.
+const SHORTEST_LIFE: Duration = Duration::from_secs(5);
+/// Twenty years.
+const LONGEST_LIFE: Duration = Duration::from_hours(20 * 365 * 24);
+
 /// `20s`, `1m30s`, `500ms`: whole numbers, each with its unit, from nothing to ten minutes.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let total = total(text)?;
+    if total > LONGEST { Err("which is too long".to_owned()) } else { Ok(total) }
+}
+
+/// The same, as long as a certificate may live.
+pub(crate) fn lifetime(text: &str) -> Result<Duration, String> {
+    match total(text)? {
+        total if total > LONGEST_LIFE => Err("which is too long".to_owned()),
+        total if total < SHORTEST_LIFE => Err("which is too short".to_owned()),
+        total => Ok(total),
+    }
+}
+
+fn total(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     if rest.is_empty() {
@@ -25,12 +44,12 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
             "m" => Duration::from_mins(1),
             "h" => Duration::from_hours(1),
             "" => return Err(format!("where {number} has no unit")),
-            other => return Err(format!("where {other:?} is not one of the units ms, s and m")),
+            other => return Err(format!("where {other:?} is not one of the units ms, s, m and h")),
         };
         total = total.saturating_add(unit.saturating_mul(number));
         rest = after;
     }
-    if total > LONGEST { Err("which is too long".to_owned()) } else { Ok(total) }
+    Ok(total)
 }
 
 fn split_at_change(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
@@ -49,6 +68,14 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_lives_from_seconds_to_years() {
+        assert_eq!(lifetime("720h0m0s"), Ok(Duration::from_hours(720)));
+        assert_eq!(lifetime("175200h"), Ok(LONGEST_LIFE));
+        assert_eq!(lifetime("175201h"), Err("which is too long".to_owned()));
+        assert_eq!(lifetime("4s"), Err("which is too short".to_owned()));
+    }
+
+    #[test]
     fn everything_else_is_refused() {
         for (text, problem) in [
             ("20", "where 20 has no unit"),
@@ -56,7 +83,7 @@ mod tests {
             ("1.5s", "where 1 has no unit"),
             ("-5s", "which is not whole numbers with units"),
             ("s", "which is not whole numbers with units"),
-            ("3d", "where \"d\" is not one of the units ms, s and m"),
+            ("3d", "where \"d\" is not one of the units ms, s, m and h"),
             ("11m", "which is too long"),
             ("99999999999s", "which is too long"),
             ("4000000000h", "which is too long"),

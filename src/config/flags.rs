@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use super::setting::{ALL, Setting};
+use super::webhook_flags::WebhookFlags;
 
 /// Streams what Kubernetes does with a Coder workspace into its startup log.
 #[derive(Debug, Default, Parser)]
@@ -48,20 +49,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ADDRESS", help_heading = "Webhook")]
     pub(crate) webhook_addr: Option<OsString>,
 
-    /// Folder with the webhook's certificate chain tls.crt and its key tls.key, both in PEM; a change is picked up while
-    /// running. Required with --webhook-addr, no default.
-    #[arg(long, value_name = "FOLDER", help_heading = "Webhook")]
-    pub(crate) webhook_cert_dir: Option<OsString>,
-
-    /// File of certificates in PEM: only callers with a client certificate issued by one of them are answered. Default:
-    /// every caller is.
-    #[arg(long, value_name = "FILE", help_heading = "Webhook")]
-    pub(crate) webhook_client_ca: Option<OsString>,
-
-    /// DNS names and IP addresses that the webhook's certificate must cover, separated by commas. Default: none is
-    /// asked for.
-    #[arg(long, value_name = "LIST", help_heading = "Webhook")]
-    pub(crate) webhook_names: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) webhook: WebhookFlags,
 
     /// Form of this program's own log on standard error: text for people or json for collectors. Default: text.
     #[arg(long, value_name = "FORMAT", help_heading = "Running")]

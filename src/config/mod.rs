@@ -22,6 +22,8 @@ mod show;
 mod source;
 mod state;
 mod webhook;
+mod webhook_flags;
+mod webhook_parts;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +44,7 @@ pub use field_selector::FieldSelector;
 pub use label_selector::LabelSelector;
 pub use namespaces::Namespaces;
 pub use state::State;
-pub use webhook::{CertMode, Webhook};
+pub use webhook::{CertMode, SelfManaged, Webhook};
 
 use crate::runtime::logging::LogFormat;
 use flags::Flags;

@@ -20,6 +20,7 @@ macro_rules! settings {
 }
 
 const ADDRESS: &str = "an IP address with a port such as 127.0.0.1:8081, :PORT for every address, or nothing for off";
+const LIFETIME: &str = "a duration from 5s to 175200h such as 720h";
 const CERTIFICATES: &str = "a file of one or more certificates in PEM";
 
 settings! {
@@ -34,11 +35,20 @@ settings! {
     LABEL_SELECTOR: "label-selector", ["CODER_LABEL_SELECTOR"],
         "a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy";
     WEBHOOK_ADDR: "webhook-addr", ["CODER_LOGSTREAM_WEBHOOK_ADDR"], ADDRESS;
+    WEBHOOK_CERT_MODE: "webhook-cert-mode", ["CODER_LOGSTREAM_WEBHOOK_CERT_MODE"], "self-managed or mounted";
     WEBHOOK_CERT_DIR: "webhook-cert-dir", ["CODER_LOGSTREAM_WEBHOOK_CERT_DIR"],
         "a folder that holds tls.crt and tls.key";
-    WEBHOOK_CLIENT_CA: "webhook-client-ca", ["CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"], CERTIFICATES;
+    WEBHOOK_CERT_SECRET: "webhook-cert-secret", ["CODER_LOGSTREAM_WEBHOOK_CERT_SECRET"],
+        "the name of a Secret, of at most 253 of a-z, 0-9, - and .";
+    WEBHOOK_CA_LIFETIME: "webhook-ca-lifetime", ["CODER_LOGSTREAM_WEBHOOK_CA_LIFETIME"], LIFETIME;
+    WEBHOOK_CERT_LIFETIME: "webhook-cert-lifetime", ["CODER_LOGSTREAM_WEBHOOK_CERT_LIFETIME"], LIFETIME;
+    WEBHOOK_CONFIG_NAME: "webhook-config-name", ["CODER_LOGSTREAM_WEBHOOK_CONFIG_NAME"],
+        "the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and .";
+    WEBHOOK_SERVICE: "webhook-service", ["CODER_LOGSTREAM_WEBHOOK_SERVICE"],
+        "the name and the namespace of a Service with a dot between, such as coder-logstream-kube.coder";
     WEBHOOK_NAMES: "webhook-names", ["CODER_LOGSTREAM_WEBHOOK_NAMES"],
         "a list of DNS names and IP addresses separated by commas";
+    WEBHOOK_CLIENT_CA: "webhook-client-ca", ["CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"], CERTIFICATES;
     LOG_FORMAT: "log-format", ["CODER_LOGSTREAM_LOG_FORMAT"], "text or json";
     LOG_LEVEL: "log-level", ["CODER_LOGSTREAM_LOG"],
         "off, error, warn, info, debug or trace, and MODULE=LEVEL, separated by commas, such as info,kube_client=debug";
@@ -46,7 +56,7 @@ settings! {
     HEALTH_ADDR: "health-addr", ["CODER_LOGSTREAM_HEALTH_ADDR"], ADDRESS;
     SHUTDOWN_GRACE: "shutdown-grace", ["CODER_LOGSTREAM_SHUTDOWN_GRACE"],
         "a duration from 0s to 10m such as 20s or 1m30s";
-    STATE_NAMESPACE: "state-namespace", ["CODER_LOGSTREAM_STATE_NAMESPACE", "POD_NAMESPACE"],
+    STATE_NAMESPACE: "state-namespace", ["CODER_LOGSTREAM_STATE_NAMESPACE", POD_NAMESPACE_VARIABLE],
         "a namespace of at most 63 of a-z, 0-9 and -, or nothing for memory only";
     STATE_NAME: "state-name", ["CODER_LOGSTREAM_STATE_NAME"],
         "the name of a ConfigMap, of at most 253 of a-z, 0-9, - and .";
@@ -58,6 +68,8 @@ pub(crate) const SSL_CERT_FILE: Setting = Setting { flag: "", variables: &["SSL_
 pub(crate) const SSL_CERT_DIR: Setting =
     Setting { flag: "", variables: &["SSL_CERT_DIR"], accepted: "a folder, or several separated by colons" };
 
+/// The namespace of the pod, where the manifest hands it over.
+pub(crate) const POD_NAMESPACE_VARIABLE: &str = "POD_NAMESPACE";
 /// Says that a kubeconfig is to be used, before the files that kube would look for by itself.
 pub(crate) const KUBECONFIG_VARIABLE: &str = "KUBECONFIG";
 /// Kubernetes sets it in every container: the process runs in a cluster.

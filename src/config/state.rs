@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::names;
-use super::setting::{STATE_NAME, STATE_NAMESPACE};
+use super::setting::{POD_NAMESPACE_VARIABLE, STATE_NAME, STATE_NAMESPACE};
 use super::source::{Given, optional};
 
 const DEFAULT_NAME: &str = "coder-logstream-kube-progress";
@@ -33,6 +33,16 @@ impl State {
             None => own_namespace(environment),
         };
         Ok(namespace.map(|namespace| Self { namespace, name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()) }))
+    }
+
+    /// The namespace that the program's own objects are in, also when progress is kept in memory only. None outside a
+    /// cluster, unless it is said.
+    pub(crate) fn home(given: Option<OsString>, environment: &Environment) -> Result<Option<String>, ConfigError> {
+        if let Some(given) = Given::find(STATE_NAMESPACE, given, environment)?.filter(|given| !given.text.is_empty()) {
+            return given.parse(names::label).map(Some);
+        }
+        let pod = environment.filled(POD_NAMESPACE_VARIABLE).and_then(|text| names::label(text.to_str()?.trim()).ok());
+        Ok(pod.or_else(|| own_namespace(environment)))
     }
 }
 

@@ -23,7 +23,13 @@ fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
         ("field-selector", "spec.nodeName!=node-1".to_owned()),
         ("label-selector", "app in (a,b)".to_owned()),
         ("webhook-addr", "0.0.0.0:10250".to_owned()),
+        ("webhook-cert-mode", "self-managed".to_owned()),
         ("webhook-cert-dir", file(scratch.folder.path())),
+        ("webhook-cert-secret", "webhook-cert".to_owned()),
+        ("webhook-ca-lifetime", "2000h".to_owned()),
+        ("webhook-cert-lifetime", "1000h".to_owned()),
+        ("webhook-config-name", "logstream".to_owned()),
+        ("webhook-service", "hook.coder".to_owned()),
         ("webhook-client-ca", file(&scratch.certificate)),
         ("webhook-names", "webhook.coder.svc,127.0.0.1".to_owned()),
         ("log-format", "json".to_owned()),
@@ -52,11 +58,13 @@ impl Scratch {
 }
 
 fn expected(scratch: &Scratch, kubeconfig: &str) -> String {
-    let (folder, file) = (scratch.folder.path().display(), scratch.certificate.display());
+    let file = scratch.certificate.display();
     format!(
         "coder_url=http://other.example.com/ kubeconfig={kubeconfig} namespaces=dev,ops \
          field_selector=spec.nodeName!=node-1 label_selector=app in (a,b) webhook_addr=0.0.0.0:10250 \
-         webhook_cert_dir={folder} webhook_client_ca={file} webhook_names=webhook.coder.svc,127.0.0.1 \
+         webhook_cert_mode=self-managed webhook_cert_secret=coder/webhook-cert webhook_ca_lifetime=7200000s \
+         webhook_cert_lifetime=3600000s webhook_config_name=logstream webhook_client_ca={file} \
+         webhook_names=hook,hook.coder,hook.coder.svc,hook.coder.svc.cluster.local,webhook.coder.svc,127.0.0.1 \
          log_level=debug metrics_addr=127.0.0.1:2112 health_addr=127.0.0.1:2113 shutdown_grace=90s \
          state=coder/progress"
     )
@@ -71,7 +79,40 @@ fn every_setting_can_be_given_by_flag() {
     let config = config(&args.iter().map(String::as_str).collect::<Vec<_>>(), &[]).unwrap();
     assert_eq!(config.to_string(), expected(&scratch, scratch.certificate.to_str().unwrap()));
     assert_eq!(config.log_format, LogFormat::Json);
-    assert_eq!(config.warnings, [""; 0]);
+    // There is no command line that uses them all.
+    assert_eq!(config.warnings, ["--webhook-cert-dir has no effect with a self-managed certificate"]);
+}
+
+#[test]
+fn a_folder_makes_the_certificate_a_mounted_one() {
+    let scratch = Scratch::new();
+    let folder = format!("--webhook-cert-dir={}", scratch.folder.path().display());
+    let args = ["--webhook-addr=:10250", &folder, "--webhook-service=hook.coder", "--webhook-cert-lifetime=1h"];
+    let config = config(&args, &[URL]).unwrap();
+    let webhook = format!(
+        "webhook_addr=[::]:10250 webhook_cert_mode=mounted webhook_cert_dir={} webhook_names=hook.coder.svc",
+        scratch.folder.path().display()
+    );
+    assert_eq!(config.webhook.unwrap().to_string(), webhook);
+    assert_eq!(config.warnings, ["--webhook-cert-lifetime has no effect with a mounted certificate"]);
+}
+
+#[test]
+fn a_self_managed_certificate_is_kept_in_the_pods_own_namespace() {
+    let args = ["--webhook-addr=:10250", "--webhook-config-name=hook", "--webhook-service=hook.of-service"];
+    let namespace = |variables: &[(&str, &str)]| {
+        let variables: Vec<_> = [URL].iter().chain(variables).copied().collect();
+        match config(&args, &variables).unwrap().webhook.unwrap().certificate {
+            CertMode::SelfManaged(kept) => format!("{}/{}", kept.namespace, kept.secret),
+            CertMode::Mounted { .. } => panic!("is self-managed"),
+        }
+    };
+    assert_eq!(namespace(&[]), "of-service/coder-logstream-kube-webhook");
+    assert_eq!(namespace(&[("POD_NAMESPACE", "of-pod")]), "of-pod/coder-logstream-kube-webhook");
+    let memory = [("POD_NAMESPACE", "of-pod"), ("CODER_LOGSTREAM_STATE_NAMESPACE", "")];
+    assert_eq!(namespace(&memory), "of-pod/coder-logstream-kube-webhook");
+    let state = [("POD_NAMESPACE", "of-pod"), ("CODER_LOGSTREAM_STATE_NAMESPACE", "of-state")];
+    assert_eq!(namespace(&state), "of-state/coder-logstream-kube-webhook");
 }
 
 #[test]
@@ -184,6 +225,7 @@ fn what_has_no_effect_or_cannot_work_is_warned_of() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of every setting's sentences")]
 fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted() {
     let address =
         "accepted is an IP address with a port such as 127.0.0.1:8081, :PORT for every address, or nothing for off";
@@ -213,6 +255,22 @@ fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted
             "webhook-cert-dir",
             "/does/not/exist",
             r#"is "/does/not/exist", which cannot be read (No such file or directory (os error 2)); accepted is a folder that holds tls.crt and tls.key"#,
+        ),
+        ("webhook-cert-mode", "auto", r#"is "auto", which is not a mode; accepted is self-managed or mounted"#),
+        (
+            "webhook-cert-lifetime",
+            "30d",
+            r#"is "30d", where "d" is not one of the units ms, s, m and h; accepted is a duration from 5s to 175200h such as 720h"#,
+        ),
+        (
+            "webhook-service",
+            "hook",
+            r#"is "hook", which has no dot; accepted is the name and the namespace of a Service with a dot between, such as coder-logstream-kube.coder"#,
+        ),
+        (
+            "webhook-config-name",
+            "a:b",
+            r#"is "a:b", where a name has ':' in it; accepted is the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and ."#,
         ),
         (
             "webhook-client-ca",
@@ -275,7 +333,11 @@ fn what_concerns_more_than_one_setting_is_one_sentence_too() {
     for (args, variables, sentence) in [
         (vec![], vec![], "--coder-url (or CODER_URL) is required: an http or https URL such as https://coder.example.com, without user, password, query or fragment".to_owned()),
         (vec!["-k", "/does/not/exist"], vec![URL], format!("--kubeconfig {kubeconfig}")),
-        (vec!["--webhook-addr=:10250"], vec![URL], "--webhook-cert-dir (or CODER_LOGSTREAM_WEBHOOK_CERT_DIR) is required with --webhook-addr: a folder that holds tls.crt and tls.key".to_owned()),
+        (vec!["--webhook-addr=:10250"], vec![URL], "--webhook-service (or CODER_LOGSTREAM_WEBHOOK_SERVICE) or --webhook-names is required with a self-managed certificate: the name and the namespace of a Service with a dot between, such as coder-logstream-kube.coder".to_owned()),
+        (vec!["--webhook-addr=:10250", "--webhook-service=a.b"], vec![URL], "--webhook-config-name (or CODER_LOGSTREAM_WEBHOOK_CONFIG_NAME) is required with a self-managed certificate: the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and .".to_owned()),
+        (vec!["--webhook-addr=:10250", "--webhook-names=a.b", "--webhook-config-name=c"], vec![URL], "--state-namespace (or CODER_LOGSTREAM_STATE_NAMESPACE or POD_NAMESPACE) is required with a self-managed certificate: a namespace of at most 63 of a-z, 0-9 and -, or nothing for memory only".to_owned()),
+        (vec!["--webhook-addr=:10250", "--webhook-service=a.b", "--webhook-config-name=c", "--webhook-ca-lifetime=1h"], vec![URL], "--webhook-cert-lifetime is 2592000s and --webhook-ca-lifetime is 3600s; no certificate outlives its CA".to_owned()),
+        (vec!["--webhook-addr=:10250", "--webhook-cert-mode=mounted"], vec![URL], "--webhook-cert-dir (or CODER_LOGSTREAM_WEBHOOK_CERT_DIR) is required with a mounted certificate: a folder that holds tls.crt and tls.key".to_owned()),
         (vec!["--webhook-addr=0.0.0.0:8081", &folder], vec![URL], "--webhook-addr is 0.0.0.0:8081 and --health-addr is [::]:8081, which cannot both be listened on; one of them needs another port".to_owned()),
         (vec!["--metrics-addr=127.0.0.1:8081"], vec![URL], "--metrics-addr is 127.0.0.1:8081 and --health-addr is [::]:8081, which cannot both be listened on; give both the same address or one of them another port".to_owned()),
         (vec![], vec![URL, ("SSL_CERT_FILE", "/dev/null")], "SSL_CERT_FILE is \"/dev/null\", which has no certificate in it; accepted is a file of one or more certificates in PEM".to_owned()),
@@ -310,8 +372,8 @@ fn a_password_in_the_address_of_coder_is_never_repeated() {
         }
     }
     for setting in ALL {
-        let elsewhere = config(&[&format!("--{}=https://u:secret@h", setting.flag)], &[URL]).unwrap_err();
-        assert!(!elsewhere.to_string().contains("secret"), "{elsewhere}");
+        let elsewhere = config(&[&format!("--{}=https://u:hunter2@h", setting.flag)], &[URL]).unwrap_err();
+        assert!(!elsewhere.to_string().contains("hunter2"), "{elsewhere}");
     }
 }
 
@@ -327,7 +389,7 @@ fn a_value_that_is_no_text_is_refused() {
 #[test]
 fn help_has_every_flag_variable_and_heading() {
     for flag in ["--help", "-h"] {
-        let Err(ConfigError::Asked(help)) = config(&[flag], &[("CODER_URL", "https://u:secret@h")]) else {
+        let Err(ConfigError::Asked(help)) = config(&[flag], &[("CODER_URL", "https://u:hunter2@h")]) else {
             panic!("help was not shown")
         };
         for heading in ["Coder:", "Kubernetes:", "Webhook:", "Running:"] {
@@ -341,7 +403,7 @@ fn help_has_every_flag_variable_and_heading() {
         for variable in variables.chain(["SSL_CERT_FILE", "SSL_CERT_DIR", "KUBECONFIG"]) {
             assert!(words.contains(&variable), "{variable} is missing in {help}");
         }
-        assert!(!help.contains("secret"));
+        assert!(!help.contains("hunter2"));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
@@ -15,24 +16,71 @@ pub struct Webhook {
     pub certificate: CertMode,
     /// Only callers with a certificate issued by one of those in this file are answered.
     pub client_ca: Option<PathBuf>,
-    /// What the serving certificate must cover, each once; may be empty.
+    /// What the serving certificate must cover, each once; may be empty unless it is self-managed.
     pub names: Vec<ServerName<'static>>,
 }
 
 /// Where the serving certificate comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CertMode {
-    /// A mounted Secret, kept up by someone else.
-    Provided {
+    /// From a Secret that this program keeps.
+    SelfManaged(SelfManaged),
+    /// From a mounted Secret, kept up by someone else.
+    Mounted {
         /// The folder with `tls.crt` and `tls.key`; it exists, the files may come later.
         folder: PathBuf,
+        /// The `MutatingWebhookConfiguration` that readiness looks at.
+        configuration: Option<String>,
     },
+}
+
+/// A certificate that this program keeps.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SelfManaged {
+    /// The Secret's namespace.
+    pub namespace: String,
+    /// The Secret's name.
+    pub secret: String,
+    /// The `MutatingWebhookConfiguration` whose caBundle it keeps.
+    pub configuration: String,
+    /// How long a CA is valid.
+    pub ca_lifetime: Duration,
+    /// How long a certificate is valid; no longer than a CA.
+    pub cert_lifetime: Duration,
+}
+
+impl CertMode {
+    /// The name of our `MutatingWebhookConfiguration`, if it is known.
+    pub fn configuration(&self) -> Option<&str> {
+        match self {
+            Self::SelfManaged(SelfManaged { configuration, .. }) => Some(configuration),
+            Self::Mounted { configuration, .. } => configuration.as_deref(),
+        }
+    }
+}
+
+impl fmt::Display for CertMode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SelfManaged(SelfManaged { namespace, secret, ca_lifetime, cert_lifetime, .. }) => write!(
+                formatter,
+                "webhook_cert_mode=self-managed webhook_cert_secret={namespace}/{secret} \
+                 webhook_ca_lifetime={ca_lifetime:?} webhook_cert_lifetime={cert_lifetime:?}"
+            )?,
+            Self::Mounted { folder, .. } => {
+                write!(formatter, "webhook_cert_mode=mounted webhook_cert_dir={}", folder.display())?;
+            }
+        }
+        match self.configuration() {
+            Some(name) => write!(formatter, " webhook_config_name={name}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Webhook {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CertMode::Provided { folder } = &self.certificate;
-        write!(formatter, "webhook_addr={} webhook_cert_dir={}", self.address, folder.display())?;
+        write!(formatter, "webhook_addr={} {}", self.address, self.certificate)?;
         if let Some(file) = &self.client_ca {
             write!(formatter, " webhook_client_ca={}", file.display())?;
         }

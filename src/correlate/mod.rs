@@ -1,11 +1,14 @@
 //! The task around the pure correlator: observations in, its effects carried out.
 
 mod metrics;
+mod postponed;
 
 use std::{sync::Arc, time::Duration};
 
 use logstream_core::{
     correlate::{Correlator, Counted, Effect, Object, Observation},
+    extract::TokenSource,
+    identity::Subject,
     line::{LogLine, ScopeId},
     notice::Happening,
     render::render,
@@ -17,6 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::metrics::Metrics;
+use self::postponed::Postponed;
 use crate::{
     deliver::{Command, Outlet, Settled},
     progress::Progress,
@@ -44,6 +48,15 @@ pub struct Correlation {
     pub clock: Arc<dyn Clock>,
     /// What is counted.
     pub metrics: Metrics,
+    /// What found no room there.
+    pub postponed: Requests,
+}
+
+/// Lookups and references to be asked for again.
+#[derive(Debug, Default)]
+pub struct Requests {
+    lookups: Postponed<Subject>,
+    references: Postponed<(Subject, TokenSource)>,
 }
 
 impl Correlation {
@@ -86,6 +99,8 @@ impl Correlation {
     }
 
     async fn tick(&mut self) {
+        self.postponed.lookups.retry(|subject| self.lookups.ask(subject));
+        self.postponed.references.retry(|(subject, source)| self.references.ask(subject, source));
         for effect in self.correlator.tick(self.clock.now()) {
             self.carry_out(effect).await;
         }
@@ -113,16 +128,20 @@ impl Correlation {
             Effect::Open { agent, workspace } => self.send(Command::Open { agent, workspace }).await,
             Effect::Ended(agent) => self.send(Command::Ended { agent }).await,
             Effect::LookUp(subject) => {
-                if self.lookups.ask(subject).is_err() {
+                if !self.postponed.lookups.request(subject, |subject| self.lookups.ask(subject)) {
                     self.metrics.count(Counted::Overflow);
                 }
             }
             Effect::Resolve { subject, source } => {
-                if self.references.ask(subject, source).is_err() {
+                let ask = |(subject, source)| self.references.ask(subject, source);
+                if !self.postponed.references.request((subject, source), ask) {
                     self.metrics.count(Counted::Overflow);
                 }
             }
-            Effect::Forget(uid) => self.references.forget(uid),
+            Effect::Forget(uid) => {
+                self.postponed.references.retain(|(subject, _)| subject.uid != uid);
+                self.references.forget(uid);
+            }
             Effect::Hold(mark) => self.progress.begin(mark),
             Effect::Settle(mark) => self.progress.settled(mark),
             Effect::Count(counted) => self.metrics.count(counted),

@@ -140,13 +140,18 @@ impl Agent {
         match self.life {
             Life::Claimed => Some(self.since + settings.hold_claim),
             Life::Ended if !self.outbox.is_ready() => Some(last + settings.linger),
-            Life::Ended if !self.worked => Some(last + settings.hold_ended),
+            Life::Ended if self.never_valid() => Some(last + settings.hold_ended),
             Life::Ended => Some(last + settings.hold),
             Life::Live if self.access == Access::Waiting && self.outbox.is_ready() => {
                 Some(self.last_line + settings.hold)
             }
             Life::Live => None,
         }
+    }
+
+    /// Coder was asked, and has never known it.
+    pub(super) fn never_valid(&self) -> bool {
+        self.access == Access::Waiting && !self.worked
     }
 
     pub(super) fn state(&self) -> AgentState {

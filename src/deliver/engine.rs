@@ -287,7 +287,7 @@ impl<A: CoderApi> Engine<A> {
     /// Gives up what an agent holds, and the agent itself unless it lives.
     pub(super) fn give_up(&mut self, token: AgentToken, now: Instant) {
         let Some(agent) = self.roster.get_mut(token) else { return };
-        let (life, worked) = (agent.life, agent.worked);
+        let (life, worked, never_valid) = (agent.life, agent.worked, agent.never_valid());
         let remains = agent.let_go();
         if !remains.lines.is_empty() {
             debug!(agent = %token.fingerprint(), lines = remains.count, worked, "gave up lines");
@@ -295,7 +295,7 @@ impl<A: CoderApi> Engine<A> {
         if let (false, Some(workspace)) = (worked, agent.workspace.clone()) {
             self.leftovers.remember(workspace, token, &remains, now);
         }
-        let reason = if worked { Dropped::Expired } else { Dropped::NeverValid };
+        let reason = if never_valid { Dropped::NeverValid } else { Dropped::Expired };
         self.books.dropped(remains.lines, reason);
         if life == Life::Live {
             self.roster.reseat(token, now, &self.settings);

@@ -16,6 +16,8 @@ pub struct Saved {
     pub saved_at: Timestamp,
     /// Objects created before this were announced.
     pub since: Timestamp,
+    /// What the status of pods says of the time before this was told.
+    pub told_until: Timestamp,
     /// The resourceVersion that was reached in each scope: all until there was delivered or given up, but for what is
     /// pending.
     pub reached: BTreeMap<String, u64>,
@@ -46,7 +48,7 @@ impl Saved {
         let uids = |uids: &BTreeSet<String>| uids.iter().filter_map(|uid| Uid::parse(uid)).collect();
         History {
             since: self.since,
-            told_until: self.saved_at.saturating_sub(LAG).unwrap_or(self.saved_at),
+            told_until: self.told_until.saturating_sub(LAG).unwrap_or(self.told_until),
             announced: uids(&self.announced),
             pending: uids(&self.pending_objects),
         }

@@ -100,11 +100,11 @@ pub async fn keep(store: Store, progress: Arc<Progress>, clock: Arc<dyn Clock>, 
             () = tokio::time::sleep(IDLE_PAUSE) => {}
             () = shutdown.cancelled() => ending = true,
         }
-        let saved = Saved { saved_at: last.saved_at, ..progress.snapshot(clock.now()) };
-        if saved == last {
+        let saved = progress.snapshot(clock.now());
+        // That time passes is no progress.
+        if (Saved { saved_at: last.saved_at, told_until: last.told_until, ..saved.clone() }) == last {
             continue;
         }
-        let saved = Saved { saved_at: clock.now(), ..saved };
         match store.save(&saved).await {
             Ok(()) => {
                 if std::mem::take(&mut failing) {

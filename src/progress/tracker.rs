@@ -7,6 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
+    correlate::History,
     identity::Uid,
     line::{Mark, ScopeId, Stream},
 };
@@ -35,10 +36,13 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct State {
     since: Timestamp,
+    told_until: Timestamp,
     announced: VecDeque<(Timestamp, Uid)>,
     reached: HashMap<ScopeId, u64>,
     /// Scopes in a listing: their items come in no order, so nothing is reached before the end.
     listing: HashMap<ScopeId, u64>,
+    /// Scopes of pods that were not listed since the start: what their status says of the past is not told yet.
+    unlisted: HashSet<ScopeId>,
     outstanding: BTreeMap<Mark, u32>,
 }
 
@@ -48,12 +52,17 @@ impl Progress {
         Arc::new(Self { scopes, state: Mutex::default(), told: Notify::new() })
     }
 
-    /// Goes on from where the telling begins; to be called before the first fact.
-    pub fn start(&self, since: Timestamp, announced: &HashSet<Uid>, reached: HashMap<ScopeId, u64>) {
+    /// Goes on from where the telling begins; to be called before the first fact. That itself is worth saving: were
+    /// the process killed before it has told anything, the next one would begin later.
+    pub fn start(&self, history: &History, reached: HashMap<ScopeId, u64>) {
         let mut state = self.state();
-        state.since = since;
-        state.announced = announced.iter().map(|uid| (since, *uid)).collect();
+        state.since = history.since;
+        state.told_until = history.told_until;
+        state.announced = history.announced.iter().map(|uid| (history.since, *uid)).collect();
         state.reached = reached;
+        let of_pods = self.scopes.iter().filter(|(_, scope)| scope.stream == Stream::Pods);
+        state.unlisted = of_pods.map(|(id, _)| id).collect();
+        self.told.notify_one();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -76,6 +85,7 @@ impl Progress {
     /// The listing of the scope is complete.
     pub fn synced(&self, scope: ScopeId) {
         let mut state = self.state();
+        state.unlisted.remove(&scope);
         if let Some(reached) = state.listing.remove(&scope) {
             state.reached.insert(scope, reached);
         }
@@ -110,7 +120,10 @@ impl Progress {
 
     /// What to save now.
     pub fn snapshot(&self, now: Timestamp) -> Saved {
-        let state = self.state();
+        let mut state = self.state();
+        if state.unlisted.is_empty() && state.listing.is_empty() {
+            state.told_until = now;
+        }
         let mut reached: BTreeMap<ScopeId, u64> = state.reached.iter().map(|(scope, at)| (*scope, *at)).collect();
         let subjects: BTreeSet<Uid> = state.outstanding.keys().map(|mark| mark.subject).collect();
         let mut pending_events = BTreeMap::new();
@@ -130,6 +143,7 @@ impl Progress {
         Saved {
             saved_at: now,
             since: state.since,
+            told_until: state.told_until,
             reached: reached.into_iter().filter_map(|(scope, at)| Some((self.scopes.get(scope)?.key(), at))).collect(),
             announced: state.announced.iter().map(|(_, uid)| uid.to_string()).collect(),
             pending_events,
@@ -176,8 +190,31 @@ mod tests {
         let scopes = Arc::new(Scopes::new(&["ns".to_owned()]));
         let (events, pods) = (scopes.by_key(EVENTS).unwrap(), scopes.by_key(PODS).unwrap());
         let progress = Progress::new(scopes);
-        progress.start(at(100), &HashSet::new(), HashMap::from([(events, 10), (pods, 10)]));
+        let history = History { since: at(100), told_until: at(100), ..History::default() };
+        progress.start(&history, HashMap::from([(events, 10), (pods, 10)]));
         Case { progress, events, pods }
+    }
+
+    #[tokio::test]
+    async fn where_the_telling_begins_is_saved_before_anything_is_told() {
+        let Case { progress, .. } = case();
+        progress.changed().await;
+        assert_eq!(progress.snapshot(at(0)).reached, BTreeMap::from([(EVENTS.into(), 10), (PODS.into(), 10)]));
+    }
+
+    #[test]
+    fn what_happened_meanwhile_is_not_taken_for_told_before_it_was_listed() {
+        let Case { progress, pods, .. } = case();
+        let told_until = |now| progress.snapshot(at(now)).told_until;
+        assert_eq!(told_until(200), at(100));
+        progress.listing(pods);
+        assert_eq!(told_until(201), at(100));
+        progress.synced(pods);
+        assert_eq!(told_until(202), at(202));
+        progress.listing(pods);
+        assert_eq!(told_until(300), at(202), "a list after a broken watch");
+        progress.synced(pods);
+        assert_eq!(told_until(301), at(301));
     }
 
     #[test]
@@ -231,7 +268,7 @@ mod tests {
     fn what_is_saved_is_small_whatever_is_pending() {
         let Case { progress, events, .. } = case();
         progress.reached(events, 1_000_000);
-        for n in 0..(MAX_PENDING as u64 + 1) {
+        for n in 0..=MAX_PENDING as u64 {
             progress.begin(Mark { scope: events, revision: 5_000 + n, subject: uid(&n.to_string()) });
         }
         let saved = progress.snapshot(at(0));
@@ -246,6 +283,7 @@ mod tests {
         progress.begin(Mark { scope: pods, revision: 20, subject: uid("b") });
         progress.reached(events, 30);
         progress.announced(uid("c"), at(200));
+        progress.synced(pods);
         let saved: Saved = serde_json::from_str(&serde_json::to_string(&progress.snapshot(at(500))).unwrap()).unwrap();
         let of_watch = saved.for_watch(&Scopes::new(&["ns".to_owned()]));
         assert_eq!(of_watch.revisions[&events], 30);

@@ -114,9 +114,9 @@ async fn find(client: &Client, selectors: &Selectors, subject: &Subject) -> Resu
 async fn look(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, Failure> {
     match subject.kind {
         Kind::Pod => list::<Pods>(client, selectors, subject).await,
-        Kind::ReplicaSet => get::<ReplicaSets>(client, subject).await,
-        Kind::StatefulSet => get::<StatefulSets>(client, subject).await,
-        Kind::Job => get::<Jobs>(client, subject).await,
+        Kind::ReplicaSet => get::<ReplicaSets>(client, selectors, subject).await,
+        Kind::StatefulSet => get::<StatefulSets>(client, selectors, subject).await,
+        Kind::Job => get::<Jobs>(client, selectors, subject).await,
     }
 }
 
@@ -131,16 +131,17 @@ async fn list<K: Watched>(
     struct List<K: Watched> {
         items: Option<Vec<Slim<K>>>,
     }
-    let Selectors { field, label } = selectors.with_name(&subject.name);
-    let params = ListParams { field_selector: field, label_selector: label, ..ListParams::default() };
+    let selectors = selectors.with_name(&subject.name);
+    let params =
+        ListParams { label_selector: selectors.label_text(), field_selector: selectors.field, ..ListParams::default() };
     let answer = ask(client, request(K::STREAM, subject).list(&params)).await?;
     let list: List<K> = answer.decode()?;
     Ok(list.items.into_iter().flatten().find_map(|object| same(subject, object)))
 }
 
-async fn get<K: Watched>(client: &Client, subject: &Subject) -> Result<Option<Object>, Failure> {
+async fn get<K: Watched>(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, Failure> {
     let answer = ask(client, request(K::STREAM, subject).get(&subject.name, &GetParams::default())).await?;
-    Ok(same::<K>(subject, answer.decode()?))
+    Ok(same::<K>(subject, answer.decode()?).filter(|object| selectors.selects(object)))
 }
 
 fn request(stream: Stream, subject: &Subject) -> Request {
@@ -166,14 +167,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::watch::testing::{Answer, Script, Server};
+    use crate::{
+        config::LabelSelector,
+        watch::testing::{Answer, Script, Server},
+    };
 
     fn subject(kind: Kind, name: &str, uid: &str) -> Subject {
         Subject { kind, namespace: "ns".into(), name: name.into(), uid: Uid::parse(uid).unwrap() }
     }
 
     async fn answer(server: &Server, subject: Subject) -> Result<Option<Object>, LookupFailed> {
-        let selectors = Selectors { field: Some("spec.nodeName!=x".into()), label: Some("team=a".into()) };
+        let selectors =
+            Selectors { field: Some("spec.nodeName!=x".into()), label: Some(LabelSelector::parse("team=a").unwrap()) };
         let (out, mut observations) = mpsc::channel(1);
         let (lookups, lookup) = Lookup::new(server.client(), selectors, out, Metrics::default());
         lookups.ask(subject.clone()).unwrap();
@@ -201,9 +206,24 @@ mod tests {
         assert!(matches!(answer(&server, subject(Kind::Pod, "dev", "u")).await, Ok(None)));
     }
 
+    fn job(team: &str) -> serde_json::Value {
+        json!({
+            "metadata": {"name": "dev", "namespace": "ns", "uid": "u"},
+            "spec": {"template": {"metadata": {"labels": {"team": team}}}},
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_workload_of_pods_not_selected_is_none() {
+        let path = "/apis/batch/v1/namespaces/ns/jobs/dev";
+        let server = Script::new().on(path, Answer::json(&job("b"))).start();
+        assert!(matches!(answer(&server, subject(Kind::Job, "dev", "u")).await, Ok(None)));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_workload_of_another_uid_or_none_is_none() {
-        let other = json!({"metadata": {"name": "dev", "namespace": "ns", "uid": "other"}});
+        let mut other = job("a");
+        other["metadata"]["uid"] = "other".into();
         let path = "/apis/apps/v1/namespaces/ns/replicasets/dev";
         let server = Script::new().on(path, Answer::json(&other)).on(path, Answer::status(404, "no")).start();
         assert!(matches!(answer(&server, subject(Kind::ReplicaSet, "dev", "u")).await, Ok(None)));
@@ -212,7 +232,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn passing_trouble_is_outlived_and_lasting_trouble_is_told() {
-        let job = json!({"metadata": {"name": "dev", "namespace": "ns", "uid": "u"}});
+        let job = job("a");
         let path = "/apis/batch/v1/namespaces/ns/jobs/dev";
         let server = Script::new()
             .on(path, Answer::Unreachable)

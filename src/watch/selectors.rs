@@ -1,15 +1,33 @@
 //! What the API server is asked to leave out.
 
+use logstream_core::correlate::Object;
+
+use crate::config::LabelSelector;
+
 /// The user's selectors; they apply to pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selectors {
     /// A field selector, such as `spec.nodeName!=virtual`.
     pub field: Option<String>,
     /// A label selector, such as `com.coder.resource=true`.
-    pub label: Option<String>,
+    pub label: Option<LabelSelector>,
 }
 
 impl Selectors {
+    /// The label selector as the API server takes it.
+    pub(super) fn label_text(&self) -> Option<String> {
+        self.label.as_ref().map(ToString::to_string)
+    }
+
+    /// Whether this is one of the pods that are watched, or makes them. Of pods the API server has left out the others;
+    /// a workload is known by the labels of its template, which it cannot be asked for.
+    pub(super) fn selects(&self, object: &Object) -> bool {
+        match (object, &self.label) {
+            (Object::Workload(_, workload), Some(label)) => label.matches(&workload.spec.template.metadata.labels),
+            (Object::Workload(..), None) | (Object::Pod(_), _) => true,
+        }
+    }
+
     /// The same selection, and of it the object of this name alone. The name must have been checked.
     pub(super) fn with_name(&self, name: &str) -> Self {
         let name = format!("metadata.name={name}");
@@ -45,9 +63,14 @@ pub(super) fn of_events() -> String {
 
 #[cfg(test)]
 mod tests {
-    use logstream_core::identity::Kind;
+    use logstream_core::{identity::Kind, object::Workload};
+    use serde_json::json;
 
     use super::*;
+
+    fn label(text: &str) -> LabelSelector {
+        LabelSelector::parse(text).unwrap()
+    }
 
     #[test]
     fn no_kind_that_is_explained_is_left_out() {
@@ -56,11 +79,28 @@ mod tests {
     }
 
     #[test]
+    fn a_workload_is_selected_by_the_labels_of_its_pods() {
+        let replicaset = |labels: serde_json::Value| {
+            let json = json!({
+                "metadata": {"labels": {"team": "b"}},
+                "spec": {"template": {"metadata": {"labels": labels}}},
+            });
+            let workload: Workload = serde_json::from_value(json).unwrap();
+            Object::Workload(Kind::ReplicaSet, Box::new(workload))
+        };
+        let team_a = Selectors { label: Some(label("team=a")), ..Selectors::default() };
+        assert!(team_a.selects(&replicaset(json!({"team": "a"}))));
+        assert!(!team_a.selects(&replicaset(json!({"team": "b"}))));
+        assert!(Selectors::default().selects(&replicaset(json!({}))));
+        assert!(team_a.selects(&Object::Pod(Box::default())));
+    }
+
+    #[test]
     fn a_name_narrows_the_users_selection() {
-        let user = Selectors { field: Some("spec.nodeName=n".into()), label: Some("a=b".into()) };
+        let user = Selectors { field: Some("spec.nodeName=n".into()), label: Some(label("a=b")) };
         let one = user.with_name("dev");
         assert_eq!(one.field.as_deref(), Some("spec.nodeName=n,metadata.name=dev"));
-        assert_eq!(one.label.as_deref(), Some("a=b"));
+        assert_eq!(one.label_text().as_deref(), Some("a=b"));
         assert_eq!(Selectors::default().with_name("dev").field.as_deref(), Some("metadata.name=dev"));
     }
 }

@@ -171,7 +171,7 @@ impl<K: Watched> Source<K> {
             Lists::Paged => watcher::Config::default().page_size(PAGE),
         };
         let (field_selector, label_selector) = match self.scope.stream {
-            Stream::Pods => (self.shared.selectors.field.clone(), self.shared.selectors.label.clone()),
+            Stream::Pods => (self.shared.selectors.field.clone(), self.shared.selectors.label_text()),
             Stream::Events => (Some(of_events()), None),
             Stream::ReplicaSets | Stream::StatefulSets | Stream::Jobs => (None, None),
         };
@@ -268,7 +268,7 @@ impl<K: Watched> Source<K> {
         }
     }
 
-    /// The object, or a count of it.
+    /// The object, if it is selected; or a count of it, if it is malformed.
     fn decoded(&self, object: Slim<K>) -> Option<Fact> {
         let (namespace, name) = object.names();
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
@@ -277,7 +277,10 @@ impl<K: Watched> Source<K> {
             self.shared.metrics.malformed(self.scope.stream);
             tracing::debug!(namespace, name, "malformed object skipped");
         }
-        content.map(K::fact)
+        content.map(K::fact).filter(|fact| match fact {
+            Fact::Object(object) => self.shared.selectors.selects(object),
+            Fact::Event(_) => true,
+        })
     }
 
     async fn send(&self, observation: Observation) -> Result<(), Closed> {

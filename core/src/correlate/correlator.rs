@@ -226,7 +226,7 @@ impl<D: Directory> Correlator<D> {
                 && subject.kind == Kind::Pod
                 && self.expects_claims
                 && !claimed
-                && !known_to_history(&self.history, meta)
+                && !known_to_history(&self.history, meta, uid)
             {
                 effects.push(Effect::Count(Counted::Repaired));
             }
@@ -241,9 +241,7 @@ impl<D: Directory> Correlator<D> {
             Sighting::ListedKnown => false,
             Sighting::Watched => true,
             Sighting::ListedChanged => {
-                self.history.pending.contains(&uid) || {
-                    !known_to_history(&self.history, meta) && !self.history.announced.contains(&uid)
-                }
+                self.history.pending.contains(&uid) || !known_to_history(&self.history, meta, uid)
             }
         }
     }
@@ -452,8 +450,10 @@ fn mark_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> Option<Mark> {
     Some(Mark { scope: scope?, revision: meta.revision()?, subject })
 }
 
-fn known_to_history(history: &History, meta: &Meta) -> bool {
-    meta.creation_timestamp.is_some_and(|created| created.as_second() < history.since.as_second())
+/// Whether the telling had reached this object's creation before it stopped.
+fn known_to_history(history: &History, meta: &Meta, uid: Uid) -> bool {
+    let before = meta.creation_timestamp.is_some_and(|created| created.as_second() < history.since.as_second());
+    before || history.announced.contains(&uid)
 }
 
 /// Tells the directory; returns whether admission had claimed the object.

@@ -362,6 +362,16 @@ fn a_pod_that_admission_missed_is_repaired_and_counted() {
     assert_eq!(story.said_to(BOB), [(Happening::Created, None)]);
 }
 
+#[test]
+fn a_pod_that_was_announced_before_a_restart_is_not_taken_for_missed() {
+    let missed = pod("announced", "ns", ALICE, &json!({}));
+    let Object::Pod(seen_before) = &missed else { unreachable!() };
+    let announced = HashSet::from([seen_before.metadata.uid.unwrap()]);
+    let mut story = Story::with(Limits::default(), History { announced, ..History::default() });
+    story.observe(Observation::Seen { scope: PODS, object: missed, how: Sighting::ListedChanged });
+    assert_eq!((story.said_to(ALICE).len(), story.counted(Counted::Repaired)), (0, 0));
+}
+
 /// The streams of one workspace's failing start, each in its own order.
 fn failing_start() -> [Vec<Observation>; 3] {
     let unschedulable = "0/1 nodes are available: 1 Insufficient cpu.";

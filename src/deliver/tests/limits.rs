@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use logstream_core::line::Level;
 
 use super::{
-    fake::Scripted,
+    fake::{FakeCoder, Scripted},
     limiter::Limiter,
     world::{LATENCY, World, agent, millis, secs},
 };
-use crate::{coder::Failure, deliver::lanes::Endpoint};
+use crate::{
+    coder::Failure,
+    deliver::{Settings, lanes::Endpoint},
+};
 
 fn limited(limit: u32, into_window: u64) -> World {
     let world = World::new();
@@ -134,6 +137,34 @@ async fn with_one_pace_to_share_first_lines_go_before_repeats_that_came_earlier(
 }
 
 #[tokio::test(start_paused = true)]
+async fn further_lines_go_before_repeats_that_came_earlier() {
+    let mut world = World::new();
+    world.coder.state().logs_limit = Some(Limiter::new(100, secs(0)));
+    for number in 0..60 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "first").await;
+    }
+    world.until(secs(5), "60", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    for number in 0..60 {
+        world.tell(number, Level::Debug, true, "repeat").await;
+    }
+    world.pass(secs(5)).await;
+    let told = |world: &World| (0..60).filter(|number| world.log(*number).len() == 2).collect::<Vec<_>>();
+    let before = world.coder.state().requests.len();
+    let served = told(&world);
+    assert!((30..=40).contains(&served.len()), "{served:?}");
+    for number in &served[..10] {
+        world.line(*number, "further").await;
+    }
+    world.pass(secs(300)).await;
+    let state = world.coder.state();
+    let next: Vec<_> = state.requests[before..].iter().map(|request| request.lines[0].as_str()).collect();
+    assert!(next[..10].iter().all(|text| text.ends_with("further")), "{next:?}");
+    assert!(next[10..].iter().all(|text| text.ends_with("repeat")), "{next:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_429_stops_all_until_retry_after_and_its_batch_goes_first() {
     let mut world = World::new();
     for number in 0..3 {
@@ -163,6 +194,31 @@ async fn a_429_stops_all_until_retry_after_and_its_batch_goes_first() {
     let log = world.log(0);
     assert!(log[1].ends_with('1') && log[2] == "2", "{log:?}");
     assert_eq!(world.metric("coder_requests_total{endpoint=\"logs\",outcome=\"limited\"}"), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_takes_no_turn() {
+    let settings = Settings { max_in_flight: 1, ..Settings::default() };
+    let mut world = World::with(FakeCoder::new(LATENCY), settings);
+    for number in 0..3 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "first").await;
+    }
+    world.until(secs(1), "all", |state| state.agents.values().all(|agent| agent.log.len() == 1)).await;
+    world.pass(LATENCY).await;
+    world.coder.state().script = Box::new(|_| {
+        let retry_after = Some(secs(5));
+        Some(Scripted::Failure(Failure::Limited { retry_after }))
+    });
+    for number in 0..3 {
+        world.line(number, "second").await;
+    }
+    world.pass(LATENCY * 2).await;
+    world.coder.state().script = Box::new(|_| None);
+    world.until(secs(6), "all", |state| state.agents.values().all(|agent| agent.log.len() == 2)).await;
+    let times: Vec<_> = (0..3).map(|number| world.log_with_times(number)[1].0).collect();
+    assert!(times.is_sorted(), "{times:?}");
 }
 
 #[tokio::test(start_paused = true)]

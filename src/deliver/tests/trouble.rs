@@ -1,5 +1,7 @@
 //! A Coder that is slow, away, not Coder, or refuses.
 
+use std::collections::HashSet;
+
 use logstream_core::line::Level;
 
 use super::{
@@ -44,19 +46,25 @@ async fn an_agent_whose_requests_hang_delays_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn agents_that_keep_timing_out_leave_room_for_all_others() {
+async fn agents_that_fail_again_and_again_leave_room_for_all_others() {
     let mut world = World::new();
-    // The token, of these alone, makes Coder hang for as long as a client waits.
-    world.coder.state().latency = LATENCY;
-    world.coder.state().script = Box::new(|request| {
-        let hangs = (1_000..1_500).any(|number| request.agent == agent(number));
-        hangs.then_some(Scripted::Failure(Failure::Timeout))
+    // For these alone Coder fails once, and hangs ever after: more than there may be requests under way.
+    let mut failed = HashSet::new();
+    world.coder.state().script = Box::new(move |request| {
+        let bad = (1_000..1_500).any(|number| request.agent == agent(number));
+        bad.then(|| {
+            if failed.insert(request.agent) {
+                Scripted::Failure(Failure::Timeout)
+            } else {
+                Scripted::After(secs(3_600))
+            }
+        })
     });
     for number in 1_000..1_500 {
         world.open(number).await;
         world.line(number, "Created pod").await;
     }
-    world.pass(secs(120)).await;
+    world.pass(secs(60)).await;
     world.valid(1);
     world.open(1).await;
     world.line(1, "Created pod").await;
@@ -97,6 +105,20 @@ async fn a_coder_that_is_away_for_a_minute_loses_nothing_and_keeps_the_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_that_ended_while_coder_was_away_is_told_when_it_is_back() {
+    let mut world = World::new();
+    world.valid(1);
+    world.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));
+    world.open(1).await;
+    world.tell(1, Level::Error, false, "Failed").await;
+    world.ended(1).await;
+    world.pass(secs(1_800)).await;
+    world.coder.state().script = Box::new(|_| None);
+    world.until_lines(1, 1, secs(31)).await;
+    assert_eq!(world.log(1), ["[12:00:00Z] Failed"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_coder_is_back_every_agent_follows_the_first_at_once() {
     let mut world = World::new();
     for number in 0..200 {
@@ -125,6 +147,7 @@ async fn a_full_log_is_never_sent_to_again() {
         Box::new(|request| (request.agent == agent(1)).then_some(Scripted::Failure(Failure::TooLarge)));
     for line in 0..5 {
         world.line(1, format!("{line}")).await;
+        world.pass(millis(1)).await;
     }
     world.pass(secs(1)).await;
     let before = world.coder.state().requests.len();

@@ -7,11 +7,14 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::watch::{
-    scope::Scopes,
-    slim::{Events, Pods},
-    sync::Now,
-    testing::{Answer, Script, Server, added, deleted, expired, listed},
+use crate::{
+    config::LabelSelector,
+    watch::{
+        scope::Scopes,
+        slim::{Events, Pods, ReplicaSets},
+        sync::Now,
+        testing::{Answer, Script, Server, added, deleted, expired, listed},
+    },
 };
 
 const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
@@ -53,7 +56,10 @@ fn watching_with<K: Watched>(server: &Server, reached: Option<u64>, pending: Has
     let (out, observations) = mpsc::channel(16);
     let shared = Shared {
         client: server.client(),
-        selectors: Selectors { field: Some("spec.nodeName!=x".into()), label: Some("team=a".into()) },
+        selectors: Selectors {
+            field: Some("spec.nodeName!=x".into()),
+            label: Some(LabelSelector::parse("team=a").unwrap()),
+        },
         out,
         states: states.clone(),
         metrics: metrics.clone(),
@@ -129,6 +135,33 @@ async fn a_list_then_what_the_watch_brings() {
     assert!(seen[0].starts_with("/api/v1/namespaces/ns/pods?watch=true"), "{seen:?}");
     assert!(seen[0].contains("fieldSelector=spec.nodeName!=x&labelSelector=team=a"), "{seen:?}");
     assert!((story.metrics.value("relists_total{stream=\"pods\"}")).abs() < 0.1, "the first list is no relist");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_whose_pods_are_not_selected_is_passed_over() {
+    let replicaset = |name: &str, team: &str, revision: u64| {
+        let mut replicaset = pod(name, revision);
+        replicaset["spec"] = json!({"template": {"metadata": {"labels": {"team": team}}}});
+        replicaset
+    };
+    let (ours, theirs) = (replicaset("ours", "a", 12), replicaset("theirs", "b", 13));
+    let server = Script::new()
+        .on(
+            STREAMED,
+            Answer::watch(&[
+                added(&ours),
+                added(&theirs),
+                listed(13),
+                added(&replicaset("theirs-too", "b", 14)),
+                deleted(&theirs),
+                deleted(&ours),
+            ]),
+        )
+        .start();
+    let mut story = watching::<ReplicaSets>(&server, Some(10));
+    assert_eq!(story.next(4).await, ["relisting", "ListedChanged ReplicaSet ours", "synced", "Gone ReplicaSet ours"]);
+    let seen = server.seen();
+    assert!(!seen[0].contains("labelSelector"), "its own labels are not those of its pods: {seen:?}");
 }
 
 #[tokio::test(start_paused = true)]

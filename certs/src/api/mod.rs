@@ -1,0 +1,119 @@
+//! The two objects of the Kubernetes API that certificates have to do with, and no more of them than that.
+
+mod object;
+mod watch;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub(crate) use self::{
+    object::{ApiError, Object},
+    watch::Watch,
+};
+
+/// Where a Secret is.
+pub(crate) fn secret_path(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/secrets")
+}
+
+/// Where webhook configurations are.
+pub(crate) const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+
+/// What of its metadata is looked at.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Metadata {
+    #[serde(default)]
+    pub(crate) resource_version: String,
+}
+
+/// A Secret. No `Debug`: it holds keys.
+#[derive(Clone, Deserialize)]
+pub(crate) struct Secret {
+    pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) data: Option<BTreeMap<String, ByteString>>,
+}
+
+/// A `MutatingWebhookConfiguration`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Configuration {
+    pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) webhooks: Option<Vec<Webhook>>,
+}
+
+/// One of its webhooks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Webhook {
+    pub(crate) name: String,
+    pub(crate) client_config: ClientConfig,
+}
+
+/// Where the API server calls it, and whom it trusts there.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ClientConfig {
+    #[serde(default)]
+    pub(crate) ca_bundle: Option<ByteString>,
+    #[serde(default)]
+    pub(crate) url: Option<String>,
+    #[serde(default)]
+    pub(crate) service: Option<Service>,
+}
+
+/// A Service.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+}
+
+impl Configuration {
+    /// A JSON patch of the caBundles that differ, which takes effect only on this very version of the object. Nothing
+    /// else of the object is touched: others write it too, and not only people (AKS rewrites namespaceSelectors).
+    ///
+    /// `wanted` has one for each webhook, in their order.
+    pub(crate) fn patch(&self, wanted: &[Option<ByteString>]) -> Value {
+        let version =
+            json!({ "op": "test", "path": "/metadata/resourceVersion", "value": self.metadata.resource_version });
+        let webhooks = self.webhooks.iter().flatten().zip(wanted).enumerate();
+        let changes = webhooks.filter_map(|(index, (webhook, wanted))| {
+            let bundle = wanted.as_ref()?;
+            Some([
+                json!({ "op": "test", "path": format!("/webhooks/{index}/name"), "value": webhook.name }),
+                json!({ "op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": bundle }),
+            ])
+        });
+        std::iter::once(version).chain(changes.flatten()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_names_the_version_and_touches_ca_bundles_alone() {
+        let configuration: Configuration = serde_json::from_value(json!({
+            "metadata": { "name": "x", "resourceVersion": "7" },
+            "webhooks": [
+                { "name": "a", "clientConfig": { "caBundle": "b2xk" }, "namespaceSelector": {} },
+                { "name": "b", "clientConfig": { "url": "https://127.0.0.1" } },
+            ],
+        }))
+        .unwrap();
+        assert_eq!(
+            configuration.patch(&[None, Some(ByteString(b"new".to_vec()))]),
+            json!([
+                { "op": "test", "path": "/metadata/resourceVersion", "value": "7" },
+                { "op": "test", "path": "/webhooks/1/name", "value": "b" },
+                { "op": "add", "path": "/webhooks/1/clientConfig/caBundle", "value": "bmV3" },
+            ])
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! One object of the Kubernetes API, by its name.
+
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode, header};
+use kube::Client;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::timeout;
+
+/// Who writes, as managedFields name it.
+const MANAGER: &str = "coder-logstream-kube";
+
+/// An answer that takes longer is not waited for: whatever is done about certificates is done again soon.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One object, there or not.
+#[derive(Clone)]
+pub(crate) struct Object {
+    pub(super) client: Client,
+    pub(super) collection: String,
+    pub(super) name: String,
+}
+
+/// Why the API server did not do what was asked. All of these may pass: try again later, or at once after a conflict.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// The object has changed since it was read, or is gone. Read it again.
+    #[error("{object} was changed by another at the same time")]
+    Conflict {
+        /// What was to be written.
+        object: String,
+    },
+    /// This account may not.
+    #[error("{object}: this program may not {verb} it: {message}")]
+    Forbidden {
+        /// What was to be read or written.
+        object: String,
+        /// As RBAC names it.
+        verb: &'static str,
+        /// What the API server said.
+        message: String,
+    },
+    /// It said no.
+    #[error("{object}: {message}")]
+    Refused {
+        /// What was to be read or written.
+        object: String,
+        /// What it said.
+        message: String,
+    },
+    /// There was no answer that can be understood.
+    #[error("{object}: the API server does not answer: {message}")]
+    Unreachable {
+        /// What was to be read or written.
+        object: String,
+        /// What came instead.
+        message: String,
+    },
+}
+
+impl Object {
+    /// The object of this name in a collection.
+    pub(crate) fn new(client: Client, collection: impl Into<String>, name: &str) -> Self {
+        Self { client, collection: collection.into(), name: name.to_owned() }
+    }
+
+    /// The object as it is now; `None` when there is none.
+    pub(crate) async fn get<T: DeserializeOwned>(&self) -> Result<Option<T>, ApiError> {
+        let request = Request::get(self.path()).body(Vec::new());
+        match self.ask(request, "get").await {
+            Ok(object) => Ok(Some(object)),
+            Err(kube::Error::Api(status)) if status.code == StatusCode::NOT_FOUND.as_u16() => Ok(None),
+            Err(error) => Err(self.failed(error, "get")),
+        }
+    }
+
+    /// A JSON patch. Its tests decide whether it takes effect.
+    pub(crate) async fn patch_json(&self, patch: &Value) -> Result<(), ApiError> {
+        self.patch(patch, "application/json-patch+json", "").await
+    }
+
+    /// A merge patch.
+    pub(crate) async fn patch_merge(&self, patch: &Value) -> Result<(), ApiError> {
+        self.patch(patch, "application/merge-patch+json", "").await
+    }
+
+    /// Makes the object, or does nothing when it is there: a server-side apply of no field but its name. A role can
+    /// allow that for one name, which it cannot for a POST.
+    pub(crate) async fn make(&self, kind: &str) -> Result<(), ApiError> {
+        let object = serde_json::json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": self.name } });
+        self.patch(&object, "application/apply-patch+yaml", "&force=true").await
+    }
+
+    async fn patch(&self, patch: &Value, kind: &str, more: &str) -> Result<(), ApiError> {
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(format!("{}?fieldManager={MANAGER}{more}", self.path()))
+            .header(header::CONTENT_TYPE, kind)
+            .body(patch.to_string().into_bytes());
+        let answer: Result<serde::de::IgnoredAny, _> = self.ask(request, "patch").await;
+        answer.map(drop).map_err(|error| self.failed(error, "patch"))
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: http::Result<Request<Vec<u8>>>, verb: &str) -> kube::Result<T> {
+        let request = request.map_err(kube::Error::HttpError)?;
+        match timeout(PATIENCE, self.client.request(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(kube::Error::Service(format!("{verb} took longer than {PATIENCE:?}").into())),
+        }
+    }
+
+    fn path(&self) -> String {
+        format!("{}/{}", self.collection, self.name)
+    }
+
+    pub(super) fn failed(&self, error: kube::Error, verb: &'static str) -> ApiError {
+        let object = match self.collection.rsplit('/').next() {
+            Some(resource) => format!("{resource}/{}", self.name),
+            None => self.name.clone(),
+        };
+        let status = match error {
+            kube::Error::Api(status) => status,
+            // A decoder's words may quote what it read.
+            kube::Error::SerdeError(_) => {
+                return ApiError::Unreachable { object, message: "its answer cannot be read".to_owned() };
+            }
+            error => return ApiError::Unreachable { object, message: with_sources(&error) },
+        };
+        let message = status.message.clone();
+        match StatusCode::from_u16(status.code) {
+            // A test of a JSON patch that fails is answered with 422, and so is much else: reading again tells.
+            Ok(StatusCode::CONFLICT | StatusCode::NOT_FOUND) => ApiError::Conflict { object },
+            Ok(StatusCode::UNPROCESSABLE_ENTITY) if message.contains("the server rejected our request") => {
+                ApiError::Conflict { object }
+            }
+            Ok(StatusCode::FORBIDDEN) => ApiError::Forbidden { object, verb, message },
+            _ => ApiError::Refused { object, message },
+        }
+    }
+}
+
+/// An error with what lies below it: above stands only that a request failed.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(error) = below {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        below = error.source();
+    }
+    text
+}
