@@ -10,7 +10,7 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use crate::Cluster;
+use crate::Admin;
 
 /// As long as any test; the API server gives at least ten minutes.
 const LIFETIME_SECONDS: u32 = 6 * 60 * 60;
@@ -38,13 +38,13 @@ impl Access {
     ///
     /// May be called again for the same account with another scope; a role that is there stays as it is.
     pub async fn grant(
-        cluster: &Cluster,
+        cluster: &impl AsRef<Admin>,
         namespace: &str,
         account: &str,
         scope: &Scope,
         rules: &[PolicyRule],
     ) -> Result<Self> {
-        let client = cluster.admin_client().await?;
+        let client = cluster.as_ref().client().await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
         ensure(&accounts, &json!({ "metadata": { "name": account } })).await?;
         let subjects = json!([{ "kind": "ServiceAccount", "name": account, "namespace": namespace }]);
@@ -75,13 +75,13 @@ impl Access {
 
     /// Lets an account do more in its own namespace, by a Role of another name.
     pub async fn grant_more(
-        cluster: &Cluster,
+        cluster: &impl AsRef<Admin>,
         namespace: &str,
         account: &str,
         role: &str,
         rules: &[PolicyRule],
     ) -> Result<()> {
-        let client = cluster.admin_client().await?;
+        let client = cluster.as_ref().client().await?;
         let subjects = json!([{ "kind": "ServiceAccount", "name": account, "namespace": namespace }]);
         let object = json!({ "metadata": { "name": role }, "rules": rules });
         ensure::<Role>(&Api::namespaced(client.clone(), namespace), &object).await?;
@@ -89,13 +89,13 @@ impl Access {
     }
 
     /// Asks for a token of an account, and writes a kubeconfig with it.
-    pub async fn token_of(cluster: &Cluster, namespace: &str, account: &str) -> Result<Self> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(cluster.admin_client().await?, namespace);
+    pub async fn token_of(cluster: &impl AsRef<Admin>, namespace: &str, account: &str) -> Result<Self> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(cluster.as_ref().client().await?, namespace);
         let request: TokenRequest =
             serde_json::from_value(json!({ "spec": { "audiences": [], "expirationSeconds": LIFETIME_SECONDS } }))?;
         let answer = accounts.create_token_request(account, &PostParams::default(), &request).await?;
         let token = answer.status.context("a TokenRequest is answered with a token")?.token;
-        let kubeconfig = cluster.kubeconfig_for_token(&format!("{namespace}-{account}"), &token)?;
+        let kubeconfig = cluster.as_ref().kubeconfig_for_token(&format!("{namespace}-{account}"), &token)?;
         Ok(Self { token, kubeconfig })
     }
 }

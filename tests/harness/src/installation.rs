@@ -14,10 +14,10 @@ use crate::access::rule;
 use crate::pki::{self, ServingFiles};
 use crate::scratch::Scratch;
 use crate::webhook_config::AppliedWebhook;
-use crate::{Access, Cluster, FailurePolicy, Metrics, Product, Scope, WebhookConfig, Workspace, poll, ports};
+use crate::{Access, Admin, FailurePolicy, Metrics, Product, Scope, WebhookConfig, Workspace, poll, ports};
 
 /// A debug build on a machine that also compiles is slow to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The annotation by which a pod shows that the webhook saw it.
 pub const SEEN_BY_WEBHOOK: &str = "logstream.coder.com/registration";
@@ -111,7 +111,7 @@ impl Plan {
     }
 
     /// Installs it, and waits until it is ready and the API server asks its webhook.
-    pub async fn install(self, cluster: &Cluster) -> Result<Installation> {
+    pub async fn install(self, cluster: &impl AsRef<Admin>) -> Result<Installation> {
         let mut installation = self.begin(cluster).await?;
         installation.wait_ready().await?;
         if installation.plan.webhook && installation.plan.register {
@@ -121,7 +121,7 @@ impl Plan {
     }
 
     /// Starts it and waits for nothing: it need not be ready, and the API server does not know its webhook.
-    pub async fn begin(self, cluster: &Cluster) -> Result<Installation> {
+    pub async fn begin(self, cluster: &impl AsRef<Admin>) -> Result<Installation> {
         let access = self.access(cluster).await?;
         let files = Scratch::create("installation")?;
         let serving = pki::serving_cert(files.path())?;
@@ -144,7 +144,7 @@ impl Plan {
         rules
     }
 
-    async fn access(&self, cluster: &Cluster) -> Result<Access> {
+    async fn access(&self, cluster: &impl AsRef<Admin>) -> Result<Access> {
         let scope = self.namespaces.clone().map_or(Scope::Cluster, Scope::Namespaces);
         let name = "coder-logstream-kube";
         Access::grant(cluster, &self.home, name, &scope, &self.rules()).await?;
@@ -155,7 +155,8 @@ impl Plan {
         let mut access = Access::token_of(cluster, &self.home, name).await?;
         if let Some(server) = self.server {
             let kubeconfig = format!("{}-{}-by-way", self.home, server.port());
-            access.kubeconfig = cluster.kubeconfig_by(&format!("https://{server}"), &kubeconfig, &access.token)?;
+            access.kubeconfig =
+                cluster.as_ref().kubeconfig_by(&format!("https://{server}"), &kubeconfig, &access.token)?;
         }
         Ok(access)
     }
@@ -235,7 +236,7 @@ impl Installation {
     }
 
     /// Tells the API server of the webhook, and waits until it asks it.
-    pub async fn register(&mut self, cluster: &Cluster) -> Result<()> {
+    pub async fn register(&mut self, cluster: &impl AsRef<Admin>) -> Result<()> {
         let home = self.plan.home.clone();
         let names = self.plan.namespaces.clone().unwrap_or_else(|| vec![home]);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -245,15 +246,15 @@ impl Installation {
     }
 
     /// Takes the webhook's registration away, and waits until the API server asks it no more.
-    pub async fn unregister(&mut self, cluster: &Cluster) -> Result<()> {
+    pub async fn unregister(&mut self, cluster: &impl AsRef<Admin>) -> Result<()> {
         self.registered = None;
         self.wait_asked(cluster, false).await
     }
 
     /// Creates a pod without keeping it until the API server has asked the webhook about it, or has not.
-    async fn wait_asked(&self, cluster: &Cluster, wanted: bool) -> Result<()> {
+    async fn wait_asked(&self, cluster: &impl AsRef<Admin>, wanted: bool) -> Result<()> {
         let home = &self.plan.home;
-        let pods: Api<Pod> = Api::namespaced(cluster.admin_client().await?, home);
+        let pods: Api<Pod> = Api::namespaced(cluster.as_ref().client().await?, home);
         let token = "00000000-0000-4000-8000-000000000000";
         let probe: Pod = serde_json::from_value(Workspace::new(home, "probe", "probe", token).pod())?;
         let dry = PostParams { dry_run: true, ..PostParams::default() };

@@ -40,7 +40,7 @@ pub mod webhook_config;
 pub mod workspace;
 
 pub use access::{Access, Scope};
-pub use cluster::{Cluster, ClusterOptions, Components, TestNamespace};
+pub use cluster::{Admin, Cluster, ClusterOptions, Components, TestNamespace};
 pub use coder::{CoderOptions, CoderStandIn};
 pub use installation::{Installation, Plan};
 pub use metrics::Metrics;

@@ -1,6 +1,5 @@
 //! The product's webhook configuration, for a process on this machine.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
@@ -9,9 +8,8 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use crate::Cluster;
-use crate::cluster::{base64, kubectl};
-use crate::tools::Tool;
+use crate::Admin;
+use crate::cluster::base64;
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
@@ -105,11 +103,11 @@ impl WebhookConfig {
 
     /// Creates it under a name no other test has. The API server's webhook informer needs a moment more (see
     /// [`AppliedWebhook`]).
-    pub async fn apply(&self, cluster: &Cluster) -> Result<AppliedWebhook> {
+    pub async fn apply(&self, cluster: &impl AsRef<Admin>) -> Result<AppliedWebhook> {
         let name = format!("logstream-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let object: MutatingWebhookConfiguration = serde_json::from_value(self.object(&name))?;
-        Api::all(cluster.admin_client().await?).create(&PostParams::default(), &object).await?;
-        Ok(AppliedWebhook { name, kubectl: cluster.tool(Tool::Kubectl), kubeconfig: cluster.admin_kubeconfig() })
+        Api::all(cluster.as_ref().client().await?).create(&PostParams::default(), &object).await?;
+        Ok(AppliedWebhook { name, admin: cluster.as_ref().clone() })
     }
 }
 
@@ -120,8 +118,7 @@ impl WebhookConfig {
 #[derive(Debug)]
 pub struct AppliedWebhook {
     name: String,
-    kubectl: PathBuf,
-    kubeconfig: PathBuf,
+    admin: Admin,
 }
 
 impl AppliedWebhook {
@@ -134,7 +131,7 @@ impl AppliedWebhook {
 impl Drop for AppliedWebhook {
     fn drop(&mut self) {
         let arguments = ["delete", "mutatingwebhookconfiguration", &self.name, "--wait=false"];
-        let _ = kubectl(&self.kubectl, &self.kubeconfig, &arguments, None);
+        let _ = self.admin.kubectl(&arguments);
     }
 }
 

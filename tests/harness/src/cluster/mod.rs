@@ -1,5 +1,6 @@
 //! A real control plane on loopback, with a node that kwok plays.
 
+mod admin;
 mod component;
 mod kubeconfig;
 mod layout;
@@ -8,7 +9,6 @@ mod node;
 mod options;
 mod ready;
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+pub use admin::Admin;
 pub(crate) use kubeconfig::base64;
 pub use namespace::TestNamespace;
 pub use options::{ClusterOptions, Components};
@@ -41,6 +42,7 @@ pub struct Cluster {
     layout: Layout,
     tools: Tools,
     options: ClusterOptions,
+    admin: Admin,
 }
 
 #[derive(Debug)]
@@ -67,7 +69,8 @@ impl Cluster {
         let etcd = Component::start(component::etcd(&layout), &tools, &layout)?;
         let apiserver = Component::start(component::apiserver(&layout, &options), &tools, &layout)?;
         let processes = Mutex::new(Processes { clients: Vec::new(), apiserver, etcd });
-        let cluster = Self { processes, layout, tools, options };
+        let admin = Admin::new(layout.admin_kubeconfig(), tools.path(Tool::Kubectl), layout.folder());
+        let cluster = Self { processes, layout, tools, options, admin };
         cluster.wait_ready(START)?;
         cluster.start_clients()?;
         Ok(cluster)
@@ -109,14 +112,12 @@ impl Cluster {
 
     /// Writes a kubeconfig for a token, as `NAME.kubeconfig` in the cluster's folder.
     pub fn kubeconfig_for_token(&self, name: &str, token: &str) -> Result<PathBuf> {
-        self.kubeconfig_by(&self.server_url(), name, token)
+        self.admin.kubeconfig_for_token(name, token)
     }
 
     /// As [`Cluster::kubeconfig_for_token`], by way of another address on 127.0.0.1, such as a proxy's.
     pub fn kubeconfig_by(&self, server: &str, name: &str, token: &str) -> Result<PathBuf> {
-        let path = self.folder().join(format!("{name}.kubeconfig"));
-        fs::write(&path, kubeconfig::document(server, self.ca_pem(), token))?;
-        Ok(path)
+        self.admin.kubeconfig_by(server, name, token)
     }
 
     /// The token of somebody who may do everything.
@@ -136,17 +137,17 @@ impl Cluster {
 
     /// Runs kubectl as admin and answers what it printed.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        kubectl(self.tools.path(Tool::Kubectl), &self.admin_kubeconfig(), arguments, None)
+        self.admin.kubectl(arguments)
     }
 
     /// Runs kubectl as admin with something to read, as for `["apply", "-f", "-"]`.
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String> {
-        kubectl(self.tools.path(Tool::Kubectl), &self.admin_kubeconfig(), arguments, Some(input))
+        self.admin.kubectl_with(arguments, input)
     }
 
     /// A client as admin, bound to the runtime it is made in.
     pub async fn admin_client(&self) -> Result<kube::Client> {
-        self.client_for_token(self.admin_token()).await
+        self.admin.client().await
     }
 
     /// A client for a token.
@@ -218,6 +219,12 @@ impl Cluster {
 
     fn processes(&self) -> MutexGuard<'_, Processes> {
         self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsRef<Admin> for Cluster {
+    fn as_ref(&self) -> &Admin {
+        &self.admin
     }
 }
 

@@ -1,14 +1,12 @@
 //! One namespace a test.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Cluster, kubectl};
-use crate::tools::Tool;
+use super::{Admin, Cluster};
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
@@ -16,8 +14,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 #[derive(Debug)]
 pub struct TestNamespace {
     name: String,
-    kubectl: PathBuf,
-    kubeconfig: PathBuf,
+    admin: Admin,
 }
 
 impl TestNamespace {
@@ -44,7 +41,7 @@ impl TestNamespace {
         }))?;
         let client = cluster.admin_client().await?;
         Api::all(client.clone()).create(&PostParams::default(), &object).await?;
-        let made = Self { name, kubectl: cluster.tool(Tool::Kubectl), kubeconfig: cluster.admin_kubeconfig() };
+        let made = Self { name, admin: cluster.admin.clone() };
         if cluster.options.components == super::Components::Full {
             let accounts: Api<ServiceAccount> = Api::namespaced(client, &made.name);
             let what = "the ServiceAccount of a new namespace";
@@ -61,7 +58,7 @@ impl TestNamespace {
 
 impl Drop for TestNamespace {
     fn drop(&mut self) {
-        let run = |arguments: &[&str]| kubectl(&self.kubectl, &self.kubeconfig, arguments, None);
+        let run = |arguments: &[&str]| self.admin.kubectl(arguments);
         if thread::panicking() {
             eprintln!("namespace {} as it was when the test failed:", self.name);
             let pods = ["get", "pods,replicasets,statefulsets,jobs", "-o", "wide", "-n", &self.name];

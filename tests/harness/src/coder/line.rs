@@ -70,6 +70,13 @@ pub struct Line {
     pub generation: u32,
 }
 
+impl Line {
+    /// The text without colours.
+    pub fn plain(&self) -> String {
+        stripped(&self.output)
+    }
+}
+
 /// What becomes of colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ansi {
@@ -84,7 +91,7 @@ pub(super) fn shown(line: &Line, ansi: Ansi) -> String {
     let time = Timestamp::try_from(line.at).unwrap_or_default().strftime("%H:%M:%S%.3f");
     let text = match ansi {
         Ansi::Keep => line.output.clone(),
-        Ansi::Strip => stripped(&line.output),
+        Ansi::Strip => line.plain(),
     };
     format!("{time} {} {text}\n", line.level.mark())
 }

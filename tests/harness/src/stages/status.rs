@@ -36,6 +36,18 @@ impl State {
             ),
         }
     }
+
+    /// As the last state of the container `$index`: an end keeps its times, as the state it was before this status.
+    fn text_of_last(&self) -> String {
+        let Self::Terminated { exit_code, reason } = self else { return self.text() };
+        // The space keeps the brace of the object apart from those of the template.
+        format!(
+            " {{{{ $was := index $.status.containerStatuses $index }}}}\
+             {{{{ $end := or $was.state.terminated $was.lastState.terminated }}}}\
+             terminated: {{exitCode: {exit_code}, reason: {reason}, \
+             startedAt: {{{{ $end.startedAt | Quote }}}}, finishedAt: {{{{ $end.finishedAt | Quote }}}}}}"
+        )
+    }
 }
 
 /// A status in the making: all conditions, and of the rest what has been said.
@@ -111,7 +123,7 @@ impl Status {
         let _ = write!(
             self.rest,
             "{key}:\n\
-             {{{{ range $item := .spec.{spec} }}}}\n\
+             {{{{ range $index, $item := .spec.{spec} }}}}\n\
              - name: {{{{ $item.name | Quote }}}}\n  \
                image: {{{{ $item.image | Quote }}}}\n  \
                imageID: \"\"\n  \
@@ -124,7 +136,7 @@ impl Status {
              {{{{ end }}}}\n",
             if made { id } else { "null" },
             state.text(),
-            last.map(State::text).unwrap_or_default(),
+            last.map(State::text_of_last).unwrap_or_default(),
         );
         self
     }

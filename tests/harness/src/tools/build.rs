@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::cache::module;
 use super::{Progress, Tool, ToolsError, held_by};
-use crate::poll;
+use crate::{poll, reaper};
 
 /// Longer than any single tool has ever taken to build; a stuck download ends here.
 const PATIENCE: Duration = Duration::from_hours(1);
@@ -76,8 +77,11 @@ fn install(tool: Tool, into: &Path, tell: &mut dyn FnMut(bool)) -> Result<(), To
         .stdin(Stdio::null())
         .stdout(output.try_clone().map_err(fail)?)
         .stderr(output)
+        // A group of its own, compilers and all, for the reaper to end when this process is.
+        .process_group(0)
         .spawn()
         .map_err(|source| ToolsError::Cache { path: PathBuf::from("go"), source })?;
+    reaper::guard_process(child.id()).map_err(fail)?;
     let mut last = Instant::now();
     let status = poll::until("go install", PATIENCE, || {
         if last.elapsed() >= Duration::from_secs(1) {
@@ -86,6 +90,7 @@ fn install(tool: Tool, into: &Path, tell: &mut dyn FnMut(bool)) -> Result<(), To
         }
         child.try_wait().ok().flatten()
     });
+    let _ = reaper::forget_process(child.id());
     let status = match status {
         Ok(status) if status.success() => return Ok(()),
         Ok(status) => status.to_string(),
