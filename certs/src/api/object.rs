@@ -14,6 +14,9 @@ const MANAGER: &str = "coder-logstream-kube";
 /// An answer that takes longer is not waited for: whatever is done about certificates is done again soon.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The verb, as RBAC names it, of making an object.
+const CREATE: &str = "create";
+
 /// One object, there or not.
 #[derive(Clone)]
 pub(crate) struct Object {
@@ -77,29 +80,29 @@ impl Object {
 
     /// A JSON patch. Its tests decide whether it takes effect.
     pub(crate) async fn patch_json(&self, patch: &Value) -> Result<(), ApiError> {
-        self.patch(patch, "application/json-patch+json", "").await
+        self.patch(patch, "application/json-patch+json", "", "patch").await
     }
 
     /// A merge patch.
     pub(crate) async fn patch_merge(&self, patch: &Value) -> Result<(), ApiError> {
-        self.patch(patch, "application/merge-patch+json", "").await
+        self.patch(patch, "application/merge-patch+json", "", "patch").await
     }
 
     /// Makes the object, or does nothing when it is there: a server-side apply of no field but its name. A role can
     /// allow that for one name, which it cannot for a POST.
     pub(crate) async fn make(&self, kind: &str) -> Result<(), ApiError> {
         let object = serde_json::json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": self.name } });
-        self.patch(&object, "application/apply-patch+yaml", "&force=true").await
+        self.patch(&object, "application/apply-patch+yaml", "&force=true", CREATE).await
     }
 
-    async fn patch(&self, patch: &Value, kind: &str, more: &str) -> Result<(), ApiError> {
+    async fn patch(&self, patch: &Value, kind: &str, more: &str, verb: &'static str) -> Result<(), ApiError> {
         let request = Request::builder()
             .method(Method::PATCH)
             .uri(format!("{}?fieldManager={MANAGER}{more}", self.path()))
             .header(header::CONTENT_TYPE, kind)
             .body(patch.to_string().into_bytes());
-        let answer: Result<serde::de::IgnoredAny, _> = self.ask(request, "patch").await;
-        answer.map(drop).map_err(|error| self.failed(error, "patch"))
+        let answer: Result<serde::de::IgnoredAny, _> = self.ask(request, verb).await;
+        answer.map(drop).map_err(|error| self.failed(error, verb))
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: http::Result<Request<Vec<u8>>>, verb: &str) -> kube::Result<T> {
@@ -130,7 +133,9 @@ impl Object {
         let message = status.message.clone();
         match StatusCode::from_u16(status.code) {
             // A test of a JSON patch that fails is answered with 422, and so is much else: reading again tells.
-            Ok(StatusCode::CONFLICT | StatusCode::NOT_FOUND) => ApiError::Conflict { object },
+            Ok(StatusCode::CONFLICT) => ApiError::Conflict { object },
+            // Gone since it was read. What is only being made is not found when its namespace is not.
+            Ok(StatusCode::NOT_FOUND) if verb != CREATE => ApiError::Conflict { object },
             Ok(StatusCode::UNPROCESSABLE_ENTITY) if message.contains("the server rejected our request") => {
                 ApiError::Conflict { object }
             }

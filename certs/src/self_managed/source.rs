@@ -276,11 +276,11 @@ impl Source {
     /// After a step that was not done: says why, once, and makes a pause.
     fn failed(&mut self, error: &StepError) {
         self.next_look = Instant::now() + self.pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         if matches!(error, StepError::Api(ApiError::Conflict { .. })) {
             debug!(%error, "another replica was faster");
             return;
         }
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         let text = error.to_string();
         if self.trouble.as_ref() != Some(&text) {
             warn!(%error, "the certificate cannot be kept");

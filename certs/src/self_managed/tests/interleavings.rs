@@ -53,8 +53,8 @@ fn with_everything() -> impl Strategy<Value = Event> {
     prop_oneof![20 => with_mishaps(), 1 => (0..2_usize).prop_map(Event::EmptyBundle)]
 }
 
-fn happen(world: &mut World, event: Event) {
-    match event {
+fn happen(world: &mut World, event: &Event) {
+    match *event {
         Event::Step(replica) => world.step(replica),
         Event::Steps(replica, count) => (0..count).for_each(|_| world.step(replica)),
         Event::Pass(time) => world.advance(time),
@@ -105,7 +105,7 @@ proptest! {
     fn no_replica_ever_serves_a_leaf_that_a_ca_bundle_does_not_trust(events in vec(with_mishaps(), 1..200)) {
         let mut world = World::new(REPLICAS);
         for event in events {
-            happen(&mut world, event.clone());
+            happen(&mut world, &event);
             prop_assert_eq!(world.untrusted(), None, "after {:?}", event);
         }
         settles(world)?;
@@ -115,7 +115,7 @@ proptest! {
     fn whatever_happened_the_replicas_agree_in_the_end(events in vec(with_everything(), 1..200)) {
         let mut world = World::new(REPLICAS);
         for event in events {
-            happen(&mut world, event);
+            happen(&mut world, &event);
         }
         settles(world)?;
     }
@@ -129,7 +129,7 @@ proptest! {
     fn nothing_grows(events in vec(ordinary(), 1..200)) {
         let mut world = World::new(REPLICAS);
         for event in events {
-            happen(&mut world, event);
+            happen(&mut world, &event);
         }
         world.run(60);
         // Left alone for longer than any leaf lives, of which no rotation is under way for long.

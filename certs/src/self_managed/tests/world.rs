@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::super::plan::{Action, Ca, Facts, Leaf, Next, Policy, Purpose, Served, Stored, next};
 use crate::ca::CaId;
 
-pub(super) const CA_LIFETIME: Duration = Duration::from_secs(900);
-pub(super) const LEAF_LIFETIME: Duration = Duration::from_secs(300);
+pub(super) const CA_LIFETIME: Duration = Duration::from_mins(15);
+pub(super) const LEAF_LIFETIME: Duration = Duration::from_mins(5);
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
 type Version = u64;
@@ -27,6 +27,7 @@ pub(super) struct World {
 
 /// One replica and how far it is with its step.
 #[derive(Default)]
+#[expect(clippy::option_option, reason = "read or not, and what was read may be nothing")]
 pub(super) struct Replica {
     pub(super) served: Option<Served>,
     /// When it began to serve with nothing to lose.

@@ -1,0 +1,106 @@
+//! The product's binary, built.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use logstream_testing::poll;
+use logstream_testing::process::{Output, Process, Start};
+use serde_json::Value;
+
+/// A cold build takes minutes; one that hangs ends here.
+const PATIENCE: Duration = Duration::from_hours(1);
+
+/// The workspace's root, which the demo is a folder of.
+const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The package and its binary.
+pub(crate) const NAME: &str = "coder-logstream-kube";
+
+/// Builds the product with the cargo and the profile that built this program, and answers where it is and the
+/// profile. Blocks.
+pub(crate) fn build() -> Result<(PathBuf, String)> {
+    let profile = profile(&env::current_exe()?);
+    // With this package beside it, their dependencies have the features they were built with: nothing is built twice.
+    let packages = ["--package", NAME, "--package", env!("CARGO_PKG_NAME")];
+    let settings = ["--profile", &profile, "--message-format", "json-render-diagnostics"];
+    let arguments: Vec<String> =
+        ["build"].iter().chain(&packages).chain(&settings).map(|&one| one.to_owned()).collect();
+    let environment = environment();
+    let cargo = environment.iter().find(|(name, _)| name == "CARGO").map_or("cargo", |(_, path)| path);
+    let start = Start {
+        program: Path::new(cargo),
+        arguments: &arguments,
+        environment: &environment,
+        folder: Path::new(WORKSPACE),
+    };
+    let mut process = Process::start(&start, &Output::Pipes)?;
+    let (stdout, mut stderr) = process.take_pipes().context("the pipes are ours")?;
+    let said = thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).map(|_| text)
+    });
+    let program = BufReader::new(stdout).lines().map_while(Result::ok).filter_map(|line| executable(&line)).last();
+    let status = poll::until("cargo build", PATIENCE, || process.ended())?;
+    if !status.success() {
+        let said = said.join().ok().and_then(Result::ok).unwrap_or_default();
+        bail!("cargo build --package {NAME}: {status}\n{said}");
+    }
+    Ok((program.with_context(|| format!("cargo built no program named {NAME}"))?, profile))
+}
+
+/// What this program was called in, without what cargo said of the package it ran: build scripts that look at it would
+/// be run again, and all that depends on them built again, at every demo.
+#[allow(clippy::disallowed_methods, reason = "handed on as it is, not read")]
+fn environment() -> Vec<(String, String)> {
+    let texts = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    env::vars_os().filter_map(texts).filter(|(name, _)| !of_a_package(name)).collect()
+}
+
+fn of_a_package(name: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The profile, after the folder in which cargo put this program.
+fn profile(program: &Path) -> String {
+    let folder = program.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("debug");
+    if folder == "debug" { "dev".to_owned() } else { folder.to_owned() }
+}
+
+/// The program of the product's that a message of cargo tells of.
+fn executable(message: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    (message["target"]["name"] == NAME).then(|| message["executable"].as_str().map(PathBuf::from))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_is_that_of_this_program() {
+        assert_eq!(profile(Path::new("/work/target/debug/logstream-demo")), "dev");
+        assert_eq!(profile(Path::new("/work/target/release/logstream-demo")), "release");
+        assert_eq!(profile(Path::new("/work/target/x86_64-unknown-linux-gnu/ci/logstream-demo")), "ci");
+    }
+
+    #[test]
+    fn what_cargo_says_of_a_package_is_not_handed_on() {
+        assert!(of_a_package("CARGO_PKG_NAME") && of_a_package("CARGO_MANIFEST_DIR"));
+        assert!(!of_a_package("CARGO") && !of_a_package("CARGO_TARGET_DIR") && !of_a_package("CARGO_HOME"));
+    }
+
+    #[test]
+    fn cargo_tells_where_the_program_is() {
+        let message = r#"{"reason":"compiler-artifact","target":{"name":"coder-logstream-kube"},"executable":"/t/p"}"#;
+        assert_eq!(executable(message), Some(PathBuf::from("/t/p")));
+        let library = r#"{"target":{"name":"coder-logstream-kube"},"executable":null}"#;
+        assert_eq!(executable(library), None);
+        assert_eq!(executable(r#"{"target":{"name":"other"},"executable":"/t/o"}"#), None);
+        assert_eq!(executable("warning: no JSON"), None);
+    }
+}

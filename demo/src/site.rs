@@ -1,0 +1,126 @@
+//! Where the demo is played: a cluster of its own, or one that is there.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use kube::Client;
+use logstream_testing::scratch::Scratch;
+use logstream_testing::tools::{Progress, print};
+use logstream_testing::{Admin, Cluster, ClusterOptions, Tool, Tools};
+
+use crate::blocking::blocking;
+use crate::namespaces::Namespaces;
+use crate::steps::{clear, step};
+use crate::style::Style;
+
+/// A cluster with two namespaces of the demo's own. What was made is gone once this is dropped.
+pub(crate) struct Site {
+    // Before what they live in: fields are dropped in order.
+    pub(crate) namespaces: Namespaces,
+    pub(crate) client: Client,
+    pub(crate) admin: Admin,
+    own: Option<Cluster>,
+    _folder: Option<Scratch>,
+}
+
+impl Site {
+    /// Starts a control plane, with a node that kwok plays.
+    pub(crate) async fn start(style: Style, tools: Tools) -> Result<Self> {
+        let start = async {
+            let cluster = blocking(move || Cluster::start_with(tools, ClusterOptions::new())).await?;
+            let client = cluster.admin_client().await?;
+            let version = client.apiserver_version().await?.git_version;
+            Ok(((cluster, client), format!("started Kubernetes {version}: {COMPONENTS}")))
+        };
+        let (cluster, client) = step(style, "starting Kubernetes", start).await?;
+        let admin = AsRef::<Admin>::as_ref(&cluster).clone();
+        let namespaces = Namespaces::in_own_cluster(style, &client, &admin).await?;
+        Ok(Self { namespaces, client, admin, own: Some(cluster), _folder: None })
+    }
+
+    /// Uses the cluster of a kubeconfig's current context.
+    pub(crate) async fn existing(style: Style, tools: Tools, kubeconfig: &Path) -> Result<Self> {
+        let path = fs::canonicalize(kubeconfig).with_context(|| format!("--kubeconfig {}", kubeconfig.display()))?;
+        let folder = Scratch::create("demo")?;
+        let admin = Admin::new(path, tools.path(Tool::Kubectl), folder.path());
+        let reach = async {
+            let client = admin.client().await?;
+            let server = admin.server()?;
+            let version = client.apiserver_version().await.with_context(|| format!("{server} does not answer"))?;
+            Ok((client, format!("reached Kubernetes {} at {server}", version.git_version)))
+        };
+        let client = step(style, "reaching the cluster", reach).await?;
+        let namespaces = Namespaces::in_existing_cluster(style, &client, &admin).await?;
+        Ok(Self { namespaces, client, admin, own: None, _folder: Some(folder) })
+    }
+
+    /// Whether a node is there that plays the scenarios.
+    pub(crate) const fn has_simulated_node(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Whether its API server may be on this machine, so that it can reach a webhook on loopback.
+    pub(crate) fn may_be_local(&self) -> bool {
+        self.own.is_some() || self.admin.server().is_ok_and(|server| is_loopback(&server))
+    }
+
+    /// kubectl, as admin.
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        let admin = self.admin.clone();
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        blocking(move || admin.kubectl(&arguments.iter().map(String::as_str).collect::<Vec<_>>())).await
+    }
+}
+
+const COMPONENTS: &str = "etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and a node played by kwok";
+
+/// Finds the tools that a cluster, existing or not, is used with. Or builds them, which shows its progress on stderr.
+pub(crate) async fn tools(style: Style, existing: bool) -> Result<Tools> {
+    let wanted = if existing { &[Tool::Kubectl][..] } else { &Tool::CLUSTER };
+    let look = async {
+        let (tools, built) = blocking(move || {
+            let (mut show, mut built) = (print(), false);
+            let mut tell = |progress: &Progress<'_>| {
+                if !built {
+                    clear(style);
+                }
+                built = true;
+                show(progress);
+            };
+            let tools = Tools::ensure_with(wanted, &mut tell).map_err(|error| anyhow!(error))?;
+            Ok((tools, built))
+        })
+        .await?;
+        let names: Vec<&str> = wanted.iter().map(|tool| tool.name()).collect();
+        let done = format!("{} the cluster's tools: {}", if built { "built" } else { "found" }, names.join(", "));
+        Ok((tools, done))
+    };
+    // No running clock: the build's own progress is on the same terminal.
+    step(style.without_terminal(), "", look).await
+}
+
+/// Whether a URL's host is this machine.
+fn is_loopback(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn this_machine_is_recognized_by_its_address() {
+        for url in ["https://127.0.0.1:6443", "https://localhost:6443/x", "https://[::1]:6443", "https://127.1.2.3"] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in ["https://10.0.0.1:6443", "https://kubernetes.example.com", "https://localhost.example.com", ""] {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What was expected and what came.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use logstream_testing::coder::Endpoint;
+
+use crate::duration::human;
+use crate::log::Told;
+use crate::matching::Timing;
+use crate::story::Story;
+use crate::style::Style;
+
+/// One story's row.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    story: Story,
+    missing: Vec<&'static str>,
+    lines: usize,
+    first: Option<Duration>,
+    slowest: Option<Duration>,
+}
+
+impl Row {
+    /// Of a story whose owner reads `log`, in which `missing` does not stand.
+    pub(crate) fn new(story: Story, log: &[Told], missing: Vec<&'static str>) -> Self {
+        let mut timings = log.iter().filter_map(|told| told.timing);
+        let took = |timing: Timing| timing.took;
+        let first = timings.clone().next().map(took);
+        let slowest = timings.by_ref().map(took).max();
+        Self { story, missing, lines: log.len(), first, slowest }
+    }
+
+    /// Whether all that was expected came.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    fn cells(&self) -> [String; 6] {
+        let expected = self.story.expected().len();
+        let time = |time: Option<Duration>| time.map(human).unwrap_or_default();
+        [
+            self.story.title().to_owned(),
+            self.story.whose(),
+            format!("{} of {expected}", expected - self.missing.len()),
+            self.lines.to_string(),
+            time(self.first),
+            time(self.slowest),
+        ]
+    }
+}
+
+const HEAD: [&str; 6] = ["scenario", "workspace", "expected texts", "lines", "first after", "slowest"];
+
+/// The rows as a table, each with a mark.
+pub(crate) fn table(style: Style, rows: &[Row]) -> String {
+    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
+    let width = |column: usize| {
+        let all = cells.iter().map(|cells| cells[column].chars().count());
+        all.chain([HEAD[column].len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let line = |cells: &[String]| {
+        let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            // Words to the left, numbers to the right.
+            if column < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        padded.collect::<Vec<_>>().join("   ")
+    };
+    let mut table = format!("    {}\n", style.dim(&line(&HEAD.map(str::to_owned))));
+    for (row, cells) in rows.iter().zip(&cells) {
+        let mark = if row.is_complete() { style.good("✓") } else { style.bad("✗") };
+        let _ = writeln!(table, "  {mark} {}", line(cells));
+    }
+    table
+}
+
+/// For each story that lacks something, what; empty when nothing is lacking.
+pub(crate) fn missing(style: Style, rows: &[Row]) -> String {
+    let of = |row: &Row| {
+        let title = style.bad(&format!("{} — {}: no line says", row.story.whose(), row.story.title()));
+        let texts: String = row.missing.iter().flat_map(|text| ["    ", text, "\n"]).collect();
+        format!("  {title}\n{texts}")
+    };
+    rows.iter().filter(|row| !row.is_complete()).map(of).collect()
+}
+
+/// `41 requests to Coder: 6 log sources, 30 with lines, 5 refused (the agent was not valid yet)`
+pub(crate) fn requests(requests: &BTreeMap<(Endpoint, u16), usize>) -> String {
+    let sum = |wanted: &dyn Fn(Endpoint, u16) -> bool| -> usize {
+        requests.iter().filter(|((endpoint, status), _)| wanted(*endpoint, *status)).map(|(_, count)| count).sum()
+    };
+    let accepted = |status: u16| (200..300).contains(&status);
+    let parts = [
+        (sum(&|endpoint, status| endpoint == Endpoint::LogSource && accepted(status)), "log sources"),
+        (sum(&|endpoint, status| endpoint == Endpoint::Logs && accepted(status)), "with lines"),
+        (sum(&|endpoint, status| endpoint == Endpoint::BuildInfo && accepted(status)), "for the version"),
+        (sum(&|_, status| status == 401), "before the agent was valid (401)"),
+        (sum(&|_, status| !accepted(status) && status != 401), "that failed"),
+    ];
+    let told: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    format!("{} requests to Coder: {}", sum(&|_, _| true), told.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(story: Story, missing: &[&'static str]) -> Row {
+        let (first, slowest) = (Some(Duration::from_millis(12)), Some(Duration::from_millis(340)));
+        Row { story, missing: missing.to_vec(), lines: 11, first, slowest }
+    }
+
+    #[test]
+    fn the_table_lines_up_and_marks_what_lacks_something() {
+        let rows = [row(Story::NormalStart, &[]), row(Story::OomKilled, &["out of memory"])];
+        let table = table(Style::PLAIN, &rows);
+        let lines: Vec<&str> = table.lines().collect();
+        let ends = |part: &str| lines.iter().map(|line| line.find(part).map(|at| at + part.len())).collect::<Vec<_>>();
+        assert_eq!(ends("12 ms")[1], ends("first after")[0]);
+        assert_eq!(ends("12 ms")[1], ends("12 ms")[2]);
+        assert!(lines[1].starts_with("  ✓ normal start") && lines[1].contains("6 of 6"), "{table}");
+        assert!(lines[2].starts_with("  ✗ OOMKilled") && lines[2].contains("3 of 4"), "{table}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(missing(Style::PLAIN, &[row(Story::NormalStart, &[])]), "");
+        let told = missing(Style::PLAIN, &[row(Story::NormalStart, &[]), row(Story::OomKilled, &["out of memory"])]);
+        assert_eq!(told, "  erin/notebook — OOMKilled: no line says\n    out of memory\n");
+    }
+
+    #[test]
+    fn requests_are_told_by_what_became_of_them() {
+        let seen = [
+            ((Endpoint::LogSource, 201), 6),
+            ((Endpoint::LogSource, 401), 5),
+            ((Endpoint::Logs, 200), 30),
+            ((Endpoint::Logs, 503), 1),
+        ];
+        assert_eq!(
+            requests(&seen.into_iter().collect()),
+            "42 requests to Coder: 6 log sources, 30 with lines, 5 before the agent was valid (401), 1 that failed"
+        );
+    }
+
+    #[test]
+    fn the_first_line_and_the_slowest_are_those_whose_fact_is_known() {
+        let row = Row::new(Story::Evicted, &[], vec![]);
+        assert_eq!((row.lines, row.first, row.slowest), (0, None, None));
+        assert_eq!(row.cells()[2], "3 of 3");
+    }
+}

@@ -1,0 +1,123 @@
+//! Events as components of Kubernetes write them.
+#![expect(clippy::disallowed_methods, reason = "who writes an Event has the real time")]
+
+use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Event;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+};
+use logstream_testing::coder::Line;
+use serde_json::{Value, json};
+
+use crate::support::{World, token};
+
+/// Who wrote the Events of tests.
+pub(crate) const SOURCE: &str = "test";
+
+/// Something said about an object, once, by its kubelet or its controller.
+pub(crate) struct Say<'a> {
+    about: &'a DynamicObject,
+    kind: &'a str,
+    reason: &'a str,
+    message: &'a str,
+    uid: Option<String>,
+}
+
+impl<'a> Say<'a> {
+    /// A normal Event.
+    pub(crate) fn normal(about: &'a DynamicObject, reason: &'a str, message: &'a str) -> Self {
+        Self { about, kind: "Normal", reason, message, uid: None }
+    }
+
+    /// A warning.
+    pub(crate) fn warning(about: &'a DynamicObject, reason: &'a str, message: &'a str) -> Self {
+        Self { kind: "Warning", ..Self::normal(about, reason, message) }
+    }
+
+    /// Of the object's name, but about another.
+    pub(crate) fn of_uid(self, uid: &str) -> Self {
+        Self { uid: Some(uid.to_owned()), ..self }
+    }
+
+    /// Writes it as kubelets and controllers do: with a count, and times of whole seconds.
+    pub(crate) async fn write(self, client: &Client) -> Result<Event> {
+        let now = seconds(Timestamp::now());
+        let times =
+            json!({ "count": 1, "firstTimestamp": now, "lastTimestamp": now, "source": { "component": SOURCE } });
+        self.create(client, times).await
+    }
+
+    /// Writes it as the scheduler does: without a count.
+    pub(crate) async fn write_as_scheduler(self, client: &Client) -> Result<Event> {
+        let times = json!({
+            "eventTime": micros(Timestamp::now()),
+            "action": "Scheduling",
+            "reportingComponent": SOURCE,
+            "reportingInstance": SOURCE,
+        });
+        self.create(client, times).await
+    }
+
+    async fn create(self, client: &Client, times: Value) -> Result<Event> {
+        let Self { about, kind, reason, message, uid } = self;
+        let namespace = about.namespace().context("a namespaced object")?;
+        let types = about.types.as_ref().context("a typed object")?;
+        let mut event = json!({
+            "metadata": { "name": format!("{}.{}", about.name_any(), token()), "namespace": namespace },
+            "involvedObject": {
+                "apiVersion": types.api_version,
+                "kind": types.kind,
+                "namespace": namespace,
+                "name": about.name_any(),
+                "uid": uid.or_else(|| about.uid()),
+            },
+            "type": kind,
+            "reason": reason,
+            "message": message,
+        });
+        if let (Value::Object(event), Value::Object(times)) = (&mut event, times) {
+            event.extend(times);
+        }
+        Ok(events(client, &namespace).create(&PostParams::default(), &serde_json::from_value(event)?).await?)
+    }
+}
+
+/// The same happened again: raises an Event's count, `over` after its first time.
+pub(crate) async fn raise(client: &Client, event: &Event, count: u32, over: SignedDuration) -> Result<()> {
+    let first = event.first_timestamp.as_ref().context("a counted Event")?.0;
+    patch(client, event, &json!({ "count": count, "lastTimestamp": seconds(first + over) })).await
+}
+
+/// The same for an Event of the scheduler.
+pub(crate) async fn raise_series(client: &Client, event: &Event, count: u32, over: SignedDuration) -> Result<()> {
+    let first = event.event_time.as_ref().context("a scheduler's Event")?.0;
+    patch(client, event, &json!({ "series": { "count": count, "lastObservedTime": micros(first + over) } })).await
+}
+
+async fn patch(client: &Client, event: &Event, patch: &Value) -> Result<()> {
+    let namespace = event.namespace().context("a namespaced object")?;
+    events(client, &namespace).patch(&event.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await?;
+    Ok(())
+}
+
+/// Has something said about an object, and waits until its agent is told. What Events said before it is told by then,
+/// or never will be.
+pub(crate) async fn marker(world: &World, agent: &str, about: &DynamicObject) -> Result<Vec<Line>> {
+    let message = format!("marker {}", token());
+    Say::normal(about, "Marker", &message).write(&world.client).await?;
+    world.wait_for(agent, &[&message]).await
+}
+
+fn events(client: &Client, namespace: &str) -> Api<Event> {
+    Api::namespaced(client.clone(), namespace)
+}
+
+fn seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn micros(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}

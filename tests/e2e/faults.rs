@@ -1,0 +1,253 @@
+//! Trouble on the way from the API server.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::{
+    core::v1::{Event, Pod},
+    rbac::v1::Role,
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, VersionMatch},
+};
+use logstream_testing::{ClusterOptions, FaultProxy, Installation, Scenario, Workspace, access::rule, poll};
+use serde_json::json;
+use tokio::time::interval;
+
+use crate::{
+    facts::{Facts, assert_once_in_order, fact, have_come},
+    figures::{figure, wait_for_figure},
+    island::Island,
+    support::{PATIENCE, World, count, only, texts},
+};
+
+/// The streams of one namespace.
+const STREAMS: usize = 5;
+
+#[tokio::test]
+async fn a_pod_created_while_the_first_list_is_still_running_misses_nothing() -> Result<()> {
+    let world = World::new("first-list").await?;
+    let proxy = FaultProxy::start(world.cluster.server_address())?;
+    // The webhook is asked before anything can be listed.
+    proxy.stall(true);
+    let mut installation = world.plan().by_way_of(proxy.address()).begin(world.cluster).await?;
+    installation.register(world.cluster).await?;
+    // Slow enough for the lists to be caught under way.
+    proxy.delay(Duration::from_millis(400));
+    proxy.stall(false);
+    poll::eventually("the lists have begun", PATIENCE, || readiness(&installation, "pods in")).await?;
+    proxy.stall(true);
+
+    let agent = world.agent();
+    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
+    world.create(&workspace.deployment()).await?;
+    let events: Api<Event> = world.api();
+    poll::eventually("the pod has started", PATIENCE, || async {
+        let found = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let started = found.iter().any(|event| event.reason.as_deref() == Some("Started"));
+        if started { Ok(()) } else { Err(format!("{} Events", found.items.len())) }
+    })
+    .await?;
+    readiness(&installation, "pods in").await.map_err(anyhow::Error::msg)?;
+    assert_eq!(texts(&world.coder.lines(&agent)), [""; 0], "nothing can be known before the list");
+
+    proxy.delay(Duration::ZERO);
+    proxy.stall(false);
+    let (replicaset, pod) = (world.only("apps/v1", "ReplicaSet").await?, world.only("v1", "Pod").await?);
+    let queued = format!("🐳 Queued pod from ReplicaSet: {}", replicaset.name_any());
+    let created = format!("🐳 Created pod: {}", pod.name_any());
+    let story = [&queued, &created, "Successfully assigned", "Pulling image", "Container created", "Container started"];
+    let lines = world.wait_for(&agent, &story).await?;
+    for text in story {
+        only(&lines, text);
+    }
+    assert!(pod.annotations().contains_key(logstream_testing::installation::SEEN_BY_WEBHOOK));
+    assert_eq!(world.coder.violations(), []);
+    Ok(())
+}
+
+/// That it is not ready, and that this stands in the way.
+async fn readiness(installation: &Installation, wanted: &str) -> Result<(), String> {
+    let answer = installation.product.get(&installation.health_url("/readyz?verbose")).await;
+    match answer.map_err(|error| error.to_string())? {
+        (503, body) if body.contains(wanted) => Ok(()),
+        (status, body) => Err(format!("{status} {body}")),
+    }
+}
+
+/// A program that may watch what it is allowed to from moment to moment, so that one stream can be put before another.
+struct Reined {
+    world: World,
+    proxy: FaultProxy,
+    installation: Installation,
+}
+
+impl Reined {
+    async fn new(test: &str) -> Result<Self> {
+        let world = World::new(test).await?;
+        let proxy = FaultProxy::start(world.cluster.server_address())?;
+        let installation = world.plan().by_way_of(proxy.address()).install(world.cluster).await?;
+        Ok(Self { world, proxy, installation })
+    }
+
+    /// Lets it read these resources of the core group and no others.
+    async fn allow(&self, core: &[&str]) -> Result<()> {
+        let verbs = ["get", "list", "watch"];
+        let rules = [
+            rule("", core, &verbs),
+            rule("apps", &["replicasets", "statefulsets"], &verbs),
+            rule("batch", &["jobs"], &verbs),
+        ];
+        let api: Api<Role> = self.world.api();
+        let patch = Patch::Merge(json!({ "rules": rules }));
+        api.patch("coder-logstream-kube", &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// Takes one stream away, and waits until it has noticed.
+    async fn without(&self, stream: &str, allowed: &str) -> Result<()> {
+        self.allow(&[allowed]).await?;
+        let errors = format!("watch_errors_total{{stream=\"{stream}\",reason=\"forbidden\"}}");
+        poll::eventually("the stream is forbidden", PATIENCE, || async {
+            // The authorizer may lag behind, and let a watch through that then has to be cut as well.
+            self.proxy.cut();
+            let look = wait_for_figure(&self.installation, &errors, |count| count > 0);
+            tokio::time::timeout(Duration::from_secs(3), look).await
+        })
+        .await??;
+        Ok(())
+    }
+
+    async fn pod(&self) -> Result<(String, Facts)> {
+        let agent = self.world.agent();
+        let workspace = Workspace::new(self.world.namespace.name(), "alice", "dev", &agent);
+        Ok((agent, Facts::of(&self.world.client, &workspace).await?))
+    }
+}
+
+#[tokio::test]
+async fn events_that_come_before_their_pod_wait_for_it() -> Result<()> {
+    let reined = Reined::new("event-first").await?;
+    reined.without("pods", "events").await?;
+    let (agent, facts) = reined.pod().await?;
+    facts.all_happen(0..3).await?;
+    wait_for_figure(&reined.installation, "events_waiting", |count| count >= 3).await?;
+    assert_eq!(texts(&reined.world.coder.lines(&agent)), [""; 0], "nobody knows yet whose pod it is");
+    reined.allow(&["pods", "events"]).await?;
+    let lines = reined.world.wait_for(&agent, &[&fact(2)]).await?;
+    assert_once_in_order(&lines, 0..3);
+    assert_eq!(texts(&lines)[0], format!("🐳 Created pod: {}", facts.pod.name_any()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_that_comes_before_its_events_is_told_at_once() -> Result<()> {
+    let reined = Reined::new("pod-first").await?;
+    reined.without("events", "pods").await?;
+    let (agent, facts) = reined.pod().await?;
+    facts.all_happen(0..3).await?;
+    let lines = reined.world.wait_for(&agent, &["Created pod"]).await?;
+    assert!((0..3).all(|n| count(&lines, &fact(n)) == 0), "{:#?}", texts(&lines));
+    reined.allow(&["pods", "events"]).await?;
+    let lines = reined.world.wait_for(&agent, &[&fact(2)]).await?;
+    assert_once_in_order(&lines, 0..3);
+    assert_eq!(texts(&lines)[0], format!("🐳 Created pod: {}", facts.pod.name_any()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_api_server_killed_in_mid_stream_loses_nothing_and_doubles_nothing() -> Result<()> {
+    let island = Island::new("api-server-killed", ClusterOptions::new()).await?;
+    let mut installation = island.plan().without_webhook().install(&*island.cluster).await?;
+    let (agent, facts) = island.workspace("dev").await?;
+
+    let (restarted, mut over) = tokio::sync::watch::channel(false);
+    let write = async {
+        let mut pace = interval(Duration::from_millis(50));
+        let mut after = 0;
+        for n in 0.. {
+            pace.tick().await;
+            facts.happen_some_time(n).await?;
+            after += usize::from(*over.borrow_and_update());
+            if after > 10 {
+                return anyhow::Ok(n + 1);
+            }
+        }
+        unreachable!("the facts have no end");
+    };
+    let restart = async {
+        island.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..5)).await?;
+        island.with_cluster(logstream_testing::Cluster::restart_apiserver).await?;
+        restarted.send_replace(true);
+        anyhow::Ok(())
+    };
+    let (written, ()) = tokio::try_join!(write, restart)?;
+
+    wait_for_figure(&installation, "watch_synced", |sum| sum == STREAMS).await?;
+    facts.happen(written).await?;
+    let lines = island.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..written + 1)).await?;
+    assert_once_in_order(&lines, 0..written + 1);
+    only(&lines, "Created pod");
+    // And pods are seen as before.
+    let (another, _) = island.workspace("another").await?;
+    island.coder.wait_for_lines(&another, PATIENCE, |lines| count(lines, "Created pod") == 1).await?;
+    assert_eq!(installation.product.ended(), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_watch_that_expired_tells_only_what_is_new_and_which_pods_are_gone() -> Result<()> {
+    // Without its cache the API server knows no more of the past than etcd, which soon forgets.
+    let options = ClusterOptions::new()
+        .apiserver_argument("--watch-cache=false")
+        .apiserver_argument("--etcd-compaction-interval=1s");
+    let island = Island::new("expired", options).await?;
+    let proxy = FaultProxy::start(island.cluster.server_address())?;
+    let mut installation = island.plan().without_webhook().by_way_of(proxy.address()).install(&*island.cluster).await?;
+    let (kept, facts) = island.workspace("kept").await?;
+    let (gone, gone_facts) = island.workspace("gone").await?;
+    facts.all_happen(0..5).await?;
+    gone_facts.all_happen(0..5).await?;
+    for agent in [&kept, &gone] {
+        island.coder.wait_for_lines(agent, PATIENCE, |lines| have_come(lines, 0..5)).await?;
+    }
+
+    proxy.refuse(true);
+    proxy.cut();
+    wait_for_figure(&installation, "watch_synced", |sum| sum == 0).await?;
+    let events: Api<Event> = Api::namespaced(island.client.clone(), island.namespace.name());
+    let known = events.list(&ListParams::default()).await?.metadata.resource_version.unwrap_or_default();
+    let pods: Api<Pod> = Api::namespaced(island.client.clone(), island.namespace.name());
+    pods.delete(&gone_facts.pod.name_any(), &DeleteParams::default()).await?;
+    facts.all_happen(5..10).await?;
+    let (new, new_facts) = island.workspace("new").await?;
+    new_facts.all_happen(0..3).await?;
+    // The history that the program knows is over.
+    let then = ListParams::default().matching(VersionMatch::Exact).at(&known);
+    poll::eventually("etcd forgets", PATIENCE, || async {
+        match events.list(&then).await {
+            Err(kube::Error::Api(status)) if status.code == 410 => Ok(()),
+            other => Err(other.map(|list| list.items.len())),
+        }
+    })
+    .await?;
+    let relists = figure(&installation, "watch_relists_total").await?;
+    proxy.refuse(false);
+
+    wait_for_figure(&installation, "watch_synced", |sum| sum == STREAMS).await?;
+    assert_eq!(figure(&installation, "watch_relists_total").await? - relists, STREAMS, "each watch had expired");
+    facts.happen(10).await?;
+    new_facts.happen(3).await?;
+    let lines = island.coder.wait_for_lines(&kept, PATIENCE, |lines| have_come(lines, 0..11)).await?;
+    assert_once_in_order(&lines, 0..11);
+    only(&lines, "Created pod");
+    let lines = island.coder.wait_for_lines(&new, PATIENCE, |lines| have_come(lines, 0..4)).await?;
+    assert_once_in_order(&lines, 0..4);
+    only(&lines, "Created pod");
+    let lines = island.coder.lines(&gone);
+    assert_once_in_order(&lines, 0..5);
+    only(&lines, &format!("🗑️ Deleted pod: {}", gone_facts.pod.name_any()));
+    ensure!(installation.product.ended().is_none(), "{}", installation.product.output());
+    Ok(())
+}

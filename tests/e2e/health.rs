@@ -1,0 +1,133 @@
+//! What the program says of itself, on its port for health and metrics.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+use kube::ResourceExt;
+use logstream_testing::{FaultProxy, Installation, Metrics, Scenario, Workspace, poll};
+
+use crate::support::{PATIENCE, World, token};
+
+/// Where people read which figures there are.
+const DOCUMENTED: &str = include_str!("../../docs/operations.md");
+
+async fn get(installation: &Installation, path: &str) -> Result<(u16, String)> {
+    installation.product.get(&installation.health_url(path)).await
+}
+
+#[tokio::test]
+async fn it_lives_whoever_is_away_and_is_ready_once_all_was_listed() -> Result<()> {
+    let world = World::new("health").await?;
+    let proxy = FaultProxy::start(world.cluster.server_address())?;
+    proxy.refuse(true);
+    world.coder.refuse(true)?;
+    let mut installation = world.plan().by_way_of(proxy.address()).begin(world.cluster).await?;
+    poll::eventually("the health port answers", PATIENCE, || get(&installation, "/livez")).await?;
+    assert_eq!(get(&installation, "/livez").await?, (200, "ok\n".to_owned()));
+    assert_eq!(get(&installation, "/readyz").await?.0, 503);
+    let (_, body) = get(&installation, "/readyz?verbose").await?;
+    assert!(body.contains("[-]watch failed: the API server was not reached yet\n"), "{body}");
+
+    // Coder is nobody's condition for being ready.
+    proxy.refuse(false);
+    installation.wait_ready().await?;
+    let (status, body) = get(&installation, "/readyz?verbose").await?;
+    assert_eq!(status, 200);
+    assert!(body.contains("[+]watch ok\n") && body.ends_with("readyz check passed\n"), "{body}");
+
+    // Nor does it leave its Service because the API server is away: it is asked again as soon as that is back.
+    proxy.refuse(true);
+    proxy.cut();
+    poll::eventually("it notices", PATIENCE, || async {
+        let synced = installation.metrics().await?.sum("coder_logstream_watch_synced");
+        ensure!(synced == 0.0, "{synced}");
+        anyhow::Ok(())
+    })
+    .await?;
+    assert_eq!(get(&installation, "/livez").await?.0, 200);
+    assert_eq!(get(&installation, "/readyz").await?.0, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn readiness_names_the_permission_that_is_missing() -> Result<()> {
+    let world = World::new("not-allowed").await?;
+    let elsewhere = World::new("elsewhere").await?;
+    // It may read its own namespace, and is asked to read another one too.
+    let other = elsewhere.namespace.name();
+    let namespaces = format!("--namespaces={},{other}", world.namespace.name());
+    let installation = world.plan().arg(namespaces).begin(world.cluster).await?;
+    poll::eventually("it says what is missing", PATIENCE, || async {
+        let (status, body) = get(&installation, "/readyz?verbose").await?;
+        let told = ["[-]watch failed: ", &format!("pods in {other}: forbidden: "), "the verbs list and watch on pods"];
+        ensure!(status == 503 && told.iter().all(|text| body.contains(text)), "{status} {body}");
+        ensure!(!body.contains(&format!("pods in {}", world.namespace.name())), "{body}");
+        anyhow::Ok(())
+    })
+    .await?;
+    assert_eq!(get(&installation, "/livez").await?.0, 200);
+    Ok(())
+}
+
+/// Every series by name and labels.
+fn series(metrics: &Metrics) -> BTreeSet<String> {
+    metrics.iter().map(|(sample, _)| sample.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn metrics_are_complete_from_the_first_scrape_and_name_nobody() -> Result<()> {
+    let world = World::new("metrics").await?;
+    let proxy = FaultProxy::start(world.cluster.server_address())?;
+    proxy.refuse(true);
+    let mut installation = world.plan().by_way_of(proxy.address()).begin(world.cluster).await?;
+    let first = poll::eventually("the first scrape", PATIENCE, || installation.metrics()).await?;
+    for name in DOCUMENTED.split('`').filter(|word| word.starts_with("coder_logstream_")) {
+        let name = name.split('{').next().unwrap_or_default();
+        assert!(series(&first).iter().any(|sample| sample.split('{').next() == Some(name)), "{name} is documented");
+    }
+
+    // Every kind of thing happens: starts, failures, an agent that is not valid, a Coder and an API server away.
+    proxy.refuse(false);
+    installation.wait_ready().await?;
+    installation.register(world.cluster).await?;
+    let namespace = world.namespace.name();
+    let agents = [world.agent(), world.agent(), token()];
+    for (agent, scenario) in agents.iter().zip([Scenario::Normal, Scenario::WrongImage, Scenario::OomKilled]) {
+        let workspace = Workspace::new(namespace, "alice", scenario.name(), agent).scenario(scenario);
+        world.create(&workspace.deployment()).await?;
+    }
+    world.wait_for(&agents[0], &["Container started"]).await?;
+    world.wait_for(&agents[1], &["Back-off pulling image"]).await?;
+    world.coder.refuse(true)?;
+    let pod = Workspace::new(namespace, "bob", "away", &agents[0]).pod();
+    let pod = world.create(&pod).await?;
+    poll::eventually("Coder is missed", PATIENCE, || async {
+        let missed = installation.metrics().await?;
+        let network = missed.get("coder_logstream_coder_requests_total{endpoint=\"logs\",outcome=\"network\"}");
+        ensure!(network > Some(0.0), "{network:?}");
+        anyhow::Ok(())
+    })
+    .await?;
+    world.coder.refuse(false)?;
+    world.wait_for(&agents[0], &[&format!("Created pod: {}", pod.name_any())]).await?;
+
+    let last = installation.metrics().await?;
+    let (first, last) = (series(&first), series(&last));
+    let new: Vec<_> = last.difference(&first).collect();
+    assert_eq!(new, [""; 0], "these came later");
+    let gone: Vec<_> = first.difference(&last).collect();
+    assert_eq!(gone, [""; 0], "these went");
+    for name in [namespace, "alice", "bob", "coder-", "normal", "node-1", "dev"]
+        .into_iter()
+        .chain(agents.iter().map(String::as_str))
+    {
+        let named: Vec<_> = last.iter().filter(|sample| labels(sample).contains(name)).collect();
+        assert_eq!(named, [""; 0], "{name}");
+    }
+    Ok(())
+}
+
+/// The part of a series in braces.
+fn labels(sample: &str) -> &str {
+    sample.split_once('{').map_or("", |(_, labels)| labels)
+}

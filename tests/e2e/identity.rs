@@ -1,0 +1,221 @@
+//! Whose line it is: the namespace, the UID and the object's own spec decide, never a name alone.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt, api::DynamicObject};
+use logstream_testing::{
+    TestNamespace, Workspace,
+    coder::{Endpoint, Line},
+    poll,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    events::{Say, marker},
+    review::{Poster, creation},
+    support::{PATIENCE, World, count, counted, texts, token, wait_for_metric},
+};
+
+/// Each line names this object, but for those of the marker.
+#[track_caller]
+fn assert_all_about(lines: &[Line], name: &str) {
+    let other = |text: &&String| !text.contains(name) && !text.starts_with("marker ");
+    assert_eq!(texts(lines).iter().filter(other).collect::<Vec<_>>(), [] as [&String; 0]);
+}
+
+#[tokio::test]
+async fn two_pods_of_one_name_in_two_namespaces_have_their_own_stories() -> Result<()> {
+    let world = World::new("one-name").await?;
+    let elsewhere = TestNamespace::create(world.cluster, "one-name-elsewhere").await?;
+    let namespaces = [world.namespace.name(), elsewhere.name()];
+    let _installation = world.plan().namespaces(&namespaces).install(world.cluster).await?;
+    let (here, there) = (world.agent(), world.agent());
+    let mut pods = Vec::new();
+    for (namespace, agent) in namespaces.into_iter().zip([&here, &there]) {
+        pods.push(world.create(&Workspace::new(namespace, "alice", "dev", agent).pod()).await?);
+    }
+    for (pod, agent) in pods.iter().zip([&here, &there]) {
+        let said = format!("said in {}", pod.namespace().unwrap_or_default());
+        Say::normal(pod, "Said", &said).write(&world.client).await?;
+        world.wait_for(agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned", &said]).await?;
+    }
+    // Deleting one tells its own owner alone.
+    world.delete(&pods[0]).await?;
+    world.wait_for(&here, &["🗑️ Deleted pod: coder-alice-dev"]).await?;
+    let lines = marker(&world, &there, &pods[1]).await?;
+    assert_eq!(count(&lines, "Deleted pod"), 0, "{:#?}", texts(&lines));
+    for (lines, other) in [(lines, &namespaces[0]), (world.coder.lines(&here), &namespaces[1])] {
+        assert_eq!(count(&lines, other), 0, "{:#?}", texts(&lines));
+        assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn pods_whose_names_the_api_server_makes_are_told_apart() -> Result<()> {
+    let world = World::new("generated").await?;
+    let installation = world.install().await?;
+    let agents = [world.agent(), world.agent()];
+    let mut pods = Vec::new();
+    for agent in &agents {
+        pods.push(world.create(&Workspace::new(world.namespace.name(), "alice", "dev", agent).generated_pod()).await?);
+    }
+    for (pod, agent) in pods.iter().zip(&agents) {
+        let name = pod.name_any();
+        world.wait_for(agent, &[&format!("🐳 Created pod: {name}"), "Successfully assigned"]).await?;
+        assert_all_about(&marker(&world, agent, pod).await?, &name);
+    }
+    // Both went through the webhook, which did not know their names.
+    assert_eq!(counted(&installation, "admission_reviews_total{kind=\"pod\",outcome=\"patched\"}").await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_made_again_under_its_name_does_not_inherit_the_old_ones_story() -> Result<()> {
+    let world = World::new("again").await?;
+    let _installation = world.install().await?;
+    let (first, second) = (world.agent(), world.agent());
+    let workspace = |agent: &str| Workspace::new(world.namespace.name(), "alice", "dev", agent);
+    let old = world.create(&workspace(&first).pod()).await?;
+    world.wait_for(&first, &["Successfully assigned"]).await?;
+    world.delete(&old).await?;
+    let pods: Api<Pod> = world.api();
+    poll::eventually("the pod is gone", PATIENCE, || async {
+        match pods.get_opt(&old.name_any()).await {
+            Ok(None) => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await?;
+    let new = world.create(&workspace(&second).pod()).await?;
+    world.wait_for(&second, &["Successfully assigned"]).await?;
+    // A last word about the old pod still finds its own reader.
+    Say::normal(&old, "Killing", "a last word about the old pod").write(&world.client).await?;
+    let lines = world.wait_for(&first, &["a last word"]).await?;
+    assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
+    let lines = marker(&world, &second, &new).await?;
+    assert_eq!(count(&lines, "a last word") + count(&lines, "Deleted pod"), 0, "{:#?}", texts(&lines));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_with_a_pods_name_and_another_uid_is_not_the_pods() -> Result<()> {
+    let world = World::new("other-uid").await?;
+    let installation = world.install().await?;
+    let agent = world.agent();
+    let pod = world.create(&Workspace::new(world.namespace.name(), "alice", "dev", &agent).pod()).await?;
+    world.wait_for(&agent, &["Successfully assigned"]).await?;
+    Say::warning(&pod, "Failed", "not about this pod").of_uid(&token()).write(&world.client).await?;
+    // It is looked up by name, and what is found is another object.
+    wait_for_metric(&installation, "facts_untold_total{reason=\"stranger\"}", |strangers| strangers >= 1.0).await?;
+    let lines = marker(&world, &agent, &pod).await?;
+    assert_eq!(count(&lines, "not about this pod"), 0, "{:#?}", texts(&lines));
+    Ok(())
+}
+
+/// A ReplicaSet made by hand, so that its name and UID are known.
+fn replicaset(workspace: &Workspace) -> Value {
+    let mut replicaset = workspace.deployment();
+    replicaset["kind"] = "ReplicaSet".into();
+    replicaset["spec"]["strategy"].take();
+    replicaset
+}
+
+#[tokio::test]
+async fn invariant_1_forged_reviews_give_a_strangers_agent_no_line() -> Result<()> {
+    let world = World::new("forged").await?;
+    let installation = world.install().await?;
+    let poster = Poster::new(&installation)?;
+    let namespace = world.namespace.name();
+    let workspace = |name: &str, agent: &str| Workspace::new(namespace, "alice", name, agent);
+    let stranger = world.agent();
+    let post = async |object: &Value| -> Result<()> {
+        let answer = poster.post(&creation(object)).await?;
+        assert!(answer.admits(), "{answer:?}");
+        Ok(())
+    };
+
+    // Claims of names that do not exist yet.
+    post(&workspace("pod", &stranger).pod()).await?;
+    post(&replicaset(&workspace("rs", &stranger))).await?;
+    post(&workspace("sts", &stranger).stateful_set()).await?;
+    post(&workspace("job", &stranger).job()).await?;
+    post(&workspace("plain", &stranger).pod()).await?;
+    let agents: Vec<String> = (0..4).map(|_| world.agent()).collect();
+    let objects = [
+        workspace("pod", &agents[0]).pod(),
+        replicaset(&workspace("rs", &agents[1])),
+        workspace("sts", &agents[2]).stateful_set(),
+        workspace("job", &agents[3]).job(),
+    ];
+    let mut made = Vec::new();
+    for object in &objects {
+        made.push(world.create(object).await?);
+    }
+    // And a pod that is no workspace at all.
+    let mut plain = workspace("plain", "").pod();
+    plain["spec"]["containers"][0]["env"] = json!([]);
+    let plain = world.create(&plain).await?;
+    Say::warning(&plain, "Failed", "of a pod without an agent").write(&world.client).await?;
+
+    // Claims of the UIDs and names of what exists by now.
+    for owner in &made {
+        let mut pod = workspace("x", &stranger).generated_pod();
+        pod["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": owner.types.as_ref().map(|types| types.api_version.clone()),
+            "kind": owner.types.as_ref().map(|types| types.kind.clone()),
+            "name": owner.name_any(), "uid": owner.uid(), "controller": true,
+        }]);
+        post(&pod).await?;
+    }
+    post(&workspace("pod", &stranger).pod()).await?;
+    // The ReplicaSet makes another pod, whose claim is forged already.
+    world.wait_for(&agents[1], &["🐳 Created pod: coder-alice-rs"]).await?;
+    world.delete(&world.only_of("v1", "Pod", "com.coder.workspace.name=rs").await?).await?;
+    let twice = |lines: &[Line]| count(lines, "🐳 Created pod: coder-alice-rs") == 2;
+    world.coder.wait_for_lines(&agents[1], PATIENCE, twice).await?;
+
+    for (object, agent) in made.iter().zip(&agents) {
+        let lines = marker(&world, agent, object).await?;
+        assert_all_about(&lines, &object.name_any());
+    }
+    // What is the stranger's own is told to the stranger, and nothing else ever was.
+    let own: DynamicObject = world.create(&workspace("own", &stranger).pod()).await?;
+    world.wait_for(&stranger, &["Successfully assigned"]).await?;
+    assert_all_about(&marker(&world, &stranger, &own).await?, "coder-alice-own");
+    Ok(())
+}
+
+#[tokio::test]
+async fn invariant_1_a_flood_of_forged_claims_is_bounded_and_delays_nobody() -> Result<()> {
+    /// More than are prepared for; the registry's own limit is tested there.
+    const FORGED: i64 = 1_300;
+    let world = World::new("flood").await?;
+    let installation = world.install().await?;
+    let poster = Poster::new(&installation)?;
+    let namespace = world.namespace.name();
+    let forge = async |number: i64| {
+        let name = format!("forged-{number}");
+        let answer = poster.post(&creation(&Workspace::new(namespace, "mallory", &name, &token()).pod())).await?;
+        anyhow::ensure!(answer.admits(), "{answer:?}");
+        anyhow::Ok(())
+    };
+    stream::iter(0..FORGED).map(forge).buffer_unordered(32).try_collect::<Vec<_>>().await?;
+    assert!(counted(&installation, "claims").await? >= FORGED);
+    wait_for_metric(&installation, "claims_ignored_total", |ignored| ignored >= 100.0).await?;
+    assert!(counted(&installation, "agents{state=\"claimed\"}").await? <= 1_024);
+
+    let agent = world.agent();
+    world.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
+    let began = std::time::Instant::now();
+    world.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // Of the pace towards Coder the forged ones have an eighth, half a minute's worth of it at once.
+    assert!(world.coder.request_count(Endpoint::LogSource, 401) < 100, "{:?}", world.coder.requests());
+    assert_eq!(world.coder.request_count(Endpoint::LogSource, 429), 0);
+    assert_eq!(world.coder.request_count(Endpoint::Logs, 429), 0);
+    Ok(())
+}

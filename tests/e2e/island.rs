@@ -1,0 +1,59 @@
+//! A small control plane of a test's own, for what no other test could stand: restarts and lost history.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use kube::Client;
+use logstream_testing::{
+    Cluster, ClusterOptions, CoderOptions, CoderStandIn, Plan, TestNamespace, Workspace, coder::Valid,
+};
+use serde_json::json;
+
+use crate::{
+    facts::Facts,
+    support::{PROGRAM, create, token},
+};
+
+/// etcd and an API server; nothing acts on what is written there.
+pub(crate) struct Island {
+    pub(crate) coder: CoderStandIn,
+    pub(crate) client: Client,
+    pub(crate) namespace: TestNamespace,
+    // The last: the namespace is deleted before.
+    pub(crate) cluster: Arc<Cluster>,
+}
+
+impl Island {
+    pub(crate) async fn new(test: &str, options: ClusterOptions) -> Result<Self> {
+        let start = move || Cluster::start(options.control_plane_only());
+        let cluster = Arc::new(tokio::task::spawn_blocking(start).await??);
+        let namespace = TestNamespace::create(&cluster, test).await?;
+        let client = cluster.admin_client().await?;
+        // No controller makes it, and no pod is admitted without.
+        let account = json!({
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": { "name": "default", "namespace": namespace.name() },
+        });
+        create(&client, &account).await.context("the namespace's ServiceAccount")?;
+        Ok(Self { coder: CoderStandIn::start(CoderOptions::new())?, client, namespace, cluster })
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        Plan::new(PROGRAM, &self.coder.url(), self.namespace.name())
+    }
+
+    /// A workspace whose agent Coder knows, with its pod: its token, and what happens to it.
+    pub(crate) async fn workspace(&self, name: &str) -> Result<(String, Facts)> {
+        let agent = token();
+        self.coder.add_agent(&agent, Valid::Now);
+        let workspace = Workspace::new(self.namespace.name(), "alice", name, &agent);
+        Ok((agent, Facts::of(&self.client, &workspace).await?))
+    }
+
+    /// Does something with the cluster that blocks.
+    pub(crate) async fn with_cluster(&self, act: impl FnOnce(&Cluster) -> Result<()> + Send + 'static) -> Result<()> {
+        let cluster = Arc::clone(&self.cluster);
+        tokio::task::spawn_blocking(move || act(&cluster)).await?
+    }
+}

@@ -1,0 +1,32 @@
+//! The real binary against a real API server and a Coder that keeps Coder's rules.
+//!
+//! One control plane serves all tests of a run; each test has namespaces of its own.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of a test may end it")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "metrics are small whole numbers that come as floats"
+)]
+
+mod admission;
+mod agents;
+mod away;
+mod bounds;
+mod command_line;
+mod events;
+mod facts;
+mod faults;
+mod figures;
+mod health;
+mod identity;
+mod island;
+mod limits;
+mod refusals;
+mod restarts;
+mod review;
+mod selection;
+mod story;
+mod support;
+mod tokens;

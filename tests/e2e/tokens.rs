@@ -1,0 +1,268 @@
+//! Where tokens are found, and that they are shown nowhere.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use k8s_openapi::api::{
+    apps::v1::ReplicaSet,
+    core::v1::{ConfigMap, Event, Pod},
+};
+use kube::{ResourceExt, api::ListParams};
+use logstream_testing::{
+    Installation, Place, Scenario, Workspace,
+    coder::{Endpoint, Fault},
+};
+use serde_json::json;
+
+use crate::{
+    events::{SOURCE, Say, marker},
+    review::{Poster, creation},
+    support::{PATIENCE, World, count, counted, fingerprint, only, texts, token, wait_for_metric},
+};
+
+const AGENTS: &str = "logstream.coder.com/agents";
+
+/// The program, allowed to read Secrets and ConfigMaps.
+async fn reading(test: &str) -> Result<(World, Installation)> {
+    let world = World::new(test).await?;
+    let installation = world.plan().reads_secrets().install(world.cluster).await?;
+    Ok((world, installation))
+}
+
+/// A pod's token is found in this place, and the pod shows what kind of place it is.
+async fn a_pods_token_is_found_in(place: Place, test: &str, shown: &str) -> Result<()> {
+    let (world, _installation) = reading(test).await?;
+    let agent = world.agent();
+    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).token_in(place);
+    world.create(&workspace.token_object().context("a reference")?).await?;
+    let pod = world.create(&workspace.pod()).await?;
+    assert_eq!(pod.annotations().get(AGENTS), Some(&format!("dev={shown}")));
+    world.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
+    let lines = marker(&world, &agent, &pod).await?;
+    only(&lines, "🐳 Created pod");
+    only(&lines, "Successfully assigned");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_is_found_by_the_secret_key_ref_of_a_pod() -> Result<()> {
+    a_pods_token_is_found_in(Place::SecretKey, "secret-key", "by-secret").await
+}
+
+#[tokio::test]
+async fn a_token_is_found_by_the_config_map_key_ref_of_a_pod() -> Result<()> {
+    a_pods_token_is_found_in(Place::ConfigMapKey, "configmap-key", "by-configmap").await
+}
+
+#[tokio::test]
+async fn a_token_is_found_in_a_secret_taken_whole_as_environment() -> Result<()> {
+    a_pods_token_is_found_in(Place::SecretEnv, "secret-env", "by-secret").await
+}
+
+#[tokio::test]
+async fn a_token_is_found_in_a_config_map_taken_whole_as_environment() -> Result<()> {
+    a_pods_token_is_found_in(Place::ConfigMapEnv, "configmap-env", "by-configmap").await
+}
+
+#[tokio::test]
+async fn a_token_is_found_in_a_file_of_a_mounted_secret() -> Result<()> {
+    a_pods_token_is_found_in(Place::SecretFile, "secret-file", "by-secret").await
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_the_agent_whose_token_the_replicasets_template_refers_to() -> Result<()> {
+    let (world, _installation) = reading("secret-replicaset").await?;
+    let agent = world.agent();
+    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent)
+        .token_in(Place::SecretKey)
+        .service_account("nobody");
+    world.create(&workspace.token_object().context("a reference")?).await?;
+    world.create(&workspace.deployment()).await?;
+    let refused = "serviceaccount \"nobody\" not found";
+    let lines = world.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", refused]).await?;
+    assert!(texts(&lines)[0].starts_with("🐳 Queued pod from ReplicaSet"), "{:#?}", texts(&lines));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_happened_before_the_secret_came_is_told_when_it_comes() -> Result<()> {
+    let (world, installation) = reading("secret-later").await?;
+    let agent = world.agent();
+    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).token_in(Place::SecretKey);
+    let pod = world.create(&workspace.pod()).await?;
+    wait_for_metric(&installation, "workspace_objects", |objects| objects >= 1.0).await?;
+    Say::warning(&pod, "Failed", "Error: secret \"coder-alice-dev\" not found").write(&world.client).await?;
+    world.create(&workspace.token_object().context("a reference")?).await?;
+    let lines = world.wait_for(&agent, &["🐳 Created pod", "Successfully assigned", "not found"]).await?;
+    assert!(texts(&lines)[0].starts_with("🐳 Created pod"), "{:#?}", texts(&lines));
+    let lines = marker(&world, &agent, &pod).await?;
+    only(&lines, "🐳 Created pod");
+    only(&lines, "Error: secret \"coder-alice-dev\" not found");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_secret_holds_is_counted_when_it_is_no_token() -> Result<()> {
+    let (world, installation) = reading("secret-no-token").await?;
+    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", "hunter2").token_in(Place::SecretKey);
+    world.create(&workspace.token_object().context("a reference")?).await?;
+    world.create(&workspace.pod()).await?;
+    wait_for_metric(&installation, "watch_references_total{outcome=\"not_a_token\"}", |count| count >= 1.0).await?;
+    wait_for_metric(&installation, "facts_untold_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
+    assert_eq!(world.coder.requests_of("hunter2", Endpoint::LogSource), 0);
+    assert!(!installation.product.output().contains("hunter2"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agent_in_an_init_container_is_a_workspace() -> Result<()> {
+    let world = World::new("init-agent").await?;
+    let _installation = world.install().await?;
+    let agent = world.agent();
+    let workspace =
+        Workspace::new(world.namespace.name(), "alice", "dev", &agent).agent_in_init_container("busybox:1.37");
+    let pod = world.create(&workspace.pod()).await?;
+    assert_eq!(pod.annotations().get(AGENTS), Some(&format!("prepare-home={}", fingerprint(&agent))));
+    world.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_agents_of_one_pod_are_each_told_its_story() -> Result<()> {
+    let world = World::new("two-agents").await?;
+    let _installation = world.install().await?;
+    let (first, second) = (world.agent(), world.agent());
+    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &first)
+        .another_agent("gpu", &second)
+        .scenario(Scenario::Normal);
+    let pod = world.create(&workspace.pod()).await?;
+    let shown = format!("dev={},gpu={}", fingerprint(&first), fingerprint(&second));
+    assert_eq!(pod.annotations().get(AGENTS), Some(&shown));
+    for agent in [&first, &second] {
+        world.wait_for(agent, &["🐳 Created pod: coder-alice-dev", "Container started"]).await?;
+    }
+    let told = marker(&world, &first, &pod).await?;
+    let last = texts(&told).pop().context("the marker")?;
+    world.wait_for(&second, &[&last]).await?;
+    assert_eq!(texts(&told), texts(&world.coder.lines(&second)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_containers_with_one_token_are_one_agent() -> Result<()> {
+    let world = World::new("one-token").await?;
+    let _installation = world.install().await?;
+    let agent = world.agent();
+    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent)
+        .another_agent("sidecar", &agent)
+        .scenario(Scenario::Normal);
+    let pod = world.create(&workspace.pod()).await?;
+    world.wait_for(&agent, &["Container started"]).await?;
+    let lines = marker(&world, &agent, &pod).await?;
+    for text in ["🐳 Created pod", "Successfully assigned", "Pulling image", "Container started", "marker "] {
+        only(&lines, text);
+    }
+    assert_eq!(world.coder.requests_of(&agent, Endpoint::LogSource), 1);
+    Ok(())
+}
+
+/// What a token may look like where it should not be.
+fn forms(secret: &str) -> Vec<String> {
+    let plain = secret.replace('-', "");
+    vec![secret.to_uppercase(), STANDARD.encode(secret), plain.to_uppercase(), plain, secret.to_owned()]
+}
+
+/// Everything that the program shows or keeps, by where it is found.
+async fn shown(world: &World, installation: &Installation) -> Result<BTreeMap<String, String>> {
+    let mut shown = BTreeMap::new();
+    shown.insert("output".to_owned(), installation.product.output());
+    for path in ["/metrics", "/readyz?verbose", "/livez?verbose"] {
+        let (_, body) = installation.product.get(&installation.health_url(path)).await?;
+        shown.insert(path.to_owned(), body);
+    }
+    let all = ListParams::default();
+    let pods = world.api::<Pod>().list(&all).await?;
+    shown.insert(
+        "annotations of pods".to_owned(),
+        format!("{:?}", pods.iter().map(|pod| &pod.metadata).collect::<Vec<_>>()),
+    );
+    let sets = world.api::<ReplicaSet>().list(&all).await?;
+    shown.insert("ReplicaSets".to_owned(), format!("{:?}", sets.iter().map(|set| &set.metadata).collect::<Vec<_>>()));
+    let events = world.api::<Event>().list(&all).await?;
+    let written = events
+        .iter()
+        .filter(|event| event.source.as_ref().and_then(|source| source.component.as_deref()) != Some(SOURCE));
+    shown.insert("Events".to_owned(), serde_json::to_string(&written.collect::<Vec<_>>())?);
+    let maps = world.api::<ConfigMap>().list(&all).await?;
+    let progress = maps.iter().find(|map| map.name_any().ends_with("-progress")).context("the progress ConfigMap")?;
+    shown.insert("progress".to_owned(), serde_json::to_string(progress)?);
+    Ok(shown)
+}
+
+#[tokio::test]
+async fn invariant_2_no_token_is_in_a_log_a_metric_an_annotation_an_event_or_at_rest() -> Result<()> {
+    let world = World::new("no-token-shown").await?;
+    let plan = world.plan().reads_secrets().arg("--log-level=trace");
+    let mut installation = plan.install(world.cluster).await?;
+    let namespace = world.namespace.name();
+    let (told, referred, refused, broken) = (world.agent(), world.agent(), world.agent(), world.agent());
+    let (unknown, malformed) = (token(), token());
+    let no_token = format!("hunter2-{}", token());
+    world.coder.fault(Fault::Html(502).to(&broken).times(1));
+    world.coder.fault(Fault::CutBefore.to(&broken).times(1));
+    world.coder.fault(Fault::Status(400).to(&broken).times(1));
+
+    let workspace =
+        |name: &str, agent: &str| Workspace::new(namespace, "alice", name, agent).scenario(Scenario::Normal);
+    world.create(&workspace("told", &told).deployment()).await?;
+    let in_secret = workspace("referred", &referred).token_in(Place::SecretKey);
+    world.create(&in_secret.token_object().context("a reference")?).await?;
+    world.create(&in_secret.deployment()).await?;
+    world.create(&workspace("refused", &refused).service_account("nobody").deployment()).await?;
+    let unsteady = world.create(&workspace("broken", &broken).pod()).await?;
+    let nobody = world.create(&workspace("unknown", &unknown).pod()).await?;
+    world.create(&workspace("no-token", &no_token).pod()).await?;
+    // The token stands in what Kubernetes says, and where no token belongs.
+    let spilled = format!("exec: \"./agent --token {told}\" failed, and $TOKEN={unknown}");
+    let deployed = world.only_of("v1", "Pod", "com.coder.workspace.name=told").await?;
+    Say::warning(&deployed, "Failed", &spilled).write(&world.client).await?;
+    Say::warning(&nobody, "Failed", &spilled).write(&world.client).await?;
+    let poster = Poster::new(&installation)?;
+    let mut review = creation(&workspace("malformed", &malformed).pod());
+    for place in ["/request/object/spec/containers/0/env", "/request/object/metadata", "/request/object", "/request"] {
+        *review.pointer_mut(place).context(place)? = json!(malformed);
+        poster.post(&review).await?;
+    }
+    let whole = creation(&workspace("cut", &malformed).pod()).to_string();
+    poster.post_text(&whole[..whole.len() - 3]).await?;
+
+    world.wait_for(&told, &["Container started", "failed, and"]).await?;
+    world.wait_for(&referred, &["Container started"]).await?;
+    world.wait_for(&refused, &["\"nobody\" not found"]).await?;
+    marker(&world, &broken, &unsteady).await?;
+    let requests = |world: &logstream_testing::CoderStandIn| world.requests_of(&unknown, Endpoint::LogSource) > 0;
+    assert!(world.coder.wait_until(PATIENCE, requests).await);
+    wait_for_metric(&installation, "facts_untold_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
+    assert_eq!(count(&world.coder.lines(&told), &told), 0, "a token in a message is masked");
+    assert!(counted(&installation, "admission_reviews_total{kind=\"pod\",outcome=\"not_understood\"}").await? >= 1);
+
+    let mut everything = shown(&world, &installation).await?;
+    installation.product.sigterm_and_wait(PATIENCE)?;
+    everything.insert("output to the end".to_owned(), installation.product.output());
+    // The search would find what is there: these are shown.
+    let output = &everything["output to the end"];
+    for agent in [&told, &referred, &refused, &broken, &unknown] {
+        assert!(output.contains(&fingerprint(agent)), "{output}");
+    }
+    assert!(everything["annotations of pods"].contains(&fingerprint(&told)));
+    for secret in [&told, &referred, &refused, &broken, &unknown, &malformed, &no_token] {
+        for form in forms(secret) {
+            for (place, text) in &everything {
+                let at = text.find(&form).map(|at| &text[at.saturating_sub(200)..(at + 100).min(text.len())]);
+                assert_eq!(at, None, "{form} is in the {place}");
+            }
+        }
+    }
+    Ok(())
+}
