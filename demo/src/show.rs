@@ -36,7 +36,9 @@ pub(crate) async fn run(args: &Args, style: Style, verdict: &Cell<Option<bool>>)
         None => Site::start(style, tools).await?,
         Some(path) => Site::existing(style, tools, path).await?,
     };
-    let coder = CoderStandIn::start(CoderOptions::new())?;
+    let coder =
+        async { Ok((CoderStandIn::start(CoderOptions::new())?, "started a stand-in for Coder that keeps its rules")) };
+    let coder = step(style, "starting a stand-in for Coder", coder).await?;
     let watch = Watch::start(&site.client, &site.namespaces.all()).await?;
     let installation = installed(style, &site, &program, &coder).await?;
     let played = playing(style, &stories.played, &site, &coder, args).await?;
@@ -92,7 +94,7 @@ async fn installed(style: Style, site: &Site, program: &Path, coder: &CoderStand
             None => "the API server asks its webhook about new workspaces".to_owned(),
             Some(why) => format!("without its webhook: {why}"),
         };
-        Ok((installed.installation, format!("installed it, beside a stand-in for Coder: {webhook}")))
+        Ok((installed.installation, format!("installed it: {webhook}")))
     };
     step(style, &format!("installing {}", product::NAME), install).await
 }

@@ -73,7 +73,7 @@ impl Site {
     }
 }
 
-const COMPONENTS: &str = "etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and a node played by kwok";
+const COMPONENTS: &str = "etcd, kube-apiserver, controllers, scheduler, and a node that kwok plays";
 
 /// Finds the tools that a cluster, existing or not, is used with. Or builds them, which shows its progress on stderr.
 pub(crate) async fn tools(style: Style, existing: bool) -> Result<Tools> {

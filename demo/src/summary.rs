@@ -86,21 +86,21 @@ pub(crate) fn missing(style: Style, rows: &[Row]) -> String {
     rows.iter().filter(|row| !row.is_complete()).map(of).collect()
 }
 
-/// `41 requests to Coder: 6 log sources, 30 with lines, 5 refused (the agent was not valid yet)`
+/// `42 requests to Coder: 6 × log source, 30 × lines, 6 × before the agent was valid (401)`
 pub(crate) fn requests(requests: &BTreeMap<(Endpoint, u16), usize>) -> String {
     let sum = |wanted: &dyn Fn(Endpoint, u16) -> bool| -> usize {
         requests.iter().filter(|((endpoint, status), _)| wanted(*endpoint, *status)).map(|(_, count)| count).sum()
     };
     let accepted = |status: u16| (200..300).contains(&status);
     let parts = [
-        (sum(&|endpoint, status| endpoint == Endpoint::LogSource && accepted(status)), "log sources"),
-        (sum(&|endpoint, status| endpoint == Endpoint::Logs && accepted(status)), "with lines"),
-        (sum(&|endpoint, status| endpoint == Endpoint::BuildInfo && accepted(status)), "for the version"),
+        (sum(&|endpoint, status| endpoint == Endpoint::LogSource && accepted(status)), "log source"),
+        (sum(&|endpoint, status| endpoint == Endpoint::Logs && accepted(status)), "lines"),
+        (sum(&|endpoint, status| endpoint == Endpoint::BuildInfo && accepted(status)), "version"),
         (sum(&|_, status| status == 401), "before the agent was valid (401)"),
-        (sum(&|_, status| !accepted(status) && status != 401), "that failed"),
+        (sum(&|_, status| !accepted(status) && status != 401), "failed"),
     ];
     let told: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} × {what}")).collect();
     format!("{} requests to Coder: {}", sum(&|_, _| true), told.join(", "))
 }
 
@@ -118,9 +118,9 @@ mod tests {
         let rows = [row(Story::NormalStart, &[]), row(Story::OomKilled, &["out of memory"])];
         let table = table(Style::PLAIN, &rows);
         let lines: Vec<&str> = table.lines().collect();
-        let ends = |part: &str| lines.iter().map(|line| line.find(part).map(|at| at + part.len())).collect::<Vec<_>>();
-        assert_eq!(ends("12 ms")[1], ends("first after")[0]);
-        assert_eq!(ends("12 ms")[1], ends("12 ms")[2]);
+        let end = |line: usize, part: &str| Some(lines[line].split_once(part)?.0.chars().count() + part.len());
+        assert_eq!(end(1, "12 ms"), end(0, "first after"));
+        assert_eq!(end(1, "12 ms"), end(2, "12 ms"));
         assert!(lines[1].starts_with("  ✓ normal start") && lines[1].contains("6 of 6"), "{table}");
         assert!(lines[2].starts_with("  ✗ OOMKilled") && lines[2].contains("3 of 4"), "{table}");
     }
@@ -142,7 +142,7 @@ mod tests {
         ];
         assert_eq!(
             requests(&seen.into_iter().collect()),
-            "42 requests to Coder: 6 log sources, 30 with lines, 5 before the agent was valid (401), 1 that failed"
+            "42 requests to Coder: 6 × log source, 30 × lines, 5 × before the agent was valid (401), 1 × failed"
         );
     }
 

@@ -145,7 +145,9 @@ fn image(pod: &Pod, container: &str) -> String {
 pub(super) fn of_event(subject: &Subject, event: &Event) -> Happening {
     let message = event.message.strip_prefix("(combined from similar events): ").unwrap_or(&event.message);
     match (subject.kind, event.reason.as_str()) {
-        (Kind::ReplicaSet | Kind::StatefulSet | Kind::Job, "FailedCreate") => {
+        // The name that a StatefulSet gives its pod is no chance.
+        (Kind::StatefulSet, "FailedCreate") => Happening::Refused { message: message.to_owned() },
+        (Kind::ReplicaSet | Kind::Job, "FailedCreate") => {
             Happening::Refused { message: without_pod_name(&subject.name, message) }
         }
         (Kind::Pod, "FailedScheduling") => Happening::Unschedulable { message: message.to_owned() },
@@ -158,18 +160,20 @@ pub(super) fn of_event(subject: &Subject, event: &Event) -> Happening {
     }
 }
 
+/// What a made name keeps of the name it is made from: with five random characters it has 63
+/// (`MaxGeneratedNameLength` of k8s.io/apiserver).
+const KEPT_OF_NAME: usize = 58;
+
 /// `pods "ws-74fc974fd4-vgfrf"` → `pods "ws-74fc974fd4-…"`, for the pods of this workload alone. A refusal before
 /// the name is made (a missing ServiceAccount) has none: `pods "ws-74fc974fd4-"`.
 fn without_pod_name(workload: &str, message: &str) -> String {
     const PODS: &str = "pods \"";
     let Some(start) = message.find(PODS).map(|at| at + PODS.len()) else { return message.to_owned() };
     let Some(end) = message[start..].find('"').map(|at| start + at) else { return message.to_owned() };
-    let name = &message[start..end];
-    match name.strip_prefix(workload) {
-        // A StatefulSet's pod has a number, which is no chance.
-        Some(suffix)
-            if suffix.starts_with('-') && !suffix[1..].chars().all(|c| c.is_ascii_digit()) || suffix == "-" =>
-        {
+    let kept = &workload[..workload.floor_char_boundary(KEPT_OF_NAME)];
+    let cut = workload.len() >= KEPT_OF_NAME;
+    match message[start..end].strip_prefix(kept) {
+        Some(suffix) if cut || suffix.starts_with('-') => {
             format!("{}{workload}-…{}", &message[..start], &message[end..])
         }
         _ => message.to_owned(),
@@ -184,14 +188,34 @@ mod tests {
     fn refusals_that_differ_in_the_random_name_are_the_same() {
         let quota = |name: &str| format!("Error creating: pods \"{name}\" is forbidden: exceeded quota: q");
         let expected = "Error creating: pods \"ws-74fc974fd4-…\" is forbidden: exceeded quota: q";
-        for name in ["ws-74fc974fd4-vgfrf", "ws-74fc974fd4-pr4bs", "ws-74fc974fd4-"] {
+        // One random suffix in a thousand has no letter.
+        for name in ["ws-74fc974fd4-vgfrf", "ws-74fc974fd4-95785", "ws-74fc974fd4-"] {
             assert_eq!(without_pod_name("ws-74fc974fd4", &quota(name)), expected);
         }
-        for name in ["ws-74fc974fd4-0", "another-vgfrf", "ws-74fc974fd4"] {
+        for name in ["another-vgfrf", "ws-74fc974fd4"] {
             assert_eq!(without_pod_name("ws-74fc974fd4", &quota(name)), quota(name));
+        }
+        let long = format!("{}-74fc974fd4", "w".repeat(50));
+        let expected = quota(&format!("{long}-…"));
+        for name in [format!("{}vgfrf", &long[..58]), format!("{}95785", &long[..58]), format!("{long}-")] {
+            assert_eq!(without_pod_name(&long, &quota(&name)), expected);
         }
         assert_eq!(without_pod_name("ws", "no name at all"), "no name at all");
         assert_eq!(without_pod_name("ws", "pods \"unclosed"), "pods \"unclosed");
+    }
+
+    #[test]
+    fn a_stateful_sets_refused_pod_is_named() {
+        let message = "create Pod db-0 in StatefulSet db failed error: pods \"db-0\" is forbidden: exceeded quota: q";
+        let refused = |kind, reason: &str| {
+            let uid = crate::identity::Uid::parse("u").unwrap();
+            let subject = Subject { kind, namespace: "ns".into(), name: "db".into(), uid };
+            let event = Event { reason: reason.into(), message: message.into(), ..Event::default() };
+            of_event(&subject, &event)
+        };
+        assert_eq!(refused(Kind::StatefulSet, "FailedCreate"), Happening::Refused { message: message.to_owned() });
+        let shortened = message.replace("\"db-0\"", "\"db-…\"");
+        assert_eq!(refused(Kind::Job, "FailedCreate"), Happening::Refused { message: shortened });
     }
 
     #[test]
