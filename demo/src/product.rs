@@ -83,9 +83,9 @@ mod tests {
 
     #[test]
     fn the_profile_is_that_of_this_program() {
-        assert_eq!(profile(Path::new("/work/target/debug/logstream-demo")), "dev");
-        assert_eq!(profile(Path::new("/work/target/release/logstream-demo")), "release");
-        assert_eq!(profile(Path::new("/work/target/x86_64-unknown-linux-gnu/ci/logstream-demo")), "ci");
+        assert_eq!(profile(Path::new("/src/target/debug/logstream-demo")), "dev");
+        assert_eq!(profile(Path::new("/src/target/release/logstream-demo")), "release");
+        assert_eq!(profile(Path::new("/src/target/x86_64-unknown-linux-gnu/ci/logstream-demo")), "ci");
     }
 
     #[test]
