@@ -13,6 +13,9 @@ use crate::{
     metrics::Metrics,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What is known of our `MutatingWebhookConfiguration`. Kept up to date by whoever reads it: [`crate::observe`], or the
 /// self-managed source. What was read last counts while the API server is away.
 #[derive(Debug)]

@@ -1,0 +1,107 @@
+//! What readiness says of configurations and certificates.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::issue::Authority;
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn now() -> Timestamp {
+    "2026-11-01T00:00:00Z".parse().unwrap()
+}
+
+fn authority() -> Authority {
+    Authority::new("an authority", now(), DAY).unwrap()
+}
+
+fn bundle(authority: &Authority, names: &[&str]) -> Bundle {
+    let names: Vec<_> = names.iter().map(|name| ServerName::try_from((*name).to_owned()).unwrap()).collect();
+    let issued = authority.issue(&names, now(), DAY).unwrap();
+    Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &[], now()).unwrap()
+}
+
+fn by_service(trusted: &str) -> Value {
+    let service = json!({ "name": "hook", "namespace": "coder" });
+    json!({ "name": "pods", "clientConfig": { "service": service, "caBundle": STANDARD.encode(trusted) } })
+}
+
+fn by_url(url: &str, trusted: &str) -> Value {
+    json!({ "name": "workloads", "clientConfig": { "url": url, "caBundle": STANDARD.encode(trusted) } })
+}
+
+fn trust(webhooks: &[Value]) -> Trust {
+    let trust = Trust::new("logstream", Metrics::new());
+    let configuration = json!({ "metadata": { "resourceVersion": "1" }, "webhooks": webhooks });
+    trust.read(Some(&serde_json::from_value(configuration).unwrap()));
+    trust
+}
+
+fn said(trust: &Trust, served: &Bundle) -> String {
+    trust.check(Some(served), now()).unwrap_err().to_string()
+}
+
+#[test]
+fn it_is_trusted_when_every_webhook_trusts_it_by_the_name_that_it_is_called_by() {
+    let (authority, other) = (authority(), authority());
+    let served = bundle(&authority, &["hook.coder.svc", "127.0.0.1", "::1"]);
+    let both = authority.certificate().to_owned() + other.certificate();
+    for url in ["https://127.0.0.1:10250/mutate", "https://[::1]/mutate"] {
+        let trust = trust(&[by_service(authority.certificate()), by_url(url, &both)]);
+        assert_eq!(trust.check(Some(&served), now()), Ok(()));
+    }
+    let one = trust(&[by_service(&both), by_url("https://127.0.0.1/", other.certificate())]);
+    assert!(said(&one, &served).starts_with("the caBundle of webhook workloads does not verify the certificate with"));
+    let none = trust(&[by_service(""), by_url("https://127.0.0.1/", &both)]);
+    assert_eq!(said(&none, &served), "webhook pods has no caBundle");
+    let elsewhere = trust(&[by_url("https://hook.example.com/", &both)]);
+    assert!(said(&elsewhere, &served).starts_with("webhook workloads is called by another name: the certificate with"));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let trust = Trust::new("logstream", Metrics::new());
+    assert_eq!(
+        trust.check(None, now()).unwrap_err().to_string(),
+        "the webhook configuration logstream was not read yet"
+    );
+    trust.trouble(Some("no route".to_owned()));
+    let unknown = trust.check(None, now()).unwrap_err().to_string();
+    assert_eq!(unknown, "the webhook configuration logstream was not read yet: no route");
+    trust.read(None);
+    assert_eq!(trust.check(None, now()).unwrap_err().to_string(), "the webhook configuration logstream does not exist");
+    let empty = self::trust(&[]);
+    assert_eq!(
+        empty.check(None, now()).unwrap_err().to_string(),
+        "the webhook configuration logstream has no webhooks"
+    );
+    let waiting = self::trust(&[by_service("")]);
+    waiting.trouble(Some("may not".to_owned()));
+    let nothing = waiting.check(None, now()).unwrap_err().to_string();
+    assert_eq!(nothing, "there is no certificate to serve yet: may not");
+}
+
+#[test]
+fn time_ends_trust() {
+    let authority = authority();
+    let served = bundle(&authority, &["hook.coder.svc"]);
+    let trust = trust(&[by_service(authority.certificate())]);
+    assert_eq!(trust.check(Some(&served), now().checked_add(DAY / 2).unwrap()), Ok(()));
+    assert!(trust.check(Some(&served), now().checked_add(DAY * 2).unwrap()).is_err());
+}
+
+#[test]
+fn a_certificate_that_signed_itself_is_trusted_by_itself_even_as_an_authority() {
+    // As `openssl req -x509` makes it: Go's verifier takes it, webpki does not.
+    let authority = authority();
+    let mut params = rcgen::CertificateParams::new(["hook.coder.svc".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let served = Bundle::parse(certificate.as_bytes(), key.serialize_pem().as_bytes(), &[], now()).unwrap();
+    assert_eq!(trust(&[by_service(&certificate)]).check(Some(&served), now()), Ok(()));
+    assert!(trust(&[by_service(authority.certificate())]).check(Some(&served), now()).is_err());
+}
