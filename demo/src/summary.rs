@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use logstream_testing::coder::Endpoint;
 
@@ -20,16 +20,27 @@ pub(crate) struct Row {
     lines: usize,
     first: Option<Duration>,
     slowest: Option<Duration>,
+    live: Option<Duration>,
 }
 
 impl Row {
     /// Of a story whose owner reads `log`, in which `missing` does not stand.
     pub(crate) fn new(story: Story, log: &[Told], missing: Vec<&'static str>) -> Self {
-        let mut timings = log.iter().filter_map(|told| told.timing);
-        let took = |timing: Timing| timing.took;
-        let first = timings.clone().next().map(took);
-        let slowest = timings.by_ref().map(took).max();
-        Self { story, missing, lines: log.len(), first, slowest }
+        let timings = log.iter().filter_map(|told| Some((told.line.arrived, told.timing?)));
+        let began = log.first().map(|told| told.line.arrived);
+        // The fact was there when the line had not taken its time yet.
+        let is_live = |(arrived, timing): &(Instant, Timing)| {
+            timing.held.is_zero() && arrived.checked_sub(timing.took).is_some_and(|fact| Some(fact) > began)
+        };
+        let took = |(_, timing): (Instant, Timing)| timing.took;
+        Self {
+            story,
+            missing,
+            lines: log.len(),
+            first: timings.clone().next().map(took),
+            slowest: timings.clone().map(took).max(),
+            live: timings.filter(is_live).map(took).max(),
+        }
     }
 
     /// Whether all that was expected came.
@@ -37,9 +48,9 @@ impl Row {
         self.missing.is_empty()
     }
 
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self) -> [String; 7] {
         let expected = self.story.expected().len();
-        let time = |time: Option<Duration>| time.map(human).unwrap_or_default();
+        let time = |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), human);
         [
             self.story.title().to_owned(),
             self.story.whose(),
@@ -47,11 +58,12 @@ impl Row {
             self.lines.to_string(),
             time(self.first),
             time(self.slowest),
+            time(self.live),
         ]
     }
 }
 
-const HEAD: [&str; 6] = ["scenario", "workspace", "expected texts", "lines", "first after", "slowest"];
+const HEAD: [&str; 7] = ["scenario", "workspace", "expected texts", "lines", "first after", "slowest", "slowest live"];
 
 /// The rows as a table, each with a mark.
 pub(crate) fn table(style: Style, rows: &[Row]) -> String {
@@ -73,7 +85,8 @@ pub(crate) fn table(style: Style, rows: &[Row]) -> String {
         let mark = if row.is_complete() { style.good("✓") } else { style.bad("✗") };
         let _ = writeln!(table, "  {mark} {}", line(cells));
     }
-    table
+    let meaning = "    live: the fact came after the first line, so that nothing was waited for";
+    table + &style.dim(meaning) + "\n"
 }
 
 /// For each story that lacks something, what; empty when nothing is lacking.
@@ -106,11 +119,17 @@ pub(crate) fn requests(requests: &BTreeMap<(Endpoint, u16), usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use jiff::Timestamp;
+    use logstream_testing::coder::{Level, Line};
+    use uuid::Uuid;
+
     use super::*;
 
     fn row(story: Story, missing: &[&'static str]) -> Row {
         let (first, slowest) = (Some(Duration::from_millis(12)), Some(Duration::from_millis(340)));
-        Row { story, missing: missing.to_vec(), lines: 11, first, slowest }
+        Row { story, missing: missing.to_vec(), lines: 11, first, slowest, live: None }
     }
 
     #[test]
@@ -147,9 +166,29 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_and_the_slowest_are_those_whose_fact_is_known() {
-        let row = Row::new(Story::Evicted, &[], vec![]);
-        assert_eq!((row.lines, row.first, row.slowest), (0, None, None));
-        assert_eq!(row.cells()[2], "3 of 3");
+    fn what_came_after_the_first_line_is_live() {
+        let start = Instant::now();
+        let after = |milliseconds| start + Duration::from_millis(milliseconds);
+        // When the fact came and when its line, of an agent that is valid after 2 s.
+        let told = |(fact, line): (u64, u64)| Told {
+            line: Line {
+                at: SystemTime::UNIX_EPOCH,
+                arrived: after(line),
+                created_at: Timestamp::UNIX_EPOCH,
+                level: Level::Debug,
+                output: String::new(),
+                source: Uuid::nil(),
+                source_known: true,
+                batch: 0,
+                generation: 0,
+            },
+            timing: Some(Timing::of(after(fact), after(2_000), after(line))),
+        };
+        let log = [(100, 2_400), (1_900, 2_400), (2_300, 2_400), (3_000, 3_004), (3_100, 3_109)].map(told);
+        let row = Row::new(Story::Evicted, &log, vec![]);
+        let milliseconds = [row.first, row.slowest, row.live].map(|time| time.unwrap().as_millis());
+        assert_eq!(milliseconds, [400, 400, 9]);
+        let nothing = Row::new(Story::Evicted, &[], vec![]);
+        assert_eq!((nothing.lines, nothing.first, nothing.slowest, nothing.live), (0, None, None, None));
     }
 }
