@@ -198,6 +198,10 @@ async fn an_api_server_killed_in_mid_stream_loses_nothing_and_doubles_nothing() 
 
 #[tokio::test]
 async fn a_watch_that_expired_tells_only_what_is_new_and_which_pods_are_gone() -> Result<()> {
+    /// More than are remembered of one pod: only where the watch stood tells what is new.
+    const BEFORE: usize = 60;
+    const ALL: usize = BEFORE + 5;
+
     // Without its cache the API server knows no more of the past than etcd, which soon forgets.
     let options = ClusterOptions::new()
         .apiserver_argument("--watch-cache=false")
@@ -207,10 +211,10 @@ async fn a_watch_that_expired_tells_only_what_is_new_and_which_pods_are_gone() -
     let mut installation = island.plan().without_webhook().by_way_of(proxy.address()).install(&*island.cluster).await?;
     let (kept, facts) = island.workspace("kept").await?;
     let (gone, gone_facts) = island.workspace("gone").await?;
-    facts.all_happen(0..5).await?;
-    gone_facts.all_happen(0..5).await?;
+    facts.all_happen(0..BEFORE).await?;
+    gone_facts.all_happen(0..BEFORE).await?;
     for agent in [&kept, &gone] {
-        island.coder.wait_for_lines(agent, PATIENCE, |lines| have_come(lines, 0..5)).await?;
+        island.coder.wait_for_lines(agent, PATIENCE, |lines| have_come(lines, 0..BEFORE)).await?;
     }
 
     proxy.refuse(true);
@@ -220,7 +224,7 @@ async fn a_watch_that_expired_tells_only_what_is_new_and_which_pods_are_gone() -
     let known = events.list(&ListParams::default()).await?.metadata.resource_version.unwrap_or_default();
     let pods: Api<Pod> = Api::namespaced(island.client.clone(), island.namespace.name());
     pods.delete(&gone_facts.pod.name_any(), &DeleteParams::default()).await?;
-    facts.all_happen(5..10).await?;
+    facts.all_happen(BEFORE..ALL).await?;
     let (new, new_facts) = island.workspace("new").await?;
     new_facts.all_happen(0..3).await?;
     // The history that the program knows is over.
@@ -237,16 +241,16 @@ async fn a_watch_that_expired_tells_only_what_is_new_and_which_pods_are_gone() -
 
     wait_for_figure(&installation, "watch_synced", |sum| sum == STREAMS).await?;
     assert_eq!(figure(&installation, "watch_relists_total").await? - relists, STREAMS, "each watch had expired");
-    facts.happen(10).await?;
+    facts.happen(ALL).await?;
     new_facts.happen(3).await?;
-    let lines = island.coder.wait_for_lines(&kept, PATIENCE, |lines| have_come(lines, 0..11)).await?;
-    assert_once_in_order(&lines, 0..11);
+    let lines = island.coder.wait_for_lines(&kept, PATIENCE, |lines| have_come(lines, 0..ALL + 1)).await?;
+    assert_once_in_order(&lines, 0..ALL + 1);
     only(&lines, "Created pod");
     let lines = island.coder.wait_for_lines(&new, PATIENCE, |lines| have_come(lines, 0..4)).await?;
     assert_once_in_order(&lines, 0..4);
     only(&lines, "Created pod");
     let lines = island.coder.lines(&gone);
-    assert_once_in_order(&lines, 0..5);
+    assert_once_in_order(&lines, 0..BEFORE);
     only(&lines, &format!("🗑️ Deleted pod: {}", gone_facts.pod.name_any()));
     ensure!(installation.product.ended().is_none(), "{}", installation.product.output());
     Ok(())
