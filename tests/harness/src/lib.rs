@@ -21,6 +21,7 @@
 
 pub mod access;
 pub mod blocking;
+pub mod cert_manager;
 pub mod cluster;
 pub mod coder;
 pub mod installation;
@@ -40,6 +41,7 @@ pub mod webhook_config;
 pub mod workspace;
 
 pub use access::{Access, Scope};
+pub use cert_manager::CertManager;
 pub use cluster::{Admin, Cluster, ClusterOptions, Components, TestNamespace};
 pub use coder::{CoderOptions, CoderStandIn};
 pub use installation::{Installation, Plan};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::cache::module;
+use super::cache::{self, module};
 use super::{Progress, Tool, ToolsError, held_by};
 use crate::{poll, reaper};
 
@@ -34,7 +34,7 @@ pub(super) fn build(
     let _lock = lock(&cache.with_extension("lock"), progress)?;
 
     // Whoever held the lock may have built them.
-    let mut built = held_by(cache, missing.iter().copied());
+    let mut built = held_by(missing.iter().copied(), |tool| cache::path(cache, tool));
     let still: Vec<Tool> = missing.iter().copied().filter(|tool| !built.contains_key(tool)).collect();
     if still.is_empty() {
         return Ok(built);
@@ -51,7 +51,7 @@ pub(super) fn build(
         };
         install(tool, &unfinished, &mut tell)?;
         // A tool appears in the cache in one step: what is there is complete, also after an interrupted build.
-        let path = cache.join(tool.name());
+        let path = cache::path(cache, tool);
         fs::rename(unfinished.join(tool.name()), &path).map_err(fail(&path))?;
         built.insert(tool, path);
     }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::Tool;
+
 /// The Go module that pins every tool.
 pub(super) fn module() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../cluster"))
@@ -26,10 +28,24 @@ pub fn folder() -> PathBuf {
     caches.join(format!("tools-{}", version()))
 }
 
-/// The first 16 hexadecimal digits of a hash over what decides the tools.
+/// Where a tool is kept in that folder. What only some tests need has a version of its own: a change to it is no
+/// reason to build the others again.
+pub(super) fn path(folder: &Path, tool: Tool) -> PathBuf {
+    match tool {
+        Tool::CertManager => folder.join(format!("{tool}-{}", hash(&["certmanager/main.go"]))),
+        _ => folder.join(tool.name()),
+    }
+}
+
+/// The version of what decides the tools.
 fn version() -> String {
+    hash(&["go.mod", "go.sum", "etcd/main.go"])
+}
+
+/// The first 16 hexadecimal digits of a hash over files of the module.
+fn hash(files: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for file in ["go.mod", "go.sum", "etcd/main.go"] {
+    for file in files {
         let content = fs::read(module().join(file)).unwrap_or_default();
         hash.update(content.len().to_le_bytes());
         hash.update(&content);

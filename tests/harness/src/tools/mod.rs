@@ -7,6 +7,7 @@ mod build;
 mod cache;
 mod catalog;
 mod progress;
+mod source;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use cache::folder as cache_folder;
 pub use catalog::Tool;
 pub use progress::{Progress, print};
+pub use source::module_source;
 
 /// Why a tool cannot be had. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,14 @@ pub enum ToolsError {
         /// The end of what it said.
         output: String,
     },
+    /// The source of a module that the tools are built from cannot be had.
+    #[error("the source of the Go module {module} is not to be had: {problem}")]
+    Source {
+        /// The module.
+        module: String,
+        /// What went wrong.
+        problem: String,
+    },
     /// The cache cannot be used.
     #[error("{}: {source}", path.display())]
     Cache {
@@ -71,7 +81,8 @@ impl Tools {
     pub fn ensure_with(wanted: &[Tool], progress: &mut dyn FnMut(&Progress)) -> Result<Self, ToolsError> {
         let mut found = assets(wanted)?;
         let cache = cache::folder();
-        found.extend(held_by(&cache, wanted.iter().copied().filter(|tool| !found.contains_key(tool))));
+        let others = wanted.iter().copied().filter(|tool| !found.contains_key(tool));
+        found.extend(held_by(others, |tool| cache::path(&cache, tool)));
         let missing: Vec<Tool> = wanted.iter().copied().filter(|tool| !found.contains_key(tool)).collect();
         if !missing.is_empty() {
             found.extend(build::build(&missing, &cache, progress)?);
@@ -96,11 +107,11 @@ fn assets(wanted: &[Tool]) -> Result<BTreeMap<Tool, PathBuf>, ToolsError> {
     if !folder.is_dir() {
         return Err(ToolsError::NoAssets(folder));
     }
-    Ok(held_by(&folder, wanted.iter().copied()))
+    Ok(held_by(wanted.iter().copied(), |tool| folder.join(tool.name())))
 }
 
-fn held_by(folder: &Path, tools: impl Iterator<Item = Tool>) -> BTreeMap<Tool, PathBuf> {
-    tools.map(|tool| (tool, folder.join(tool.name()))).filter(|(_, path)| path.is_file()).collect()
+fn held_by(tools: impl Iterator<Item = Tool>, path: impl Fn(Tool) -> PathBuf) -> BTreeMap<Tool, PathBuf> {
+    tools.map(|tool| (tool, path(tool))).filter(|(_, path)| path.is_file()).collect()
 }
 
 /// How long a first build takes on two cores.

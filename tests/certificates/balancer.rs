@@ -1,0 +1,81 @@
+//! A TCP load balancer that hands each connection to the next server, as a Service does.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs until it is dropped.
+pub(crate) struct Balancer {
+    address: SocketAddr,
+    cuts: watch::Sender<u64>,
+    open: watch::Sender<usize>,
+    _task: JoinSet<()>,
+}
+
+impl Balancer {
+    pub(crate) async fn start(servers: Vec<SocketAddr>) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let (cuts, open) = (watch::Sender::new(0), watch::Sender::new(0));
+        let mut task = JoinSet::new();
+        task.spawn(run(listener, servers, cuts.clone(), open.clone()));
+        Ok(Self { address, cuts, open, _task: task })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends all connections, and waits until their clients have closed them too: no request is sent on one of them.
+    pub(crate) async fn cut(&self) -> Result<()> {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+        let mut open = self.open.subscribe();
+        timeout(PATIENCE, open.wait_for(|open| *open == 0)).await.context("connections are closed")??;
+        Ok(())
+    }
+}
+
+async fn run(listener: TcpListener, servers: Vec<SocketAddr>, cuts: watch::Sender<u64>, open: watch::Sender<usize>) {
+    let mut connections = JoinSet::new();
+    let mut next = servers.into_iter().cycle();
+    loop {
+        let (client, _) = tokio::select! {
+            Some(_) = connections.join_next() => continue,
+            Ok(accepted) = listener.accept() => accepted,
+        };
+        let Some(server) = next.next() else { return };
+        let (cuts, open) = (cuts.subscribe(), open.clone());
+        open.send_modify(|open| *open += 1);
+        connections.spawn(async move {
+            let _ = carry(client, server, cuts).await;
+            open.send_modify(|open| *open -= 1);
+        });
+    }
+}
+
+async fn carry(mut client: TcpStream, server: SocketAddr, mut cuts: watch::Receiver<u64>) -> io::Result<()> {
+    cuts.mark_unchanged();
+    let mut server = TcpStream::connect(server).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    tokio::select! {
+        ended = copy_bidirectional(&mut client, &mut server) => return ended.map(drop),
+        _ = cuts.changed() => {}
+    }
+    client.shutdown().await?;
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.map(drop)
+}

@@ -1,0 +1,114 @@
+//! Pods created without pause.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, api::PostParams};
+use logstream_testing::{Workspace, installation::SEEN_BY_WEBHOOK};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    balancer::Balancer,
+    world::{PATIENCE, TOKEN},
+};
+
+/// Thirty a second: a rotation is over in less time than that takes ten times.
+const EVERY: Duration = Duration::from_millis(33);
+
+/// What became of the pods.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    pub(crate) created: usize,
+    /// What the API server said, and when.
+    refused: Vec<String>,
+    unannotated: Vec<String>,
+}
+
+impl Tally {
+    /// Not one was refused, not one unannotated, and there were so many.
+    pub(crate) fn check(&self, at_least: usize) -> Result<()> {
+        let Self { created, refused, unannotated } = self;
+        println!("{created} pods created, {} refused, {} unannotated", refused.len(), unannotated.len());
+        if refused.is_empty() && unannotated.is_empty() && *created >= at_least {
+            return Ok(());
+        }
+        Err(anyhow!("{created} created; refused: {refused:#?}; unannotated: {unannotated:?}"))
+    }
+}
+
+/// Creates pods until it is ended.
+pub(crate) struct Stream {
+    tally: watch::Receiver<Tally>,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<()>>,
+}
+
+impl Stream {
+    /// Bare pods in a namespace, one after another; after each, the API server's connections are cut, so that the next
+    /// begins with a handshake.
+    pub(crate) fn start(client: Client, namespace: &str, balancer: Arc<Balancer>) -> Self {
+        let (sender, tally) = watch::channel(Tally::default());
+        let (stop, namespace) = (CancellationToken::new(), namespace.to_owned());
+        let mut tasks = JoinSet::new();
+        let stopped = stop.clone();
+        tasks.spawn(async move { create(client, &namespace, &balancer, &sender, &stopped).await });
+        Self { tally, stop, tasks }
+    }
+
+    /// What became of the pods so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally.borrow().clone()
+    }
+
+    /// Waits until so many more pods were asked for.
+    pub(crate) async fn more(&self, count: usize) -> Result<()> {
+        let mut tally = self.tally.clone();
+        let asked = |tally: &Tally| tally.created + tally.refused.len();
+        let enough = asked(&tally.borrow()) + count;
+        timeout(PATIENCE, tally.wait_for(|tally| asked(tally) >= enough)).await.context("pods are created")??;
+        Ok(())
+    }
+
+    /// Ends it, the pod under way included.
+    pub(crate) async fn end(mut self) -> Result<Tally> {
+        self.stop.cancel();
+        self.tasks.join_next().await.context("the stream runs")???;
+        Ok(self.tally())
+    }
+}
+
+async fn create(
+    client: Client,
+    namespace: &str,
+    balancer: &Balancer,
+    tally: &watch::Sender<Tally>,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(client, namespace);
+    let started = Instant::now();
+    let mut pace = interval(EVERY);
+    let mut number = 0_usize;
+    while stop.run_until_cancelled(pace.tick()).await.is_some() {
+        number += 1;
+        let name = format!("p{number}");
+        let pod = serde_json::from_value(Workspace::new(namespace, "stream", &name, TOKEN).pod())?;
+        let answer = pods.create(&PostParams::default(), &pod).await;
+        tally.send_modify(|tally| match answer {
+            Ok(pod) => {
+                tally.created += 1;
+                if !pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK) {
+                    tally.unannotated.push(format!("{name} at {:?}", started.elapsed()));
+                }
+            }
+            Err(error) => tally.refused.push(format!("{name} at {:?}: {error}", started.elapsed())),
+        });
+        balancer.cut().await?;
+    }
+    Ok(())
+}

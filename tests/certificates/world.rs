@@ -1,0 +1,281 @@
+//! A cluster, a namespace and a webhook configuration of the test's own, and the product in it.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use jiff::Timestamp;
+use k8s_openapi::{
+    ByteString,
+    api::{
+        admissionregistration::v1::MutatingWebhookConfiguration,
+        core::v1::{Pod, Secret, ServiceAccount},
+        rbac::v1::{ClusterRole, ClusterRoleBinding},
+    },
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
+};
+use logstream_testing::{
+    Access, Cluster, ClusterOptions, CoderOptions, CoderStandIn, FailurePolicy, Metrics, Product, Scope, TestNamespace,
+    WebhookConfig, Workspace, access::rule, coder::Valid, installation::SEEN_BY_WEBHOOK, poll, ports,
+    webhook_config::AppliedWebhook,
+};
+use serde_json::json;
+
+use crate::{balancer::Balancer, stream::Stream};
+
+/// The agent's token of every pod.
+pub(crate) const TOKEN: &str = "6f1a4c1e-7d8e-4a1f-9c58-2f6d1c0b7e55";
+
+/// Anything that should happen does so in milliseconds; a machine that also compiles may need this long.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+const ACCOUNT: &str = "logstream";
+pub(crate) const SECRET: &str = "webhook-cert";
+
+/// Pods are created and nothing acts on them: no controllers are needed.
+pub(crate) async fn cluster() -> &'static Cluster {
+    static SHARED: OnceLock<Cluster> = OnceLock::new();
+    let start = || Cluster::start(ClusterOptions::new().control_plane_only());
+    tokio::task::spawn_blocking(move || SHARED.get_or_init(|| start().expect("the cluster starts")))
+        .await
+        .expect("the cluster starts")
+}
+
+/// The API server verifies by the machine's clock, so certificates must be made by it.
+#[expect(clippy::disallowed_methods, reason = "a test's own clock")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) balancer: Arc<Balancer>,
+    namespace: TestNamespace,
+    webhook: AppliedWebhook,
+    access: Access,
+    coder: CoderStandIn,
+    addresses: Vec<SocketAddr>,
+}
+
+/// One process of the product.
+pub(crate) struct Replica {
+    pub(crate) product: Product,
+    health: SocketAddr,
+}
+
+impl World {
+    /// A webhook configuration without a caBundle, which asks a balancer before so many replicas.
+    pub(crate) async fn new(test: &str, replicas: usize) -> Result<Self> {
+        Self::with(test, replicas, &["get", "watch"]).await
+    }
+
+    /// The same, where the product may read its own objects in these ways.
+    pub(crate) async fn with(test: &str, replicas: usize, reading: &[&str]) -> Result<Self> {
+        let cluster = cluster().await;
+        let client = cluster.admin_client().await?;
+        let namespace = TestNamespace::create(cluster, test).await?;
+        let account: ServiceAccount = serde_json::from_value(json!({ "metadata": { "name": "default" } }))?;
+        Api::namespaced(client.clone(), namespace.name()).create(&PostParams::default(), &account).await?;
+        let addresses: Vec<_> = (0..replicas).map(|_| ports::free()).collect();
+        let balancer = Arc::new(Balancer::start(addresses.clone()).await?);
+        let url = format!("https://{}/mutate", balancer.address());
+        let webhook = WebhookConfig::new(&url, "", &[namespace.name()]);
+        let webhook = webhook.failure_policy(FailurePolicy::Fail).timeout_seconds(10).apply(cluster).await?;
+        let access = access(cluster, &client, namespace.name(), webhook.name(), reading).await?;
+        let coder = CoderStandIn::start(CoderOptions::new())?;
+        coder.add_agent(TOKEN, Valid::Now);
+        Ok(Self { client, balancer, namespace, webhook, access, coder, addresses })
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.name()
+    }
+
+    pub(crate) fn configuration(&self) -> &str {
+        self.webhook.name()
+    }
+
+    /// Starts a replica, and waits for nothing.
+    pub(crate) fn start(&self, index: usize, certificate: &[String]) -> Result<Replica> {
+        let health = ports::free();
+        let product = Product::builder(env!("CARGO_BIN_EXE_coder-logstream-kube"))
+            .arg(format!("--coder-url={}", self.coder.url()))
+            .arg(format!("--kubeconfig={}", self.access.kubeconfig.display()))
+            .arg(format!("--namespaces={}", self.namespace()))
+            .arg(format!("--health-addr={health}"))
+            .arg(format!("--metrics-addr={health}"))
+            .arg(format!("--webhook-addr={}", self.addresses[index]))
+            .arg(format!("--webhook-config-name={}", self.configuration()))
+            .arg("--webhook-names=127.0.0.1")
+            .arg("--webhook-service=logstream.coder")
+            .args(certificate.to_vec())
+            .env("POD_NAMESPACE", self.namespace())
+            .env("NO_PROXY", "127.0.0.1,localhost")
+            .start()?;
+        Ok(Replica { product, health })
+    }
+
+    /// As [`World::start`], with a self-managed certificate.
+    pub(crate) fn start_self_managed(&self, index: usize, ca: Duration, leaf: Duration) -> Result<Replica> {
+        let lifetimes = [
+            format!("--webhook-cert-secret={SECRET}"),
+            format!("--webhook-ca-lifetime={}s", ca.as_secs()),
+            format!("--webhook-cert-lifetime={}s", leaf.as_secs()),
+        ];
+        self.start(index, &lifetimes)
+    }
+
+    /// Creates a pod without keeping it until it comes back annotated: the API server goes by the caBundle.
+    pub(crate) async fn wait_admitted(&self) -> Result<()> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), self.namespace());
+        let probe: Pod = serde_json::from_value(Workspace::new(self.namespace(), "probe", "probe", TOKEN).pod())?;
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        poll::eventually("a pod is admitted", PATIENCE, || async {
+            let pod = pods.create(&dry, &probe).await.map_err(|error| error.to_string())?;
+            let seen = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
+            if seen { Ok(()) } else { Err("no annotation".to_owned()) }
+        })
+        .await?;
+        self.balancer.cut().await
+    }
+
+    /// Pods without pause.
+    pub(crate) fn stream(&self) -> Stream {
+        Stream::start(self.client.clone(), self.namespace(), self.balancer.clone())
+    }
+
+    pub(crate) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), self.namespace())
+    }
+
+    /// The caBundles.
+    pub(crate) async fn bundles(&self) -> Result<Vec<Vec<u8>>> {
+        let webhooks: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
+        let webhooks = webhooks.get(self.configuration()).await?.webhooks.unwrap_or_default();
+        let bundle = |bundle: Option<ByteString>| bundle.map(|bundle| bundle.0).unwrap_or_default();
+        Ok(webhooks.into_iter().map(|webhook| bundle(webhook.client_config.ca_bundle)).collect())
+    }
+
+    /// Deletes the webhook configuration.
+    pub(crate) async fn take_configuration(&self) -> Result<MutatingWebhookConfiguration> {
+        let api: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
+        let mut saved = api.get(self.configuration()).await?;
+        api.delete(self.configuration(), &DeleteParams::default()).await?;
+        saved.metadata = ObjectMeta { name: saved.metadata.name, ..ObjectMeta::default() };
+        Ok(saved)
+    }
+
+    /// Makes it again.
+    pub(crate) async fn put_configuration(&self, saved: MutatingWebhookConfiguration) -> Result<()> {
+        Api::all(self.client.clone()).create(&PostParams::default(), &saved).await?;
+        Ok(())
+    }
+
+    /// Writes every caBundle by hand.
+    pub(crate) async fn set_bundles(&self, pem: &str) -> Result<()> {
+        let webhooks: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
+        let mut configuration = webhooks.get(self.configuration()).await?;
+        for webhook in configuration.webhooks.iter_mut().flatten() {
+            webhook.client_config.ca_bundle = Some(ByteString(pem.as_bytes().to_vec()));
+        }
+        let webhooks = json!({ "webhooks": configuration.webhooks });
+        let api: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
+        api.patch(self.configuration(), &PatchParams::default(), &Patch::Merge(webhooks)).await?;
+        Ok(())
+    }
+}
+
+impl Replica {
+    pub(crate) async fn wait_ready(&mut self) -> Result<()> {
+        self.product.wait_ready(&format!("http://{}/readyz?verbose", self.health), PATIENCE).await
+    }
+
+    /// What readiness says.
+    pub(crate) async fn readiness(&self) -> Result<(u16, String)> {
+        self.product.get(&format!("http://{}/readyz?verbose", self.health)).await
+    }
+
+    pub(crate) async fn metrics(&self) -> Result<Metrics> {
+        self.product.metrics(&format!("http://{}/metrics", self.health)).await
+    }
+
+    /// A metric now; names are without the prefix.
+    pub(crate) async fn metric(&self, name: &str) -> Result<f64> {
+        Ok(self.metrics().await?.sum(&format!("coder_logstream_{name}")))
+    }
+
+    /// Waits until a metric, the sum of its series, is at least this.
+    pub(crate) async fn wait_metric(&self, name: &str, at_least: f64) -> Result<()> {
+        poll::eventually(name, PATIENCE, || async {
+            match self.metric(name).await {
+                Ok(value) if value >= at_least => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await
+    }
+
+    /// One sample, such as `certificate_issued_total{kind="ca"}`.
+    pub(crate) async fn sample(&self, sample: &str) -> Result<f64> {
+        Ok(self.metrics().await?.get(&format!("coder_logstream_{sample}")).unwrap_or_default())
+    }
+
+    /// Waits until a sample is at least this.
+    pub(crate) async fn wait_sample(&self, sample: &str, at_least: f64) -> Result<()> {
+        poll::eventually(sample, PATIENCE, || async {
+            match self.sample(sample).await {
+                Ok(value) if value >= at_least => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await
+    }
+
+    /// Ends in order.
+    pub(crate) fn end(mut self) -> Result<()> {
+        let (status, _) = self.product.sigterm_and_wait(PATIENCE)?;
+        ensure!(status.success(), "it ended with {status}: {}", self.product.output());
+        Ok(())
+    }
+}
+
+/// What the chart gives: nothing but our own Secret and our own webhook configuration, each by its name.
+async fn access(
+    cluster: &Cluster,
+    client: &Client,
+    namespace: &str,
+    configuration: &str,
+    reading: &[&str],
+) -> Result<Access> {
+    let watch = ["get", "list", "watch"];
+    let rules = [
+        rule("", &["pods", "events"], &watch),
+        rule("apps", &["replicasets", "statefulsets"], &watch),
+        rule("batch", &["jobs"], &watch),
+    ];
+    Access::grant(cluster, namespace, ACCOUNT, &Scope::Namespaces(Vec::new()), &rules).await?;
+    let mut secret = rule("", &["secrets"], &[reading, &["create", "patch"]].concat());
+    secret.resource_names = Some(vec![SECRET.to_owned()]);
+    let own = [rule("", &["configmaps"], &["get", "create", "patch"]), secret];
+    Access::grant_more(cluster, namespace, ACCOUNT, "own", &own).await?;
+
+    let name = format!("{namespace}:webhook");
+    let mut webhook =
+        rule("admissionregistration.k8s.io", &["mutatingwebhookconfigurations"], &[reading, &["patch"]].concat());
+    webhook.resource_names = Some(vec![configuration.to_owned()]);
+    let role: ClusterRole = serde_json::from_value(json!({ "metadata": { "name": name }, "rules": [webhook] }))?;
+    Api::all(client.clone()).create(&PostParams::default(), &role).await?;
+    let binding: ClusterRoleBinding = serde_json::from_value(json!({
+        "metadata": { "name": name },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name },
+        "subjects": [{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace }],
+    }))?;
+    Api::all(client.clone()).create(&PostParams::default(), &binding).await?;
+    Access::token_of(cluster, namespace, ACCOUNT).await
+}
