@@ -26,8 +26,8 @@ use crate::{
     watch::Scopes,
 };
 
-/// Facts that wait for the correlator. It takes microseconds for each; this is for the burst of a list.
-const OBSERVATIONS: usize = 4_096;
+/// Facts that wait for the correlator. It takes microseconds for each: more would only be memory while a list comes in.
+const OBSERVATIONS: usize = 256;
 
 /// Runs the program until a signal ends it, or a part of it fails.
 ///
