@@ -72,6 +72,8 @@ pub(super) struct Place {
     pub(super) state: Option<AgentState>,
     /// Whether it counts as one with lines that could still be delivered.
     pub(super) pending: bool,
+    /// Whether it counts as one of these that is tried until it is valid.
+    pub(super) waiting: bool,
 }
 
 impl Agent {

@@ -139,7 +139,7 @@ impl<A: CoderApi> Engine<A> {
 
     fn grant(&mut self, now: Instant) -> Option<Instant> {
         while self.may_send() {
-            match self.traffic.next(&self.roster.lanes, now, self.draining) {
+            match self.traffic.next(&self.roster.lanes, now, self.draining, self.roster.waiting()) {
                 Next::Go(lane) => self.start(lane, now),
                 Next::Wait(until) => return until,
             }

@@ -6,7 +6,7 @@ use logstream_core::{line::WorkspaceKey, token::AgentToken};
 use tokio::time::Instant;
 
 use super::{
-    agent::{Agent, Life},
+    agent::{Access, Agent, Life},
     lanes::{Lane, Lanes},
     metrics::Metrics,
     settings::Settings,
@@ -21,6 +21,8 @@ pub(super) struct Roster {
     claims: usize,
     /// Agents with lines that could still be delivered.
     pending: usize,
+    /// Of these, those that are tried until they are valid.
+    waiting: usize,
     metrics: Metrics,
 }
 
@@ -33,6 +35,7 @@ impl Roster {
             timers: BTreeSet::new(),
             claims: 0,
             pending: 0,
+            waiting: 0,
             metrics,
         }
     }
@@ -51,6 +54,10 @@ impl Roster {
 
     pub(super) fn pending(&self) -> usize {
         self.pending
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Adds an agent if there is room, if need be in place of those that are gone and idle.
@@ -102,6 +109,7 @@ impl Roster {
         let Some(agent) = self.agents.remove(&token) else { return };
         self.claims -= usize::from(agent.life == Life::Claimed);
         self.pending -= usize::from(agent.place.pending);
+        self.waiting -= usize::from(agent.place.waiting);
         if let Some(seat) = agent.place.seat {
             self.lanes.leave(seat);
         }
@@ -145,6 +153,9 @@ impl Roster {
         let pending = agent.is_pending();
         self.pending = self.pending + usize::from(pending) - usize::from(agent.place.pending);
         agent.place.pending = pending;
+        let waiting = pending && agent.access == Access::Waiting;
+        self.waiting = self.waiting + usize::from(waiting) - usize::from(agent.place.waiting);
+        agent.place.waiting = waiting;
         let state = agent.state();
         self.metrics.agent(agent.place.state, Some(state));
         agent.place.state = Some(state);

@@ -40,9 +40,9 @@ impl Share {
         Self { part, credit: 0.0, at: None, success: 0.0 }
     }
 
-    /// When the next may go.
-    pub(super) fn ready_at(&mut self, now: Instant, limit: Option<f64>) -> Instant {
-        let rate = self.rate(limit);
+    /// When the next may go, of so many that ask for one each second.
+    pub(super) fn ready_at(&mut self, now: Instant, limit: Option<f64>, asking: usize) -> Instant {
+        let rate = self.rate(limit, asking);
         let burst = if limit.is_some() { BURST } else { UNLIMITED_BURST };
         // Below one request's worth it could never go.
         let most = (rate * burst.as_secs_f64()).max(1.0);
@@ -68,24 +68,34 @@ impl Share {
         self.success += (target - self.success) * NEWEST;
     }
 
-    fn rate(&self, limit: Option<f64>) -> f64 {
+    fn rate(&self, limit: Option<f64>, asking: usize) -> f64 {
         match limit {
+            // As few as the limit lets be asked every second are; with more, nobody would be, and the rest is kept for
+            // others.
+            Some(limit) if asking > 0 && as_f64(asking) <= limit / 60.0 => limit / 60.0,
             Some(limit) => limit / 60.0 * (self.part.of_limit + (1.0 - self.part.of_limit) * self.success),
             None => self.part.unlimited * (1.0 + (UNLIMITED_RISE - 1.0) * self.success),
         }
     }
 }
 
+fn as_f64(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// More than any limit here lets be asked every second.
+    const MANY: usize = 1_000;
 
     const PART: Part = Part { of_limit: 0.5, unlimited: 100.0 };
 
     fn taken(share: &mut Share, start: Instant, limit: Option<f64>, length: Duration) -> u32 {
         let (mut now, mut count) = (start, 0);
         loop {
-            now = now.max(share.ready_at(now, limit));
+            now = now.max(share.ready_at(now, limit, MANY));
             if now > start + length {
                 return count;
             }
@@ -101,6 +111,13 @@ mod tests {
         assert!((380..=386).contains(&first), "half a burst and half the pace: {first}");
         let then = taken(&mut share, start + Duration::from_mins(1), Some(512.0), Duration::from_mins(1));
         assert!((250..=256).contains(&then), "half the pace: {then}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_as_the_limit_lets_be_asked_every_second_are() {
+        let rate = |asking| Share::new(PART).rate(Some(512.0), asking) * 60.0;
+        assert_eq!([1, 8, 9].map(rate).map(f64::round), [512.0, 512.0, 256.0]);
+        assert!((Share::new(PART).rate(Some(30.0), 1) * 60.0 - 15.0).abs() < 0.1, "nobody, by a limit of 30 a minute");
     }
 
     #[tokio::test(start_paused = true)]
@@ -121,8 +138,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_tiny_limit_still_lets_one_go() {
         let (mut share, start) = (Share::new(PART), Instant::now());
-        assert_eq!(share.ready_at(start, Some(1.0)), start);
+        assert_eq!(share.ready_at(start, Some(1.0), MANY), start);
         share.take();
-        assert!(share.ready_at(start, Some(1.0)) <= start + Duration::from_secs(121));
+        assert!(share.ready_at(start, Some(1.0), MANY) <= start + Duration::from_secs(121));
     }
 }

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::coder::{Answer, Failure, SendError};
 
-/// Half of the limit, which for the source's endpoint is its own and takes nothing from lines: first posts go before
-/// probes, so this only bounds what tries that will mostly fail use up. Without a limit, a hundred agents are tried
-/// every second.
+/// Half of the limit, or all of it for as few agents as it lets be tried every second. For the source's endpoint the
+/// limit is its own and takes nothing from lines, and first posts go before probes, so this only bounds what tries that
+/// will mostly fail use up. Without a limit, a hundred agents are tried every second.
 const PROBES: Part = Part { of_limit: 0.5, unlimited: 125.0 };
 /// Claims can be forged: an eighth.
 const PREPARES: Part = Part { of_limit: 0.125, unlimited: 100.0 };
@@ -66,8 +66,9 @@ impl Traffic {
         }
     }
 
-    /// The most urgent lane from which a request may go now. In a drain probes need no share: it is their last try.
-    pub(super) fn next(&mut self, lanes: &Lanes, now: Instant, draining: bool) -> Next {
+    /// The most urgent lane from which a request may go now, while `waiting` agents are not valid. In a drain probes
+    /// need no share: it is their last try.
+    pub(super) fn next(&mut self, lanes: &Lanes, now: Instant, draining: bool, waiting: usize) -> Next {
         if self.requests.len() >= self.max {
             return Next::Wait(None);
         }
@@ -77,7 +78,7 @@ impl Traffic {
             if lanes.is_empty(lane) || self.under_way[lane as usize] >= room {
                 continue;
             }
-            let at = self.ready_at(lane, now, draining);
+            let at = self.ready_at(lane, now, draining, waiting);
             if at <= now {
                 return Next::Go(lane);
             }
@@ -86,13 +87,13 @@ impl Traffic {
         Next::Wait(wake)
     }
 
-    fn ready_at(&mut self, lane: Lane, now: Instant, draining: bool) -> Instant {
+    fn ready_at(&mut self, lane: Lane, now: Instant, draining: bool, waiting: usize) -> Instant {
         let pace = self.pace(lane.endpoint());
         let at = pace.ready_at(now);
         let limit = pace.limit();
         match lane {
-            Lane::Probe if !draining => at.max(self.probes.ready_at(now, limit)),
-            Lane::Prepare => at.max(self.prepares.ready_at(now, limit)),
+            Lane::Probe if !draining => at.max(self.probes.ready_at(now, limit, waiting)),
+            Lane::Prepare => at.max(self.prepares.ready_at(now, limit, 0)),
             _ => at,
         }
     }
