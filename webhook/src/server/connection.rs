@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, response::Response};
-use http::Request;
+use http::{HeaderValue, Request, Version, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -49,6 +49,8 @@ pub(super) struct Connection {
     pub(super) router: Router,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
+    /// Cancelled when callers are to go elsewhere.
+    pub(super) leaving: CancellationToken,
     pub(super) drain: CancellationToken,
 }
 
@@ -72,15 +74,23 @@ impl Connection {
     }
 
     async fn serve_stream(self, stream: TlsStream<TcpStream>, peer: SocketAddr) {
-        let Self { router, limits, drain, .. } = self;
+        let Self { router, limits, leaving, drain, .. } = self;
         let activity = Activity::new();
         let service = service_fn({
             let activity = activity.clone();
             move |request: Request<Incoming>| {
                 let in_flight = activity.request();
+                // HTTP/2 has no such word; its connections are asked to end when the drain begins.
+                let (http1, leaving) = (request.version() < Version::HTTP_2, leaving.clone());
                 let answer = router.clone().oneshot(request.map(Body::new));
                 async move {
-                    let answer: Result<Response, Infallible> = answer.await;
+                    let mut answer: Result<Response, Infallible> = answer.await;
+                    if let Ok(answer) = &mut answer
+                        && http1
+                        && leaving.is_cancelled()
+                    {
+                        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                    }
                     drop(in_flight);
                     answer
                 }

@@ -15,7 +15,10 @@ pub struct Limits {
     /// server's own limit (client-go closes at 90 s), so that it is the side that closes: a server that closes first
     /// now and then closes just as a request is sent, and that pod would be missed.
     pub idle: Duration,
-    /// How long requests in flight may take once the shutdown began.
+    /// How long after the shutdown began connections are still taken, and requests answered: the API server may hold
+    /// this address for a while. Each answer asks its caller to come anew, who is led elsewhere then.
+    pub linger: Duration,
+    /// How long requests in flight may take after that.
     pub drain: Duration,
 }
 
@@ -26,6 +29,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             first_request: Duration::from_secs(10),
             idle: Duration::from_mins(2),
+            linger: Duration::ZERO,
             drain: Duration::from_secs(10),
         }
     }

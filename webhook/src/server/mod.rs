@@ -12,7 +12,7 @@ use tokio::{
     net::TcpListener,
     sync::Semaphore,
     task::{JoinError, JoinSet},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -87,50 +87,76 @@ impl Bound {
         self.local_addr
     }
 
-    /// Serves until `shutdown` ends, then drains: no new connections, requests in flight are answered, idle
-    /// connections are closed. What is not done after [`Limits::drain`] is broken off.
-    ///
-    /// The API server may still hold this replica's address when the shutdown begins. The caller delays it until the
-    /// Service's endpoints have gone.
+    /// Serves until `shutdown` ends, and for [`Limits::linger`] more; then drains: no new connections, requests in
+    /// flight are answered, idle connections are closed. What is not done after [`Limits::drain`] is broken off.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
         let Self { server, listener, local_addr } = self;
-        let Server { tls, router, limits, metrics } = server;
-        let mut acceptor = Acceptor::new(listener, metrics.clone());
-        let open = Arc::new(Semaphore::new(limits.connections));
-        let drain = CancellationToken::new();
-        let tls = TlsAcceptor::from(tls);
-        let mut connections = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
+        let limits = server.limits;
+        let mut serving = Serving {
+            acceptor: Acceptor::new(listener, server.metrics.clone()),
+            open: Arc::new(Semaphore::new(limits.connections)),
+            connections: JoinSet::new(),
+            leaving: CancellationToken::new(),
+            drain: CancellationToken::new(),
+            tls: TlsAcceptor::from(server.tls.clone()),
+            server,
+        };
         info!(address = %local_addr, "webhook serving");
-        loop {
-            let (tcp, peer) = tokio::select! {
-                () = &mut shutdown => break,
-                Some(ended) = connections.join_next() => { reap(ended); continue }
-                accepted = acceptor.next() => accepted,
-            };
-            // Closed rather than left waiting: under `failurePolicy: Ignore` a refused call costs the pod nothing,
-            // and one that hangs costs it the whole timeout.
-            let Ok(permit) = Arc::clone(&open).try_acquire_owned() else {
-                metrics.refused_connection();
-                debug!(%peer, "connection refused, too many are open");
-                continue;
-            };
-            let connection = Connection {
-                tls: tls.clone(),
-                router: router.clone(),
-                limits,
-                metrics: metrics.clone(),
-                drain: drain.clone(),
-            };
-            connections.spawn(async move {
-                connection.serve(tcp, peer).await;
-                drop(permit);
-            });
+        serving.until(shutdown).await;
+        serving.leaving.cancel();
+        if !limits.linger.is_zero() {
+            info!(linger = ?limits.linger, "webhook leaving, it still answers");
+            serving.until(sleep(limits.linger)).await;
         }
+        let Serving { acceptor, mut connections, drain, .. } = serving;
         drop(acceptor);
         info!(connections = connections.len(), "webhook draining");
         drain.cancel();
         finish(&mut connections, limits.drain).await
+    }
+}
+
+/// A server at work.
+struct Serving {
+    server: Server,
+    tls: TlsAcceptor,
+    acceptor: Acceptor<TcpListener>,
+    open: Arc<Semaphore>,
+    connections: JoinSet<()>,
+    leaving: CancellationToken,
+    drain: CancellationToken,
+}
+
+impl Serving {
+    /// Takes connections until `end`.
+    async fn until(&mut self, end: impl Future<Output = ()> + Send) {
+        let mut end = pin!(end);
+        loop {
+            let (tcp, peer) = tokio::select! {
+                () = &mut end => return,
+                Some(ended) = self.connections.join_next() => { reap(ended); continue }
+                accepted = self.acceptor.next() => accepted,
+            };
+            // Closed rather than left waiting: under `failurePolicy: Ignore` a refused call costs the pod nothing,
+            // and one that hangs costs it the whole timeout.
+            let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
+                self.server.metrics.refused_connection();
+                debug!(%peer, "connection refused, too many are open");
+                continue;
+            };
+            let connection = Connection {
+                tls: self.tls.clone(),
+                router: self.server.router.clone(),
+                limits: self.server.limits,
+                metrics: self.server.metrics.clone(),
+                leaving: self.leaving.clone(),
+                drain: self.drain.clone(),
+            };
+            self.connections.spawn(async move {
+                connection.serve(tcp, peer).await;
+                drop(permit);
+            });
+        }
     }
 }
 

@@ -228,6 +228,28 @@ async fn a_request_in_flight_at_shutdown_is_answered() {
 }
 
 #[tokio::test]
+async fn after_the_shutdown_began_it_answers_for_a_while_and_sends_callers_elsewhere() {
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    let limits = Limits { linger: Duration::from_secs(2), ..Limits::default() };
+    let running = serve(Router::new().route("/", get(async || "ok")), Metrics::new(), limits).await;
+    let mut before = running.connect(b"http/1.1").await;
+    let idle = running.connect(b"http/1.1").await;
+    running.stop.cancel();
+    let mut after = running.connect(b"http/1.1").await;
+    for stream in [&mut before, &mut after] {
+        stream.write_all(GET).await.unwrap();
+        // It ends with the first answer.
+        let answer = String::from_utf8(closed(stream).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("connection: close"), "{answer}");
+    }
+    assert_eq!(running.metrics.connections(), 1, "one that nobody uses stays until the end");
+    closed(idle).await;
+    assert!(TcpStream::connect(running.address).await.is_err());
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_drain_ends_at_its_deadline() {
     let (release, entered, mut tasks) = (Arc::new(Notify::new()), Arc::new(Notify::new()), JoinSet::new());
     let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };
