@@ -70,6 +70,14 @@ pub enum BundleError {
         /// Its first moment.
         not_before: Timestamp,
     },
+    /// The chain does not hang together.
+    #[error(
+        "no certificate that follows in the chain issued the one with serial {serial} and is valid now; the leaf's own issuer must be among them"
+    )]
+    Chain {
+        /// The leaf's.
+        serial: String,
+    },
     /// The leaf may be used for other things only.
     #[error(
         "the certificate with serial {serial} may not be used by a server; its extended key usage must have serverAuth, or be left out"
@@ -110,6 +118,7 @@ impl BundleError {
             Self::KeyMismatch { .. } => Refused::KeyMismatch,
             Self::Expired { .. } => Refused::Expired,
             Self::NotYetValid { .. } => Refused::NotYetValid,
+            Self::Chain { .. } => Refused::Issuer,
             Self::NotForServers { .. } | Self::Name { .. } | Self::NoNames { .. } => Refused::Name,
         }
     }
@@ -118,7 +127,8 @@ impl BundleError {
 impl Bundle {
     /// Reads a chain and a key, both PEM, and checks that they can be served now and under these names.
     ///
-    /// The chain may hold intermediates, and the root too. No error holds a part of the key.
+    /// The chain may hold intermediates, in any order, and the root too; one of them must have issued the leaf: an old
+    /// intermediate beside a new leaf is a common slip. No error holds a part of the key.
     pub fn parse(chain: &[u8], key: &[u8], names: &[ServerName<'_>], now: Timestamp) -> Result<Self, BundleError> {
         let chain: Vec<_> =
             CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(|_| BundleError::NoCertificate)?;
@@ -140,6 +150,11 @@ impl Bundle {
             return Err(BundleError::NoNames { serial: serial() });
         }
         names.iter().try_for_each(|name| bundle.check_name(name))?;
+        let issuers: Vec<_> =
+            bundle.intermediates().iter().filter_map(|der| CaCertificate::read(der.clone())).collect();
+        if !issuers.is_empty() && !bundle.is_trusted_by(&issuers, now) {
+            return Err(BundleError::Chain { serial: serial() });
+        }
         Ok(bundle)
     }
 
@@ -163,12 +178,16 @@ impl Bundle {
     /// As Go's verifier does, it takes a leaf that is itself among them.
     pub fn is_trusted_by<'a>(&self, authorities: impl IntoIterator<Item = &'a CaCertificate>, now: Timestamp) -> bool {
         let Ok(der) = self.leaf() else { return false };
+        // To the moment, where webpki goes by whole seconds.
+        if self.check_time(now).is_err() {
+            return false;
+        }
         let mut roots = RootCertStore::empty();
         // A client that finds an authority expired builds no chain on it; webpki would not look.
         let valid = |ca: &&CaCertificate| ca.not_before() <= now && now <= ca.not_after();
         for authority in authorities.into_iter().filter(valid) {
             if authority.der() == der {
-                return self.check_time(now).is_ok();
+                return true;
             }
             // One that cannot be an anchor verifies nothing.
             let _ = roots.add(authority.der().clone());
@@ -178,8 +197,11 @@ impl Bundle {
         };
         let algorithms = ring::default_provider().signature_verification_algorithms;
         let now = UnixTime::since_unix_epoch(Duration::from_secs(since_1970));
-        let intermediates = self.certified.cert.get(1..).unwrap_or_default();
-        verify_server_cert_signed_by_trust_anchor(&leaf, &roots, intermediates, now, algorithms.all).is_ok()
+        verify_server_cert_signed_by_trust_anchor(&leaf, &roots, self.intermediates(), now, algorithms.all).is_ok()
+    }
+
+    fn intermediates(&self) -> &[CertificateDer<'static>] {
+        self.certified.cert.get(1..).unwrap_or_default()
     }
 
     fn leaf(&self) -> Result<&CertificateDer<'static>, BundleError> {

@@ -32,7 +32,7 @@ pub struct CaBundle {
 }
 
 impl CaCertificate {
-    fn read(der: CertificateDer<'static>) -> Option<Self> {
+    pub(crate) fn read(der: CertificateDer<'static>) -> Option<Self> {
         let (rest, parsed) = x509_parser::parse_x509_certificate(&der).ok()?;
         if !rest.is_empty() {
             return None;

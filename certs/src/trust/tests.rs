@@ -91,6 +91,9 @@ fn time_ends_trust() {
     let trust = trust(&[by_service(authority.certificate())]);
     assert_eq!(trust.check(Some(&served), now().checked_add(DAY / 2).unwrap()), Ok(()));
     assert!(trust.check(Some(&served), now().checked_add(DAY * 2).unwrap()).is_err());
+    // At once, like the check of the certificate itself.
+    let over = served.not_after().checked_add(Duration::from_millis(1)).unwrap();
+    assert!(served.check_time(over).is_err() && trust.check(Some(&served), over).is_err());
 }
 
 #[test]

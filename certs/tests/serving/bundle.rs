@@ -43,6 +43,25 @@ fn a_chain_with_its_issuers_is_accepted() {
 }
 
 #[test]
+fn a_chain_that_does_not_hang_together_is_refused() {
+    let (authority, other) = (authority(), self::authority());
+    let issued = leaf(&authority);
+    let with = |more: &[&str]| Issued { certificate: issued.certificate.clone() + &more.concat(), ..issued.clone() };
+    let error = parse(&with(&[other.certificate()])).unwrap_err();
+    assert!(matches!(error, BundleError::Chain { .. }), "{error}");
+    assert_eq!(error.refused(), Refused::Issuer);
+    // More than is needed does no harm, in whatever order.
+    parse(&with(&[other.certificate(), authority.certificate()])).unwrap();
+    // An issuer that is over is none.
+    let short = Authority::new("an authority", now(), HOUR / 2).unwrap();
+    let mut outliving = leaf(&short);
+    outliving.certificate.push_str(short.certificate());
+    parse(&outliving).unwrap();
+    let later = parse_at(&outliving, now() + HOUR * 3 / 4).unwrap_err();
+    assert!(matches!(later, BundleError::Chain { .. }), "{later}");
+}
+
+#[test]
 fn a_key_of_another_certificate_is_refused() {
     let authority = authority();
     let mixed = Issued { key: leaf(&authority).key, ..leaf(&authority) };
