@@ -22,13 +22,15 @@ pub enum Refused {
     NotYetValid,
     /// It does not cover the names it is called by, or is not for servers.
     Name,
-    /// It was issued by none of the authorities beside it.
+    /// It was issued by none of the authorities, or intermediates, beside it.
     Issuer,
+    /// The API server does not trust it yet, and trusts the one before: it waits.
+    Untrusted,
 }
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unreadable,
         Self::Malformed,
         Self::KeyMismatch,
@@ -36,6 +38,7 @@ impl Refused {
         Self::NotYetValid,
         Self::Name,
         Self::Issuer,
+        Self::Untrusted,
     ];
 
     /// The label's value.
@@ -48,6 +51,7 @@ impl Refused {
             Self::NotYetValid => "not_yet_valid",
             Self::Name => "name",
             Self::Issuer => "issuer",
+            Self::Untrusted => "untrusted",
         }
     }
 }
@@ -105,6 +109,9 @@ fn purpose(purpose: Purpose) -> Labels {
     [("purpose", purpose)]
 }
 
+/// What can be wrong with the file of the client CA.
+const CLIENT_CA_REFUSED: [Refused; 2] = [Refused::Unreadable, Refused::Malformed];
+
 type Labels = [(&'static str, &'static str); 1];
 
 /// Counters that are there from the first scrape.
@@ -131,6 +138,8 @@ pub struct Metrics {
     issued: Family<Labels, Counter>,
     patches: Family<Labels, Counter>,
     conflicts: Family<Labels, Counter>,
+    client_ca_changes: Counter,
+    client_ca_refused: Family<Labels, Counter>,
 }
 
 impl Default for Metrics {
@@ -151,12 +160,14 @@ impl Metrics {
             issued: complete(Issuance::ALL.map(Issuance::labels)),
             patches: complete(PURPOSES.map(purpose)),
             conflicts: complete(Contended::ALL.map(Contended::labels)),
+            client_ca_changes: Counter::default(),
+            client_ca_refused: complete(CLIENT_CA_REFUSED.map(because)),
         }
     }
 
     /// Puts the metrics under a registry, whose prefix is the caller's.
     pub fn register(&self, registry: &mut Registry) {
-        let Self { expiry, ca_expiry, trusted, changes, refused, issued, patches, conflicts } = self;
+        let Self { expiry, ca_expiry, trusted, changes, refused, issued, patches, conflicts, .. } = self;
         registry.register(
             "certificate_expiration_timestamp_seconds",
             "When the serving certificate expires, in seconds since 1970; 0 while there is none",
@@ -188,7 +199,21 @@ impl Metrics {
             conflicts.clone(),
         );
         registry.register("certificate_changes", "Serving certificates taken into use", changes.clone());
-        registry.register("certificate_bundles_refused", "Certificates not taken into use, by reason", refused.clone());
+        registry.register(
+            "certificate_bundles_refused",
+            "Certificates not taken into use, or not at once, by reason",
+            refused.clone(),
+        );
+        registry.register(
+            "certificate_client_ca_changes",
+            "Client CAs taken into use, the first one too",
+            self.client_ca_changes.clone(),
+        );
+        registry.register(
+            "certificate_client_ca_refused",
+            "Contents of the client CA's file not taken into use, by reason",
+            self.client_ca_refused.clone(),
+        );
     }
 
     /// When the serving certificate expires, in seconds since 1970; 0 while there is none.
@@ -204,6 +229,24 @@ impl Metrics {
     /// How many bundles were refused for this reason.
     pub fn refused(&self, reason: Refused) -> u64 {
         self.refused.get_or_create(&because(reason)).get()
+    }
+
+    /// How many client CAs were taken into use.
+    pub fn client_ca_changes(&self) -> u64 {
+        self.client_ca_changes.get()
+    }
+
+    /// How many contents of the client CA's file were refused for this reason.
+    pub fn client_ca_refused(&self, reason: Refused) -> u64 {
+        self.client_ca_refused.get_or_create(&because(reason)).get()
+    }
+
+    pub(crate) fn client_ca_changed(&self) {
+        self.client_ca_changes.inc();
+    }
+
+    pub(crate) fn refuse_client_ca(&self, reason: Refused) {
+        self.client_ca_refused.get_or_create(&because(reason)).inc();
     }
 
     pub(crate) fn serving(&self, bundle: &Bundle) {
@@ -249,11 +292,13 @@ mod tests {
         let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
         assert_eq!(series("coder_logstream_certificate_expiration_timestamp_seconds 0"), 1, "{text}");
         assert_eq!(series("coder_logstream_certificate_changes_total 0"), 1, "{text}");
-        assert_eq!(series("coder_logstream_certificate_bundles_refused_total{"), 7, "{text}");
+        assert_eq!(series("coder_logstream_certificate_bundles_refused_total{"), 8, "{text}");
         assert_eq!(series("coder_logstream_certificate_ca_expiration_timestamp_seconds 0"), 1, "{text}");
         assert_eq!(series("coder_logstream_certificate_trusted 0"), 1, "{text}");
         assert_eq!(series("coder_logstream_certificate_issued_total{"), 2, "{text}");
         assert_eq!(series("coder_logstream_certificate_ca_bundle_patches_total{"), 3, "{text}");
         assert_eq!(series("coder_logstream_certificate_conflicts_total{"), 2, "{text}");
+        assert_eq!(series("coder_logstream_certificate_client_ca_changes_total 0"), 1, "{text}");
+        assert_eq!(series("coder_logstream_certificate_client_ca_refused_total{"), 2, "{text}");
     }
 }

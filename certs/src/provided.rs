@@ -1,7 +1,6 @@
 //! A certificate that somebody else provides and renews, in files.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,24 +8,18 @@ use std::{
 use jiff::Timestamp;
 use rustls::pki_types::ServerName;
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    fs::File,
-    io::AsyncReadExt as _,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::{
     bundle::{Bundle, BundleError},
+    file::{FileError, read},
     metrics::{Metrics, Refused},
     source::{CertSource, Clock},
 };
 
 /// How often the files are read, if nothing else is said: kubelet brings a new Secret a minute late anyway.
 pub const INTERVAL: Duration = Duration::from_secs(5);
-
-/// The largest file read: a Secret holds no more than 1 MiB in all.
-const LARGEST: u64 = 1024 * 1024;
 
 /// Where the chain and the key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,20 +40,9 @@ impl Files {
 /// Why files were not taken into use. What was served before stays.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// A file cannot be read; it may come.
-    #[error("cannot read {path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// A file is no certificate or key by its size alone.
-    #[error("{path} is larger than 1 MiB, which is more than a Secret holds")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// They were replaced again and again while they were read.
     #[error("{path} was replaced each time it was read; it is read again later")]
     Unsteady {
@@ -75,8 +57,8 @@ pub enum Refusal {
 impl Refusal {
     fn label(&self) -> Refused {
         match self {
-            Self::Unreadable { .. } | Self::Unsteady { .. } => Refused::Unreadable,
-            Self::TooLarge { .. } => Refused::Malformed,
+            Self::File(error) => error.refused(),
+            Self::Unsteady { .. } => Refused::Unreadable,
             Self::Bundle(error) => error.refused(),
         }
     }
@@ -211,15 +193,4 @@ impl Files {
         }
         Err(Refusal::Unsteady { path: self.certificate.clone() })
     }
-}
-
-async fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    let unreadable = |source| Refusal::Unreadable { path: path.to_owned(), source };
-    let mut contents = Vec::new();
-    let file = File::open(path).await.map_err(unreadable)?;
-    file.take(LARGEST + 1).read_to_end(&mut contents).await.map_err(unreadable)?;
-    if contents.len() as u64 > LARGEST {
-        return Err(Refusal::TooLarge { path: path.to_owned() });
-    }
-    Ok(contents)
 }

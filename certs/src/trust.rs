@@ -111,7 +111,8 @@ impl Trust {
         checked
     }
 
-    fn judge(&self, served: Option<&Bundle>, now: Timestamp) -> Result<(), TrustError> {
+    /// The same, without telling the metrics.
+    pub(crate) fn judge(&self, served: Option<&Bundle>, now: Timestamp) -> Result<(), TrustError> {
         let state = self.state();
         let name = || self.name.clone();
         let callers = match &state.seen {

@@ -1,10 +1,14 @@
 //! The webhook half: certificate, server, and what readiness says of them.
 
-use std::sync::Arc;
+mod leaving;
+
+use std::{sync::Arc, time::Duration};
 
 use logstream_certs::{self as certs, CertSource, Trust, provided, self_managed};
 use logstream_webhook as webhook;
+use tokio_util::sync::CancellationToken;
 
+use self::leaving::Counting;
 use super::AppError;
 use crate::{
     config::{CertMode, SelfManaged, Webhook},
@@ -19,23 +23,31 @@ pub(super) struct Admission {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) webhook: webhook::Metrics,
     pub(super) certs: certs::Metrics,
+    /// How long its end may take.
+    pub(super) grace: Duration,
 }
 
 impl Admission {
     /// Takes the port, then starts to keep the certificate and to serve.
+    ///
+    /// At the end the webhook goes on for some seconds, since the API server may hold this address for so long; what
+    /// keeps its certificate ends after it.
     pub(super) async fn start(
         self,
         settings: &Webhook,
         readiness: &Readiness,
         supervisor: &mut Supervisor,
     ) -> Result<(), AppError> {
-        let Self { client, registry, clock, webhook: webhook_metrics, certs: metrics } = self;
+        let Self { client, registry, clock, webhook: webhook_metrics, certs: metrics, grace } = self;
         let now: certs::Clock = Arc::new(move || clock.now());
         let resolver = Arc::new(certs::Resolver::new());
-        let tls = certs::server_config(resolver.clone(), client_ca(settings).await?)?;
-        let router = webhook::router(registry, webhook_metrics.clone(), now.clone());
+        let clients = clients(settings, &metrics).await?;
+        let tls = certs::server_config(resolver.clone(), clients.as_ref().map(certs::ClientCaFile::verifier))?;
+        let registrar = Arc::new(Counting::new(registry, supervisor.token()));
+        let router = webhook::router(registrar.clone(), webhook_metrics.clone(), now.clone());
         let server = webhook::server::Server::new(Arc::new(tls), router, webhook_metrics);
-        let server = server.bind(settings.address).await?;
+        let server = server.limits(leaving::limits(grace)).bind(settings.address).await?;
+        let mut keeper = Keeper { supervisor, served: CancellationToken::new() };
 
         let trust = |name: &String| Arc::new(Trust::new(name, metrics.clone()));
         match &settings.certificate {
@@ -43,24 +55,65 @@ impl Admission {
                 let trust = trust(&kept.configuration);
                 tell(readiness, &resolver, Some(&trust), &now);
                 let source = self_managed::Source::new(&client, kept_by(settings, kept), now, metrics.clone(), trust);
-                keep(supervisor, resolver, source, metrics);
+                keeper.certificate(resolver, source, metrics);
             }
             CertMode::Mounted { folder, configuration } => {
                 let trust = configuration.as_ref().map(trust);
                 tell(readiness, &resolver, trust.as_ref(), &now);
                 let (files, names) = (provided::Files::in_folder(folder), settings.names.clone());
-                let source = provided::Source::new(files, names, provided::INTERVAL, now, metrics.clone());
-                keep(supervisor, resolver, source, metrics);
+                let source = provided::Source::new(files, names, provided::INTERVAL, now.clone(), metrics.clone());
                 if let (Some(name), Some(trust)) = (configuration.clone(), trust) {
-                    let token = supervisor.token();
-                    supervisor.spawn("trust", async move {
-                        let _ = token.run_until_cancelled(certs::observe(client, &name, trust)).await;
-                    });
+                    let source = certs::TrustFirst::new(source, trust.clone(), now, metrics.clone());
+                    keeper.certificate(resolver, source, metrics);
+                    keeper.keep("trust", async move { certs::observe(client, &name, trust).await });
+                } else {
+                    keeper.certificate(resolver, source, metrics);
                 }
             }
         }
-        supervisor.spawn("webhook", server.run(supervisor.token().cancelled_owned()));
+        if let Some(clients) = clients {
+            keeper.keep("client CA", clients.keep());
+        }
+        let Keeper { supervisor, served } = keeper;
+        let (stop, until_served) = (supervisor.token(), served.drop_guard());
+        supervisor.spawn("webhook", async move {
+            let ended = server.run(stop.cancelled_owned()).await;
+            registrar.tell();
+            drop(until_served);
+            ended
+        });
         Ok(())
+    }
+}
+
+/// Starts what keeps certificates and trust up to date until the webhook has ended.
+struct Keeper<'a> {
+    supervisor: &'a mut Supervisor,
+    served: CancellationToken,
+}
+
+impl Keeper<'_> {
+    fn keep(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let (stop, served) = (self.supervisor.token(), self.served.clone());
+        self.supervisor.spawn(name, async move {
+            let _ = served.run_until_cancelled(work).await;
+            // A webhook that fails ends the process by its own name.
+            stop.cancelled().await;
+        });
+    }
+
+    /// Feeds the resolver. A source that ends leaves its last certificate.
+    fn certificate(
+        &mut self,
+        resolver: Arc<certs::Resolver>,
+        source: impl CertSource + 'static,
+        metrics: certs::Metrics,
+    ) {
+        let served = self.served.clone();
+        self.keep("certificate", async move {
+            certs::keep(resolver, source, metrics, served.clone().cancelled_owned()).await;
+            served.cancelled().await;
+        });
     }
 }
 
@@ -75,10 +128,9 @@ fn kept_by(settings: &Webhook, kept: &SelfManaged) -> self_managed::Settings {
     }
 }
 
-async fn client_ca(settings: &Webhook) -> Result<Option<certs::ClientCa>, AppError> {
-    let Some(path) = &settings.client_ca else { return Ok(None) };
-    let pem = tokio::fs::read(path).await.map_err(|error| AppError::ClientCaFile(path.clone(), error))?;
-    Ok(Some(certs::ClientCa::parse(&pem)?))
+async fn clients(settings: &Webhook, metrics: &certs::Metrics) -> Result<Option<certs::ClientCaFile>, AppError> {
+    let Some(path) = settings.client_ca.clone() else { return Ok(None) };
+    Ok(Some(certs::ClientCaFile::open(path, metrics.clone()).await?))
 }
 
 /// Whether there is a valid certificate, and where it can be known, whether the API server trusts it.
@@ -95,18 +147,4 @@ fn tell(readiness: &Readiness, resolver: &Arc<certs::Resolver>, trust: Option<&A
             checked.map_err(|error| error.to_string().into())
         });
     }
-}
-
-/// Feeds the resolver until the end. A source that ends leaves its last certificate.
-fn keep(
-    supervisor: &mut Supervisor,
-    resolver: Arc<certs::Resolver>,
-    source: impl CertSource + 'static,
-    metrics: certs::Metrics,
-) {
-    let stop = supervisor.token();
-    supervisor.spawn("certificate", async move {
-        certs::keep(resolver, source, metrics, stop.clone().cancelled_owned()).await;
-        stop.cancelled().await;
-    });
 }

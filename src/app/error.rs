@@ -1,6 +1,6 @@
 //! Why the program ended, and with which exit code.
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use logstream_certs as certs;
 use logstream_webhook as webhook;
@@ -29,12 +29,9 @@ pub enum AppError {
     /// The webhook's port is not to be had.
     #[error("--webhook-addr: {0}")]
     Webhook(#[from] webhook::server::BindError),
-    /// The file of client CAs cannot be read.
-    #[error("--webhook-client-ca {}: {}", .0.display(), .1)]
-    ClientCaFile(PathBuf, io::Error),
-    /// The file of client CAs holds none.
+    /// The file of client CAs cannot be read, or holds none.
     #[error("--webhook-client-ca: {0}")]
-    ClientCa(#[from] certs::ClientCaError),
+    ClientCa(#[from] certs::ClientCaFileError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] certs::ServerConfigError),

@@ -79,6 +79,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
             clock: clock.clone(),
             webhook: metrics.webhook,
             certs: metrics.certs,
+            grace: config.shutdown_grace,
         };
         admission.start(settings, &readiness, &mut supervisor).await?;
     }

@@ -23,7 +23,7 @@ pub const CA_LIFETIME: Duration = Duration::from_hours(365 * 24);
 pub const LEAF_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
 /// API servers learn of a change in a fraction of a second; this leaves room for one that is busy.
-const SETTLE: Duration = Duration::from_secs(5);
+pub(crate) const SETTLE: Duration = Duration::from_secs(5);
 
 /// What is kept, and how long it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]

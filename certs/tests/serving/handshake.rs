@@ -1,11 +1,16 @@
 //! Real handshakes against what is served.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{fs, io, sync::Arc, time::Duration};
 
-use logstream_certs::{Bundle, ClientCa, ClientCaError, Ended, Metrics, Resolver, issue::Issued, keep, server_config};
+use logstream_certs::{
+    Bundle, ClientCa, ClientCaError, ClientCaFile, ClientCaFileError, ClientVerifier, Ended, FileError, Metrics,
+    Refused, Resolver,
+    issue::{Authority, Issued},
+    keep, provided, server_config,
+};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::{
-    ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+    ClientConfig, ProtocolVersion, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     version::{TLS12, TLS13},
@@ -46,12 +51,7 @@ impl Client {
         Self { trust, versions: vec![&TLS13, &TLS12], certificate: None }
     }
 
-    /// A handshake and a byte there and back: with TLS 1.3 a client learns only then whether it is let in.
-    async fn connect(
-        &self,
-        resolver: &Arc<Resolver>,
-        client_ca: Option<&ClientCa>,
-    ) -> io::Result<TlsStream<DuplexStream>> {
+    fn config(&self) -> ClientConfig {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&self.versions)
             .unwrap()
@@ -66,25 +66,53 @@ impl Client {
                 .unwrap(),
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let server = server_config(Arc::clone(resolver), client_ca.cloned()).unwrap();
-        let (near, far) = tokio::io::duplex(16 * 1024);
-        let serve = async {
-            let mut stream = TlsAcceptor::from(Arc::new(server)).accept(far).await?;
-            let byte = stream.read_u8().await?;
-            stream.write_u8(byte).await?;
-            stream.flush().await
-        };
-        let call = async {
-            let mut stream = TlsConnector::from(Arc::new(config)).connect(name(NAME), near).await?;
-            stream.write_u8(7).await?;
-            stream.flush().await?;
-            stream.read_u8().await?;
-            io::Result::Ok(stream)
-        };
-        let (answered, called) =
-            timeout(PATIENCE, async { tokio::join!(serve, call) }).await.expect("a handshake has an end");
-        called.and_then(|stream| answered.map(|()| stream))
+        config
     }
+
+    async fn connect(
+        &self,
+        resolver: &Arc<Resolver>,
+        clients: Option<&Arc<ClientVerifier>>,
+    ) -> io::Result<TlsStream<DuplexStream>> {
+        let server = server_config(Arc::clone(resolver), clients.cloned()).unwrap();
+        connect(&Arc::new(server), &Arc::new(self.config())).await
+    }
+}
+
+/// A handshake and a byte there and back: with TLS 1.3 a client learns only then whether it is let in.
+async fn connect(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> io::Result<TlsStream<DuplexStream>> {
+    let (near, far) = tokio::io::duplex(16 * 1024);
+    let serve = async {
+        let mut stream = TlsAcceptor::from(Arc::clone(server)).accept(far).await?;
+        let byte = stream.read_u8().await?;
+        stream.write_u8(byte).await?;
+        stream.flush().await
+    };
+    let call = async {
+        let mut stream = TlsConnector::from(Arc::clone(client)).connect(name(NAME), near).await?;
+        stream.write_u8(7).await?;
+        stream.flush().await?;
+        stream.read_u8().await?;
+        io::Result::Ok(stream)
+    };
+    let (answered, called) =
+        timeout(PATIENCE, async { tokio::join!(serve, call) }).await.expect("a handshake has an end");
+    called.and_then(|stream| answered.map(|()| stream))
+}
+
+/// A certificate of a client.
+fn client_certificate(authority: &Authority) -> Issued {
+    let issuer_key = KeyPair::from_pem(&authority.key()).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(authority.certificate(), issuer_key).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["kube-apiserver".to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    Issued { certificate: certificate.pem(), key: key.serialize_pem() }
+}
+
+fn client_ca(authority: &Authority) -> ClientCa {
+    ClientCa::parse(authority.certificate().as_bytes()).unwrap()
 }
 
 #[tokio::test]
@@ -133,24 +161,92 @@ async fn a_handshake_before_the_first_bundle_fails() {
 async fn with_a_client_ca_only_its_clients_are_let_in() {
     let (servers, clients, others) = (authority(), authority(), authority());
     let resolver = serving(&leaf(&servers));
-    let client_ca = ClientCa::parse(clients.certificate().as_bytes()).unwrap();
-    let of = |issuer: &str, issuer_key: &str| {
-        let issuer = Issuer::from_ca_cert_pem(issuer, KeyPair::from_pem(issuer_key).unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(["kube-apiserver".to_owned()]).unwrap();
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate = params.signed_by(&key, &issuer).unwrap();
-        Some(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
-    };
+    let accepted = Arc::new(ClientVerifier::new(client_ca(&clients)));
     for versions in [vec![&TLS12], vec![&TLS13]] {
         let client =
             |certificate| Client { certificate, versions: versions.clone(), ..Client::of(servers.certificate()) };
-        let known = client(of(clients.certificate(), &clients.key()));
-        known.connect(&resolver, Some(&client_ca)).await.unwrap();
-        client(None).connect(&resolver, Some(&client_ca)).await.unwrap_err();
-        let other = client(of(others.certificate(), &others.key()));
-        other.connect(&resolver, Some(&client_ca)).await.unwrap_err();
+        let known = client(Some(client_certificate(&clients)));
+        known.connect(&resolver, Some(&accepted)).await.unwrap();
+        client(None).connect(&resolver, Some(&accepted)).await.unwrap_err();
+        let other = client(Some(client_certificate(&others)));
+        other.connect(&resolver, Some(&accepted)).await.unwrap_err();
     }
+}
+
+#[tokio::test]
+async fn who_was_let_in_once_is_looked_at_again_after_the_client_ca_was_replaced() {
+    let (servers, clients) = (authority(), authority());
+    let resolver = serving(&leaf(&servers));
+    for versions in [vec![&TLS12], vec![&TLS13]] {
+        let accepted = Arc::new(ClientVerifier::new(client_ca(&clients)));
+        let server = Arc::new(server_config(Arc::clone(&resolver), Some(Arc::clone(&accepted))).unwrap());
+        // One configuration keeps sessions, and would resume the last one.
+        let certificate = Some(client_certificate(&clients));
+        let client = Arc::new(Client { versions, certificate, ..Client::of(servers.certificate()) }.config());
+        for _ in 0..2 {
+            connect(&server, &client).await.unwrap();
+        }
+        accepted.accept(client_ca(&authority()));
+        connect(&server, &client).await.unwrap_err();
+        accepted.accept(client_ca(&clients));
+        connect(&server, &client).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_not() {
+    let (servers, old, new) = (authority(), authority(), authority());
+    let (resolver, metrics) = (serving(&leaf(&servers)), Metrics::new());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.crt");
+    fs::write(&path, old.certificate()).unwrap();
+    let file = ClientCaFile::open(path.clone(), metrics.clone()).await.unwrap();
+    let accepted = file.verifier();
+    let mut keeping = JoinSet::new();
+    keeping.spawn(file.keep());
+
+    let let_in = async |authority: &Authority| {
+        let certificate = Some(client_certificate(authority));
+        let client = Client { certificate, ..Client::of(servers.certificate()) };
+        client.connect(&resolver, Some(&accepted)).await.is_ok()
+    };
+    let read_again = || tokio::time::sleep(2 * provided::INTERVAL);
+    read_again().await;
+    assert_eq!((let_in(&old).await, let_in(&new).await), (true, false));
+    // Both, as in any rotation, then the new one alone.
+    fs::write(&path, old.certificate().to_owned() + new.certificate()).unwrap();
+    read_again().await;
+    assert_eq!((let_in(&old).await, let_in(&new).await), (true, true));
+    fs::write(&path, new.certificate()).unwrap();
+    read_again().await;
+    assert_eq!((let_in(&old).await, let_in(&new).await), (false, true));
+    assert_eq!(metrics.client_ca_changes(), 3);
+
+    fs::write(&path, "nonsense").unwrap();
+    read_again().await;
+    fs::remove_file(&path).unwrap();
+    read_again().await;
+    assert_eq!((let_in(&old).await, let_in(&new).await), (false, true));
+    let refused = [Refused::Malformed, Refused::Unreadable].map(|reason| metrics.client_ca_refused(reason));
+    assert_eq!((refused, metrics.client_ca_changes()), ([1, 1], 3));
+    fs::write(&path, old.certificate()).unwrap();
+    read_again().await;
+    assert_eq!((let_in(&old).await, let_in(&new).await), (true, false));
+}
+
+#[tokio::test]
+async fn a_client_ca_that_is_not_there_at_the_beginning_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = async |name: &str| ClientCaFile::open(folder.path().join(name), Metrics::new()).await;
+    let error = open("missing").await.err().unwrap();
+    assert!(matches!(error, ClientCaFileError::File(FileError::Unreadable { .. })), "{error}");
+    fs::write(folder.path().join("empty"), "").unwrap();
+    let error = open("empty").await.err().unwrap();
+    assert!(
+        error
+            .to_string()
+            .ends_with("empty: the client CA holds no certificate; it must be PEM, one or more certificates")
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use jiff::Timestamp;
 use logstream_certs::{
-    CertSource as _, Metrics, Refused,
+    CertSource as _, FileError, Metrics, Refused,
     issue::Issued,
     provided::{Files, INTERVAL, Refusal, Source},
 };
@@ -72,7 +72,7 @@ async fn files_that_are_not_there_yet_are_waited_for() {
     nothing_new(&mut source).await;
     assert_eq!(metrics.refused(Refused::Unreadable), 1);
     let refusal = source.check().await.unwrap_err();
-    assert!(matches!(refusal, Refusal::Unreadable { .. }));
+    assert!(matches!(refusal, Refusal::File(FileError::Unreadable { .. })));
     assert!(refusal.to_string().contains("tls.crt"), "{refusal}");
     mounted.swap(&leaf(&authority()));
     timeout(LONG, source.next()).await.unwrap().unwrap();

@@ -1,0 +1,150 @@
+//! When a bundle is held back, and for how long.
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::{sync::mpsc, time::timeout};
+
+use super::*;
+use crate::issue::Authority;
+
+const LIFE: Duration = Duration::from_hours(1);
+const LONG: Duration = Duration::from_mins(1);
+
+fn start() -> Timestamp {
+    "2026-11-01T00:00:00Z".parse().unwrap()
+}
+
+struct Sent(mpsc::UnboundedReceiver<Bundle>);
+
+impl CertSource for Sent {
+    async fn next(&mut self) -> Option<Bundle> {
+        self.0.recv().await
+    }
+}
+
+/// A source, what feeds it, and what is trusted. Its clock goes with tokio's.
+struct World {
+    send: mpsc::UnboundedSender<Bundle>,
+    trust: Arc<Trust>,
+    metrics: Metrics,
+    source: TrustFirst<Sent>,
+}
+
+impl World {
+    fn new() -> Self {
+        let (send, bundles) = mpsc::unbounded_channel();
+        let metrics = Metrics::new();
+        let trust = Arc::new(Trust::new("logstream", metrics.clone()));
+        let begun = Instant::now();
+        let clock: Clock = Arc::new(move || start() + begun.elapsed());
+        let source = TrustFirst::new(Sent(bundles), trust.clone(), clock, metrics.clone());
+        Self { send, trust, metrics, source }
+    }
+
+    fn trusts(&self, authorities: &[&Authority]) {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let pem: String = authorities.iter().map(|authority| authority.certificate()).collect();
+        let client = json!({ "url": "https://127.0.0.1/mutate", "caBundle": STANDARD.encode(pem) });
+        let webhooks = json!([{ "name": "pods", "clientConfig": client }]);
+        let configuration = json!({ "metadata": { "resourceVersion": "1" }, "webhooks": webhooks });
+        self.trust.read(Some(&serde_json::from_value(configuration).unwrap()));
+    }
+
+    fn comes(&self, bundle: &Bundle) {
+        self.send.send(bundle.clone()).unwrap();
+    }
+
+    async fn gives(&mut self, bundle: &Bundle) {
+        let given = timeout(LONG, self.source.next()).await.expect("something is given").unwrap();
+        assert_eq!(given.fingerprint(), bundle.fingerprint());
+    }
+
+    async fn gives_nothing(&mut self) {
+        assert!(timeout(LONG, self.source.next()).await.is_err(), "nothing was to be given");
+    }
+}
+
+fn authority() -> Authority {
+    Authority::new("an authority", start(), 10 * LIFE).unwrap()
+}
+
+fn leaf(authority: &Authority) -> Bundle {
+    let issued = authority.issue(&["127.0.0.1".try_into().unwrap()], start(), LIFE).unwrap();
+    Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &[], start()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bundle_waits_until_it_is_trusted_beside_the_one_before_and_a_little_longer() {
+    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (first, second) = (leaf(&old), leaf(&new));
+    world.trusts(&[&old]);
+    world.comes(&first);
+    world.gives(&first).await;
+    world.comes(&second);
+    world.gives_nothing().await;
+    assert_eq!(world.metrics.refused(Refused::Untrusted), 1);
+    world.trusts(&[&old, &new]);
+    let trusted = Instant::now();
+    world.gives(&second).await;
+    assert!(trusted.elapsed() >= SETTLE, "{:?}", trusted.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bundle_that_is_trusted_already_does_not_wait() {
+    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (first, second, third) = (leaf(&old), leaf(&new), leaf(&new));
+    world.trusts(&[&old, &new]);
+    for bundle in [&first, &second, &third] {
+        world.comes(bundle);
+        let came = Instant::now();
+        world.gives(bundle).await;
+        assert_eq!(came.elapsed(), Duration::ZERO);
+    }
+    assert_eq!(world.metrics.refused(Refused::Untrusted), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nothing_to_lose_nothing_waits() {
+    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (first, second, third) = (leaf(&old), leaf(&new), leaf(&old));
+    // Nothing is known of what is trusted, neither of the first nor of the second.
+    for bundle in [&first, &second] {
+        world.comes(bundle);
+        world.gives(bundle).await;
+    }
+    // The caBundle was replaced, not widened.
+    world.trusts(&[&new]);
+    world.comes(&third);
+    world.gives_nothing().await;
+    world.trusts(&[&old]);
+    let replaced = Instant::now();
+    world.gives(&third).await;
+    assert!(replaced.elapsed() <= LOOK, "{:?}", replaced.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bundle_waits_no_longer_than_the_one_before_is_valid() {
+    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (first, second) = (leaf(&old), leaf(&new));
+    world.trusts(&[&old]);
+    world.comes(&first);
+    world.gives(&first).await;
+    world.comes(&second);
+    world.gives_nothing().await;
+    let waited = timeout(2 * LIFE, world.source.next()).await.unwrap().unwrap();
+    assert_eq!(waited.fingerprint(), second.fingerprint());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bundle_that_is_taken_back_is_forgotten() {
+    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (first, second) = (leaf(&old), leaf(&new));
+    world.trusts(&[&old]);
+    world.comes(&first);
+    world.gives(&first).await;
+    world.comes(&second);
+    world.comes(&first);
+    world.gives_nothing().await;
+    world.trusts(&[&old, &new]);
+    world.gives_nothing().await;
+}
