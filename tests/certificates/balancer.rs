@@ -1,4 +1,5 @@
-//! A TCP load balancer that hands each connection to the next server, as a Service does.
+//! A TCP load balancer that hands each connection to the next server, as a Service does: connections that stand stay
+//! where they are when servers come and go.
 
 use std::{
     io,
@@ -20,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Runs until it is dropped.
 pub(crate) struct Balancer {
     address: SocketAddr,
+    servers: watch::Sender<Vec<SocketAddr>>,
     cuts: watch::Sender<u64>,
     open: watch::Sender<usize>,
     _task: JoinSet<()>,
@@ -29,10 +31,15 @@ impl Balancer {
     pub(crate) async fn start(servers: Vec<SocketAddr>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (cuts, open) = (watch::Sender::new(0), watch::Sender::new(0));
+        let (servers, cuts, open) = (watch::Sender::new(servers), watch::Sender::new(0), watch::Sender::new(0));
         let mut task = JoinSet::new();
-        task.spawn(run(listener, servers, cuts.clone(), open.clone()));
-        Ok(Self { address, cuts, open, _task: task })
+        task.spawn(run(listener, servers.subscribe(), cuts.clone(), open.clone()));
+        Ok(Self { address, servers, cuts, open, _task: task })
+    }
+
+    /// New connections go to these.
+    pub(crate) fn lead_to(&self, servers: &[SocketAddr]) {
+        self.servers.send_replace(servers.to_vec());
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -48,15 +55,24 @@ impl Balancer {
     }
 }
 
-async fn run(listener: TcpListener, servers: Vec<SocketAddr>, cuts: watch::Sender<u64>, open: watch::Sender<usize>) {
+async fn run(
+    listener: TcpListener,
+    servers: watch::Receiver<Vec<SocketAddr>>,
+    cuts: watch::Sender<u64>,
+    open: watch::Sender<usize>,
+) {
     let mut connections = JoinSet::new();
-    let mut next = servers.into_iter().cycle();
+    let mut count = 0;
     loop {
         let (client, _) = tokio::select! {
             Some(_) = connections.join_next() => continue,
             Ok(accepted) = listener.accept() => accepted,
         };
-        let Some(server) = next.next() else { return };
+        let server = {
+            let servers = servers.borrow();
+            servers[count % servers.len()]
+        };
+        count += 1;
         let (cuts, open) = (cuts.subscribe(), open.clone());
         open.send_modify(|open| *open += 1);
         connections.spawn(async move {

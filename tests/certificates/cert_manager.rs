@@ -1,13 +1,17 @@
 //! A certificate that the real cert-manager keeps, mounted as kubelet does it: late.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use logstream_testing::{CertManager, poll};
-use serde_json::json;
-use tokio::{task::JoinSet, time::sleep};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{OnceCell, watch},
+    task::{JoinSet, spawn_blocking},
+    time::{sleep, timeout},
+};
 
 use crate::{
     mounted::Mounted,
@@ -17,98 +21,129 @@ use crate::{
 /// How late a mounted Secret is. kubelet takes a minute and more; these certificates live for twenty seconds.
 const LATE: Duration = Duration::from_secs(2);
 
-/// An authority of the release's own, made by a self-signed issuer, and a leaf of it. The leaf is renewed 13 s before
-/// its end: late mounting and the program's own reading take 7 s of that.
-fn manifests(namespace: &str) -> String {
-    let object = |kind: &str, name: &str, spec: serde_json::Value| {
-        json!({
-            "apiVersion": "cert-manager.io/v1",
-            "kind": kind,
-            "metadata": { "name": name, "namespace": namespace },
-            "spec": spec,
-        })
+/// What issues the serving certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Issuer {
+    /// The authority that the API server trusts.
+    Authority,
+    /// An intermediate, which that authority issued.
+    Intermediate,
+}
+
+/// An authority of the release's own, made by a self-signed issuer and renewed every 12 s, and a leaf, renewed every
+/// 6 s and valid for 20: late mounting and the program's own reading take 7 s of that. Nothing outlives what issued it.
+fn manifests(namespace: &str, issuer: Issuer) -> String {
+    let object = |kind: &str, name: &str, spec: Value| {
+        let metadata = json!({ "name": name, "namespace": namespace });
+        json!({ "apiVersion": "cert-manager.io/v1", "kind": kind, "metadata": metadata, "spec": spec })
     };
-    let key = json!({ "algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always" });
-    let items = [
+    let certificate = |name: &str, issuer: &str, (lives, renewed_after): (u32, u32), more: Value| {
+        let mut spec = json!({
+            "secretName": name,
+            "duration": format!("{lives}s"),
+            "renewBefore": format!("{}s", lives - renewed_after),
+            "privateKey": { "algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always" },
+            "issuerRef": { "name": issuer },
+        });
+        let all = spec.as_object_mut().expect("it is one");
+        all.extend(more.as_object().expect("it is one").clone());
+        object("Certificate", name, spec)
+    };
+    let authority = |name: &str| json!({ "isCA": true, "commonName": name });
+    let serving = json!({
+        "usages": ["digital signature", "server auth"],
+        "dnsNames": ["logstream.coder.svc"],
+        "ipAddresses": ["127.0.0.1"],
+    });
+    let mut items = vec![
         object("Issuer", "selfsigned", json!({ "selfSigned": {} })),
         object("Issuer", "ca", json!({ "ca": { "secretName": "ca" } })),
-        object(
-            "Certificate",
-            "ca",
-            json!({
-                "isCA": true,
-                "commonName": "ca",
-                "secretName": "ca",
-                "duration": "40s",
-                "renewBefore": "20s",
-                "privateKey": key,
-                "issuerRef": { "name": "selfsigned" },
-            }),
-        ),
-        object(
-            "Certificate",
-            "serving",
-            json!({
-                "secretName": "serving",
-                "duration": "20s",
-                "renewBefore": "13s",
-                "privateKey": key,
-                "usages": ["digital signature", "server auth"],
-                "dnsNames": ["logstream.coder.svc"],
-                "ipAddresses": ["127.0.0.1"],
-                "issuerRef": { "name": "ca" },
-            }),
-        ),
+        certificate("ca", "selfsigned", (60, 12), authority("ca")),
     ];
+    match issuer {
+        Issuer::Authority => items.push(certificate("serving", "ca", (20, 6), serving)),
+        Issuer::Intermediate => items.extend([
+            object("Issuer", "intermediate", json!({ "ca": { "secretName": "intermediate" } })),
+            certificate("intermediate", "ca", (40, 10), authority("intermediate")),
+            certificate("serving", "intermediate", (20, 6), serving),
+        ]),
+    }
     json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()
 }
 
-/// Plays kubelet: brings each new version of a Secret into the folder, late.
-async fn mount(secrets: Api<Secret>, mut folder: Mounted) -> Result<()> {
+/// cert-manager, for all tests of a run.
+async fn cert_manager() -> Result<&'static CertManager> {
+    static SHARED: OnceCell<CertManager> = OnceCell::const_new();
+    let cluster = cluster().await;
+    SHARED.get_or_try_init(|| async { spawn_blocking(move || CertManager::start(cluster)).await? }).await
+}
+
+/// Plays kubelet: brings each new version of a Secret into the folder, late. Tells which authorities they came from.
+async fn mount(secrets: Api<Secret>, mut folder: Mounted, seen: watch::Sender<BTreeSet<Vec<u8>>>) -> Result<()> {
     let mut mounted = None;
     loop {
         let secret = poll::eventually("a new version of the Secret", PATIENCE, || async {
             let secret = secrets.get("serving").await.map_err(|error| error.to_string())?;
             let part = |key: &str| Some(secret.data.as_ref()?.get(key)?.0.clone());
-            let parts = part("tls.crt").zip(part("tls.key")).ok_or("is empty")?;
+            let parts = part("tls.crt").zip(part("tls.key")).zip(part("ca.crt")).ok_or("is empty")?;
             if Some(&parts) == mounted.as_ref() { Err("is the same".to_owned()) } else { Ok(parts) }
         })
         .await?;
         if mounted.is_some() {
             sleep(LATE).await;
         }
-        folder.swap(&secret.0, &secret.1)?;
+        let ((certificate, key), authority) = &secret;
+        folder.swap(certificate, key)?;
+        seen.send_modify(|seen| {
+            seen.insert(authority.clone());
+        });
         mounted = Some(secret);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cert_manager_rotates_leaf_and_authority_without_a_gap() -> Result<()> {
-    let world = World::new("cert-manager", 1).await?;
-    let cluster = cluster().await;
-    let manager = tokio::task::spawn_blocking(move || CertManager::start(cluster)).await??;
-    cluster.kubectl_with(&["apply", "-f", "-"], &manifests(world.namespace()))?;
+    rotations("cert-manager", Issuer::Authority).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cert_manager_rotates_a_chain_with_an_intermediate_without_a_gap() -> Result<()> {
+    rotations("cert-manager-chain", Issuer::Intermediate).await
+}
+
+async fn rotations(test: &str, issuer: Issuer) -> Result<()> {
+    let world = World::new(test, 1).await?;
+    let (cluster, manager) = (cluster().await, cert_manager().await?);
+    cluster.kubectl_with(&["apply", "-f", "-"], &manifests(world.namespace(), issuer))?;
     // The authority's Certificate, not the leaf's: then a new authority is trusted before any leaf of it exists.
     let from = format!("cert-manager.io/inject-ca-from={}/ca", world.namespace());
     cluster.kubectl(&["annotate", "mutatingwebhookconfiguration", world.configuration(), &from])?;
 
     let folder = Mounted::empty()?;
     let mut replica = world.start(0, &[format!("--webhook-cert-dir={}", folder.path().display())])?;
+    let (seen, mut authorities) = watch::channel(BTreeSet::new());
     let mut kubelet = JoinSet::new();
-    kubelet.spawn(mount(world.secrets(), folder));
+    kubelet.spawn(mount(world.secrets(), folder, seen));
     replica.wait_ready().await?;
     world.wait_admitted().await?;
     let stream = world.stream();
-    for change in 2..=6 {
-        replica.wait_metric("certificate_changes_total", change.into()).await?;
+    for rotation in 1..=5 {
+        let enough = authorities.wait_for(|seen| seen.len() > rotation);
+        drop(timeout(PATIENCE, enough).await.context("the authority is renewed")??);
         stream.more(10).await?;
     }
-    let bundle = String::from_utf8(world.bundles().await?.remove(0))?;
+    // The last of them is served as well.
+    let changes = replica.metric("certificate_changes_total").await?;
+    replica.wait_metric("certificate_changes_total", (changes + 1.0).max(6.0)).await?;
+    stream.more(10).await?;
     let tally = stream.end().await?;
-    let checked = tally.check(50);
-    checked.with_context(|| format!("{}\n{}", manager.log(), replica.product.output()))?;
+    tally.check(60).with_context(|| format!("{}\n{}", manager.log(), replica.product.output()))?;
+    let chain = if issuer == Issuer::Intermediate { " chain=2" } else { " chain=1" };
+    ensure!(replica.product.output().contains(chain), "{}", replica.product.output());
     // cainjector keeps an authority until it expires.
-    assert!(bundle.matches("BEGIN CERTIFICATE").count() >= 2, "the authority was renewed too: {bundle}");
+    let bundle = String::from_utf8(world.bundles().await?.remove(0))?;
+    ensure!(bundle.matches("BEGIN CERTIFICATE").count() >= 2, "the authority was renewed too: {bundle}");
+    println!("{changes} serving certificates by {} authorities", authorities.borrow().len());
     replica.wait_ready().await?;
     replica.end()
 }

@@ -131,13 +131,7 @@ async fn without_its_configuration_it_waits_and_says_so() -> Result<()> {
     let world = World::new("early", 1).await?;
     let saved = world.take_configuration().await?;
     let mut replica = world.start_self_managed(0, CA, LEAF)?;
-    poll::eventually("readiness names what is missing", PATIENCE, || async {
-        match replica.readiness().await {
-            Ok((503, checks)) if checks.contains("does not exist") => Ok(()),
-            other => Err(other),
-        }
-    })
-    .await?;
+    replica.wait_unready("does not exist").await?;
     assert_eq!(world.secrets().get_opt(SECRET).await?, None, "nothing is made for nobody");
     world.put_configuration(saved).await?;
     replica.wait_ready().await?;

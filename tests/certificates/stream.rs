@@ -1,6 +1,12 @@
 //! Pods created without pause.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use k8s_openapi::api::core::v1::Pod;
@@ -21,10 +27,14 @@ use crate::{
 /// Thirty a second: a rotation is over in less time than that takes ten times.
 const EVERY: Duration = Duration::from_millis(33);
 
+/// The number of the next pod: no two streams make pods of one name.
+static NEXT: AtomicUsize = AtomicUsize::new(1);
+
 /// What became of the pods.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
-    pub(crate) created: usize,
+    /// Their names.
+    pub(crate) created: Vec<String>,
     /// What the API server said, and when.
     refused: Vec<String>,
     unannotated: Vec<String>,
@@ -34,12 +44,22 @@ impl Tally {
     /// Not one was refused, not one unannotated, and there were so many.
     pub(crate) fn check(&self, at_least: usize) -> Result<()> {
         let Self { created, refused, unannotated } = self;
+        let created = created.len();
         println!("{created} pods created, {} refused, {} unannotated", refused.len(), unannotated.len());
-        if refused.is_empty() && unannotated.is_empty() && *created >= at_least {
+        if refused.is_empty() && unannotated.is_empty() && created >= at_least {
             return Ok(());
         }
         Err(anyhow!("{created} created; refused: {refused:#?}; unannotated: {unannotated:?}"))
     }
+}
+
+/// What becomes of the API server's connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// They are cut after each pod, so that the next begins with a handshake.
+    Cut,
+    /// They stay as long as both ends like, as in life.
+    Kept,
 }
 
 /// Creates pods until it is ended.
@@ -50,14 +70,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Bare pods in a namespace, one after another; after each, the API server's connections are cut, so that the next
-    /// begins with a handshake.
-    pub(crate) fn start(client: Client, namespace: &str, balancer: Arc<Balancer>) -> Self {
+    /// Bare pods in a namespace, one after another.
+    pub(crate) fn start(client: Client, namespace: &str, balancer: Arc<Balancer>, connections: Connections) -> Self {
+        let balancer = (connections == Connections::Cut).then_some(balancer);
         let (sender, tally) = watch::channel(Tally::default());
         let (stop, namespace) = (CancellationToken::new(), namespace.to_owned());
         let mut tasks = JoinSet::new();
         let stopped = stop.clone();
-        tasks.spawn(async move { create(client, &namespace, &balancer, &sender, &stopped).await });
+        tasks.spawn(async move { create(client, &namespace, balancer.as_deref(), &sender, &stopped).await });
         Self { tally, stop, tasks }
     }
 
@@ -69,7 +89,7 @@ impl Stream {
     /// Waits until so many more pods were asked for.
     pub(crate) async fn more(&self, count: usize) -> Result<()> {
         let mut tally = self.tally.clone();
-        let asked = |tally: &Tally| tally.created + tally.refused.len();
+        let asked = |tally: &Tally| tally.created.len() + tally.refused.len();
         let enough = asked(&tally.borrow()) + count;
         timeout(PATIENCE, tally.wait_for(|tally| asked(tally) >= enough)).await.context("pods are created")??;
         Ok(())
@@ -86,29 +106,30 @@ impl Stream {
 async fn create(
     client: Client,
     namespace: &str,
-    balancer: &Balancer,
+    balancer: Option<&Balancer>,
     tally: &watch::Sender<Tally>,
     stop: &CancellationToken,
 ) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(client, namespace);
     let started = Instant::now();
     let mut pace = interval(EVERY);
-    let mut number = 0_usize;
     while stop.run_until_cancelled(pace.tick()).await.is_some() {
-        number += 1;
-        let name = format!("p{number}");
-        let pod = serde_json::from_value(Workspace::new(namespace, "stream", &name, TOKEN).pod())?;
+        let workspace = format!("p{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let pod: Pod = serde_json::from_value(Workspace::new(namespace, "stream", &workspace, TOKEN).pod())?;
+        let name = pod.metadata.name.clone().unwrap_or_default();
         let answer = pods.create(&PostParams::default(), &pod).await;
         tally.send_modify(|tally| match answer {
             Ok(pod) => {
-                tally.created += 1;
                 if !pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK) {
                     tally.unannotated.push(format!("{name} at {:?}", started.elapsed()));
                 }
+                tally.created.push(name);
             }
             Err(error) => tally.refused.push(format!("{name} at {:?}: {error}", started.elapsed())),
         });
-        balancer.cut().await?;
+        if let Some(balancer) = balancer {
+            balancer.cut().await?;
+        }
     }
     Ok(())
 }

@@ -21,13 +21,16 @@ use kube::{
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use logstream_testing::{
-    Access, Cluster, ClusterOptions, CoderOptions, CoderStandIn, FailurePolicy, Metrics, Product, Scope, TestNamespace,
-    WebhookConfig, Workspace, access::rule, coder::Valid, installation::SEEN_BY_WEBHOOK, poll, ports,
+    Access, Cluster, ClusterOptions, CoderOptions, CoderStandIn, FailurePolicy, FaultProxy, Metrics, Product, Scope,
+    TestNamespace, WebhookConfig, Workspace, access::rule, coder::Valid, installation::SEEN_BY_WEBHOOK, poll, ports,
     webhook_config::AppliedWebhook,
 };
 use serde_json::json;
 
-use crate::{balancer::Balancer, stream::Stream};
+use crate::{
+    balancer::Balancer,
+    stream::{Connections, Stream},
+};
 
 /// The agent's token of every pod.
 pub(crate) const TOKEN: &str = "6f1a4c1e-7d8e-4a1f-9c58-2f6d1c0b7e55";
@@ -59,8 +62,8 @@ pub(crate) struct World {
     namespace: TestNamespace,
     webhook: AppliedWebhook,
     access: Access,
-    coder: CoderStandIn,
-    addresses: Vec<SocketAddr>,
+    pub(crate) coder: CoderStandIn,
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 /// One process of the product.
@@ -77,7 +80,11 @@ impl World {
 
     /// The same, where the product may read its own objects in these ways.
     pub(crate) async fn with(test: &str, replicas: usize, reading: &[&str]) -> Result<Self> {
-        let cluster = cluster().await;
+        Self::on(cluster().await, test, replicas, reading).await
+    }
+
+    /// The same, on a cluster of the test's own.
+    pub(crate) async fn on(cluster: &Cluster, test: &str, replicas: usize, reading: &[&str]) -> Result<Self> {
         let client = cluster.admin_client().await?;
         let namespace = TestNamespace::create(cluster, test).await?;
         let account: ServiceAccount = serde_json::from_value(json!({ "metadata": { "name": "default" } }))?;
@@ -91,6 +98,13 @@ impl World {
         let coder = CoderStandIn::start(CoderOptions::new())?;
         coder.add_agent(TOKEN, Valid::Now);
         Ok(Self { client, balancer, namespace, webhook, access, coder, addresses })
+    }
+
+    /// The product reaches the API server by a proxy from now on.
+    pub(crate) async fn through(&mut self, proxy: &FaultProxy) -> Result<()> {
+        let server = format!("https://{}", proxy.address());
+        self.access.kubeconfig = cluster().await.kubeconfig_by(&server, self.namespace(), &self.access.token)?;
+        Ok(())
     }
 
     pub(crate) fn namespace(&self) -> &str {
@@ -145,9 +159,22 @@ impl World {
         self.balancer.cut().await
     }
 
-    /// Pods without pause.
+    /// Pods without pause, each by a handshake of its own.
     pub(crate) fn stream(&self) -> Stream {
-        Stream::start(self.client.clone(), self.namespace(), self.balancer.clone())
+        self.stream_by(Connections::Cut)
+    }
+
+    /// Pods without pause.
+    pub(crate) fn stream_by(&self, connections: Connections) -> Stream {
+        Stream::start(self.client.clone(), self.namespace(), self.balancer.clone(), connections)
+    }
+
+    /// Asks for a pod and keeps none: what the API server says, when it says no.
+    pub(crate) async fn refusal(&self) -> Option<String> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), self.namespace());
+        let pod = serde_json::from_value(Workspace::new(self.namespace(), "probe", "probe", TOKEN).pod());
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        pods.create(&dry, &pod.expect("a pod is one")).await.err().map(|error| error.to_string())
     }
 
     pub(crate) fn secrets(&self) -> Api<Secret> {
@@ -194,6 +221,17 @@ impl World {
 impl Replica {
     pub(crate) async fn wait_ready(&mut self) -> Result<()> {
         self.product.wait_ready(&format!("http://{}/readyz?verbose", self.health), PATIENCE).await
+    }
+
+    /// Waits until readiness fails and says this.
+    pub(crate) async fn wait_unready(&self, said: &str) -> Result<()> {
+        poll::eventually(said, PATIENCE, || async {
+            match self.readiness().await {
+                Ok((503, checks)) if checks.contains(said) => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await
     }
 
     /// What readiness says.

@@ -1,0 +1,110 @@
+//! A new process takes the place of an old one, as in a rolling update.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use logstream_testing::{coder::Line, poll};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    stream::Connections,
+    world::{PATIENCE, Replica, TOKEN, World},
+};
+
+/// The lives that a certificate has by default.
+const CA: Duration = Duration::from_hours(8_760);
+const LEAF: Duration = Duration::from_hours(720);
+
+/// How much later than the signal the endpoint is taken away: more than most Services take.
+const LATE: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_in_place_refuses_no_pod_and_misses_none() -> Result<()> {
+    upgrade("upgrade", Connections::Cut).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_in_place_takes_over_connections_that_stand() -> Result<()> {
+    upgrade("upgrade-kept", Connections::Kept).await
+}
+
+async fn upgrade(test: &str, connections: Connections) -> Result<()> {
+    let world = World::new(test, 2).await?;
+    let [old_address, new_address] = world.addresses[..] else { unreachable!("there are two") };
+    world.balancer.lead_to(&[old_address]);
+    let mut old = world.start_self_managed(0, CA, LEAF)?;
+    old.wait_ready().await?;
+    world.wait_admitted().await?;
+    let stream = world.stream_by(connections);
+    stream.more(30).await?;
+
+    let mut new = world.start_self_managed(1, CA, LEAF)?;
+    new.wait_ready().await?;
+    world.balancer.lead_to(&[old_address, new_address]);
+    stream.more(30).await?;
+    let admitted = old.metric("admission_reviews_total").await?;
+    old.product.sigterm();
+    let signal = Instant::now();
+    old.wait_unready("is shutting down").await?;
+    println!("not ready {:?} after the signal", signal.elapsed());
+    sleep_until(signal + LATE).await;
+    let admitted_late = old.metric("admission_reviews_total").await? - admitted;
+    ensure!(admitted_late > 0.0, "nobody asked the old one any more: the test proves nothing");
+    world.balancer.lead_to(&[new_address]);
+    ended(&mut old).await?;
+    println!("{admitted_late} admitted after the signal, ended {:?} after it", signal.elapsed());
+
+    stream.more(30).await?;
+    let tally = stream.end().await?;
+    tally.check(120)?;
+    let said = old.product.output();
+    ensure!(said.contains("admitted during the shutdown"), "{said}");
+    // Not even those are lost that were admitted by a process which had stopped telling.
+    all_told(&world, &tally.created).await?;
+    new.end()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_admitted_during_the_shutdown_is_told_by_the_next_process() -> Result<()> {
+    let world = World::new("last-words", 1).await?;
+    let mut old = world.start_self_managed(0, CA, LEAF)?;
+    old.wait_ready().await?;
+    world.wait_admitted().await?;
+    let stream = world.stream();
+    stream.more(10).await?;
+    old.product.sigterm();
+    old.wait_unready("is shutting down").await?;
+    stream.more(10).await?;
+    let tally = stream.end().await?;
+    tally.check(20)?;
+    ended(&mut old).await?;
+    let said = old.product.output();
+    ensure!(said.contains("admitted during the shutdown"), "{said}");
+
+    let mut next = world.start_self_managed(0, CA, LEAF)?;
+    next.wait_ready().await?;
+    all_told(&world, &tally.created).await?;
+    next.end()
+}
+
+async fn ended(replica: &mut Replica) -> Result<()> {
+    let waited = poll::eventually("the old one ends", PATIENCE, || {
+        let ended = replica.product.ended();
+        async move { ended.ok_or("it runs") }
+    })
+    .await;
+    let status = waited.with_context(|| replica.product.output())?;
+    ensure!(status.success(), "it ended with {status}: {}", replica.product.output());
+    Ok(())
+}
+
+async fn all_told(world: &World, pods: &[String]) -> Result<()> {
+    let untold = |lines: &[Line]| -> Vec<String> {
+        let told = |name: &&String| lines.iter().any(|line| line.plain().ends_with(&format!("Created pod: {name}")));
+        pods.iter().filter(|name| !told(name)).cloned().collect()
+    };
+    let waited = world.coder.wait_for_lines(TOKEN, PATIENCE, |lines| untold(lines).is_empty()).await;
+    waited
+        .map(drop)
+        .with_context(|| format!("of {} pods not told: {:?}", pods.len(), untold(&world.coder.lines(TOKEN))))
+}
