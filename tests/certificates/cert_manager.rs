@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::Secret};
 use kube::Api;
 use logstream_testing::{CertManager, poll};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     mounted::Mounted,
-    world::{PATIENCE, World, cluster},
+    world::{PATIENCE, World, bundles, cluster},
 };
 
 /// How late a mounted Secret is. kubelet takes a minute and more; these certificates live for twenty seconds.
@@ -78,8 +78,22 @@ async fn cert_manager() -> Result<&'static CertManager> {
     SHARED.get_or_try_init(|| async { spawn_blocking(move || CertManager::start(cluster)).await? }).await
 }
 
-/// Plays kubelet: brings each new version of a Secret into the folder, late. Tells which authorities they came from.
-async fn mount(secrets: Api<Secret>, mut folder: Mounted, seen: watch::Sender<BTreeSet<Vec<u8>>>) -> Result<()> {
+/// What was seen of the Secret.
+#[derive(Debug, Default)]
+struct Seen {
+    authorities: BTreeSet<Vec<u8>>,
+    /// Versions by an authority that was not in the caBundle when they were seen, however soon that was.
+    before_trust: usize,
+}
+
+/// Plays kubelet: brings each new version of a Secret into the folder, late.
+async fn mount(
+    secrets: Api<Secret>,
+    webhooks: Api<MutatingWebhookConfiguration>,
+    configuration: String,
+    mut folder: Mounted,
+    seen: watch::Sender<Seen>,
+) -> Result<()> {
     let mut mounted = None;
     loop {
         let secret = poll::eventually("a new version of the Secret", PATIENCE, || async {
@@ -89,16 +103,23 @@ async fn mount(secrets: Api<Secret>, mut folder: Mounted, seen: watch::Sender<BT
             if Some(&parts) == mounted.as_ref() { Err("is the same".to_owned()) } else { Ok(parts) }
         })
         .await?;
+        let ((certificate, key), authority) = &secret;
+        let trusted = bundles(&webhooks, &configuration).await?.iter().all(|bundle| contains(bundle, authority));
         if mounted.is_some() {
+            seen.send_modify(|seen| seen.before_trust += usize::from(!trusted));
             sleep(LATE).await;
         }
-        let ((certificate, key), authority) = &secret;
         folder.swap(certificate, key)?;
         seen.send_modify(|seen| {
-            seen.insert(authority.clone());
+            seen.authorities.insert(authority.clone());
         });
         mounted = Some(secret);
     }
+}
+
+fn contains(bundle: &[u8], authority: &[u8]) -> bool {
+    let text = |pem: &[u8]| String::from_utf8_lossy(pem).trim().to_owned();
+    text(bundle).contains(&text(authority))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,14 +142,15 @@ async fn rotations(test: &str, issuer: Issuer) -> Result<()> {
 
     let folder = Mounted::empty()?;
     let mut replica = world.start(0, &[format!("--webhook-cert-dir={}", folder.path().display())])?;
-    let (seen, mut authorities) = watch::channel(BTreeSet::new());
+    let (sender, mut seen) = watch::channel(Seen::default());
     let mut kubelet = JoinSet::new();
-    kubelet.spawn(mount(world.secrets(), folder, seen));
+    let webhooks = Api::all(world.client.clone());
+    kubelet.spawn(mount(world.secrets(), webhooks, world.configuration().to_owned(), folder, sender));
     replica.wait_ready().await?;
     world.wait_admitted().await?;
     let stream = world.stream();
     for rotation in 1..=5 {
-        let enough = authorities.wait_for(|seen| seen.len() > rotation);
+        let enough = seen.wait_for(|seen| seen.authorities.len() > rotation);
         drop(timeout(PATIENCE, enough).await.context("the authority is renewed")??);
         stream.more(10).await?;
     }
@@ -143,7 +165,8 @@ async fn rotations(test: &str, issuer: Issuer) -> Result<()> {
     // cainjector keeps an authority until it expires.
     let bundle = String::from_utf8(world.bundles().await?.remove(0))?;
     ensure!(bundle.matches("BEGIN CERTIFICATE").count() >= 2, "the authority was renewed too: {bundle}");
-    println!("{changes} serving certificates by {} authorities", authorities.borrow().len());
+    let (authorities, before_trust) = (seen.borrow().authorities.len(), seen.borrow().before_trust);
+    println!("{changes} serving certificates by {authorities} authorities, {before_trust} seen before their trust");
     replica.wait_ready().await?;
     replica.end()
 }

@@ -183,10 +183,7 @@ impl World {
 
     /// The caBundles.
     pub(crate) async fn bundles(&self) -> Result<Vec<Vec<u8>>> {
-        let webhooks: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
-        let webhooks = webhooks.get(self.configuration()).await?.webhooks.unwrap_or_default();
-        let bundle = |bundle: Option<ByteString>| bundle.map(|bundle| bundle.0).unwrap_or_default();
-        Ok(webhooks.into_iter().map(|webhook| bundle(webhook.client_config.ca_bundle)).collect())
+        bundles(&Api::all(self.client.clone()), self.configuration()).await
     }
 
     /// Deletes the webhook configuration.
@@ -216,6 +213,13 @@ impl World {
         api.patch(self.configuration(), &PatchParams::default(), &Patch::Merge(webhooks)).await?;
         Ok(())
     }
+}
+
+/// The caBundles of a webhook configuration.
+pub(crate) async fn bundles(webhooks: &Api<MutatingWebhookConfiguration>, name: &str) -> Result<Vec<Vec<u8>>> {
+    let webhooks = webhooks.get(name).await?.webhooks.unwrap_or_default();
+    let bundle = |bundle: Option<ByteString>| bundle.map(|bundle| bundle.0).unwrap_or_default();
+    Ok(webhooks.into_iter().map(|webhook| bundle(webhook.client_config.ca_bundle)).collect())
 }
 
 impl Replica {
