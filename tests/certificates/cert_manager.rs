@@ -167,6 +167,9 @@ async fn rotations(test: &str, issuer: Issuer) -> Result<()> {
     ensure!(bundle.matches("BEGIN CERTIFICATE").count() >= 2, "the authority was renewed too: {bundle}");
     let (authorities, before_trust) = (seen.borrow().authorities.len(), seen.borrow().before_trust);
     println!("{changes} serving certificates by {authorities} authorities, {before_trust} seen before their trust");
+    // Trust first. One leaf may have been renewed in the very moment in which its authority was; with the leaf's
+    // Certificate in the annotation it is nearly each new authority.
+    ensure!(before_trust <= 1, "{before_trust}");
     replica.wait_ready().await?;
     replica.end()
 }
