@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use kube::Api;
-use kube::api::PostParams;
 
 use crate::access::rule;
 use crate::pki::{self, ServingFiles};
 use crate::scratch::Scratch;
 use crate::webhook_config::AppliedWebhook;
-use crate::{Access, Admin, FailurePolicy, Metrics, Product, Scope, WebhookConfig, Workspace, poll, ports};
+use crate::{Access, Admin, FailurePolicy, Metrics, Product, Scope, WebhookConfig, asking, ports};
 
 /// A debug build on a machine that also compiles is slow to start.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -242,28 +239,12 @@ impl Installation {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let config = WebhookConfig::new(&self.webhook_url(), &self.ca_pem()?, &names);
         self.registered = Some(config.failure_policy(self.plan.failure_policy).apply(cluster).await?);
-        self.wait_asked(cluster, true).await
+        asking::wait_asked(cluster, &self.plan.home, true).await
     }
 
     /// Takes the webhook's registration away, and waits until the API server asks it no more.
     pub async fn unregister(&mut self, cluster: &impl AsRef<Admin>) -> Result<()> {
         self.registered = None;
-        self.wait_asked(cluster, false).await
-    }
-
-    /// Creates a pod without keeping it until the API server has asked the webhook about it, or has not.
-    async fn wait_asked(&self, cluster: &impl AsRef<Admin>, wanted: bool) -> Result<()> {
-        let home = &self.plan.home;
-        let pods: Api<Pod> = Api::namespaced(cluster.as_ref().client().await?, home);
-        let token = "00000000-0000-4000-8000-000000000000";
-        let probe: Pod = serde_json::from_value(Workspace::new(home, "probe", "probe", token).pod())?;
-        let dry = PostParams { dry_run: true, ..PostParams::default() };
-        let what = if wanted { "the API server asks the webhook" } else { "the API server asks the webhook no more" };
-        poll::eventually(what, PATIENCE, || async {
-            let pod = pods.create(&dry, &probe).await.map_err(|error| error.to_string())?;
-            let asked = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
-            if asked == wanted { Ok(()) } else { Err(format!("asked: {asked}")) }
-        })
-        .await
+        asking::wait_asked(cluster, &self.plan.home, false).await
     }
 }

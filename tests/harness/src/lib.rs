@@ -20,6 +20,7 @@
 )]
 
 pub mod access;
+pub mod asking;
 pub mod blocking;
 pub mod cert_manager;
 pub mod cluster;
@@ -33,6 +34,7 @@ pub mod process;
 pub mod product;
 pub mod proxy;
 pub mod reaper;
+pub mod release;
 pub mod scenarios;
 pub mod scratch;
 pub mod stages;
@@ -48,6 +50,7 @@ pub use installation::{Installation, Plan};
 pub use metrics::Metrics;
 pub use product::Product;
 pub use proxy::FaultProxy;
+pub use release::{Loopback, Release, Replica};
 pub use scenarios::Scenario;
 pub use tools::{Tool, Tools};
 pub use webhook_config::{FailurePolicy, WebhookConfig};

@@ -1,0 +1,29 @@
+//! Whether the API server asks the product's webhook.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::PostParams;
+
+use crate::installation::SEEN_BY_WEBHOOK;
+use crate::{Admin, Workspace, poll};
+
+/// A new configuration is acted on within a second or two.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Creates a pod of a workspace without keeping it until the API server has asked about it, or has not.
+pub async fn wait_asked(admin: &impl AsRef<Admin>, namespace: &str, wanted: bool) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(admin.as_ref().client().await?, namespace);
+    let token = "00000000-0000-4000-8000-000000000000";
+    let probe: Pod = serde_json::from_value(Workspace::new(namespace, "probe", "probe", token).pod())?;
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let what = if wanted { "the API server asks the webhook" } else { "the API server asks the webhook no more" };
+    poll::eventually(what, PATIENCE, || async {
+        let pod = pods.create(&dry, &probe).await.map_err(|error| error.to_string())?;
+        let asked = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
+        if asked == wanted { Ok(()) } else { Err(format!("asked: {asked}")) }
+    })
+    .await
+}

@@ -1,0 +1,88 @@
+//! A container of a Deployment's pod, played by a process.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec};
+use kube::ResourceExt;
+
+use super::mounts::Mounts;
+use super::replica::{Probes, Replica};
+use crate::{Access, Admin, Product};
+
+/// What a Deployment gets where it says nothing.
+const GRACE_SECONDS: i64 = 30;
+
+/// Starts the only container of the pod with its arguments, its variables, its mounts and its ServiceAccount's token.
+///
+/// Two things differ from a node: the token comes in a kubeconfig that KUBECONFIG names, as a process on this machine
+/// has no `/var/run/secrets`; and mounted paths in arguments and variables lead to folders of this machine.
+pub(super) async fn start(admin: &Admin, deployment: &Deployment, program: &Path) -> Result<Replica> {
+    let namespace = deployment.namespace().context("a Deployment has a namespace")?;
+    let pod = pod(deployment)?;
+    let [container] = &pod.containers[..] else { bail!("a pod of {} containers", pod.containers.len()) };
+    anyhow::ensure!(container.command.is_none(), "the image's own entry point is what is played");
+    anyhow::ensure!(pod.automount_service_account_token != Some(false), "without a token it can do nothing");
+    let access = Access::token_of(admin, &namespace, &account(deployment)?).await?;
+    let mounts = Mounts::bring(&admin.client().await?, &namespace, pod, container).await?;
+
+    let mut product = Product::builder(program);
+    for argument in container.args.iter().flatten() {
+        product = product.arg(mounts.here(argument));
+    }
+    for variable in container.env.iter().flatten() {
+        product = product.env(&variable.name, mounts.here(&value(variable, &namespace)?));
+    }
+    let product = product.env("KUBECONFIG", access.kubeconfig.display().to_string()).start()?;
+    let grace = pod.termination_grace_period_seconds.unwrap_or(GRACE_SECONDS);
+    Ok(Replica::new(product, Probes::of(container)?, grace.unsigned_abs(), mounts))
+}
+
+/// The ServiceAccount of its pods.
+pub(super) fn account(deployment: &Deployment) -> Result<String> {
+    pod(deployment)?.service_account_name.clone().context("the pod names its ServiceAccount")
+}
+
+fn pod(deployment: &Deployment) -> Result<&PodSpec> {
+    let template = deployment.spec.as_ref().map(|spec| &spec.template);
+    template.and_then(|template| template.spec.as_ref()).context("a Deployment has a pod template")
+}
+
+/// What the kubelet would put into a variable.
+fn value(variable: &EnvVar, namespace: &str) -> Result<String> {
+    let Some(from) = &variable.value_from else { return Ok(variable.value.clone().unwrap_or_default()) };
+    match from.field_ref.as_ref().map(|field| field.field_path.as_str()) {
+        Some("metadata.namespace") => Ok(namespace.to_owned()),
+        _ => bail!("{} comes from where nothing is read here: {from:?}", variable.name),
+    }
+}
+
+impl Probes {
+    fn of(container: &Container) -> Result<Self> {
+        let url = |what: &str, probe: &Option<k8s_openapi::api::core::v1::Probe>| {
+            let get = probe.as_ref().and_then(|probe| probe.http_get.as_ref());
+            let get = get.with_context(|| format!("no {what} probe by HTTP"))?;
+            let path = get.path.clone().unwrap_or_default();
+            Ok::<_, anyhow::Error>(format!("http://127.0.0.1:{}{path}", port(container, &get.port)?))
+        };
+        Ok(Self {
+            startup: url("startup", &container.startup_probe)?,
+            liveness: url("liveness", &container.liveness_probe)?,
+            readiness: url("readiness", &container.readiness_probe)?,
+        })
+    }
+}
+
+/// The number of a port that a probe names.
+fn port(container: &Container, port: &k8s_openapi::apimachinery::pkg::util::intstr::IntOrString) -> Result<i32> {
+    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+    match port {
+        IntOrString::Int(number) => Ok(*number),
+        IntOrString::String(name) => {
+            let mut ports = container.ports.iter().flatten();
+            let named = ports.find(|port| port.name.as_ref() == Some(name));
+            named.map(|port| port.container_port).with_context(|| format!("no port named {name}"))
+        }
+    }
+}
