@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use logstream_testing::{CoderStandIn, Installation};
+use logstream_testing::{CoderStandIn, Replica};
 
+use crate::install;
 use crate::log::told;
 use crate::page;
 use crate::play::Played;
@@ -15,19 +16,20 @@ use crate::watch::Watch;
 const LOOK: Duration = Duration::from_mins(1);
 
 /// What to look at, and how.
-pub(crate) fn hints(style: Style, site: &Site, installation: &Installation, played: &[Played]) -> String {
+pub(crate) fn hints(style: Style, site: &Site, replica: &Replica, played: &[Played]) -> String {
     let namespace = &site.namespaces.workspaces;
     let mut commands = vec![format!("export KUBECONFIG={}", site.admin.kubeconfig().display())];
     if let Some(folder) = site.admin.kubectl_path().parent() {
         commands.push(format!("export PATH={}:$PATH", folder.display()));
     }
+    commands.push(format!("helm -n {namespace} get notes {}", install::NAME));
     commands.push(format!("kubectl -n {namespace} get pods"));
     commands.push(format!("kubectl -n {namespace} describe pod -l com.coder.resource=true"));
     if let Some(Played { started, .. }) = played.first() {
         commands.push(format!("kubectl -n {} rollout restart deployment {}", started.namespace, started.object));
     }
     for path in ["/readyz?verbose", "/metrics"] {
-        commands.push(format!("curl '{}'", installation.health_url(path)));
+        commands.push(format!("curl '{}'", replica.url(path)));
     }
     let title = style.bold("Everything stays up until Ctrl-C. In another terminal:");
     let commands: String = commands.iter().flat_map(|command| ["  ", command, "\n"]).collect();

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use logstream_testing::{CoderOptions, CoderStandIn, Installation};
+use logstream_testing::{CoderOptions, CoderStandIn, Replica};
 
 use crate::args::Args;
 use crate::blocking::blocking;
 use crate::choice::stories;
-use crate::install::install;
+use crate::install::Installed;
 use crate::log::{Told, told};
 use crate::play::{self, Played, VALID_AFTER};
 use crate::site::{self, Site};
@@ -40,7 +40,8 @@ pub(crate) async fn run(args: &Args, style: Style, verdict: &Cell<Option<bool>>)
         async { Ok((CoderStandIn::start(CoderOptions::new())?, "started a stand-in for Coder that keeps its rules")) };
     let coder = step(style, "starting a stand-in for Coder", coder).await?;
     let watch = Watch::start(&site.client, &site.namespaces.all()).await?;
-    let installation = installed(style, &site, &program, &coder).await?;
+    let mut installed = Installed::new(&site, &coder.url())?;
+    let replica = install(style, &site, &program, &mut installed).await?;
     let played = playing(style, &stories.played, &site, &coder, args).await?;
     if !stories.left_out.is_empty() {
         let titles: Vec<&str> = stories.left_out.iter().map(|story| story.title()).collect();
@@ -66,10 +67,10 @@ pub(crate) async fn run(args: &Args, style: Style, verdict: &Cell<Option<bool>>)
     verdict.set(Some(complete));
     print!("\n{}", summary(style, &rows, &coder, started));
     if !complete {
-        print!("\n{}{}", summary::missing(style, &rows), tail(style, &installation));
+        print!("\n{}{}", summary::missing(style, &rows), tail(style, &replica));
     }
     if args.keep {
-        print!("\n{}", keep::hints(style, &site, &installation, &played));
+        print!("\n{}", keep::hints(style, &site, &replica, &played));
         keep::follow(style, &coder, &watch, played).await;
     }
     Ok(complete)
@@ -87,16 +88,23 @@ async fn program(style: Style, named: Option<&Path>) -> Result<PathBuf> {
     step(style, &format!("cargo build --package {}", product::NAME), build).await
 }
 
-async fn installed(style: Style, site: &Site, program: &Path, coder: &CoderStandIn) -> Result<Installation> {
-    let install = async {
-        let installed = install(site, program, &coder.url()).await?;
+/// helm installs the chart, and a process plays its pod.
+async fn install(style: Style, site: &Site, program: &Path, installed: &mut Installed) -> Result<Replica> {
+    let command = installed.command();
+    let helm = async {
+        installed.install().await?;
+        Ok(((), format!("installed the chart: {command}")))
+    };
+    step(style, &command, helm).await?;
+    let start = async {
+        let replica = installed.start(site, program).await?;
         let webhook = match &installed.unasked {
             None => "the API server asks its webhook about new workspaces".to_owned(),
             Some(why) => format!("without its webhook: {why}"),
         };
-        Ok((installed.installation, format!("installed it: {webhook}")))
+        Ok((replica, format!("started its container as a process of this machine: {webhook}")))
     };
-    step(style, &format!("installing {}", product::NAME), install).await
+    step(style, &format!("starting {}", product::NAME), start).await
 }
 
 async fn playing(
@@ -136,8 +144,8 @@ fn summary(style: Style, rows: &[Row], coder: &CoderStandIn, started: Instant) -
 }
 
 /// The end of the product's own log.
-fn tail(style: Style, installation: &Installation) -> String {
-    let output = installation.product.output();
+fn tail(style: Style, replica: &Replica) -> String {
+    let output = replica.product.output();
     let lines: Vec<&str> = output.lines().collect();
     let end = lines[lines.len().saturating_sub(TAIL)..].join("\n");
     format!("\n{}\n{end}\n", style.bold(&format!("The end of the log of {}", product::NAME)))

@@ -1,7 +1,7 @@
 //! Where the demo is played: a cluster of its own, or one that is there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use kube::Client;
@@ -20,6 +20,8 @@ pub(crate) struct Site {
     pub(crate) namespaces: Namespaces,
     pub(crate) client: Client,
     pub(crate) admin: Admin,
+    /// Where helm is.
+    pub(crate) helm: PathBuf,
     own: Option<Cluster>,
     _folder: Option<Scratch>,
 }
@@ -27,6 +29,7 @@ pub(crate) struct Site {
 impl Site {
     /// Starts a control plane, with a node that kwok plays.
     pub(crate) async fn start(style: Style, tools: Tools) -> Result<Self> {
+        let helm = tools.path(Tool::Helm).to_owned();
         let start = async {
             let cluster = blocking(move || Cluster::start_with(tools, ClusterOptions::new())).await?;
             let client = cluster.admin_client().await?;
@@ -36,7 +39,7 @@ impl Site {
         let (cluster, client) = step(style, "starting Kubernetes", start).await?;
         let admin = AsRef::<Admin>::as_ref(&cluster).clone();
         let namespaces = Namespaces::in_own_cluster(style, &client, &admin).await?;
-        Ok(Self { namespaces, client, admin, own: Some(cluster), _folder: None })
+        Ok(Self { namespaces, client, admin, helm, own: Some(cluster), _folder: None })
     }
 
     /// Uses the cluster of a kubeconfig's current context.
@@ -52,7 +55,14 @@ impl Site {
         };
         let client = step(style, "reaching the cluster", reach).await?;
         let namespaces = Namespaces::in_existing_cluster(style, &client, &admin).await?;
-        Ok(Self { namespaces, client, admin, own: None, _folder: Some(folder) })
+        Ok(Self {
+            namespaces,
+            client,
+            admin,
+            helm: tools.path(Tool::Helm).to_owned(),
+            own: None,
+            _folder: Some(folder),
+        })
     }
 
     /// Whether a node is there that plays the scenarios.
@@ -77,7 +87,7 @@ const COMPONENTS: &str = "etcd, kube-apiserver, controllers, scheduler, and a no
 
 /// Finds the tools that a cluster, existing or not, is used with. Or builds them, which shows its progress on stderr.
 pub(crate) async fn tools(style: Style, existing: bool) -> Result<Tools> {
-    let wanted = if existing { &[Tool::Kubectl][..] } else { &Tool::CLUSTER };
+    let wanted = if existing { &[Tool::Kubectl, Tool::Helm][..] } else { &Tool::CLUSTER };
     let look = async {
         let (tools, built) = blocking(move || {
             let (mut show, mut built) = (print(), false);
