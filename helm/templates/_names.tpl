@@ -18,7 +18,7 @@
 {{ .Release.Name }}-progress
 {{- end -}}
 
-{{/* A Secret of its own for each mode: changing the mode removes the other's, with the key of its CA. */}}
+{{/* A Secret of its own for each mode: one mode's program or controller never finds the other's key. */}}
 {{- define "logstream.certSecret" -}}
 {{- if eq .Values.certs.mode "provided" -}}
 {{ .Values.certs.existingSecret }}
