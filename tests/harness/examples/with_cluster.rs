@@ -1,0 +1,21 @@
+//! Runs a command with a control plane of its own: KUBECONFIG, KUBECTL and HELM name what it needs. Ends as it ends.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use logstream_testing::{Cluster, ClusterOptions, Tool};
+
+fn main() -> Result<ExitCode> {
+    let mut command = std::env::args().skip(1);
+    let program = command.next().context("which command?")?;
+    // Objects are only checked: nothing has to act on them.
+    let cluster = Cluster::start(ClusterOptions::new().control_plane_only())?;
+    let status = Command::new(&program)
+        .args(command)
+        .env("KUBECONFIG", cluster.admin_kubeconfig())
+        .env("KUBECTL", cluster.tool(Tool::Kubectl))
+        .env("HELM", cluster.tool(Tool::Helm))
+        .status()
+        .with_context(|| format!("{program} does not start"))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
