@@ -1,0 +1,53 @@
+//! Certificates that are not the program's own.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::ListParams;
+use logstream_testing::{CertManager, asking::wait_asked, pki::ServingCertificate};
+use serde_json::json;
+
+use crate::exercise::Modes;
+use crate::world::World;
+
+const NOT_OURS: Modes = Modes { webhook: true, self_managed: false, read_secrets: false };
+
+#[tokio::test]
+async fn cert_manager_issues_and_the_chart_takes_its_secrets_along() -> Result<()> {
+    let world = World::new("cert-manager").await?;
+    let cluster = world.cluster;
+    let manager = tokio::task::spawn_blocking(move || CertManager::start(cluster)).await??;
+    let home = world.home.name();
+    let installed = world.install(json!({ "certs": { "mode": "cert-manager" } })).await;
+    let _replica = installed.with_context(|| manager.log())?;
+    wait_asked(cluster, home, true).await?;
+    world.notes_are_true(&["Certificate:  cert-manager, issued by a CA made for this release"]).await?;
+    world.exercise(&[home], NOT_OURS).await?;
+    world.uninstall_leaves_nothing(&[]).await?;
+    let secrets = Api::<Secret>::namespaced(world.client.clone(), home).list(&ListParams::default()).await?;
+    ensure!(secrets.items.is_empty(), "Secrets are left");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_certificate_of_ones_own_is_mounted_and_trusted() -> Result<()> {
+    let world = World::new("provided").await?;
+    let home = world.home.name();
+    let certificate = ServingCertificate::generate(&[])?;
+    world
+        .create(&json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": { "name": "of-the-company", "namespace": home },
+            "stringData": { "tls.crt": certificate.certificate, "tls.key": certificate.key },
+        }))
+        .await?;
+    let certs = json!({ "mode": "provided", "existingSecret": "of-the-company", "caBundle": certificate.ca });
+    let _replica = world.install(json!({ "certs": certs })).await?;
+    wait_asked(world.cluster, home, true).await?;
+    world.notes_are_true(&["Certificate:  provided, from the Secret of-the-company"]).await?;
+    world.exercise(&[home], NOT_OURS).await?;
+    world.uninstall_leaves_nothing(&[]).await?;
+    let secret = Api::<Secret>::namespaced(world.client.clone(), home).get_opt("of-the-company").await?;
+    ensure!(secret.is_some(), "what is not the chart's stays");
+    Ok(())
+}

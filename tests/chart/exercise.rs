@@ -1,0 +1,162 @@
+//! Having a release do all that it may do.
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+use kube::api::DeleteParams;
+use logstream_testing::installation::SEEN_BY_WEBHOOK;
+use logstream_testing::release::{Review, requests_of};
+use logstream_testing::workspace::Place;
+use logstream_testing::{Scenario, Workspace, poll};
+use serde_json::json;
+
+use crate::world::{PATIENCE, World};
+
+/// Kinds that are looked up by name, with their API versions.
+const LOOKED_UP: [(&str, &str); 3] = [("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("batch/v1", "Job")];
+
+impl World {
+    /// A workspace starts in a namespace: its owner reads of it, and its pod shows whether the webhook was asked.
+    pub(crate) async fn workspace_is_streamed(&self, namespace: &str, by_webhook: bool) -> Result<()> {
+        let agent = self.agent();
+        let owner = format!("u{}", &agent[..8]);
+        let workspace = Workspace::new(namespace, &owner, "dev", &agent).scenario(Scenario::Normal);
+        self.create(&workspace.deployment()).await?;
+        self.coder
+            .wait_for_lines(&agent, PATIENCE, |lines| {
+                let told = |text: &str| lines.iter().any(|line| line.plain().contains(text));
+                told("🐳 Queued pod from ReplicaSet") && told("🐳 Created pod") && told("Container started")
+            })
+            .await
+            .with_context(|| format!("the lines of a workspace in {namespace}"))?;
+        let pods = self.pods(namespace, &format!("com.coder.user.username={owner}")).await?;
+        let pod = pods.first().context("the workspace has a pod")?;
+        let annotations = pod.metadata.annotations.clone().unwrap_or_default();
+        ensure!(
+            annotations.contains_key(SEEN_BY_WEBHOOK) == by_webhook,
+            "asked by the webhook should be {by_webhook}: {annotations:?}"
+        );
+        Ok(())
+    }
+
+    /// A token that stands in a Secret or a ConfigMap finds its agent.
+    pub(crate) async fn tokens_elsewhere_are_found(&self, namespace: &str) -> Result<()> {
+        for place in [Place::SecretKey, Place::ConfigMapKey] {
+            let agent = self.agent();
+            let owner = format!("u{}", &agent[..8]);
+            let workspace = Workspace::new(namespace, &owner, "dev", &agent).scenario(Scenario::Normal).token_in(place);
+            self.create(&workspace.token_object().context("the token is elsewhere")?).await?;
+            self.create(&workspace.deployment()).await?;
+            let told = self.coder.wait_for_lines(&agent, PATIENCE, |lines| !lines.is_empty()).await;
+            told.with_context(|| format!("a token by {place:?} in {namespace}"))?;
+        }
+        Ok(())
+    }
+
+    /// Events about workloads that nobody knows, which the program looks up.
+    pub(crate) async fn strangers_are_looked_up(&self, namespace: &str) -> Result<()> {
+        #[expect(clippy::disallowed_methods, reason = "who writes an Event has the real time")]
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        for (api_version, kind) in LOOKED_UP {
+            let uid = uuid::Uuid::new_v4().to_string();
+            self.create(&json!({
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": { "name": format!("stranger.{uid}"), "namespace": namespace },
+                "involvedObject": {
+                    "apiVersion": api_version, "kind": kind, "namespace": namespace, "name": "stranger", "uid": uid,
+                },
+                "type": "Warning",
+                "reason": "FailedCreate",
+                "message": "of nobody's",
+                "source": { "component": "test" },
+                "count": 1,
+                "firstTimestamp": now,
+                "lastTimestamp": now,
+            }))
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// What the program keeps in its namespace is deleted by somebody: it makes it again. `secret` is that of a
+    /// self-managed certificate.
+    pub(crate) async fn what_is_kept_is_made_again(&self, namespace: &str, secret: bool) -> Result<()> {
+        let home = self.release.namespace();
+        let (maps, secrets) = (
+            Api::<ConfigMap>::namespaced(self.client.clone(), home),
+            Api::<Secret>::namespaced(self.client.clone(), home),
+        );
+        let name = format!("{}-tls", self.release.name());
+        if secret {
+            secrets.delete(&name, &DeleteParams::default()).await?;
+        }
+        let progress = format!("{}-progress", self.release.name());
+        maps.delete(&progress, &DeleteParams::default()).await?;
+        // Something to remember.
+        let agent = self.agent();
+        let owner = format!("u{}", &agent[..8]);
+        self.create(&Workspace::new(namespace, &owner, "again", &agent).pod()).await?;
+        poll::eventually("the progress is kept again", PATIENCE, || async {
+            let map = maps.get(&progress).await.map_err(|error| error.to_string())?;
+            map.data.map(drop).ok_or_else(|| "it has no data".to_owned())
+        })
+        .await?;
+        if secret {
+            poll::eventually("the certificate is kept again", PATIENCE, || async {
+                let secret = secrets.get(&name).await.map_err(|error| error.to_string())?;
+                let keys = secret.data.unwrap_or_default();
+                if keys.contains_key("tls.crt") { Ok(()) } else { Err(format!("{:?}", keys.keys())) }
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// All of that in these namespaces, and then: whatever the release may do it has done, and nothing it has asked for
+    /// was refused.
+    pub(crate) async fn exercise(&self, namespaces: &[&str], modes: Modes) -> Result<()> {
+        for namespace in namespaces {
+            self.workspace_is_streamed(namespace, modes.webhook).await?;
+            self.strangers_are_looked_up(namespace).await?;
+            if modes.read_secrets {
+                self.tokens_elsewhere_are_found(namespace).await?;
+            }
+        }
+        self.what_is_kept_is_made_again(namespaces[0], modes.self_managed).await?;
+        self.permissions_fit().await
+    }
+
+    /// Each permission is used, and none is missing.
+    pub(crate) async fn permissions_fit(&self) -> Result<()> {
+        let (grants, user) = (self.release.grants().await?, self.release.user().await?);
+        ensure!(!grants.0.is_empty(), "{user} may do nothing");
+        let review = || requests_of(self.cluster, &user).map(|requests| grants.review(&requests));
+        let fits = |review: &Review| review.is_clean() || review.is_refused();
+        let waited = poll::eventually("each permission is used", PATIENCE, || async {
+            review()
+                .map_err(|error| error.to_string())
+                .and_then(|review| if fits(&review) { Ok(()) } else { Err("not each is used".to_owned()) })
+        })
+        .await;
+        let review = review()?;
+        waited.with_context(|| format!("what {user} may do:\n{review}"))?;
+        ensure!(!review.is_refused(), "{user} was refused something:\n{review}");
+        println!("{review}");
+        Ok(())
+    }
+}
+
+/// Which of its settings give a release more to do.
+#[derive(Clone, Copy)]
+pub(crate) struct Modes {
+    pub(crate) webhook: bool,
+    pub(crate) self_managed: bool,
+    pub(crate) read_secrets: bool,
+}
+
+impl Modes {
+    /// As the chart has it when nothing is said.
+    pub(crate) const DEFAULT: Self = Self { webhook: true, self_managed: true, read_secrets: false };
+}

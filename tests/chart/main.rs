@@ -1,0 +1,17 @@
+//! The chart, installed by the real helm on a real API server, and the binary run as its Deployment says.
+//!
+//! Each release is held to what it may do: the API server's audit log shows each permission used, and none missing.
+#![allow(clippy::expect_used, reason = "a helper of a test may end it")]
+#![allow(clippy::print_stdout, reason = "`--nocapture` shows which permissions were used, and how often")]
+
+mod authorities;
+mod exercise;
+mod leftovers;
+mod neighbours;
+mod notes;
+mod predecessor;
+mod scopes;
+mod service;
+mod upgrades;
+mod watcher;
+mod world;

@@ -1,0 +1,47 @@
+//! Several releases in one cluster.
+
+use anyhow::{Result, ensure};
+use logstream_testing::{Loopback, Release, TestNamespace, asking::wait_asked};
+use serde_json::{Value, json};
+
+use crate::world::{World, watching};
+
+/// Two releases of one name watch the same namespace, and a third of another name lives beside the first.
+#[tokio::test]
+async fn releases_do_not_collide() -> Result<()> {
+    let world = World::new("neighbours").await?;
+    let cluster = world.cluster;
+    let elsewhere = TestNamespace::create(cluster, "neighbours-elsewhere").await?;
+    let watched = TestNamespace::create(cluster, "neighbours-watched").await?;
+    let values = |loopback: Loopback| -> Value {
+        let mut values = loopback.values(watching(&[watched.name()]));
+        values["url"] = world.coder.url().into();
+        values
+    };
+    let _first = world.install(watching(&[watched.name()])).await?;
+    let second = Release::new(cluster, world.release.name(), elsewhere.name())?;
+    second.install(&values(Loopback::new()), &[]).await?;
+    let third = Release::new(cluster, "third-of-them", world.home.name())?;
+    third.install(&values(Loopback::new()), &[]).await?;
+    let mut processes = Vec::new();
+    for release in [&second, &third] {
+        let mut process = release.start(env!("CARGO_BIN_EXE_coder-logstream-kube").as_ref()).await?;
+        process.wait_ready().await?;
+        processes.push(process);
+    }
+    wait_asked(cluster, watched.name(), true).await?;
+
+    // Of three, two go. What they shared a namespace with stays, and works.
+    second.uninstall().await?;
+    third.uninstall().await?;
+    processes.clear();
+    world.workspace_is_streamed(watched.name(), true).await?;
+    let left = cluster.kubectl(&["get", "mutatingwebhookconfigurations", "-o", "name"])?;
+    ensure!(left.contains(&world.release.cluster_name()), "{left}");
+    ensure!(!left.contains(&second.cluster_name()) && !left.contains(&third.cluster_name()), "{left}");
+    world
+        .release
+        .upgrade(&world.values(json!({ "namespaces": [watched.name()], "podAnnotations": { "a": "b" } })), &[])
+        .await?;
+    world.uninstall_leaves_nothing(&[watched.name()]).await
+}

@@ -1,0 +1,57 @@
+//! What NOTES.txt says, and whether the commands in it do what it says.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::world::World;
+
+impl World {
+    /// The notes hold these texts, and their commands work.
+    pub(crate) async fn notes_are_true(&self, texts: &[&str]) -> Result<()> {
+        let notes = self.release.notes().await?;
+        for text in texts {
+            ensure!(notes.contains(text), "{text:?} is not in\n{notes}");
+        }
+        let commands = commands(&notes);
+        ensure!(commands.len() == 2, "two commands are wanted:\n{notes}");
+        self.run(&commands[0])?;
+        if commands[1].contains("--dry-run=server") {
+            let shown = self.run(&commands[1])?;
+            ensure!(shown.contains("logstream.coder.com/registration"), "{} shows {shown:?}", commands[1]);
+        }
+        Ok(())
+    }
+
+    /// As typed into a shell.
+    fn run(&self, command: &str) -> Result<String> {
+        let kubectl = self.cluster.tool(logstream_testing::Tool::Kubectl);
+        let folder = kubectl.parent().context("kubectl is in a folder")?;
+        let output = Command::new("/bin/sh")
+            .args(["-c", command])
+            .env_clear()
+            .env("PATH", folder)
+            .env("KUBECONFIG", self.cluster.admin_kubeconfig())
+            .output()?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{command}: {error}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// The indented lines, where a backslash joins the next.
+fn commands(notes: &str) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    let mut continued = false;
+    for line in notes.lines().filter(|line| line.starts_with("    ")) {
+        match commands.last_mut() {
+            Some(command) if continued => {
+                command.push('\n');
+                command.push_str(line);
+            }
+            _ => commands.push(line.trim().to_owned()),
+        }
+        continued = line.ends_with('\\');
+    }
+    commands
+}

@@ -1,0 +1,63 @@
+//! Moving over from the chart that this one replaces, by `helm upgrade` with the same values file.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{Api, ResourceExt};
+use logstream_testing::{Loopback, Release, TestNamespace};
+use serde_json::{Value, json};
+
+use crate::world::{World, values_file};
+
+/// What the older chart installed, as its documentation describes it.
+const OLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/old-chart");
+
+/// The name that everybody gave it.
+const NAME: &str = "coder-logstream-kube";
+
+#[tokio::test]
+async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
+    let mut world = World::new("predecessor").await?;
+    let second = TestNamespace::create(world.cluster, "predecessor-second").await?;
+    let home = world.home.name().to_owned();
+    // The file of the golden, with namespaces that are there.
+    let text = std::fs::read_to_string(values_file("old-chart.yaml"))?;
+    let text = text.replace("  - coder\n", &format!("  - {home}\n"));
+    let text = text.replace("  - coder-workloads\n", &format!("  - {}\n", second.name()));
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), &text)?;
+    ensure!(text.contains(second.name()), "the values file has other namespaces than this test knows: {text}");
+    let values = file.path().to_str().context("a path is text")?;
+
+    world.release = Release::new(world.cluster, NAME, &home)?;
+    world.release.install_chart(Path::new(OLD), file.path()).await?;
+    let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), &home);
+    let old = deployments.get(NAME).await?;
+
+    // The same values and no other.
+    world.release.upgrade(&json!({}), &["--values", values]).await?;
+    let new = deployments.get(NAME).await?;
+    ensure!(new.uid() == old.uid(), "the Deployment is upgraded and not made anew");
+    ensure!(new.spec.as_ref().map(|spec| &spec.selector) == old.spec.as_ref().map(|spec| &spec.selector), "selector");
+    let roles = world.cluster.kubectl(&["get", "roles,clusterroles", "-A", "-o", "name"])?;
+    ensure!(!roles.contains("clusterrole.rbac.authorization.k8s.io/logstream-role"), "the older role is gone: {roles}");
+
+    // To start it here: where Coder is, what it listens on, and the certificates that the values mount.
+    world
+        .create(&json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "custom-ca-cert", "namespace": home },
+            "data": { "ca.pem": logstream_testing::pki::ServingCertificate::generate(&[])?.ca },
+        }))
+        .await?;
+    world.loopback = Loopback::new();
+    let mut local = world.loopback.values(json!({}));
+    local["url"] = world.coder.url().into();
+    // They would leave out the workspaces of tests.
+    local["labelSelector"] = Value::Null;
+    world.release.upgrade(&local, &["--values", values]).await?;
+    let _replica = world.start().await?;
+    world.workspace_is_streamed(second.name(), true).await?;
+    world.uninstall_leaves_nothing(&[second.name()]).await
+}

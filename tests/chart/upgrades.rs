@@ -1,0 +1,105 @@
+//! An upgrade in place: the new pod is ready before the old one goes, and no admission is missed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::PostParams;
+use logstream_testing::installation::SEEN_BY_WEBHOOK;
+use logstream_testing::{Loopback, Workspace, asking::wait_asked, poll};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::service::Service;
+use crate::world::{PATIENCE, World};
+
+/// Admissions, one after another without pause, until told to end.
+struct Admissions {
+    admitted: Arc<AtomicU32>,
+    ended: Arc<AtomicBool>,
+    task: JoinSet<Result<()>>,
+}
+
+impl Admissions {
+    fn start(pods: Api<Pod>, pod: Pod) -> Self {
+        let (admitted, ended) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut task = JoinSet::new();
+        let (count, end) = (Arc::clone(&admitted), Arc::clone(&ended));
+        task.spawn(async move {
+            let dry = PostParams { dry_run: true, ..PostParams::default() };
+            while !end.load(Ordering::Relaxed) {
+                // The failure policy is Fail: a webhook that cannot be asked is an error here.
+                let pod = pods.create(&dry, &pod).await?;
+                let seen = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
+                ensure!(seen, "a pod was admitted without the webhook");
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        Self { admitted, ended, task }
+    }
+
+    /// Waits until so many more were admitted, or one was not.
+    async fn more(&mut self, more: u32) -> Result<()> {
+        let wanted = self.admitted.load(Ordering::Relaxed) + more;
+        poll::eventually("more are admitted", PATIENCE, || {
+            let admitted = self.admitted.load(Ordering::Relaxed);
+            let failed = self.task.try_join_next();
+            async move {
+                match failed {
+                    Some(ended) => Ok(ended.context("the admissions end").and_then(|ended| ended)),
+                    None if admitted >= wanted => Ok(Ok(())),
+                    None => Err(admitted),
+                }
+            }
+        })
+        .await?
+    }
+
+    async fn end(mut self) -> Result<u32> {
+        self.ended.store(true, Ordering::Relaxed);
+        if let Some(ended) = self.task.join_next().await {
+            ended??;
+        }
+        Ok(self.admitted.load(Ordering::Relaxed))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_drops_no_admission() -> Result<()> {
+    let mut world = World::new("upgrade").await?;
+    let service = Service::start().await?;
+    let failing = |more: Value| -> Value {
+        let mut values = json!({ "webhook": { "failurePolicy": "Fail", "timeoutSeconds": 10 } });
+        values["podAnnotations"] = more;
+        values
+    };
+    let mut loopback = world.loopback;
+    world.loopback = loopback.behind(service.address());
+    service.lead_to(loopback.webhook().context("a webhook")?);
+    let mut replica = world.install(failing(json!({}))).await?;
+    let home = world.home.name().to_owned();
+    wait_asked(world.cluster, &home, true).await?;
+
+    let pod = Workspace::new(&home, "probe", "probe", &world.agent()).pod();
+    let pods: Api<Pod> = Api::namespaced(world.client.clone(), &home);
+    let mut admissions = Admissions::start(pods, serde_json::from_value(pod)?);
+    // helm applies on the server, or merges on its own side as it did before: neither may touch the caBundle.
+    for (revision, flags) in [("server", &["--server-side=true"][..]), ("client", &["--server-side=false"])] {
+        admissions.more(20).await?;
+        loopback = Loopback::new();
+        world.loopback = loopback.behind(service.address());
+        world.release.upgrade(&world.values(failing(json!({ "revision": revision }))), flags).await?;
+        admissions.more(20).await?;
+        let next = world.start().await?;
+        service.lead_to(loopback.webhook().context("a webhook")?);
+        let old = std::mem::replace(&mut replica, next);
+        tokio::task::spawn_blocking(move || old.end()).await??;
+        admissions.more(20).await.with_context(|| format!("after the upgrade by {revision}"))?;
+    }
+    let admitted = admissions.end().await?;
+    ensure!(admitted >= 120, "only {admitted} were admitted");
+    Ok(())
+}
