@@ -32,6 +32,7 @@ impl World {
             .env_clear()
             .env("PATH", folder)
             .env("KUBECONFIG", self.cluster.admin_kubeconfig())
+            .env("HOME", self.cluster.folder())
             .output()?;
         let error = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{command}: {error}");

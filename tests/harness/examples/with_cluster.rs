@@ -1,15 +1,16 @@
-//! Runs a command with a control plane of its own: KUBECONFIG, KUBECTL and HELM name what it needs. Ends as it ends.
+//! Runs a command with a cluster of its own, which knows cert-manager's kinds: KUBECONFIG, KUBECTL and HELM name what it
+//! needs. Ends as it ends.
 
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
-use logstream_testing::{Cluster, ClusterOptions, Tool};
+use logstream_testing::{CertManager, Cluster, ClusterOptions, Tool};
 
 fn main() -> Result<ExitCode> {
     let mut command = std::env::args().skip(1);
     let program = command.next().context("which command?")?;
-    // Objects are only checked: nothing has to act on them.
-    let cluster = Cluster::start(ClusterOptions::new().control_plane_only())?;
+    let cluster = Cluster::start(ClusterOptions::new())?;
+    let _manager = CertManager::start(&cluster)?;
     let status = Command::new(&program)
         .args(command)
         .env("KUBECONFIG", cluster.admin_kubeconfig())
