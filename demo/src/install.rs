@@ -53,11 +53,15 @@ impl Installed {
         Ok(installed)
     }
 
-    /// What a user would type; the values of that file make the process listen on this machine alone.
+    /// What a user would type, on lines of their own. The values of that file make the process listen on this machine
+    /// alone.
     pub(crate) fn command(&self) -> String {
-        let flags: Vec<String> = self.flags.iter().map(|flag| quoted(flag)).collect();
+        let set: Vec<String> = self.flags.iter().map(|flag| quoted(flag)).collect();
         let (name, namespace) = (self.release.name(), self.release.namespace());
-        format!("helm install {name} ./helm --namespace {namespace} {} --values loopback.json", flags.join(" "))
+        format!(
+            "helm install {name} ./helm --namespace {namespace} \\\n    {} \\\n    --values loopback.json",
+            set.join(" ")
+        )
     }
 
     /// `helm install`.

@@ -21,6 +21,9 @@ use crate::summary::{self, Row};
 use crate::watch::Watch;
 use crate::{annotations, keep, page, product};
 
+/// As wide as the times of the steps.
+const UNDER_STEPS: &str = "          ";
+
 /// How much of the product's own log is shown when lines are missing.
 const TAIL: usize = 40;
 
@@ -90,12 +93,12 @@ async fn program(style: Style, named: Option<&Path>) -> Result<PathBuf> {
 
 /// helm installs the chart, and a process plays its pod.
 async fn install(style: Style, site: &Site, program: &Path, installed: &mut Installed) -> Result<Replica> {
-    let command = installed.command();
     let helm = async {
         installed.install().await?;
-        Ok(((), format!("installed the chart: {command}")))
+        let command = installed.command().replace('\n', &format!("\n{UNDER_STEPS}"));
+        Ok(((), format!("installed the chart, to listen on 127.0.0.1 alone:\n{UNDER_STEPS}{command}")))
     };
-    step(style, &command, helm).await?;
+    step(style, "installing the chart", helm).await?;
     let start = async {
         let replica = installed.start(site, program).await?;
         let webhook = match &installed.unasked {
