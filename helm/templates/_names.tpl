@@ -18,15 +18,23 @@
 {{ .Release.Name }}-progress
 {{- end -}}
 
-{{/* A Secret of its own for each mode: one mode's program or controller never finds the other's key. */}}
+{{/* A Secret of its own for each mode, so that none finds another's key, and named after it: see logstream.madeSecrets. */}}
 {{- define "logstream.certSecret" -}}
 {{- if eq .Values.certs.mode "provided" -}}
 {{ .Values.certs.existingSecret }}
-{{- else if eq .Values.certs.mode "cert-manager" -}}
-{{ .Release.Name }}-serving
 {{- else -}}
-{{ .Release.Name }}-tls
+{{ .Release.Name }}-{{ .Values.certs.mode }}
 {{- end -}}
+{{- end -}}
+
+{{/* The Secret of the CA that cert-manager makes for this release. */}}
+{{- define "logstream.caSecret" -}}
+{{ .Release.Name }}-cert-manager-ca
+{{- end -}}
+
+{{/* Every Secret that is made for the release in any mode: it may have had another one before. They are deleted with it, hence names that nobody gives to a Secret of theirs. */}}
+{{- define "logstream.madeSecrets" -}}
+{{ .Release.Name }}-self-managed,{{ .Release.Name }}-cert-manager,{{ include "logstream.caSecret" . }}
 {{- end -}}
 
 {{- define "logstream.watchRoleName" -}}
