@@ -4,11 +4,11 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
-use logstream_testing::{CertManager, asking::wait_asked, pki::ServingCertificate};
+use logstream_testing::{asking::wait_asked, pki::ServingCertificate};
 use serde_json::json;
 
 use crate::exercise::Modes;
-use crate::world::World;
+use crate::world::{World, cert_manager};
 
 const NOT_OURS: Modes = Modes { webhook: true, self_managed: false, read_secrets: false };
 
@@ -16,7 +16,7 @@ const NOT_OURS: Modes = Modes { webhook: true, self_managed: false, read_secrets
 async fn cert_manager_issues_and_the_chart_takes_its_secrets_along() -> Result<()> {
     let world = World::new("cert-manager").await?;
     let cluster = world.cluster;
-    let manager = tokio::task::spawn_blocking(move || CertManager::start(cluster)).await??;
+    let manager = cert_manager().await;
     let home = world.home.name();
     let installed = world.install(json!({ "certs": { "mode": "cert-manager" } })).await;
     let _replica = installed.with_context(|| manager.log())?;

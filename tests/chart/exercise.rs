@@ -88,7 +88,7 @@ impl World {
             Api::<ConfigMap>::namespaced(self.client.clone(), home),
             Api::<Secret>::namespaced(self.client.clone(), home),
         );
-        let name = format!("{}-tls", self.release.name());
+        let name = format!("{}-self-managed", self.release.name());
         if secret {
             secrets.delete(&name, &DeleteParams::default()).await?;
         }

@@ -7,6 +7,7 @@
 mod authorities;
 mod exercise;
 mod leftovers;
+mod modes;
 mod neighbours;
 mod notes;
 mod predecessor;

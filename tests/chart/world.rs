@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use logstream_testing::coder::Valid;
 use logstream_testing::release::AUDIT_POLICY;
 use logstream_testing::{
-    Cluster, ClusterOptions, CoderOptions, CoderStandIn, Loopback, Release, Replica, TestNamespace,
+    CertManager, Cluster, ClusterOptions, CoderOptions, CoderStandIn, Loopback, Release, Replica, TestNamespace,
 };
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -51,6 +51,14 @@ async fn cluster() -> &'static Cluster {
     static SHARED: OnceLock<Cluster> = OnceLock::new();
     let start = || Cluster::start(ClusterOptions::new().audit_policy(AUDIT_POLICY)).expect("the cluster starts");
     tokio::task::spawn_blocking(move || SHARED.get_or_init(start)).await.expect("the cluster starts")
+}
+
+/// One cert-manager for all tests: two would issue the same certificates.
+pub(crate) async fn cert_manager() -> &'static CertManager {
+    static SHARED: OnceLock<CertManager> = OnceLock::new();
+    let cluster = cluster().await;
+    let start = move || CertManager::start(cluster).expect("cert-manager starts");
+    tokio::task::spawn_blocking(move || SHARED.get_or_init(start)).await.expect("cert-manager starts")
 }
 
 impl World {
