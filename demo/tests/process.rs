@@ -15,6 +15,24 @@ fn product() -> Option<PathBuf> {
     Some(Path::new(DEMO).with_file_name("coder-logstream-kube")).filter(|path| path.is_file())
 }
 
+/// Plays with the product that was built with this test, if it was.
+fn play(arguments: &[&str]) -> Output {
+    let program = product().map(|path| format!("--program={}", path.display()));
+    demo(&arguments.iter().copied().chain(program.as_deref()).collect::<Vec<_>>())
+}
+
+#[test]
+fn helm_installs_it_and_a_described_pod_shows_whose_it_is() {
+    let output = play(&["--scenario=normal-start"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    for part in
+        ["helm install coder-logstream-kube ./helm", "describe pod", "logstream.coder.com/owner: alice", "6 of 6"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
 #[test]
 fn an_unknown_scenario_is_refused_with_the_names_of_all() {
     let output = demo(&["--scenario", "oom"]);
@@ -36,10 +54,7 @@ fn what_a_given_cluster_cannot_play_is_refused_before_anything_is_touched() {
 #[test]
 fn missing_lines_are_named_and_make_it_fail() {
     // Nobody waits for the lines, so none are there.
-    let mut arguments = vec!["--scenario=quota-exceeded", "--patience=0"];
-    let program = product().map(|path| format!("--program={}", path.display()));
-    arguments.extend(program.as_deref());
-    let output = demo(&arguments);
+    let output = play(&["--scenario=quota-exceeded", "--patience=0"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
     for part in ["carol/web — quota exceeded: no line says\n    Queued pod", "The end of the log", "0 of 4"] {

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
-use logstream_testing::{asking::wait_asked, pki::ServingCertificate};
+use logstream_testing::pki::ServingCertificate;
 use serde_json::json;
 
 use crate::exercise::Modes;
@@ -15,12 +15,10 @@ const NOT_OURS: Modes = Modes { webhook: true, self_managed: false, read_secrets
 #[tokio::test]
 async fn cert_manager_issues_and_the_chart_takes_its_secrets_along() -> Result<()> {
     let world = World::new("cert-manager").await?;
-    let cluster = world.cluster;
     let manager = cert_manager().await;
     let home = world.home.name();
     let installed = world.install(json!({ "certs": { "mode": "cert-manager" } })).await;
     let _replica = installed.with_context(|| manager.log())?;
-    wait_asked(cluster, home, true).await?;
     world.notes_are_true(&["Certificate:  cert-manager, issued by a CA made for this release"]).await?;
     world.exercise(&[home], NOT_OURS).await?;
     world.uninstall_leaves_nothing(&[]).await?;
@@ -43,7 +41,6 @@ async fn a_certificate_of_ones_own_is_mounted_and_trusted() -> Result<()> {
         .await?;
     let certs = json!({ "mode": "provided", "existingSecret": "of-the-company", "caBundle": certificate.ca });
     let _replica = world.install(json!({ "certs": certs })).await?;
-    wait_asked(world.cluster, home, true).await?;
     world.notes_are_true(&["Certificate:  provided, from the Secret of-the-company"]).await?;
     world.exercise(&[home], NOT_OURS).await?;
     world.uninstall_leaves_nothing(&[]).await?;

@@ -1,7 +1,7 @@
 //! Several releases in one cluster.
 
 use anyhow::{Result, ensure};
-use logstream_testing::{Loopback, Release, TestNamespace, asking::wait_asked};
+use logstream_testing::{Loopback, Release, TestNamespace};
 use serde_json::{Value, json};
 
 use crate::world::{World, watching};
@@ -29,7 +29,6 @@ async fn releases_do_not_collide() -> Result<()> {
         process.wait_ready().await?;
         processes.push(process);
     }
-    wait_asked(cluster, watched.name(), true).await?;
 
     // Of three, two go. What they shared a namespace with stays, and works.
     second.uninstall().await?;

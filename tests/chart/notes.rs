@@ -1,10 +1,11 @@
 //! What NOTES.txt says, and whether the commands in it do what it says.
 
-use std::process::Command;
-
 use anyhow::{Context, Result, ensure};
+use logstream_testing::poll;
+use tokio::process::Command;
+use tokio::time::timeout;
 
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 
 impl World {
     /// The notes hold these texts, and their commands work.
@@ -15,16 +16,20 @@ impl World {
         }
         let commands = commands(&notes);
         ensure!(commands.len() == 2, "two commands are wanted:\n{notes}");
-        self.run(&commands[0])?;
+        self.run(&commands[0]).await?;
         if commands[1].contains("--dry-run=server") {
-            let shown = self.run(&commands[1])?;
-            ensure!(shown.contains("logstream.coder.com/registration"), "{} shows {shown:?}", commands[1]);
+            // The API server acts on a new configuration within about a second.
+            poll::eventually(&commands[1], PATIENCE, || async {
+                let shown = self.run(&commands[1]).await.map_err(|error| error.to_string())?;
+                if shown.contains("logstream.coder.com/registration") { Ok(()) } else { Err(shown) }
+            })
+            .await?;
         }
         Ok(())
     }
 
     /// As typed into a shell.
-    fn run(&self, command: &str) -> Result<String> {
+    async fn run(&self, command: &str) -> Result<String> {
         let kubectl = self.cluster.tool(logstream_testing::Tool::Kubectl);
         let folder = kubectl.parent().context("kubectl is in a folder")?;
         let output = Command::new("/bin/sh")
@@ -33,7 +38,9 @@ impl World {
             .env("PATH", folder)
             .env("KUBECONFIG", self.cluster.admin_kubeconfig())
             .env("HOME", self.cluster.folder())
-            .output()?;
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(PATIENCE, output).await.with_context(|| format!("{command} does not end"))??;
         let error = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{command}: {error}");
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
