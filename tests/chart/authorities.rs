@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
 use logstream_testing::pki::ServingCertificate;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exercise::Modes;
 use crate::world::{World, cert_manager};
@@ -24,6 +24,43 @@ async fn cert_manager_issues_and_the_chart_takes_its_secrets_along() -> Result<(
     world.uninstall_leaves_nothing(&[]).await?;
     let secrets = Api::<Secret>::namespaced(world.client.clone(), home).list(&ListParams::default()).await?;
     ensure!(secrets.items.is_empty(), "Secrets are left");
+    Ok(())
+}
+
+/// An issuer named `company`, with a CA of its own.
+fn company(namespace: &str) -> [Value; 3] {
+    let object = |kind: &str, name: &str, spec: Value| {
+        json!({
+            "apiVersion": "cert-manager.io/v1", "kind": kind,
+            "metadata": { "name": name, "namespace": namespace },
+            "spec": spec,
+        })
+    };
+    let authority = json!({
+        "isCA": true, "commonName": "company", "secretName": "company-ca", "issuerRef": { "name": "company-root" },
+    });
+    [
+        object("Issuer", "company-root", json!({ "selfSigned": {} })),
+        object("Certificate", "company-ca", authority),
+        object("Issuer", "company", json!({ "ca": { "secretName": "company-ca" } })),
+    ]
+}
+
+#[tokio::test]
+async fn an_issuer_of_ones_own_issues_and_stays() -> Result<()> {
+    let world = World::new("issuer").await?;
+    let manager = cert_manager().await;
+    let home = world.home.name();
+    for object in company(home) {
+        world.create(&object).await?;
+    }
+    let certs = json!({ "mode": "cert-manager", "issuerRef": { "name": "company" } });
+    let _replica = world.install(json!({ "certs": certs })).await.with_context(|| manager.log())?;
+    world.notes_are_true(&["Certificate:  cert-manager, issued by Issuer company"]).await?;
+    world.workspace_is_streamed(home, true).await?;
+    world.uninstall_leaves_nothing(&[]).await?;
+    let secret = Api::<Secret>::namespaced(world.client.clone(), home).get_opt("company-ca").await?;
+    ensure!(secret.is_some(), "what is not the chart's stays");
     Ok(())
 }
 
