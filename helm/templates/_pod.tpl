@@ -117,3 +117,16 @@
 {{- end -}}
 {{- with mergeOverwrite $annotations (.Values.podAnnotations | default dict) }}{{ toYaml . }}{{ end -}}
 {{- end -}}
+
+{{/* Defaults that stand in values.yaml would be mixed with what is given: a request above our limit is refused. */}}
+{{- define "logstream.resources" -}}
+{{- if kindIs "map" .Values.resources -}}
+{{- with .Values.resources }}{{ toYaml . }}{{ else -}}
+limits:
+  memory: 256Mi
+requests:
+  cpu: 20m
+  memory: 32Mi
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -38,7 +38,8 @@ caBundle: {{ if contains "-----BEGIN" .Values.certs.caBundle }}{{ .Values.certs.
 
 {{/* Which namespaces: the watched ones where they are named, and the user's limits. All must hold. */}}
 {{- define "logstream.namespaceSelector" -}}
-{{- with .Values.webhook.namespaceSelector.matchLabels }}
+{{- $limits := .Values.webhook.namespaceSelector | default dict -}}
+{{- with $limits.matchLabels }}
 matchLabels: {{- toYaml . | nindent 2 }}
 {{- end }}
 matchExpressions:
@@ -50,21 +51,22 @@ matchExpressions:
     operator: In
     values: {{- splitList "," . | toYaml | nindent 6 }}
 {{- end }}
-{{- with .Values.webhook.namespaceSelector.matchExpressions }}
+{{- with $limits.matchExpressions }}
 {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
 {{/* Which objects: not our own pods (never our own namespace, as workspaces may live in it), and the user's limits. */}}
 {{- define "logstream.objectSelector" -}}
-{{- with .Values.webhook.objectSelector.matchLabels }}
+{{- $limits := .Values.webhook.objectSelector | default dict -}}
+{{- with $limits.matchLabels }}
 matchLabels: {{- toYaml . | nindent 2 }}
 {{- end }}
 matchExpressions:
   - key: app.kubernetes.io/name
     operator: NotIn
     values: [{{ .Chart.Name }}]
-{{- with .Values.webhook.objectSelector.matchExpressions }}
+{{- with $limits.matchExpressions }}
 {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
