@@ -1,4 +1,4 @@
-{{/* Names. Most are the release's own name and nothing else: the chart that this one replaces named its Deployment so, and one of another name would run beside it during the upgrade. */}}
+{{/* Names. Most are the release's own name and nothing else. The chart that this one replaces called its Deployment and its ServiceAccount coder-logstream-kube in every release: those of that name, as its documentation has it, keep both, and of the others helm deletes the old ones at the upgrade. */}}
 
 {{/* The name of what is cluster-wide, or lies in a namespace that other releases watch too. A namespace has no dot, so no two releases share such a name. */}}
 {{- define "logstream.clusterName" -}}
