@@ -10,7 +10,7 @@
     {{- if not $certs.existingSecret -}}
       {{- fail "certs.mode is provided, so certs.existingSecret must name a Secret with tls.crt and tls.key" -}}
     {{- end -}}
-    {{- if not $certs.caBundle -}}
+    {{- if not (trim ($certs.caBundle | default "")) -}}
       {{- fail "certs.mode is provided, so certs.caBundle must hold the CA that issued the certificate: without it the API server does not trust the webhook; --set-file certs.caBundle=ca.crt takes it from a file" -}}
     {{- end -}}
     {{- if has $certs.existingSecret (include "logstream.madeSecrets" . | splitList ",") -}}

@@ -5,9 +5,9 @@
 {{ .Release.Name }}.{{ .Release.Namespace }}
 {{- end -}}
 
-{{/* Release names may have dots, names of Services may not. */}}
+{{/* Release names may have dots and begin with a digit, names of Services may not. */}}
 {{- define "logstream.serviceName" -}}
-{{ .Release.Name | replace "." "-" }}
+{{ regexReplaceAll "^([0-9])" (.Release.Name | replace "." "-") "s-${1}" }}
 {{- end -}}
 
 {{- define "logstream.serviceAccountName" -}}
