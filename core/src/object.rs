@@ -3,10 +3,13 @@
 //! The same types are read out of an AdmissionReview, a list, a watch and a GET. A field that is not here is never
 //! kept: managedFields, volumes' contents, probes and most of the spec fall away while decoding.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use crate::{
     identity::{Kind, Subject, Uid},
@@ -89,7 +92,8 @@ pub struct OwnerReference {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Pod {
-    /// Its metadata.
+    /// Its metadata. Default where it is left out; written otherwise than as a JSON object, the pod does not decode.
+    #[serde(deserialize_with = "object")]
     pub metadata: Meta,
     /// Its spec.
     pub spec: PodSpec,
@@ -404,7 +408,8 @@ pub struct Terminated {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Workload {
-    /// Its metadata.
+    /// Its metadata. Default where it is left out; written otherwise than as a JSON object, this does not decode.
+    #[serde(deserialize_with = "object")]
     pub metadata: Meta,
     /// Its spec.
     pub spec: WorkloadSpec,
@@ -519,6 +524,28 @@ pub struct Series {
 }
 
 /// `null` where Kubernetes' Go types write it for an empty list, map or number.
+/// A struct that is written as a JSON object: serde also reads one from an array, in the order of its fields.
+///
+/// # Errors
+/// Where it is written otherwise, or its fields do not decode.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

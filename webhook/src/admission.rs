@@ -57,11 +57,11 @@ impl Admission {
     }
 
     fn judge(&self, review: &Review<'_>) -> (Kind, Outcome, Answer) {
-        let request = review.request();
-        let judgement = request.as_ref().map_or_else(Judgement::unreadable, |request| {
+        let request = review.request.as_ref();
+        let judgement = request.map_or_else(Judgement::unreadable, |request| {
             Judgement::of(request, &review.uid, (self.clock)(), &self.issued)
         });
-        log(request.as_ref(), &judgement);
+        log(request, &judgement);
         let Judgement { kind, outcome, registration, patch, not_tokens, .. } = judgement;
         if not_tokens > 0 {
             self.metrics.saw_no_token();

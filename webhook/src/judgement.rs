@@ -18,7 +18,7 @@ use crate::{
     annotations::{self, Annotations, Change},
     issued::Issued,
     metrics::{Kind, Outcome},
-    review::{Request, is_object},
+    review::Request,
 };
 
 /// How many agents of one object are taken. Pods with a dozen are known; a forged review could hold tens of
@@ -103,6 +103,9 @@ impl<'a> Candidate<'a> {
             _ => Object::Workload(Box::new(decode(json)?)),
         };
         let candidate = Self { kind, namespace: request.namespace(), name: request.name(), object };
+        if !has_metadata(json, candidate.meta()) {
+            return None;
+        }
         let named = (1..=LONGEST_NAME).contains(&candidate.namespace.len())
             && candidate.meta().name.len() <= LONGEST_NAME
             && candidate.name.len() <= LONGEST_NAME;
@@ -201,18 +204,21 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Decodes an object whose `metadata` is an object too, so that a patch of its annotations applies.
-fn decode<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
+/// Whether an object has `metadata`, so that a patch of its annotations applies. That it is an object where it is there,
+/// the types see to.
+fn has_metadata(json: &RawValue, decoded: &Meta) -> bool {
     #[derive(Deserialize)]
     struct Shape<'a> {
         #[serde(borrow)]
-        metadata: &'a RawValue,
+        metadata: Option<&'a RawValue>,
     }
-    let shape: Shape<'_> = serde_json::from_str(json.get()).ok()?;
-    if !is_object(shape.metadata) {
-        return None;
-    }
-    // The error is dropped: its text may hold a part of the object.
+    // Read again only in doubt: it is empty, or left out.
+    *decoded != Meta::default()
+        || serde_json::from_str::<Shape<'_>>(json.get()).is_ok_and(|shape| shape.metadata.is_some())
+}
+
+/// Decodes an object. The error is dropped: its text may hold a part of the object.
+fn decode<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
     serde_json::from_str(json.get()).ok()
 }
 

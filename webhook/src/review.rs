@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use json_patch::Patch;
-use logstream_core::identity::Kind;
+use logstream_core::{identity::Kind, object::object};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -19,13 +19,15 @@ const LONGEST_UID: usize = 253;
 #[derive(Debug)]
 pub(crate) struct Review<'a> {
     pub(crate) uid: String,
-    request: &'a RawValue,
+    /// `None` if it is not of the form that Kubernetes documents.
+    pub(crate) request: Option<Request<'a>>,
 }
 
 /// The request of a review.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Request<'a> {
+    uid: String,
     kind: GroupVersionKind,
     sub_resource: Option<String>,
     name: Option<String>,
@@ -45,9 +47,31 @@ struct GroupVersionKind {
 }
 
 impl<'a> Review<'a> {
-    /// Reads a review as far as its uid. Errors name a place in the body and never what stands there: it may be a
-    /// token.
+    /// Reads a review. Errors name a place in the body and never what stands there: it may be a token.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Rejection> {
+        Self::whole(body).map_or_else(|| Self::in_parts(body), Ok)
+    }
+
+    /// Reads a review as the API server writes it, at one go; `None` for anything else.
+    fn whole(body: &'a [u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Whole<'a> {
+            api_version: &'a str,
+            kind: &'a str,
+            #[serde(borrow, deserialize_with = "object")]
+            request: Request<'a>,
+        }
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let Whole { api_version, kind, mut request } = object(&mut json).ok()?;
+        json.end().ok()?;
+        let uid = std::mem::take(&mut request.uid);
+        let is_whole = kind == KIND && api_version == API_VERSION && is_uid(&uid);
+        is_whole.then_some(Self { uid, request: Some(request) })
+    }
+
+    /// Reads a review as far as its uid, and then what can be read of the rest.
+    fn in_parts(body: &'a [u8]) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Envelope<'a> {
@@ -77,16 +101,15 @@ impl<'a> Review<'a> {
         let request = envelope.request.filter(|request| is_object(request)).ok_or(missing("it has no request"))?;
         let Uid { uid } = serde_json::from_str(request.get())
             .map_err(|_| missing("request.uid must be a string and stand there once"))?;
-        if uid.is_empty() || uid.len() > LONGEST_UID {
+        if !is_uid(&uid) {
             return Err(missing("request.uid must be 1 to 253 bytes long"));
         }
-        Ok(Self { uid, request })
+        Ok(Self { uid, request: serde_json::from_str(request.get()).ok() })
     }
+}
 
-    /// The request; `None` if it is not of the form that Kubernetes documents.
-    pub(crate) fn request(&self) -> Option<Request<'a>> {
-        serde_json::from_str(self.request.get()).ok()
-    }
+fn is_uid(uid: &str) -> bool {
+    (1..=LONGEST_UID).contains(&uid.len())
 }
 
 impl<'a> Request<'a> {
@@ -129,7 +152,7 @@ impl<'a> Request<'a> {
 }
 
 /// Whether this is a JSON object: serde also reads a struct from an array, which no patch of ours would fit.
-pub(crate) fn is_object(json: &RawValue) -> bool {
+fn is_object(json: &RawValue) -> bool {
     json.get().starts_with('{')
 }
 
