@@ -65,6 +65,11 @@ impl Claims {
         if self.by_key.len() >= limit {
             return Err(Full);
         }
+        // What was bound keeps its place until its time is up; pods that are created without pause would fill this.
+        if self.order.len() >= 2 * limit {
+            let Self { by_key, order, .. } = self;
+            order.retain(|(at, key)| by_key.get(key).is_some_and(|claim| claim.at >= *at));
+        }
         let mut claim = Claim { at: now, tokens: Vec::new() };
         let new = take_over(&mut claim.tokens, &mut self.tokens, tokens);
         self.order.push_back((now, key.clone()));
@@ -184,6 +189,23 @@ mod tests {
         assert_eq!(claims.expire(at(19), lifetime), 1);
         assert_eq!(claims.len(), 0);
         assert!(claims.order.is_empty());
+    }
+
+    #[test]
+    fn claims_that_are_bound_at_once_leave_nothing_that_grows() {
+        let mut claims = Claims::default();
+        for number in 0..100 {
+            let name = format!("ws-{number}");
+            claims.add(claim(&name), at(number), 5).unwrap();
+            let subject = Subject {
+                kind: Kind::ReplicaSet,
+                namespace: "ns".into(),
+                name: name.as_str().into(),
+                uid: Uid::parse(&name).unwrap(),
+            };
+            assert!(claims.bind(&subject, None));
+        }
+        assert!(claims.order.len() <= 10, "{}", claims.order.len());
     }
 
     #[test]
