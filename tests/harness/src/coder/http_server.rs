@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use http::{Request, StatusCode};
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::Fault;
+use super::{Fault, Seen};
 use super::answer::{self, Answer};
 use super::routes::{Asked, Endpoint};
 use super::state::State;
@@ -138,6 +138,7 @@ impl Connection {
 struct Cut;
 
 async fn handle(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -> Result<Answer, Cut> {
+    let received = Instant::now();
     let flight = Flight::begin(&state);
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes().to_vec();
@@ -155,13 +156,23 @@ async fn handle(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>)
         *inner.requests_of.entry((asked.token.clone(), asked.endpoint)).or_default() += 1;
         inner.faults.next(asked.endpoint, &asked.token)
     });
+    let at = SystemTime::now();
+    let mut batch = None;
+    let mut effect = || {
+        state.change(|inner| {
+            let next = inner.batches;
+            let answer = inner.answer(&asked);
+            batch = (inner.batches != next).then_some(next);
+            answer
+        })
+    };
     let answer = match fault {
-        None => Some(state.change(|inner| inner.answer(&asked))),
+        None => Some(effect()),
         Some(Fault::Status(code)) => Some(answer::error(status(code), "Injected by the test.", "")),
         Some(Fault::Html(code)) => Some(answer::html(status(code))),
         Some(Fault::CutBefore) => None,
         Some(Fault::CutAfter) => {
-            state.change(|inner| inner.answer(&asked));
+            effect();
             None
         }
         Some(Fault::Stall) => {
@@ -171,7 +182,13 @@ async fn handle(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>)
     };
     pause(latency / 2).await;
     let code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
-    state.change(|inner| inner.count(asked.endpoint, code));
+    let Asked { endpoint, token, .. } = asked;
+    state.change(|inner| {
+        inner.count(endpoint, code);
+        if let Some(journal) = &mut inner.journal {
+            journal.push(Seen { endpoint, token, received, at, answered: Instant::now(), status: code, batch });
+        }
+    });
     drop(flight);
     answer.ok_or(Cut)
 }

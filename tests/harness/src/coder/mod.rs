@@ -7,6 +7,7 @@ mod agent;
 mod answer;
 mod fault;
 mod http_server;
+mod journal;
 mod line;
 mod options;
 mod rate_limit;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 
 pub use agent::{Valid, Violation};
 pub use fault::{Fault, FaultRule};
+pub use journal::Seen;
 pub use line::{Ansi, Level, Line};
 pub use options::{CoderOptions, RateLimit};
 pub use rate_limit::WINDOW as RATE_LIMIT_WINDOW;
@@ -207,6 +209,11 @@ impl CoderStandIn {
     /// The most requests that were being answered at one time.
     pub fn max_in_flight(&self) -> usize {
         self.state.read(|inner| inner.max_in_flight)
+    }
+
+    /// Every answered request in the order of the answers, from a stand-in with [`CoderOptions::journal`].
+    pub fn journal(&self) -> Vec<Seen> {
+        self.state.read(|inner| inner.journal.clone().unwrap_or_default())
     }
 
     /// The startup log as the owner of the token's present agent reads it.

@@ -27,12 +27,13 @@ pub struct CoderOptions {
     pub(super) budget: usize,
     pub(super) latency: Duration,
     pub(super) tls: bool,
+    pub(super) journal: bool,
 }
 
 impl Default for CoderOptions {
     fn default() -> Self {
         // 1 MiB of output per agent.
-        Self { rate_limit: Some(RateLimit::default()), budget: 1 << 20, latency: Duration::ZERO, tls: false }
+        Self { rate_limit: Some(RateLimit::default()), budget: 1 << 20, latency: Duration::ZERO, tls: false, journal: false }
     }
 }
 
@@ -67,6 +68,13 @@ impl CoderOptions {
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// Remembers each request (see [`super::CoderStandIn::journal`]).
+    #[must_use]
+    pub fn journal(mut self) -> Self {
+        self.journal = true;
         self
     }
 

@@ -10,7 +10,7 @@ use super::agent::Agent;
 use super::fault::Faults;
 use super::line::shown;
 use super::rate_limit::Limiter;
-use super::{Ansi, CoderOptions, Endpoint, Line, Valid, Violation};
+use super::{Ansi, CoderOptions, Endpoint, Line, Seen, Valid, Violation};
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -33,6 +33,8 @@ pub(super) struct Inner {
     pub(super) line_count: usize,
     pub(super) in_flight: usize,
     pub(super) max_in_flight: usize,
+    /// Kept where it is asked for: it grows with every request.
+    pub(super) journal: Option<Vec<Seen>>,
 }
 
 impl State {
@@ -50,6 +52,7 @@ impl State {
             line_count: 0,
             in_flight: 0,
             max_in_flight: 0,
+            journal: options.journal.then(Vec::new),
         };
         Self { inner: Mutex::new(inner), changes: watch::Sender::new(0) }
     }

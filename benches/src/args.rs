@@ -1,0 +1,66 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Measures the figures of docs/performance.md and writes them there, with their plots.
+///
+/// Each is a ratio within one run against a floor, a small program built for the purpose, as absolute times differ
+/// between machines. Everything is built and started by this command; nothing else should run on the machine.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "figures", bin_name = "cargo figures")]
+pub(crate) struct Args {
+    /// Only these scenarios; the others keep the results they have.
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+
+    /// Names the scenarios and ends.
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// Measures nothing, and writes the document from the results that are there.
+    #[arg(long)]
+    pub(crate) report: bool,
+
+    /// How often each figure is measured.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+
+    /// Adds what takes long: 10,000 workspaces, all workspaces under Coder's limit, a token that is valid after ten
+    /// minutes.
+    #[arg(long)]
+    pub(crate) full: bool,
+
+    /// Workspaces of the largest burst and of the memory figures.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) workspaces: usize,
+
+    /// Workspaces of a burst under Coder's limit; with --full as many as without it.
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub(crate) limited_workspaces: usize,
+
+    /// Agents that wait for their tokens to become valid.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) waiting: usize,
+
+    /// Samples of each latency in a run.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) samples: usize,
+
+    /// Folder of the results and plots.
+    #[arg(long, value_name = "DIR", default_value = "docs/performance")]
+    pub(crate) out: PathBuf,
+
+    /// Leaves docs/performance.md as it is.
+    #[arg(long)]
+    pub(crate) no_write: bool,
+
+    /// Measures this binary instead of building the product.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) program: Option<PathBuf>,
+
+    /// Takes the floors from this folder instead of building them.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) floors: Option<PathBuf>,
+}

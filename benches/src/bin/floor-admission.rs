@@ -1,0 +1,65 @@
+//! The floor for admission: axum behind rustls, which reads a review to its end and answers with the same text always.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::body::Body;
+use axum::routing::post;
+use bytes::Bytes;
+use http::{Request, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+const USAGE: &str = "floor-admission ADDRESS CERTIFICATE KEY";
+
+/// Of no use to an API server, which wants its own UID back: only load drivers are answered so.
+const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"","allowed":true}}"#;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [address, certificate, key] = &arguments[..] else { bail!(USAGE) };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let address: SocketAddr = address.parse()?;
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    let tls = TlsAcceptor::from(Arc::new(tls));
+    let router = Router::new().route("/mutate", post(answer));
+    let listener = TcpListener::bind(address).await.context(USAGE)?;
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => {
+                let (stream, _) = accepted?;
+                connections.spawn(serve(stream, tls.clone(), router.clone()));
+            }
+        }
+    }
+}
+
+async fn answer(_review: Bytes) -> ([(header::HeaderName, &'static str); 1], &'static str) {
+    ([(header::CONTENT_TYPE, "application/json")], ANSWER)
+}
+
+async fn serve(stream: TcpStream, tls: TlsAcceptor, router: Router) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let stream = tls.accept(stream).await?;
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+    });
+    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await?;
+    Ok(())
+}

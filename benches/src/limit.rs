@@ -1,0 +1,138 @@
+//! What Coder's rate limit allows.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use logstream_testing::coder::{Endpoint, RateLimit, Seen};
+
+/// How finely an ideal client looks at the clock.
+const STEP: Duration = Duration::from_millis(5);
+
+/// What a client did of what it could have done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Share {
+    /// Requests that were of use.
+    pub(crate) requests: usize,
+    /// What they took.
+    pub(crate) took: Duration,
+    /// What they would have taken a client that asks whenever it is let.
+    pub(crate) ideal: Duration,
+}
+
+impl Share {
+    /// Of the rate that the limit allows, in percent.
+    pub(crate) fn percent(self) -> f64 {
+        if self.took.is_zero() { 100.0 } else { self.ideal.as_secs_f64() / self.took.as_secs_f64() * 100.0 }
+    }
+}
+
+/// The share of the allowed rate at an endpoint, of the successful requests from `from` on. What was asked before counts
+/// as the limit counts it.
+pub(crate) fn share(journal: &[Seen], endpoint: Endpoint, limit: RateLimit, from: SystemTime) -> Share {
+    let here = || journal.iter().filter(|seen| seen.endpoint == endpoint);
+    let useful = || here().filter(|seen| seen.at >= from && (200..300).contains(&seen.status));
+    let requests = useful().count();
+    let last = useful().map(|seen| seen.at).max().unwrap_or(from);
+    let before = here().filter(|seen| seen.at < from && seen.status != 429).map(|seen| seen.at);
+    let mut ideal = Ideal::new(limit, from, before);
+    Share { requests, took: last.duration_since(from).unwrap_or_default(), ideal: ideal.take(requests) }
+}
+
+/// A client that knows the limiter and never waits longer than it must: the rules are those of the stand-in, and of
+/// go-chi/httprate.
+struct Ideal {
+    limit: RateLimit,
+    from: SystemTime,
+    now: SystemTime,
+    window: u128,
+    current: u128,
+    previous: u128,
+}
+
+impl Ideal {
+    fn new(limit: RateLimit, from: SystemTime, before: impl Iterator<Item = SystemTime>) -> Self {
+        let mut ideal = Self { limit, from, now: from, window: 0, current: 0, previous: 0 };
+        ideal.window = ideal.window_of(from);
+        for at in before {
+            let window = ideal.window_of(at);
+            ideal.current += u128::from(window == ideal.window);
+            ideal.previous += u128::from(window + 1 == ideal.window);
+        }
+        ideal
+    }
+
+    fn length(&self) -> u128 {
+        self.limit.window.as_millis().max(1)
+    }
+
+    fn window_of(&self, at: SystemTime) -> u128 {
+        at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() / self.length()
+    }
+
+    /// How long so many requests take it.
+    fn take(&mut self, mut requests: usize) -> Duration {
+        while requests > 0 {
+            let window = self.window_of(self.now);
+            if window != self.window {
+                self.previous = if self.window + 1 == window { self.current } else { 0 };
+                self.current = 0;
+                self.window = window;
+            }
+            let since = self.now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            let left = self.length() - since % self.length();
+            let used = self.current + (self.previous * left + self.length() / 2) / self.length();
+            let free = u128::from(self.limit.requests).saturating_sub(used);
+            let taken = free.min(requests as u128);
+            self.current += taken;
+            requests -= taken as usize;
+            if requests > 0 {
+                self.now += STEP;
+            }
+        }
+        self.now.duration_since(self.from).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const LIMIT: RateLimit = RateLimit { requests: 60, window: Duration::from_mins(1) };
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(600_000 + seconds)
+    }
+
+    fn seen(at: SystemTime, status: u16) -> Seen {
+        let now = Instant::now();
+        let token = String::new();
+        Seen { endpoint: Endpoint::Logs, token, received: now, at, answered: now, status, batch: None }
+    }
+
+    #[test]
+    fn what_fits_takes_no_time_and_the_rest_comes_as_the_window_fades() {
+        assert_eq!(Ideal::new(LIMIT, at(0), [].into_iter()).take(60), Duration::ZERO);
+        let rest = Ideal::new(LIMIT, at(0), [].into_iter()).take(90).as_secs_f64();
+        // The first window is full at once; half of it has faded at the middle of the second.
+        assert!((89.0..91.0).contains(&rest), "{rest}");
+    }
+
+    #[test]
+    fn what_was_asked_before_counts() {
+        let full = std::iter::repeat_n(at(10), 60);
+        let next = Ideal::new(LIMIT, at(15), full).take(1).as_secs_f64();
+        assert!((45.0..46.0).contains(&next), "{next}");
+    }
+
+    #[test]
+    fn a_client_that_waits_longer_than_it_must_has_less_than_the_whole_rate() {
+        let burst = (0..60).map(|_| seen(at(0), 200));
+        let late = (0..30).map(|_| seen(at(180), 200));
+        let refused = (0..5).map(|_| seen(at(1), 429));
+        let journal: Vec<Seen> = burst.chain(refused).chain(late).collect();
+        let share = share(&journal, Endpoint::Logs, LIMIT, at(0));
+        assert_eq!((share.requests, share.took), (90, Duration::from_mins(3)));
+        assert!((49.0..51.0).contains(&share.percent()), "{share:?}");
+    }
+}

@@ -1,0 +1,83 @@
+//! The figures: what the program costs and how fast it is, against floors built for the purpose. `cargo figures --help`
+//! says how to call it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "people read what it prints")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "measurements: counts are far below 2⁵², and quantiles are ranks"
+)]
+#![allow(clippy::disallowed_methods, reason = "handed on to cargo as it is, and the real clock is what is measured by")]
+
+mod args;
+mod arrivals;
+mod burst;
+mod floor;
+mod limit;
+mod load;
+mod machine;
+mod objects;
+mod process;
+mod programs;
+mod record;
+mod report;
+mod reviews;
+mod scenario;
+mod site;
+mod stats;
+mod wait;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use tokio::runtime::Runtime;
+
+use crate::args::Args;
+use crate::machine::Conditions;
+use crate::programs::Programs;
+use crate::record::Record;
+use crate::scenario::{Bench, Scenario};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.list {
+        Scenario::ALL.iter().for_each(|scenario| println!("{:<10} {}", scenario.name(), scenario.about()));
+        return ExitCode::SUCCESS;
+    }
+    match figures(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo figures: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn figures(args: Args) -> Result<()> {
+    let chosen = chosen(&args.only)?;
+    if !args.report {
+        let bench = Bench { programs: Programs::build(&args)?, args: args.clone() };
+        let runtime = Runtime::new()?;
+        for scenario in chosen {
+            let conditions = Conditions::of_machine(args.runs);
+            println!("{}: {}\n  {}", scenario.name(), scenario.about(), conditions.text());
+            let mut record = Record::new(scenario.name(), conditions);
+            runtime.block_on(scenario.run(&bench, &mut record))?;
+            println!("{}", report::table(&[&record]));
+            record.save(&args.out)?;
+        }
+        // Not waited for: what a thread has started, the reaper ends.
+        runtime.shutdown_background();
+    }
+    report::write(&args)
+}
+
+fn chosen(names: &[String]) -> Result<Vec<Scenario>> {
+    if names.is_empty() {
+        return Ok(Scenario::ALL.to_vec());
+    }
+    let find = |name: &String| Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
+    let known = Scenario::ALL.map(Scenario::name).join(", ");
+    names.iter().map(|name| find(name).map_or_else(|| bail!("--only {name}: not one of {known}"), Ok)).collect()
+}

@@ -1,0 +1,274 @@
+//! What a scenario has measured, as it is kept.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Conditions;
+use crate::stats::{Sorted, round};
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unit {
+    Ratio,
+    Millis,
+    Seconds,
+    Micros,
+    Megabytes,
+    Kilobytes,
+    Percent,
+    PerSecond,
+    Count,
+}
+
+impl Unit {
+    /// Behind a number.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Ratio => "×",
+            Self::Millis => " ms",
+            Self::Seconds => " s",
+            Self::Micros => " µs",
+            Self::Megabytes => " MB",
+            Self::Kilobytes => " KB",
+            Self::Percent => " %",
+            Self::PerSecond => " /s",
+            Self::Count => "",
+        }
+    }
+}
+
+/// What a figure must reach.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Must {
+    AtMost(f64),
+    AtLeast(f64),
+    /// Nothing: it explains another.
+    Shown,
+}
+
+impl Must {
+    /// Whether a value reaches it; `None` where there is nothing to be reached.
+    pub(crate) fn holds(self, value: f64) -> Option<bool> {
+        match self {
+            Self::AtMost(most) => Some(value <= most),
+            Self::AtLeast(least) => Some(value >= least),
+            Self::Shown => None,
+        }
+    }
+}
+
+/// A figure, with its value in each run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Figure {
+    pub(crate) what: String,
+    pub(crate) unit: Unit,
+    pub(crate) must: Must,
+    pub(crate) runs: Vec<f64>,
+}
+
+impl Figure {
+    pub(crate) fn sorted(&self) -> Sorted {
+        Sorted::new(self.runs.clone())
+    }
+
+    /// In how many runs it was reached, and of how many; `None` where there is nothing to be reached.
+    pub(crate) fn reached(&self) -> Option<(usize, usize)> {
+        let held = self.runs.iter().map(|&value| self.must.holds(value)).collect::<Option<Vec<_>>>()?;
+        Some((held.iter().filter(|&&held| held).count(), held.len()))
+    }
+}
+
+/// How something grows: a column's values in the runs of each size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Growth {
+    pub(crate) title: String,
+    /// What the sizes count.
+    pub(crate) of: String,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// A column of one row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    pub(crate) size: usize,
+    pub(crate) column: String,
+    pub(crate) unit: Unit,
+    pub(crate) runs: Vec<f64>,
+}
+
+/// An axis of a plot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Axis {
+    pub(crate) label: String,
+    pub(crate) logarithmic: bool,
+}
+
+impl Axis {
+    pub(crate) fn linear(label: &str) -> Self {
+        Self { label: label.to_owned(), logarithmic: false }
+    }
+
+    pub(crate) fn logarithmic(label: &str) -> Self {
+        Self { label: label.to_owned(), logarithmic: true }
+    }
+}
+
+/// A line of a plot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// A plot, drawn into `NAME.svg`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Plot {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    pub(crate) series: Vec<Series>,
+}
+
+/// All that a scenario has measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) scenario: String,
+    pub(crate) conditions: Conditions,
+    pub(crate) notes: Vec<String>,
+    pub(crate) figures: Vec<Figure>,
+    pub(crate) growth: Vec<Growth>,
+    pub(crate) plots: Vec<Plot>,
+}
+
+impl Record {
+    pub(crate) fn new(scenario: &str, conditions: Conditions) -> Self {
+        Self {
+            scenario: scenario.to_owned(),
+            conditions,
+            notes: Vec::new(),
+            figures: Vec::new(),
+            growth: Vec::new(),
+            plots: Vec::new(),
+        }
+    }
+
+    /// A value of one run of a figure, which the first one makes.
+    pub(crate) fn add(&mut self, what: &str, unit: Unit, must: Must, value: f64) {
+        println!("    {what}: {}{}", round(value), unit.text());
+        match self.figures.iter_mut().find(|figure| figure.what == what) {
+            Some(figure) => figure.runs.push(round(value)),
+            None => {
+                self.figures.push(Figure { what: what.to_owned(), unit, must, runs: vec![round(value)] });
+            }
+        }
+    }
+
+    /// A condition of this scenario alone, once.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        if !self.notes.contains(&note) {
+            println!("    {note}");
+            self.notes.push(note);
+        }
+    }
+
+    /// A value of one run at a size.
+    pub(crate) fn grow(&mut self, (title, of): (&str, &str), size: usize, column: &str, unit: Unit, value: f64) {
+        let value = round(value);
+        println!("    {size} {of}, {column}: {value}{}", unit.text());
+        let at = self.growth.iter().position(|growth| growth.title == title).unwrap_or_else(|| {
+            self.growth.push(Growth { title: title.to_owned(), of: of.to_owned(), cells: Vec::new() });
+            self.growth.len() - 1
+        });
+        let cells = &mut self.growth[at].cells;
+        match cells.iter_mut().find(|cell| cell.size == size && cell.column == column) {
+            Some(cell) => cell.runs.push(value),
+            None => cells.push(Cell { size, column: column.to_owned(), unit, runs: vec![value] }),
+        }
+    }
+
+    /// The medians of a column of a growth, by size, for a plot.
+    pub(crate) fn grown(&self, title: &str, column: &str) -> Vec<(f64, f64)> {
+        let cells = self.growth.iter().filter(|growth| growth.title == title).flat_map(|growth| &growth.cells);
+        let point = |cell: &Cell| (cell.size as f64, round(Sorted::new(cell.runs.clone()).median()));
+        cells.filter(|cell| cell.column == column).map(point).collect()
+    }
+
+    /// Writes `SCENARIO.json` into a folder.
+    pub(crate) fn save(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder)?;
+        let text = serde_json::to_string_pretty(self)?;
+        fs::write(folder.join(format!("{}.json", self.scenario)), flat(&text) + "\n")?;
+        Ok(())
+    }
+
+    /// Reads it back; `None` where there is none.
+    pub(crate) fn load(folder: &Path, scenario: &str) -> Result<Option<Self>> {
+        let path = folder.join(format!("{scenario}.json"));
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path)?;
+        serde_json::from_str(&text).map(Some).with_context(|| path.display().to_string())
+    }
+}
+
+/// Lists of numbers on one line: a file that people can read.
+fn flat(pretty: &str) -> String {
+    let mut text = String::with_capacity(pretty.len());
+    let mut lines = pretty.lines().peekable();
+    while let Some(line) = lines.next() {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(line);
+        let number = |line: &str| line.trim().trim_end_matches(',').parse::<f64>().is_ok();
+        let mut within = false;
+        while line.trim_end().ends_with('[') && lines.peek().is_some_and(|next| number(next)) {
+            if within {
+                text.push(' ');
+            }
+            within = true;
+            text.push_str(lines.next().unwrap_or_default().trim());
+        }
+        if within && let Some(end) = lines.next() {
+            text.push_str(end.trim());
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reached_is_counted_over_the_runs() {
+        let figure = |must, runs: &[f64]| Figure { what: String::new(), unit: Unit::Ratio, must, runs: runs.to_vec() };
+        assert_eq!(figure(Must::AtMost(1.2), &[1.0, 1.2, 1.21]).reached(), Some((2, 3)));
+        assert_eq!(figure(Must::AtLeast(0.8), &[0.8, 0.7]).reached(), Some((1, 2)));
+        assert_eq!(figure(Must::Shown, &[1.0]).reached(), None);
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let folder = logstream_testing::scratch::Scratch::create("record").unwrap();
+        assert_eq!(Record::load(folder.path(), "x").unwrap(), None);
+        let mut record = Record::new("x", Conditions::default());
+        record.add("a", Unit::Millis, Must::AtMost(1.0), 0.5);
+        record.add("a", Unit::Millis, Must::AtMost(1.0), 0.6);
+        record.grow(("t", "pods"), 10, "c", Unit::Count, 1.0);
+        let (x, y) = (Axis::linear("x"), Axis::logarithmic("y"));
+        let series = vec![Series { name: "s".into(), points: vec![(1.0, 2.0), (2.0, 3.5)] }];
+        record.plots.push(Plot { name: "p".into(), title: "t".into(), x, y, series });
+        record.save(folder.path()).unwrap();
+        assert_eq!(Record::load(folder.path(), "x").unwrap().unwrap(), record);
+        assert_eq!(record.figures[0].runs, [0.5, 0.6]);
+    }
+}

@@ -1,0 +1,143 @@
+//! Admission: how many reviews a second, how long each takes, and what the API server's clients notice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use logstream_testing::coder::Valid;
+use logstream_testing::scratch::Scratch;
+use logstream_testing::{CoderOptions, CoderStandIn, Installation, pki, ports};
+
+use super::Bench;
+use crate::floor;
+use crate::objects::{self, token};
+use crate::record::{Axis, Must, Plot, Record, Series, Unit};
+use crate::reviews::{Reviews, Target};
+use crate::site::{Site, coder};
+use crate::stats::Sorted;
+
+const CONNECTIONS: [usize; 4] = [1, 4, 16, 64];
+/// Of each closed loop. Product and floor take turns, twice each.
+const LOOP: Duration = Duration::from_millis(1_500);
+const RATE: u32 = 1_000;
+/// Of the load of a thousand a second.
+const STEADY: Duration = Duration::from_secs(5);
+/// As an API server keeps open under such a load.
+const STEADY_CONNECTIONS: usize = 16;
+
+const GROWTH: (&str, &str) = ("Reviews a second over kept connections", "connections");
+const PRODUCT: &str = "product";
+const FLOOR: &str = "floor";
+const RATIO: &str = "product against the floor";
+
+pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
+    let site = Site::start(&bench.programs).await?;
+    record.conditions.kubernetes.clone_from(&site.version);
+    let coder = coder(CoderOptions::new().without_rate_limit())?;
+    let reviews = Arc::new(Reviews::new()?);
+    reviews.tokens.iter().for_each(|token| coder.add_agent(token, Valid::Now));
+    record.note(format!("a review is {:.1} KB", reviews.size() as f64 / 1e3));
+    let namespace = site.namespace("admission").await?;
+    let installation = site.install(&coder, &namespace).await?;
+
+    let folder = Scratch::create("floor")?;
+    let files = pki::serving_cert(folder.path())?;
+    let address = ports::free();
+    let [certificate, key] = [&files.certificate, &files.key].map(|path| path.display().to_string());
+    let arguments = [address.to_string(), certificate, key];
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let _floor = floor::start(&site.programs.floor_admission, &arguments)?;
+    let floor = Target::new(address, &std::fs::read_to_string(&files.ca)?, Arc::clone(&reviews))?;
+    let url = installation.webhook_url();
+    let product = url.strip_prefix("https://").and_then(|rest| rest.split('/').next()).context("a webhook's address")?;
+    let product = Target::new(product.parse()?, &installation.ca_pem()?, reviews)?;
+    floor::listening(address).await?;
+    for target in [&product, &floor] {
+        target.closed_loop(4, LOOP).await?;
+    }
+    for run in 0..bench.args.runs {
+        throughput(record, &product, &floor).await?;
+        steady(record, &product, &floor, run + 1 == bench.args.runs).await?;
+        creation(bench, &site, &coder, &installation, &namespace, record).await?;
+    }
+    record.plots.push(Plot {
+        name: "admission".to_owned(),
+        title: GROWTH.0.to_owned(),
+        x: Axis::logarithmic("connections"),
+        y: Axis::linear("reviews a second"),
+        series: [PRODUCT, FLOOR]
+            .map(|name| Series { name: name.to_owned(), points: record.grown(GROWTH.0, name) })
+            .to_vec(),
+    });
+    Ok(())
+}
+
+async fn throughput(record: &mut Record, product: &Target, floor: &Target) -> Result<()> {
+    let mut least = f64::INFINITY;
+    for connections in CONNECTIONS {
+        let (mut ours, mut theirs) = (0.0, 0.0);
+        for _ in 0..2 {
+            ours += product.closed_loop(connections, LOOP).await? / 2.0;
+            theirs += floor.closed_loop(connections, LOOP).await? / 2.0;
+        }
+        record.grow(GROWTH, connections, PRODUCT, Unit::PerSecond, ours);
+        record.grow(GROWTH, connections, FLOOR, Unit::PerSecond, theirs);
+        record.grow(GROWTH, connections, RATIO, Unit::Ratio, ours / theirs);
+        least = least.min(ours / theirs);
+    }
+    let what = "admission, keep-alive, 1 to 64 connections: requests a second against the floor, the worst";
+    record.add(what, Unit::Ratio, Must::AtLeast(0.8), least);
+    Ok(())
+}
+
+async fn steady(record: &mut Record, product: &Target, floor: &Target, last: bool) -> Result<()> {
+    let ours = Sorted::millis(product.open_loop(STEADY_CONNECTIONS, RATE, STEADY).await?);
+    let theirs = Sorted::millis(floor.open_loop(STEADY_CONNECTIONS, RATE, STEADY).await?);
+    let what = format!("admission at {RATE} a second");
+    record.add(&format!("{what}: p99"), Unit::Millis, Must::AtMost(1.0), ours.p99());
+    record.add(&format!("{what}: p99 of the floor"), Unit::Millis, Must::Shown, theirs.p99());
+    record.add(&format!("{what}: p50"), Unit::Millis, Must::Shown, ours.p50());
+    record.add(&format!("{what}: p50 of the floor"), Unit::Millis, Must::Shown, theirs.p50());
+    if last {
+        let series = |name: &str, of: &Sorted| Series { name: name.to_owned(), points: of.curve() };
+        record.plots.push(Plot {
+            name: "admission-latency".to_owned(),
+            title: format!("Reviews at {RATE} a second"),
+            x: Axis::logarithmic("ms"),
+            y: Axis::linear("of all, %"),
+            series: vec![series(PRODUCT, &ours), series(FLOOR, &theirs)],
+        });
+    }
+    Ok(())
+}
+
+/// Pods by way of the API server, in turn in a namespace with the webhook and in one without.
+async fn creation(
+    bench: &Bench,
+    site: &Site,
+    coder: &CoderStandIn,
+    _installation: &Installation,
+    namespace: &str,
+    record: &mut Record,
+) -> Result<()> {
+    let plain = site.namespace("no-webhook").await?;
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..bench.args.samples {
+        for (namespace, times) in [(namespace, &mut with), (plain.as_str(), &mut without)] {
+            let token = token();
+            coder.add_agent(&token, Valid::Now);
+            let pod = objects::workspace(&format!("pod-{token}"), &token);
+            let begun = std::time::Instant::now();
+            let posted = site.driver.post(&objects::pods(namespace), &pod).await?;
+            times.push(posted.answered - begun);
+            // What follows from the one, such as its first line, is not to be in the way of the other.
+            tokio::time::sleep(Duration::from_millis(8)).await;
+        }
+    }
+    let (with, without) = (Sorted::millis(with), Sorted::millis(without));
+    let what = "pod creation through the API server";
+    record.add(&format!("{what}: p99 longer than without webhook"), Unit::Millis, Must::AtMost(1.0), with.p99() - without.p99());
+    record.add(&format!("{what}: p50 longer than without webhook"), Unit::Millis, Must::Shown, with.p50() - without.p50());
+    record.add(&format!("{what}: p99 without webhook"), Unit::Millis, Must::Shown, without.p99());
+    Ok(())
+}

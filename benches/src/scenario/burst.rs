@@ -1,0 +1,194 @@
+//! Many workspaces that start at once, without a limit of Coder's and with one, with tokens that work at once and later.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Result;
+use logstream_testing::coder::{Endpoint, RateLimit, Valid};
+use logstream_testing::{CoderOptions, CoderStandIn, Installation};
+
+use super::Bench;
+use crate::arrivals::Arrivals;
+use crate::burst::{self, Agent, Outcome};
+use crate::limit::{self, Share};
+use crate::process;
+use crate::record::{Axis, Must, Plot, Record, Series, Unit};
+use crate::site::{Site, coder};
+
+const LATENCY: Duration = Duration::from_millis(20);
+/// Each workspace's lines: its pod, and ten events.
+const LINES: usize = 11;
+/// How long Coder knows no token where it knows them late.
+const LATE: Duration = Duration::from_secs(10);
+/// When no line has come for so long, none will: longer than a window of the limit, which may be used up.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a waiting first line may stand behind another agent's repeat: what is under way when it comes.
+const TURN: Duration = Duration::from_secs(1);
+
+const GROWTH: (&str, &str) = ("The burst by the number of workspaces, 11 lines each, Coder at 20 ms", "workspaces");
+const LAST: &str = "last line after the last write";
+
+/// One burst.
+struct Burst {
+    coder: CoderStandIn,
+    product: Installation,
+    agents: Vec<Agent>,
+    begun: SystemTime,
+    valid: Option<(Instant, SystemTime)>,
+    outcome: Outcome,
+}
+
+impl Burst {
+    async fn run(site: &Site, workspaces: usize, limit: Option<RateLimit>, late: bool) -> Result<Self> {
+        let options = CoderOptions::new().latency(LATENCY);
+        let options = limit.map_or(options.without_rate_limit(), |limit| options.rate_limit(limit));
+        let coder = coder(options)?;
+        let namespace = site.namespace("burst").await?;
+        let product = site.install(&coder, &namespace).await?;
+        let valid = if late { Valid::OnCall } else { Valid::Now };
+        let (begun, start) = (SystemTime::now(), Instant::now());
+        let agents = burst::write(site, &coder, &namespace, workspaces, LINES, valid).await?;
+        println!("    {workspaces} workspaces: written in {:.1?}", start.elapsed());
+        let mut valid = None;
+        if late {
+            tokio::time::sleep(LATE.saturating_sub(start.elapsed())).await;
+            valid = Some((Instant::now(), SystemTime::now()));
+            agents.iter().for_each(|agent| coder.valid(&agent.token));
+        }
+        let outcome = burst::wait(&coder, &agents, LINES, PATIENCE).await;
+        if outcome.wrong() > 0 {
+            println!("    {outcome:?}; the product said:\n{}", product.product.output());
+        }
+        Ok(Self { coder, product, agents, begun, valid, outcome })
+    }
+
+    /// How long after the last write, or the validity if that came later, Coder had the last line.
+    fn last(&self) -> Result<f64> {
+        let last = burst::last_line(&self.coder)?;
+        let written = self.agents.iter().map(|agent| agent.last).max();
+        let from = written.into_iter().chain(self.valid.map(|(valid, _)| valid)).max().unwrap_or(last);
+        Ok(last.saturating_duration_since(from).as_secs_f64())
+    }
+
+    /// What was done of what the limit allows, at the endpoint that allows the least. The longest of both waits is what
+    /// an ideal client cannot avoid.
+    fn share(&self, limit: RateLimit) -> Share {
+        let journal = self.coder.journal();
+        let first = journal.iter().map(|seen| seen.at).min().unwrap_or(self.begun);
+        let from = self.valid.map_or(first, |(_, valid)| valid);
+        let [source, logs] =
+            [Endpoint::LogSource, Endpoint::Logs].map(|endpoint| limit::share(&journal, endpoint, limit, from));
+        Share { requests: logs.requests, took: source.took.max(logs.took), ideal: source.ideal.max(logs.ideal) }
+    }
+
+    /// Repeats that were sent although another agent had been able to have its first line for a while, and had not.
+    fn repeats_before_first_lines(&self) -> usize {
+        let journal = self.coder.journal();
+        let served = |token: &str, endpoint: Endpoint| {
+            let mut all: Vec<_> = journal
+                .iter()
+                .filter(|seen| seen.token == token && seen.endpoint == endpoint && (200..300).contains(&seen.status))
+                .collect();
+            all.sort_by_key(|seen| seen.received);
+            all
+        };
+        let (mut waits, mut repeats) = (Vec::new(), Vec::new());
+        for agent in &self.agents {
+            let logs = served(&agent.token, Endpoint::Logs);
+            let source = served(&agent.token, Endpoint::LogSource);
+            if let (Some(first), Some(source)) = (logs.first(), source.first()) {
+                waits.push((agent.pod.max(source.answered), first.received));
+            }
+            repeats.extend(logs.iter().skip(1).map(|seen| seen.received));
+        }
+        let overtakes = |at: &&Instant| waits.iter().any(|(able, first)| *able + TURN < **at && *at < first);
+        repeats.iter().filter(overtakes).count()
+    }
+
+    fn refused(&self) -> usize {
+        [Endpoint::LogSource, Endpoint::Logs].map(|endpoint| self.coder.request_count(endpoint, 429)).iter().sum()
+    }
+}
+
+pub(crate) async fn open(bench: &Bench, record: &mut Record) -> Result<()> {
+    let site = Site::start(&bench.programs).await?;
+    record.conditions.kubernetes.clone_from(&site.version);
+    let most = bench.args.workspaces;
+    let mut sizes = vec![(most / 10).max(1), most];
+    if bench.args.full {
+        sizes.push(10 * most);
+    }
+    for size in sizes {
+        for _ in 0..bench.args.runs {
+            let burst = Burst::run(&site, size, None, false).await?;
+            let memory = process::memory(burst.product.product.pid())?;
+            let requests = Arrivals::of(&burst.coder).count() as f64 / size as f64;
+            let last = burst.last()?;
+            if size == most {
+                let what = format!("{size} workspaces, {LINES} lines each, Coder at 20 ms, no limit");
+                record.add(&format!("{what}: last line after the last write"), Unit::Seconds, Must::AtMost(1.0), last);
+                let wrong = burst.outcome.wrong() as f64;
+                record.add(&format!("{what}: lines missing, twice or out of order"), Unit::Count, Must::AtMost(0.0), wrong);
+            }
+            record.grow(GROWTH, size, LAST, Unit::Seconds, last);
+            record.grow(GROWTH, size, "wrong lines", Unit::Count, burst.outcome.wrong() as f64);
+            record.grow(GROWTH, size, "requests with lines, an agent", Unit::Count, requests);
+            record.grow(GROWTH, size, "memory at most", Unit::Megabytes, memory.peak);
+        }
+    }
+    record.plots.push(Plot {
+        name: "burst".to_owned(),
+        title: "A burst: the last line after the last write".to_owned(),
+        x: Axis::logarithmic("workspaces that start at once, 11 lines each"),
+        y: Axis::linear("s"),
+        series: vec![Series { name: LAST.to_owned(), points: record.grown(GROWTH.0, LAST) }],
+    });
+    Ok(())
+}
+
+pub(crate) async fn limited(bench: &Bench, record: &mut Record) -> Result<()> {
+    let site = Site::start(&bench.programs).await?;
+    record.conditions.kubernetes.clone_from(&site.version);
+    let (size, limit) = (limited_size(bench), RateLimit::default());
+    for _ in 0..bench.args.runs {
+        let burst = Burst::run(&site, size, Some(limit), false).await?;
+        let what = format!("{size} workspaces under {} requests a minute", limit.requests);
+        let share = burst.share(limit).percent();
+        record.add(&format!("{what}: of the rate that the limit allows"), Unit::Percent, Must::AtLeast(95.0), share);
+        let repeats = burst.repeats_before_first_lines() as f64;
+        record.add(&format!("{what}: repeats before a first line that could go"), Unit::Count, Must::AtMost(0.0), repeats);
+        let wrong = burst.outcome.wrong() as f64;
+        record.add(&format!("{what}: lines missing, twice or out of order"), Unit::Count, Must::AtMost(0.0), wrong);
+        record.add(&format!("{what}: last line after the last write"), Unit::Seconds, Must::Shown, burst.last()?);
+        record.add(&format!("{what}: refused by the limit"), Unit::Count, Must::Shown, burst.refused() as f64);
+    }
+    Ok(())
+}
+
+pub(crate) async fn late(bench: &Bench, record: &mut Record) -> Result<()> {
+    let site = Site::start(&bench.programs).await?;
+    record.conditions.kubernetes.clone_from(&site.version);
+    let limit = RateLimit::default();
+    for _ in 0..bench.args.runs {
+        let size = bench.args.workspaces;
+        let burst = Burst::run(&site, size, None, true).await?;
+        let what = format!("{size} workspaces whose tokens become valid after 10 s");
+        record.add(&format!("{what}: last line after validity"), Unit::Seconds, Must::AtMost(5.0), burst.last()?);
+        let wrong = burst.outcome.wrong() as f64;
+        record.add(&format!("{what}: lines missing, twice or out of order"), Unit::Count, Must::AtMost(0.0), wrong);
+    }
+    for _ in 0..bench.args.runs {
+        let size = limited_size(bench);
+        let burst = Burst::run(&site, size, Some(limit), true).await?;
+        let what = format!("{size} such workspaces under {} requests a minute", limit.requests);
+        let share = burst.share(limit).percent();
+        record.add(&format!("{what}: of the rate that the limit allows"), Unit::Percent, Must::AtLeast(95.0), share);
+        let wrong = burst.outcome.wrong() as f64;
+        record.add(&format!("{what}: lines missing, twice or out of order"), Unit::Count, Must::AtMost(0.0), wrong);
+        record.add(&format!("{what}: last line after validity"), Unit::Seconds, Must::Shown, burst.last()?);
+    }
+    Ok(())
+}
+
+fn limited_size(bench: &Bench) -> usize {
+    if bench.args.full { bench.args.workspaces } else { bench.args.limited_workspaces }
+}

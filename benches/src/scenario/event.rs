@@ -1,0 +1,259 @@
+//! How long one line takes: a known pod's event, three events in a row, the first line of a new pod.
+//!
+//! Product and floor watch two namespaces side by side, and every other event is written for the floor: both see the
+//! same machine in the same moments.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use logstream_testing::coder::Valid;
+use logstream_testing::process::Process;
+use logstream_testing::{CoderOptions, CoderStandIn, Installation};
+
+use super::Bench;
+use crate::arrivals::{Arrivals, wait_for};
+use crate::objects::{self, Pod, token};
+use crate::record::{Axis, Must, Plot, Record, Series, Unit};
+use crate::site::{Site, coder};
+use crate::stats::Sorted;
+use crate::floor;
+
+/// Coder's latency where it is not nothing.
+const LATENCY: Duration = Duration::from_millis(20);
+/// Workspaces whose pods are known.
+const KNOWN: usize = 20;
+/// Between two events: long enough that none waits for another.
+const PAUSE: Duration = Duration::from_millis(15);
+/// The first ones warm up connections and caches of all parties.
+const WARM_UP: usize = 20;
+
+/// A place where either the product or the floor watches.
+struct Side {
+    namespace: String,
+    coder: CoderStandIn,
+    /// Pods and the tokens their lines go to.
+    pods: Vec<(Pod, String)>,
+}
+
+/// When an event was there, and where its line is expected.
+struct Written {
+    answered: Instant,
+    token: String,
+    text: String,
+}
+
+pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
+    let site = Site::start(&bench.programs).await?;
+    record.conditions.kubernetes.clone_from(&site.version);
+    for run in 0..bench.args.runs {
+        known(bench, &site, record, run).await?;
+        three(bench, &site, record).await?;
+        first(bench, &site, record, run).await?;
+    }
+    Ok(())
+}
+
+impl Side {
+    async fn new(site: &Site, what: &str, latency: Duration) -> Result<Self> {
+        let coder = coder(CoderOptions::new().without_rate_limit().latency(latency))?;
+        Ok(Self { namespace: site.namespace(what).await?, coder, pods: Vec::new() })
+    }
+
+    /// A new pod, with a token of its own unless one is given.
+    async fn pod(&mut self, site: &Site, name: &str, token: &str) -> Result<Instant> {
+        let posted = site.driver.post(&objects::pods(&self.namespace), &objects::workspace(name, token)).await?;
+        let pod = Pod { namespace: self.namespace.clone(), name: name.to_owned(), uid: posted.uid()? };
+        self.pods.push((pod, token.to_owned()));
+        Ok(posted.answered)
+    }
+
+    fn agent(&self) -> String {
+        let token = token();
+        self.coder.add_agent(&token, Valid::Now);
+        token
+    }
+
+    async fn event(&self, site: &Site, n: usize) -> Result<Written> {
+        let (pod, token) = &self.pods[n % self.pods.len()];
+        let text = format!("image-{n:06}");
+        let message = format!("Pulling image \"ghcr.io/example/{text}\"");
+        let event = objects::event(pod, &format!("{}.{n:06}", pod.name), &message);
+        let posted = site.driver.post(&objects::events(&self.namespace), &event).await?;
+        Ok(Written { answered: posted.answered, token: token.clone(), text })
+    }
+
+    /// How long after it was written each line's request had come, and had been answered.
+    fn times(&self, written: &[Written]) -> Result<(Sorted, Sorted)> {
+        let arrivals = Arrivals::of(&self.coder);
+        let (mut received, mut answered) = (Vec::new(), Vec::new());
+        for Written { answered: at, token, text } in written {
+            let arrival = arrivals.line(&self.coder, token, text)?;
+            // A watcher may be faster than the API server's answer to the writer.
+            received.push(arrival.received.saturating_duration_since(*at));
+            answered.push(arrival.answered.saturating_duration_since(*at));
+        }
+        Ok((Sorted::millis(received), Sorted::millis(answered)))
+    }
+}
+
+/// A product that knows some pods, and the lines that this has cost.
+async fn product(site: &Site, side: &mut Side) -> Result<Installation> {
+    let installation = site.install(&side.coder, &side.namespace).await?;
+    for n in 0..KNOWN {
+        let token = side.agent();
+        side.pod(site, &format!("workspace-{n:02}"), &token).await?;
+    }
+    wait_for(&side.coder, KNOWN).await?;
+    Ok(installation)
+}
+
+async fn floor(site: &Site, side: &Side, kind: &str, token: &str) -> Result<Process> {
+    let kubeconfig = site.cluster.admin_kubeconfig();
+    let (program, kubeconfig) = (site.programs.floor_stream.clone(), kubeconfig.display().to_string());
+    let (namespace, url) = (side.namespace.clone(), side.coder.url());
+    let (kind, token) = (kind.to_owned(), token.to_owned());
+    tokio::task::spawn_blocking(move || floor::watching(&program, &[&kubeconfig, &namespace, &kind, &url, &token]))
+        .await
+        .context("the floor")?
+}
+
+/// Writes events in turn and answers what became of those of the product and of the floor.
+async fn known(bench: &Bench, site: &Site, record: &mut Record, run: u32) -> Result<()> {
+    let (mut ours, mut theirs) =
+        (Side::new(site, "event", Duration::ZERO).await?, Side::new(site, "event-floor", Duration::ZERO).await?);
+    let _product = product(site, &mut ours).await?;
+    let token = theirs.agent();
+    for n in 0..KNOWN {
+        theirs.pod(site, &format!("workspace-{n:02}"), &token).await?;
+    }
+    let _floor = floor(site, &theirs, "events", &token).await?;
+    let (mut of_product, mut of_floor) = (Vec::new(), Vec::new());
+    for n in 0..WARM_UP + bench.args.samples {
+        of_product.push(ours.event(site, n).await?);
+        tokio::time::sleep(PAUSE).await;
+        of_floor.push(theirs.event(site, n).await?);
+        tokio::time::sleep(PAUSE).await;
+    }
+    wait_for(&ours.coder, KNOWN + of_product.len()).await?;
+    wait_for(&theirs.coder, of_floor.len()).await?;
+    let (product, _) = ours.times(&of_product[WARM_UP..])?;
+    let (floor, _) = theirs.times(&of_floor[WARM_UP..])?;
+    let ratio = |share: f64| product.quantile(share) / floor.quantile(share);
+    let what = "event of a known pod to its request's arrival at Coder";
+    record.add(&format!("{what}: p50 against the floor"), Unit::Ratio, Must::AtMost(1.2), ratio(0.5));
+    record.add(&format!("{what}: p99 against the floor"), Unit::Ratio, Must::AtMost(1.2), ratio(0.99));
+    record.add(&format!("{what}: p50"), Unit::Millis, Must::Shown, product.p50());
+    record.add(&format!("{what}: p99"), Unit::Millis, Must::Shown, product.p99());
+    record.add(&format!("{what}: p50 of the floor"), Unit::Millis, Must::Shown, floor.p50());
+    record.add(&format!("{what}: p99 of the floor"), Unit::Millis, Must::Shown, floor.p99());
+    if run + 1 == bench.args.runs {
+        curves(record, "event", "Event of a known pod to its request's arrival at Coder", &product, &floor);
+    }
+    Ok(())
+}
+
+/// Three events written one right after the other; the first one's request is in flight when the others come.
+async fn three(bench: &Bench, site: &Site, record: &mut Record) -> Result<()> {
+    let mut side = Side::new(site, "three", LATENCY).await?;
+    let _product = product(site, &mut side).await?;
+    let mut written = [Vec::new(), Vec::new(), Vec::new()];
+    for trial in 0..(bench.args.samples / 5).max(1) {
+        // All three of one trial go to one pod.
+        let pod = trial % KNOWN;
+        for (place, list) in written.iter_mut().enumerate() {
+            list.push(side.event(site, (trial * 3 + place) * KNOWN + pod).await?);
+        }
+        tokio::time::sleep(5 * LATENCY).await;
+    }
+    wait_for(&side.coder, KNOWN + 3 * written[0].len()).await?;
+    for (place, must) in [Must::Shown, Must::AtMost(45.0), Must::AtMost(45.0)].into_iter().enumerate() {
+        let (_, answered) = side.times(&written[place])?;
+        let which = ["first", "second", "third"][place];
+        let what = format!("three events in a row, Coder at 20 ms: {which} at Coder, p50");
+        record.add(&what, Unit::Millis, must, answered.p50());
+    }
+    Ok(())
+}
+
+/// The first line of new pods, with the webhook on.
+async fn first(bench: &Bench, site: &Site, record: &mut Record, run: u32) -> Result<()> {
+    let samples = (bench.args.samples / 4).max(1);
+    let (mut ours, mut theirs) =
+        (Side::new(site, "first", Duration::ZERO).await?, Side::new(site, "first-floor", Duration::ZERO).await?);
+    let _product = site.install(&ours.coder, &ours.namespace).await?;
+    let token = theirs.agent();
+    let _floor = floor(site, &theirs, "pods", &token).await?;
+    let (mut of_product, mut of_floor) = (Vec::new(), Vec::new());
+    for n in 0..WARM_UP + samples {
+        let (name, agent) = (format!("workspace-{n:06}"), ours.agent());
+        let answered = ours.pod(site, &name, &agent).await?;
+        of_product.push(Written { answered, token: agent, text: name.clone() });
+        tokio::time::sleep(2 * PAUSE).await;
+        let answered = theirs.pod(site, &name, &token).await?;
+        of_floor.push(Written { answered, token: token.clone(), text: name });
+        tokio::time::sleep(2 * PAUSE).await;
+    }
+    wait_for(&ours.coder, of_product.len()).await?;
+    wait_for(&theirs.coder, of_floor.len()).await?;
+    let (product, _) = ours.times(&of_product[WARM_UP..])?;
+    let (floor, _) = theirs.times(&of_floor[WARM_UP..])?;
+    let what = "first line of a new pod, webhook on";
+    let ratio = product.p50() / floor.p50();
+    record.add(&format!("{what}: p50 against the floor"), Unit::Ratio, Must::AtMost(1.2), ratio);
+    record.add(&format!("{what}: p50"), Unit::Millis, Must::Shown, product.p50());
+    record.add(&format!("{what}: p50 of the floor"), Unit::Millis, Must::Shown, floor.p50());
+    record.add(&format!("{what}: p99"), Unit::Millis, Must::Shown, product.p99());
+    record.add(&format!("{what}: p99 of the floor"), Unit::Millis, Must::Shown, floor.p99());
+    if run + 1 == bench.args.runs {
+        curves(record, "first-line", "New pod to its first line's arrival at Coder, webhook on", &product, &floor);
+    }
+    first_with_latency(site, record, samples / 2 + 1, floor.p50()).await
+}
+
+/// The same with a Coder that takes its time: a round trip is one latency.
+async fn first_with_latency(site: &Site, record: &mut Record, samples: usize, floor: f64) -> Result<()> {
+    let mut side = Side::new(site, "first-20", LATENCY).await?;
+    let _product = site.install(&side.coder, &side.namespace).await?;
+    let (mut bare, mut of_replicaset) = (Vec::new(), Vec::new());
+    for n in 0..samples {
+        let (name, agent) = (format!("bare-{n:06}"), side.agent());
+        let answered = side.pod(site, &name, &agent).await?;
+        bare.push(Written { answered, token: agent, text: name });
+        tokio::time::sleep(5 * LATENCY).await;
+
+        // As a controller does: the ReplicaSet first, its pod a while later.
+        let (name, agent) = (format!("owned-{n:06}"), side.agent());
+        let replicaset = objects::replicaset(&name, &agent);
+        let replicaset = site.driver.post(&objects::replicasets(&side.namespace), &replicaset).await?;
+        tokio::time::sleep(5 * LATENCY).await;
+        let pod_name = format!("{name}-pod");
+        let pod = objects::pod_of(&name, &replicaset.uid()?, &pod_name, &agent);
+        let answered = site.driver.post(&objects::pods(&side.namespace), &pod).await?.answered;
+        of_replicaset.push(Written { answered, token: agent, text: pod_name });
+        tokio::time::sleep(5 * LATENCY).await;
+    }
+    wait_for(&side.coder, 3 * samples).await?;
+    let (_, of_replicaset) = side.times(&of_replicaset)?;
+    let (_, bare) = side.times(&bare)?;
+    let latency = LATENCY.as_secs_f64() * 1_000.0;
+    let trips = |time: f64| (time - 1.2 * floor).max(0.0) / latency;
+    let what = "first line of a new pod, webhook on, Coder at 20 ms";
+    // Timers and the machine take a tenth of it.
+    let must = Must::AtMost(1.1);
+    let round_trips = trips(of_replicaset.p50());
+    record.add(&format!("{what}: round trips to Coder beyond 1.2 times the floor at 0 ms"), Unit::Ratio, must, round_trips);
+    record.add(&format!("{what}: at Coder, p50"), Unit::Millis, Must::Shown, of_replicaset.p50());
+    record.add(&format!("{what}, a bare pod: at Coder, p50"), Unit::Millis, Must::Shown, bare.p50());
+    Ok(())
+}
+
+fn curves(record: &mut Record, name: &str, title: &str, product: &Sorted, floor: &Sorted) {
+    let series = |name: &str, of: &Sorted| Series { name: name.to_owned(), points: of.curve() };
+    record.plots.push(Plot {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        x: Axis::logarithmic("ms after the API server's answer"),
+        y: Axis::linear("of all, %"),
+        series: vec![series("product", product), series("floor", floor)],
+    });
+}

@@ -1,0 +1,192 @@
+//! Memory, start-up and idle CPU, by the number of workspaces.
+//!
+//! Each workspace comes with four pods that are none, and twenty Events of before the start. The floor is a program that
+//! lists the same pods and Events, decodes them and throws them away.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use logstream_testing::coder::Valid;
+use logstream_testing::{CoderOptions, CoderStandIn};
+
+use super::Bench;
+use crate::objects::{self, Pod, token};
+use crate::record::{Axis, Must, Plot, Record, Series, Unit};
+use crate::site::{Site, coder};
+use crate::stats::millis;
+use crate::{floor, process, wait};
+
+const PODS: usize = 5;
+const EVENTS: usize = 20;
+
+/// How long nothing is asked of it before it counts as idle.
+const QUIET: Duration = Duration::from_secs(10);
+/// How long its use of the processor is watched.
+const IDLE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(5);
+
+const GROWTH: (&str, &str) = ("Start and rest, by the number of workspaces", "workspaces");
+const PEAK: &str = "memory at most, start included";
+const REST: &str = "memory at rest";
+const READY: &str = "until ready";
+const FLOOR: &str = "the floor's list";
+const RATIO: &str = "ready against the floor's list";
+
+struct World {
+    site: Site,
+    namespace: String,
+    coder: CoderStandIn,
+    workspaces: usize,
+}
+
+/// One start and a while of rest.
+struct Start {
+    ready: Duration,
+    floor: Duration,
+    memory: process::Memory,
+    /// In percent of a core.
+    cpu: Option<f64>,
+}
+
+pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
+    let site = Site::start(&bench.programs).await?;
+    record.conditions.kubernetes.clone_from(&site.version);
+    let namespace = site.namespace("workspaces").await?;
+    let coder = coder(CoderOptions::new().without_rate_limit())?;
+    let mut world = World { site, namespace, coder, workspaces: 0 };
+    let most = bench.args.workspaces;
+    let large = 10 * most;
+    let mut sizes = vec![0, (most / 10).max(1), most];
+    if bench.args.full {
+        sizes.push(large);
+    }
+    let mut idle = 0.0;
+    for size in sizes {
+        world.fill(size, record).await?;
+        for _ in 0..bench.args.runs {
+            let start = world.start(size == most).await?;
+            if size == 0 {
+                idle = start.memory.now;
+                record.add("resident memory, idle, no workspace", Unit::Megabytes, Must::AtMost(12.0), idle);
+            } else {
+                let each = (start.memory.now - idle) * 1_000.0 / size as f64;
+                record.grow(GROWTH, size, "memory at rest beyond idle, a workspace", Unit::Kilobytes, each);
+                of_size(record, size, (most, large), &start, each);
+            }
+            record.grow(GROWTH, size, PEAK, Unit::Megabytes, start.memory.peak);
+            record.grow(GROWTH, size, REST, Unit::Megabytes, start.memory.now);
+            record.grow(GROWTH, size, READY, Unit::Millis, millis(start.ready));
+            record.grow(GROWTH, size, FLOOR, Unit::Millis, millis(start.floor));
+            record.grow(GROWTH, size, RATIO, Unit::Ratio, start.ready.as_secs_f64() / start.floor.as_secs_f64());
+        }
+    }
+    plots(record);
+    Ok(())
+}
+
+/// The figures that are asked for at two sizes.
+fn of_size(record: &mut Record, size: usize, (most, large): (usize, usize), start: &Start, each: f64) {
+    let load = format!("{size} workspaces in {} pods, {} old events", PODS * size, EVENTS * size);
+    if size == most {
+        let what = format!("resident memory at most, start included: {load}");
+        record.add(&what, Unit::Megabytes, Must::AtMost(30.0), start.memory.peak);
+        if let Some(cpu) = start.cpu {
+            let what = format!("idle CPU with {size} workspaces, of a core");
+            record.add(&what, Unit::Percent, Must::AtMost(0.2), cpu);
+        }
+    }
+    if size == large {
+        let ratio = start.ready.as_secs_f64() / start.floor.as_secs_f64();
+        record.add(&format!("{load}: ready, against the floor's list"), Unit::Ratio, Must::AtMost(1.5), ratio);
+        let what = format!("{load}: memory at rest beyond idle, a workspace");
+        record.add(&what, Unit::Kilobytes, Must::AtMost(3.0), each);
+    }
+}
+
+fn plots(record: &mut Record) {
+    let series = |record: &Record, column: &str| Series {
+        name: column.to_owned(),
+        points: record.grown(GROWTH.0, column).into_iter().filter(|(size, _)| *size > 0.0).collect(),
+    };
+    record.plots = vec![
+        Plot {
+            name: "memory".to_owned(),
+            title: "Memory by the number of workspaces".to_owned(),
+            x: Axis::logarithmic("workspaces (each with 4 other pods and 20 old events)"),
+            y: Axis::linear("resident memory, MB"),
+            series: vec![series(record, PEAK), series(record, REST)],
+        },
+        Plot {
+            name: "start".to_owned(),
+            title: "Start by the number of workspaces".to_owned(),
+            x: Axis::logarithmic("workspaces (each with 4 other pods and 20 old events)"),
+            y: Axis::logarithmic("ms"),
+            series: vec![series(record, READY), series(record, FLOOR)],
+        },
+    ];
+}
+
+impl World {
+    /// Writes pods and old Events until there are so many workspaces.
+    async fn fill(&mut self, size: usize, record: &mut Record) -> Result<()> {
+        let Self { site, namespace, coder, workspaces } = self;
+        let begun = Instant::now();
+        let names: Vec<String> = (*workspaces * PODS..size * PODS).map(|n| format!("pod-{n:06}")).collect();
+        let pods = names.iter().enumerate().map(|(n, name)| {
+            let object = if n.is_multiple_of(PODS) {
+                let token = token();
+                coder.add_agent(&token, Valid::Now);
+                objects::workspace(name, &token)
+            } else {
+                objects::stranger(name)
+            };
+            (objects::pods(namespace), object)
+        });
+        let written = site.driver.bulk(pods).await?;
+        if let Some(last) = written.last() {
+            record.note(format!("a pod is {:.1} KB as JSON", last.body.len() as f64 / 1e3));
+        }
+        let pods = names.into_iter().zip(&written).map(|(name, posted)| {
+            Ok(Pod { namespace: namespace.clone(), name, uid: posted.uid()? })
+        });
+        let pods = pods.collect::<Result<Vec<_>>>()?;
+        let each = EVENTS / PODS;
+        let events = pods.iter().flat_map(|pod| {
+            (0..each).map(move |n| {
+                let message = format!("Pulling image \"ghcr.io/example/workspace:2026.11\" for the {n}th time");
+                (objects::events(&pod.namespace), objects::event(pod, &format!("{}.{n}", pod.name), &message))
+            })
+        });
+        site.driver.bulk(events).await?;
+        *workspaces = size;
+        println!("    {size} workspaces: written in {:.1?}", begun.elapsed());
+        Ok(())
+    }
+
+    /// Starts the product as for the first time, and then the floor.
+    async fn start(&self, watch_cpu: bool) -> Result<Start> {
+        let Self { site, namespace, coder, .. } = self;
+        let progress = format!("/api/v1/namespaces/{namespace}/configmaps/coder-logstream-kube-progress");
+        let mut installation = site.plan(coder, namespace).unregistered().begin(site).await?;
+        installation.product.kill9();
+        site.driver.delete(&progress).await?;
+        let begun = Instant::now();
+        installation.start_again()?;
+        let ready = wait::ready(&installation, PATIENCE).await? - begun;
+        tokio::time::sleep(QUIET).await;
+        let pid = installation.product.pid();
+        let memory = process::memory(pid)?;
+        let cpu = if watch_cpu {
+            let before = process::cpu_seconds(pid)?;
+            tokio::time::sleep(IDLE).await;
+            Some((process::cpu_seconds(pid)? - before) / IDLE.as_secs_f64() * 100.0)
+        } else {
+            None
+        };
+        installation.product.kill9();
+        let kubeconfig = site.cluster.admin_kubeconfig();
+        let kubeconfig = kubeconfig.to_str().context("a path is text")?;
+        let floor = floor::timed(&site.programs.floor_list, &[kubeconfig, namespace]).await?;
+        Ok(Start { ready, floor, memory, cpu })
+    }
+}
