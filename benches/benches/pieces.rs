@@ -1,2 +1,143 @@
-//! Placeholder.
-fn main() {}
+//! The small pieces by Criterion: a review in to its patch out, an event in to its line out, the lookup of a claim.
+#![allow(missing_docs, reason = "criterion_group makes public functions")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a piece that does not work stops the bench")]
+#![allow(clippy::disallowed_methods, reason = "a bench has the real clock")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use axum::body::Body;
+use coder_logstream_kube::registry::{Metrics, Registry};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use http::{Request, header};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use logstream_core::correlate::{Correlator, Directory, Effect, History, Limits, Object, Observation, Sighting};
+use logstream_core::identity::{Kind, Owner, Subject, Uid};
+use logstream_core::line::ScopeId;
+use logstream_core::object;
+use logstream_core::registration::Registration;
+use logstream_core::render::render;
+use logstream_core::token::AgentToken;
+use logstream_webhook::Registrar;
+use serde_json::json;
+use tower::ServiceExt;
+use uuid::Uuid;
+
+/// As a real API server asked.
+const REVIEW: &str = include_str!("../../webhook/tests/fixtures/pod.json");
+
+const CLAIMS: usize = 1_000;
+const SCOPE: ScopeId = ScopeId(0);
+
+fn registry() -> Arc<Registry> {
+    let clock = Arc::new(Timestamp::now);
+    Arc::new(Registry::new(Box::new(|agent| _ = black_box(agent)), clock, Metrics::default()))
+}
+
+/// Through the router, as a request's body comes in and an answer's goes out.
+fn review(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let clock = Arc::new(Timestamp::now);
+    let router = logstream_webhook::router(registry(), logstream_webhook::Metrics::new(), clock);
+    let request = || {
+        let request = Request::post("/mutate").header(header::CONTENT_TYPE, "application/json");
+        request.body(Body::from(REVIEW)).expect("a request")
+    };
+    criterion.bench_function("review", |bencher| {
+        bencher.iter_batched(
+            || (router.clone(), request()),
+            |(router, request)| {
+                runtime.block_on(async {
+                    let answer = router.oneshot(request).await.expect("it is infallible");
+                    assert!(answer.status().is_success());
+                    answer.into_body().collect().await.expect("a body").to_bytes()
+                })
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+/// From an Event's JSON to the text of its line, for a pod that is known.
+fn line(criterion: &mut Criterion) {
+    let mut correlator = Correlator::new(registry(), History::default(), Limits::default(), false);
+    let uid = Uuid::new_v4().to_string();
+    let pod: object::Pod = serde_json::from_value(json!({
+        "metadata": { "name": "workspace", "namespace": "coder", "uid": uid, "resourceVersion": "1" },
+        "spec": { "containers": [{
+            "name": "dev", "image": "ghcr.io/example/workspace",
+            "env": [{ "name": "CODER_AGENT_TOKEN", "value": Uuid::new_v4().to_string() }],
+        }] },
+    }))
+    .expect("a pod");
+    let object = Object::Pod(Box::new(pod));
+    correlator.observe(Timestamp::now(), Observation::Seen { scope: SCOPE, object, how: Sighting::Watched });
+    let mut revision = 1_u64;
+    let mut event = || {
+        revision += 1;
+        json!({
+            "metadata": {
+                "name": format!("workspace.{revision}"), "namespace": "coder", "uid": Uuid::new_v4().to_string(),
+                "resourceVersion": revision.to_string(),
+            },
+            "involvedObject": {
+                "apiVersion": "v1", "kind": "Pod", "namespace": "coder", "name": "workspace", "uid": uid,
+            },
+            "type": "Normal",
+            "reason": "Pulling",
+            "message": format!("Pulling image \"ghcr.io/example/workspace:{revision}\""),
+            "count": 1,
+            "firstTimestamp": "2026-11-25T10:00:00Z",
+            "lastTimestamp": "2026-11-25T10:00:00Z",
+        })
+        .to_string()
+    };
+    criterion.bench_function("line", |bencher| {
+        bencher.iter_batched(
+            &mut event,
+            |event| {
+                let event = serde_json::from_str(&event).expect("an Event");
+                let effects = correlator.observe(Timestamp::now(), Observation::Event { scope: SCOPE, event });
+                let lines = effects.iter().filter_map(|effect| match effect {
+                    Effect::Notice(notice) => Some(render(notice)),
+                    _ => None,
+                });
+                let lines: Vec<_> = lines.collect();
+                assert_eq!(lines.len(), 1, "each Event makes a line");
+                lines
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+/// Whether admission claimed an object that was just seen: of the ReplicaSet that made the pod.
+fn claim(criterion: &mut Criterion) {
+    let registry = registry();
+    let name = |n: usize| format!("workspace-{n:04}-5c5df6c99b");
+    for n in 0..CLAIMS {
+        registry.register(Registration {
+            kind: Kind::ReplicaSet,
+            namespace: "coder".into(),
+            name: Some(name(n).into()),
+            controller: None,
+            tokens: vec![AgentToken::parse(&Uuid::new_v4().to_string()).expect("a token")],
+            owner: Owner { user: "alice".into(), workspace: "dev".into() },
+        });
+    }
+    let uid = Uid::parse(&Uuid::new_v4().to_string()).expect("a UID");
+    let subjects: Vec<Subject> = (0..CLAIMS)
+        .map(|n| Subject { kind: Kind::Pod, namespace: "coder".into(), name: format!("{}-x7k2p", name(n)).into(), uid })
+        .collect();
+    let mut next = 0;
+    criterion.bench_function("claim", |bencher| {
+        bencher.iter(|| {
+            next = (next + 1) % CLAIMS;
+            assert!(registry.claimed(black_box(&subjects[next])));
+        });
+    });
+}
+
+criterion_group!(pieces, review, line, claim);
+criterion_main!(pieces);

@@ -9,6 +9,7 @@ use clap::Parser;
 /// Each is a ratio within one run against a floor, a small program built for the purpose, as absolute times differ
 /// between machines. Everything is built and started by this command; nothing else should run on the machine.
 #[derive(Debug, Clone, Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "flags are no states")]
 #[command(name = "figures", bin_name = "cargo figures")]
 pub(crate) struct Args {
     /// Only these scenarios; the others keep the results they have.

@@ -109,7 +109,11 @@ pub(crate) fn last_line(coder: &CoderStandIn) -> Result<Instant> {
 }
 
 /// How long after `from` each agent's first line's request had arrived.
-pub(crate) fn first_lines(coder: &CoderStandIn, agents: &[Agent], from: impl Fn(&Agent) -> Instant) -> Vec<Option<Duration>> {
+pub(crate) fn first_lines(
+    coder: &CoderStandIn,
+    agents: &[Agent],
+    from: impl Fn(&Agent) -> Instant,
+) -> Vec<Option<Duration>> {
     let arrivals = Arrivals::of(coder);
     let first = |agent: &Agent| {
         let line = coder.lines(&agent.token).into_iter().next()?;

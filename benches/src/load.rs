@@ -23,6 +23,8 @@ pub(crate) struct Driver(Client);
 /// A written object.
 #[derive(Debug, Clone)]
 pub(crate) struct Posted {
+    /// When it was sent.
+    pub(crate) sent: Instant,
     /// When the head of the API server's answer was there.
     pub(crate) answered: Instant,
     pub(crate) body: Bytes,
@@ -63,6 +65,7 @@ impl Driver {
 
     async fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Posted> {
         let request = Request::builder().method(&method).uri(path).header(CONTENT_TYPE, "application/json");
+        let sent = Instant::now();
         let response = self.0.send(request.body(Body::from(body))?).await?;
         let answered = Instant::now();
         let (head, body) = response.into_parts();
@@ -70,7 +73,7 @@ impl Driver {
         if !head.status.is_success() {
             bail!("{method} {path}: {}: {}", head.status.as_u16(), String::from_utf8_lossy(&body));
         }
-        Ok(Posted { answered, body })
+        Ok(Posted { sent, answered, body })
     }
 
     /// Writes many, in no order.

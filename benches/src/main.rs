@@ -7,6 +7,8 @@
     clippy::cast_sign_loss,
     reason = "measurements: counts are far below 2⁵², and quantiles are ranks"
 )]
+#![allow(clippy::float_cmp, reason = "tests compare with values that have an exact form")]
+#![allow(clippy::similar_names, reason = "a site, its sides and their sizes")]
 #![allow(clippy::disallowed_methods, reason = "handed on to cargo as it is, and the real clock is what is measured by")]
 
 mod args;
@@ -42,10 +44,12 @@ use crate::scenario::{Bench, Scenario};
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.list {
-        Scenario::ALL.iter().for_each(|scenario| println!("{:<10} {}", scenario.name(), scenario.about()));
+        for scenario in Scenario::ALL {
+            println!("{:<10} {}", scenario.name(), scenario.about());
+        }
         return ExitCode::SUCCESS;
     }
-    match figures(args) {
+    match figures(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargo figures: {error:#}");
@@ -54,10 +58,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn figures(args: Args) -> Result<()> {
+fn figures(args: &Args) -> Result<()> {
     let chosen = chosen(&args.only)?;
     if !args.report {
-        let bench = Bench { programs: Programs::build(&args)?, args: args.clone() };
+        let bench = Bench { programs: Programs::build(args)?, args: args.clone() };
         let runtime = Runtime::new()?;
         for scenario in chosen {
             let conditions = Conditions::of_machine(args.runs);
@@ -70,7 +74,7 @@ fn figures(args: Args) -> Result<()> {
         // Not waited for: what a thread has started, the reaper ends.
         runtime.shutdown_background();
     }
-    report::write(&args)
+    report::write(args)
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Scenario>> {

@@ -33,22 +33,22 @@ pub(crate) fn workspace(name: &str, token: &str) -> Value {
     let mut pod = pod(name);
     pod["metadata"]["labels"] = labels(name);
     pod["metadata"]["annotations"] = json!({ "com.coder.user.email": format!("{name}@example.com") });
-    pod["spec"]["containers"][0]["env"] =
-        json!([{ "name": "CODER_AGENT_TOKEN", "value": token }, { "name": "CODER_AGENT_URL", "value": "http://coder" }]);
+    pod["spec"]["containers"][0]["env"] = json!([{ "name": "CODER_AGENT_TOKEN", "value": token }, { "name": "CODER_AGENT_URL", "value": "http://coder" }]);
     pod
 }
 
 /// A ReplicaSet of a workspace.
 pub(crate) fn replicaset(name: &str, token: &str) -> Value {
     let pod = workspace(name, token);
+    let labels = &pod["metadata"]["labels"];
     json!({
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
-        "metadata": { "name": name, "labels": labels(name) },
+        "metadata": { "name": name, "labels": labels },
         "spec": {
             "replicas": 1,
-            "selector": { "matchLabels": labels(name) },
-            "template": { "metadata": { "labels": labels(name) }, "spec": pod["spec"] },
+            "selector": { "matchLabels": labels },
+            "template": { "metadata": { "labels": labels }, "spec": pod["spec"] },
         },
     })
 }
@@ -77,9 +77,7 @@ pub(crate) fn stranger(name: &str) -> Value {
 
 fn labels(name: &str) -> Value {
     json!({
-        "app.kubernetes.io/name": "coder-workspace",
         "app.kubernetes.io/instance": name,
-        "app.kubernetes.io/part-of": "coder",
         "com.coder.resource": "true",
         "com.coder.workspace.id": token(),
         "com.coder.workspace.name": name,
@@ -99,7 +97,6 @@ fn pod(name: &str) -> Value {
                 "image": "ghcr.io/example/workspace:2026.11",
                 "imagePullPolicy": "Always",
                 "command": ["sh", "-c", "exec ./agent"],
-                "securityContext": { "runAsUser": 1000 },
                 "resources": {
                     "requests": { "cpu": "250m", "memory": "512Mi" },
                     "limits": { "cpu": "2", "memory": "4Gi" },

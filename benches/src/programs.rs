@@ -27,13 +27,12 @@ impl Programs {
             Some(program) => program.clone(),
             None => find(&cargo(&["build", "--release", "--package", PRODUCT, "--bins"])?, PRODUCT)?,
         };
-        let floors = match &args.floors {
-            Some(folder) => FLOORS.iter().map(|floor| (*floor).to_owned()).map(|floor| folder.join(floor)).collect(),
-            None => {
-                let mut arguments = vec!["build", "--release", "--package", env!("CARGO_PKG_NAME")];
-                arguments.extend(FLOORS.iter().flat_map(|floor| ["--bin", floor]));
-                cargo(&arguments)?
-            }
+        let floors = if let Some(folder) = &args.floors {
+            FLOORS.iter().map(|floor| folder.join(floor)).collect()
+        } else {
+            let mut arguments = vec!["build", "--release", "--package", env!("CARGO_PKG_NAME")];
+            arguments.extend(FLOORS.iter().flat_map(|floor| ["--bin", floor]));
+            cargo(&arguments)?
         };
         Ok(Self {
             product,
@@ -96,7 +95,8 @@ mod tests {
     #[test]
     fn cargo_tells_where_the_programs_are() {
         let message = r#"{"reason":"compiler-artifact","executable":"/t/floor-list"}"#;
-        let found: Vec<PathBuf> = [message, r#"{"executable":null}"#, "no JSON"].into_iter().filter_map(executable).collect();
+        let found: Vec<PathBuf> =
+            [message, r#"{"executable":null}"#, "no JSON"].into_iter().filter_map(executable).collect();
         assert_eq!(find(&found, "floor-list").unwrap(), Path::new("/t/floor-list"));
         assert!(find(&found, "floor").is_err());
     }

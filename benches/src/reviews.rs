@@ -1,4 +1,4 @@
-//! A load of AdmissionReviews over kept connections, as the API server sends them.
+//! A load of reviews over kept connections, as the API server sends them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -17,10 +17,6 @@ impl Sorted {
         Self::new(times.into_iter().map(millis).collect())
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The smallest value that at least this share of all are not above; 0 without any.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let rank = (share * self.0.len() as f64).ceil().max(1.0) as usize;

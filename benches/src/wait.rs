@@ -6,7 +6,12 @@ use anyhow::{Result, bail};
 use logstream_testing::Installation;
 
 /// Looks every `pause` until it is so.
-pub(crate) async fn until(what: &str, deadline: Duration, pause: Duration, mut look: impl FnMut() -> bool) -> Result<()> {
+pub(crate) async fn until(
+    what: &str,
+    deadline: Duration,
+    pause: Duration,
+    mut look: impl FnMut() -> bool,
+) -> Result<()> {
     let end = Instant::now() + deadline;
     while !look() {
         if Instant::now() >= end {

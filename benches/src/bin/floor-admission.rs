@@ -23,7 +23,8 @@ use tower::ServiceExt;
 const USAGE: &str = "floor-admission ADDRESS CERTIFICATE KEY";
 
 /// Of no use to an API server, which wants its own UID back: only load drivers are answered so.
-const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"","allowed":true}}"#;
+const ANSWER: &str =
+    r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"","allowed":true}}"#;
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -32,7 +32,8 @@ impl Scale {
         let Self { low, high, .. } = self;
         if !self.logarithmic {
             let step = step(high);
-            return (0..).map(|n| f64::from(n) * step).take_while(|&mark| mark <= high * 1.001).collect();
+            let steps = (high / step).round() as u32;
+            return (0..=steps).map(|n| f64::from(n) * step).collect();
         }
         let decades = (low.log10().floor() as i32)..=(high.log10().ceil() as i32);
         let all = decades.flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(decade)));

@@ -1,5 +1,7 @@
 //! Tables in Markdown.
 
+use std::fmt::Write;
+
 use crate::record::{Figure, Growth, Must, Record};
 use crate::stats::{Sorted, round};
 
@@ -26,7 +28,8 @@ fn row(figure: &Figure) -> String {
         Some((0, _)) => "**no**".to_owned(),
         Some((held, all)) => format!("in {held} of {all} runs"),
     };
-    let [min, median, max] = [sorted.min(), sorted.median(), sorted.max()].map(|value| format!("{}{unit}", round(value)));
+    let [min, median, max] =
+        [sorted.min(), sorted.median(), sorted.max()].map(|value| format!("{}{unit}", round(value)));
     format!("| {} | {must} | {min} | {median} | {max} | {reached} |\n", figure.what)
 }
 
@@ -43,13 +46,13 @@ pub(crate) fn growth(growth: &Growth) -> String {
     sizes.dedup();
     let mut text = format!("| {} | {} |\n|---:|{}\n", growth.of, columns.join(" | "), "---:|".repeat(columns.len()));
     for size in sizes {
-        text += &format!("| {} |", thousands(size));
+        let _ = write!(text, "| {} |", thousands(size));
         for column in &columns {
             let cell = growth.cells.iter().find(|cell| cell.size == size && cell.column == *column);
             let shown = cell.map_or_else(String::new, |cell| {
                 format!("{}{}", round(Sorted::new(cell.runs.clone()).median()), cell.unit.text())
             });
-            text += &format!(" {shown} |");
+            let _ = write!(text, " {shown} |");
         }
         text.push('\n');
     }

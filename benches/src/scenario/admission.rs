@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use logstream_testing::coder::Valid;
 use logstream_testing::scratch::Scratch;
-use logstream_testing::{CoderOptions, CoderStandIn, Installation, pki, ports};
+use logstream_testing::{CoderOptions, CoderStandIn, pki, ports};
 
 use super::Bench;
 use crate::floor;
@@ -35,7 +35,9 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     record.conditions.kubernetes.clone_from(&site.version);
     let coder = coder(CoderOptions::new().without_rate_limit())?;
     let reviews = Arc::new(Reviews::new()?);
-    reviews.tokens.iter().for_each(|token| coder.add_agent(token, Valid::Now));
+    for token in &reviews.tokens {
+        coder.add_agent(token, Valid::Now);
+    }
     record.note(format!("a review is {:.1} KB", reviews.size() as f64 / 1e3));
     let namespace = site.namespace("admission").await?;
     let installation = site.install(&coder, &namespace).await?;
@@ -49,7 +51,8 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     let _floor = floor::start(&site.programs.floor_admission, &arguments)?;
     let floor = Target::new(address, &std::fs::read_to_string(&files.ca)?, Arc::clone(&reviews))?;
     let url = installation.webhook_url();
-    let product = url.strip_prefix("https://").and_then(|rest| rest.split('/').next()).context("a webhook's address")?;
+    let product =
+        url.strip_prefix("https://").and_then(|rest| rest.split('/').next()).context("a webhook's address")?;
     let product = Target::new(product.parse()?, &installation.ca_pem()?, reviews)?;
     floor::listening(address).await?;
     for target in [&product, &floor] {
@@ -58,7 +61,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     for run in 0..bench.args.runs {
         throughput(record, &product, &floor).await?;
         steady(record, &product, &floor, run + 1 == bench.args.runs).await?;
-        creation(bench, &site, &coder, &installation, &namespace, record).await?;
+        creation(bench, &site, &coder, &namespace, record).await?;
     }
     record.plots.push(Plot {
         name: "admission".to_owned(),
@@ -116,7 +119,6 @@ async fn creation(
     bench: &Bench,
     site: &Site,
     coder: &CoderStandIn,
-    _installation: &Installation,
     namespace: &str,
     record: &mut Record,
 ) -> Result<()> {
@@ -136,8 +138,18 @@ async fn creation(
     }
     let (with, without) = (Sorted::millis(with), Sorted::millis(without));
     let what = "pod creation through the API server";
-    record.add(&format!("{what}: p99 longer than without webhook"), Unit::Millis, Must::AtMost(1.0), with.p99() - without.p99());
-    record.add(&format!("{what}: p50 longer than without webhook"), Unit::Millis, Must::Shown, with.p50() - without.p50());
+    record.add(
+        &format!("{what}: p99 longer than without webhook"),
+        Unit::Millis,
+        Must::AtMost(1.0),
+        with.p99() - without.p99(),
+    );
+    record.add(
+        &format!("{what}: p50 longer than without webhook"),
+        Unit::Millis,
+        Must::Shown,
+        with.p50() - without.p50(),
+    );
     record.add(&format!("{what}: p99 without webhook"), Unit::Millis, Must::Shown, without.p99());
     Ok(())
 }

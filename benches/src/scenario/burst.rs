@@ -52,7 +52,9 @@ impl Burst {
         if late {
             tokio::time::sleep(LATE.saturating_sub(start.elapsed())).await;
             valid = Some((Instant::now(), SystemTime::now()));
-            agents.iter().for_each(|agent| coder.valid(&agent.token));
+            for agent in &agents {
+                coder.valid(&agent.token);
+            }
         }
         let outcome = burst::wait(&coder, &agents, LINES, PATIENCE).await;
         if outcome.wrong() > 0 {
@@ -127,7 +129,12 @@ pub(crate) async fn open(bench: &Bench, record: &mut Record) -> Result<()> {
                 let what = format!("{size} workspaces, {LINES} lines each, Coder at 20 ms, no limit");
                 record.add(&format!("{what}: last line after the last write"), Unit::Seconds, Must::AtMost(1.0), last);
                 let wrong = burst.outcome.wrong() as f64;
-                record.add(&format!("{what}: lines missing, twice or out of order"), Unit::Count, Must::AtMost(0.0), wrong);
+                record.add(
+                    &format!("{what}: lines missing, twice or out of order"),
+                    Unit::Count,
+                    Must::AtMost(0.0),
+                    wrong,
+                );
             }
             record.grow(GROWTH, size, LAST, Unit::Seconds, last);
             record.grow(GROWTH, size, "wrong lines", Unit::Count, burst.outcome.wrong() as f64);
@@ -155,7 +162,12 @@ pub(crate) async fn limited(bench: &Bench, record: &mut Record) -> Result<()> {
         let share = burst.share(limit).percent();
         record.add(&format!("{what}: of the rate that the limit allows"), Unit::Percent, Must::AtLeast(95.0), share);
         let repeats = burst.repeats_before_first_lines() as f64;
-        record.add(&format!("{what}: repeats before a first line that could go"), Unit::Count, Must::AtMost(0.0), repeats);
+        record.add(
+            &format!("{what}: repeats before a first line that could go"),
+            Unit::Count,
+            Must::AtMost(0.0),
+            repeats,
+        );
         let wrong = burst.outcome.wrong() as f64;
         record.add(&format!("{what}: lines missing, twice or out of order"), Unit::Count, Must::AtMost(0.0), wrong);
         record.add(&format!("{what}: last line after the last write"), Unit::Seconds, Must::Shown, burst.last()?);

@@ -146,9 +146,10 @@ impl World {
         if let Some(last) = written.last() {
             record.note(format!("a pod is {:.1} KB as JSON", last.body.len() as f64 / 1e3));
         }
-        let pods = names.into_iter().zip(&written).map(|(name, posted)| {
-            Ok(Pod { namespace: namespace.clone(), name, uid: posted.uid()? })
-        });
+        let pods = names
+            .into_iter()
+            .zip(&written)
+            .map(|(name, posted)| Ok(Pod { namespace: namespace.clone(), name, uid: posted.uid()? }));
         let pods = pods.collect::<Result<Vec<_>>>()?;
         let each = EVENTS / PODS;
         let events = pods.iter().flat_map(|pod| {

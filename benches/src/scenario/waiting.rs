@@ -35,10 +35,8 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
         let long = (bench.args.full && run == 0).then_some(LONG);
         for delay in DELAYS.into_iter().chain(long) {
             // Side by side: both do little but wait.
-            let (many, few) = tokio::try_join!(
-                wait(&site, without, bench.args.waiting, delay),
-                wait(&site, under, few, delay)
-            )?;
+            let (many, few) =
+                tokio::try_join!(wait(&site, without, bench.args.waiting, delay), wait(&site, under, few, delay))?;
             many.record(record, delay, "no limit");
             few.record(record, delay, &format!("under {} requests a minute", limit.requests));
         }
@@ -77,7 +75,12 @@ async fn wait(site: &Site, options: CoderOptions, agents: usize, delay: Duration
 impl Waited {
     fn record(&self, record: &mut Record, delay: Duration, limit: &str) {
         let what = format!("{} agents whose tokens become valid after {} s, {limit}", self.agents, delay.as_secs());
-        record.add(&format!("{what}: the latest first line after validity"), Unit::Seconds, Must::AtMost(IN_TIME), self.first.max());
+        record.add(
+            &format!("{what}: the latest first line after validity"),
+            Unit::Seconds,
+            Must::AtMost(IN_TIME),
+            self.first.max(),
+        );
         record.add(&format!("{what}: the same, p50"), Unit::Seconds, Must::Shown, self.first.p50());
         let wrong = self.outcome.wrong() as f64;
         record.add(&format!("{what}: lines missing, twice or out of order"), Unit::Count, Must::AtMost(0.0), wrong);

@@ -19,10 +19,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Fault, Seen};
 use super::answer::{self, Answer};
 use super::routes::{Asked, Endpoint};
 use super::state::State;
+use super::{Fault, Seen};
 use crate::pki::ServingCertificate;
 
 /// A port that is still being given back by the system is tried again after this.

@@ -33,7 +33,13 @@ pub struct CoderOptions {
 impl Default for CoderOptions {
     fn default() -> Self {
         // 1 MiB of output per agent.
-        Self { rate_limit: Some(RateLimit::default()), budget: 1 << 20, latency: Duration::ZERO, tls: false, journal: false }
+        Self {
+            rate_limit: Some(RateLimit::default()),
+            budget: 1 << 20,
+            latency: Duration::ZERO,
+            tls: false,
+            journal: false,
+        }
     }
 }
 
