@@ -1,18 +1,21 @@
 //! The floor for admission: axum behind rustls, which reads a review to its end and answers with the same text always.
+//! It may be told to decode the review too, as any program that is of use must: that is no floor, and explains.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
+use axum::{Json, Router};
 use bytes::Bytes;
 use http::{Request, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::admission::AdmissionReview;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-const USAGE: &str = "floor-admission ADDRESS CERTIFICATE KEY";
+const USAGE: &str = "floor-admission ADDRESS CERTIFICATE KEY read|decode";
 
 /// Of no use to an API server, which wants its own UID back: only load drivers are answered so.
 const ANSWER: &str =
@@ -29,14 +32,19 @@ const ANSWER: &str =
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, certificate, key] = &arguments[..] else { bail!(USAGE) };
+    let [address, certificate, key, how] = &arguments[..] else { bail!(USAGE) };
     let _ = rustls::crypto::ring::default_provider().install_default();
     let address: SocketAddr = address.parse()?;
     let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_file(key)?;
     let tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
     let tls = TlsAcceptor::from(Arc::new(tls));
-    let router = Router::new().route("/mutate", post(answer));
+    let answer = match how.as_str() {
+        "read" => post(read),
+        "decode" => post(decode),
+        _ => bail!(USAGE),
+    };
+    let router = Router::new().route("/mutate", answer);
     let listener = TcpListener::bind(address).await.context(USAGE)?;
     let mut connections = JoinSet::new();
     loop {
@@ -50,7 +58,13 @@ async fn main() -> Result<()> {
     }
 }
 
-async fn answer(_review: Bytes) -> ([(header::HeaderName, &'static str); 1], &'static str) {
+type Answer = ([(header::HeaderName, &'static str); 1], &'static str);
+
+async fn read(_review: Bytes) -> Answer {
+    ([(header::CONTENT_TYPE, "application/json")], ANSWER)
+}
+
+async fn decode(Json(_review): Json<AdmissionReview<Pod>>) -> Answer {
     ([(header::CONTENT_TYPE, "application/json")], ANSWER)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use logstream_testing::coder::Valid;
+use logstream_testing::process::Process;
 use logstream_testing::scratch::Scratch;
 use logstream_testing::{CoderOptions, CoderStandIn, pki, ports};
 
@@ -17,8 +18,10 @@ use crate::site::{Site, coder};
 use crate::stats::Sorted;
 
 const CONNECTIONS: [usize; 4] = [1, 4, 16, 64];
-/// Of each closed loop. Product and floor take turns, twice each.
+/// Of each closed loop.
 const LOOP: Duration = Duration::from_millis(1_500);
+/// How often each has its turn.
+const TURNS: u32 = 2;
 const RATE: u32 = 1_000;
 /// Of the load of a thousand a second.
 const STEADY: Duration = Duration::from_secs(5);
@@ -28,6 +31,7 @@ const STEADY_CONNECTIONS: usize = 16;
 const GROWTH: (&str, &str) = ("Reviews a second over kept connections", "connections");
 const PRODUCT: &str = "product";
 const FLOOR: &str = "floor";
+const DECODING: &str = "floor that decodes the review";
 const RATIO: &str = "product against the floor";
 
 pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
@@ -42,25 +46,19 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     let namespace = site.namespace("admission").await?;
     let installation = site.install(&coder, &namespace).await?;
 
-    let folder = Scratch::create("floor")?;
-    let files = pki::serving_cert(folder.path())?;
-    let address = ports::free();
-    let [certificate, key] = [&files.certificate, &files.key].map(|path| path.display().to_string());
-    let arguments = [address.to_string(), certificate, key];
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let _floor = floor::start(&site.programs.floor_admission, &arguments)?;
-    let floor = Target::new(address, &std::fs::read_to_string(&files.ca)?, Arc::clone(&reviews))?;
     let url = installation.webhook_url();
     let product =
         url.strip_prefix("https://").and_then(|rest| rest.split('/').next()).context("a webhook's address")?;
-    let product = Target::new(product.parse()?, &installation.ca_pem()?, reviews)?;
-    floor::listening(address).await?;
-    for target in [&product, &floor] {
+    let product = Target::new(product.parse()?, &installation.ca_pem()?, Arc::clone(&reviews))?;
+    let floor = Floor::start(&site, "read", &reviews).await?;
+    let decoding = Floor::start(&site, "decode", &reviews).await?;
+    let targets = [(PRODUCT, &product), (FLOOR, &floor.target), (DECODING, &decoding.target)];
+    for (_, target) in targets {
         target.closed_loop(4, LOOP).await?;
     }
     for run in 0..bench.args.runs {
-        throughput(record, &product, &floor).await?;
-        steady(record, &product, &floor, run + 1 == bench.args.runs).await?;
+        throughput(record, targets).await?;
+        steady(record, &product, &floor.target, run + 1 == bench.args.runs).await?;
         creation(bench, &site, &coder, &namespace, record).await?;
     }
     record.plots.push(Plot {
@@ -68,25 +66,50 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
         title: GROWTH.0.to_owned(),
         x: Axis::logarithmic("connections"),
         y: Axis::linear("reviews a second"),
-        series: [PRODUCT, FLOOR]
+        series: [PRODUCT, FLOOR, DECODING]
             .map(|name| Series { name: name.to_owned(), points: record.grown(GROWTH.0, name) })
             .to_vec(),
     });
     Ok(())
 }
 
-async fn throughput(record: &mut Record, product: &Target, floor: &Target) -> Result<()> {
+/// The floor, serving.
+struct Floor {
+    target: Target,
+    // Ended when dropped.
+    _process: Process,
+    _files: Scratch,
+}
+
+impl Floor {
+    async fn start(site: &Site, how: &str, reviews: &Arc<Reviews>) -> Result<Self> {
+        let folder = Scratch::create("floor")?;
+        let files = pki::serving_cert(folder.path())?;
+        let address = ports::free();
+        let [certificate, key] = [&files.certificate, &files.key].map(|path| path.display().to_string());
+        let arguments = [&address.to_string(), &certificate, &key, how];
+        let process = floor::start(&site.programs.floor_admission, &arguments)?;
+        floor::listening(address).await?;
+        let target = Target::new(address, &std::fs::read_to_string(&files.ca)?, Arc::clone(reviews))?;
+        Ok(Self { target, _process: process, _files: folder })
+    }
+}
+
+/// Of all in turn.
+async fn throughput(record: &mut Record, targets: [(&str, &Target); 3]) -> Result<()> {
     let mut least = f64::INFINITY;
     for connections in CONNECTIONS {
-        let (mut ours, mut theirs) = (0.0, 0.0);
-        for _ in 0..2 {
-            ours += product.closed_loop(connections, LOOP).await? / 2.0;
-            theirs += floor.closed_loop(connections, LOOP).await? / 2.0;
+        let mut rates = [0.0; 3];
+        for _ in 0..TURNS {
+            for (rate, (_, target)) in rates.iter_mut().zip(targets) {
+                *rate += target.closed_loop(connections, LOOP).await? / f64::from(TURNS);
+            }
         }
-        record.grow(GROWTH, connections, PRODUCT, Unit::PerSecond, ours);
-        record.grow(GROWTH, connections, FLOOR, Unit::PerSecond, theirs);
-        record.grow(GROWTH, connections, RATIO, Unit::Ratio, ours / theirs);
-        least = least.min(ours / theirs);
+        for (rate, (name, _)) in rates.into_iter().zip(targets) {
+            record.grow(GROWTH, connections, name, Unit::PerSecond, rate);
+        }
+        record.grow(GROWTH, connections, RATIO, Unit::Ratio, rates[0] / rates[1]);
+        least = least.min(rates[0] / rates[1]);
     }
     let what = "admission, keep-alive, 1 to 64 connections: requests a second against the floor, the worst";
     record.add(what, Unit::Ratio, Must::AtLeast(0.8), least);
