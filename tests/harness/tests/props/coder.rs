@@ -54,6 +54,22 @@ fn line(output: &str) -> Value {
     json!({ "created_at": "2026-11-23T05:00:00Z", "level": "info", "output": output })
 }
 
+#[tokio::test]
+async fn a_journal_tells_when_each_request_came_and_was_answered() {
+    let latency = Duration::from_millis(20);
+    let coder = with_agent(CoderOptions::new().latency(latency).journal());
+    let caller = caller(&coder, "a");
+    assert_eq!(caller.say("without a source").await, StatusCode::OK);
+    assert_eq!(caller.source().await, StatusCode::CREATED);
+    let journal = coder.journal();
+    let seen: Vec<_> = journal.iter().map(|seen| (seen.endpoint, seen.status, seen.token.as_str())).collect();
+    assert_eq!(seen, [(Endpoint::Logs, 200, "a"), (Endpoint::LogSource, 201, "a")]);
+    assert_eq!(journal[0].batch, Some(coder.lines("a")[0].batch));
+    assert_eq!(journal[1].batch, None);
+    assert!(journal.iter().all(|seen| seen.answered - seen.received >= latency), "{journal:?}");
+    assert!(with_agent(CoderOptions::new()).journal().is_empty(), "only where it is asked for");
+}
+
 fn with_agent(options: CoderOptions) -> CoderStandIn {
     let coder = CoderStandIn::start(options).unwrap();
     coder.add_agent("a", Valid::Now);
