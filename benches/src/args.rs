@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::programs::WORKSPACE;
+
 /// Measures the figures of docs/performance.md and writes them there, with their plots.
 ///
 /// Each is a ratio within one run against a floor, a small program built for the purpose, as absolute times differ
@@ -49,11 +51,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) samples: usize,
 
-    /// Folder of the results and plots.
-    #[arg(long, value_name = "DIR", default_value = "docs/performance")]
-    pub(crate) out: PathBuf,
+    /// Folder of the results and plots [default: docs/performance of the checkout].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 
-    /// Leaves docs/performance.md as it is.
+    /// Leaves docs as it is: results and plots go nowhere but where --out says.
     #[arg(long)]
     pub(crate) no_write: bool,
 
@@ -64,4 +66,34 @@ pub(crate) struct Args {
     /// Takes the floors from this folder instead of building them.
     #[arg(long, value_name = "DIR")]
     pub(crate) floors: Option<PathBuf>,
+}
+
+impl Args {
+    /// Where results and plots go, if anywhere.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        let default = || (!self.no_write).then(|| PathBuf::from(WORKSPACE).join("docs/performance"));
+        self.out.clone().or_else(default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(arguments: &[&str]) -> Option<PathBuf> {
+        Args::parse_from([&["figures"], arguments].concat()).folder()
+    }
+
+    #[test]
+    fn docs_are_written_unless_told_otherwise() {
+        assert!(folder(&[]).is_some_and(|folder| folder.ends_with("docs/performance")));
+        assert_eq!(folder(&["--no-write"]), None);
+        assert_eq!(folder(&["--no-write", "--out", "x"]), Some(PathBuf::from("x")));
+    }
+
+    #[test]
+    fn scenarios_may_be_given_by_spaces_or_commas() {
+        let only = |arguments: &[&str]| Args::parse_from([&["figures"], arguments].concat()).only;
+        assert_eq!(only(&["--only", "a", "b"]), only(&["--only", "a,b"]));
+    }
 }

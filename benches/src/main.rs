@@ -69,7 +69,9 @@ fn figures(args: &Args) -> Result<()> {
             let mut record = Record::new(scenario.name(), conditions);
             runtime.block_on(scenario.run(&bench, &mut record))?;
             println!("{}", report::table(&[&record]));
-            record.save(&args.out)?;
+            if let Some(folder) = args.folder() {
+                record.save(&folder)?;
+            }
         }
         // Not waited for: what a thread has started, the reaper ends.
         runtime.shutdown_background();

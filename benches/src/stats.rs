@@ -68,6 +68,19 @@ pub(crate) fn round(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
+/// `10,000`
+pub(crate) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +106,10 @@ mod tests {
     #[test]
     fn four_digits_are_kept() {
         assert_eq!([1.234_56, 0.001_234_56, 123_456.0, 0.0].map(round), [1.235, 0.001_235, 123_500.0, 0.0]);
+    }
+
+    #[test]
+    fn large_numbers_are_readable() {
+        assert_eq!([7, 999, 1_000, 1_234_567].map(thousands), ["7", "999", "1,000", "1,234,567"]);
     }
 }

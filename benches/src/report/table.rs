@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::record::{Figure, Growth, Must, Record};
-use crate::stats::{Sorted, round};
+use crate::stats::{Sorted, round, thousands};
 
 /// A row for each figure.
 pub(crate) fn table(records: &[&Record]) -> String {
@@ -59,19 +59,6 @@ pub(crate) fn growth(growth: &Growth) -> String {
     text
 }
 
-/// `10,000`
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +90,5 @@ mod tests {
         let shown = growth(&record.growth[0]);
         let rows = "| 100 | 15 MB |  |\n| 1,000 | 21 MB | 3 KB |\n";
         assert_eq!(shown, format!("| workspaces | peak | each |\n|---:|---:|---:|\n{rows}"));
-        assert_eq!(thousands(1_234_567), "1,234,567");
     }
 }

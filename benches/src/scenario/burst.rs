@@ -13,6 +13,7 @@ use crate::limit::{self, Share};
 use crate::process;
 use crate::record::{Axis, Must, Plot, Record, Series, Unit};
 use crate::site::{Site, coder};
+use crate::stats::thousands;
 
 const LATENCY: Duration = Duration::from_millis(20);
 /// Each workspace's lines: its pod, and ten events.
@@ -126,7 +127,7 @@ pub(crate) async fn open(bench: &Bench, record: &mut Record) -> Result<()> {
             let requests = Arrivals::of(&burst.coder).count() as f64 / size as f64;
             let last = burst.last()?;
             if size == most {
-                let what = format!("{size} workspaces, {LINES} lines each, Coder at 20 ms, no limit");
+                let what = format!("{} workspaces, {LINES} lines each, Coder at 20 ms, no limit", thousands(size));
                 record.add(&format!("{what}: last line after the last write"), Unit::Seconds, Must::AtMost(1.0), last);
                 let wrong = burst.outcome.wrong() as f64;
                 record.add(
@@ -158,7 +159,7 @@ pub(crate) async fn limited(bench: &Bench, record: &mut Record) -> Result<()> {
     let (size, limit) = (limited_size(bench), RateLimit::default());
     for _ in 0..bench.args.runs {
         let burst = Burst::run(&site, size, Some(limit), false).await?;
-        let what = format!("{size} workspaces under {} requests a minute", limit.requests);
+        let what = format!("{} workspaces under {} requests a minute", thousands(size), limit.requests);
         let share = burst.share(limit).percent();
         record.add(&format!("{what}: of the rate that the limit allows"), Unit::Percent, Must::AtLeast(95.0), share);
         let repeats = burst.repeats_before_first_lines() as f64;
@@ -183,7 +184,7 @@ pub(crate) async fn late(bench: &Bench, record: &mut Record) -> Result<()> {
     for _ in 0..bench.args.runs {
         let size = bench.args.workspaces;
         let burst = Burst::run(&site, size, None, true).await?;
-        let what = format!("{size} workspaces whose tokens become valid after 10 s");
+        let what = format!("{} workspaces whose tokens become valid after 10 s", thousands(size));
         record.add(&format!("{what}: last line after validity"), Unit::Seconds, Must::AtMost(5.0), burst.last()?);
         let wrong = burst.outcome.wrong() as f64;
         record.add(&format!("{what}: lines missing, twice or out of order"), Unit::Count, Must::AtMost(0.0), wrong);
@@ -191,7 +192,7 @@ pub(crate) async fn late(bench: &Bench, record: &mut Record) -> Result<()> {
     for _ in 0..bench.args.runs {
         let size = limited_size(bench);
         let burst = Burst::run(&site, size, Some(limit), true).await?;
-        let what = format!("{size} such workspaces under {} requests a minute", limit.requests);
+        let what = format!("{} such workspaces under {} requests a minute", thousands(size), limit.requests);
         let share = burst.share(limit).percent();
         record.add(&format!("{what}: of the rate that the limit allows"), Unit::Percent, Must::AtLeast(95.0), share);
         let wrong = burst.outcome.wrong() as f64;

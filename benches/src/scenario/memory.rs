@@ -1,6 +1,6 @@
 //! Memory, start-up and idle CPU, by the number of workspaces.
 //!
-//! Each workspace comes with four pods that are none, and twenty Events of before the start. The floor is a program that
+//! Each workspace comes with four pods that are none, and with Events of before the start. The floor is a program that
 //! lists the same pods and Events, decodes them and throws them away.
 
 use std::time::{Duration, Instant};
@@ -13,11 +13,10 @@ use super::Bench;
 use crate::objects::{self, Pod, token};
 use crate::record::{Axis, Must, Plot, Record, Series, Unit};
 use crate::site::{Site, coder};
-use crate::stats::millis;
+use crate::stats::{millis, thousands};
 use crate::{floor, process, wait};
 
 const PODS: usize = 5;
-const EVENTS: usize = 20;
 
 /// How long nothing is asked of it before it counts as idle.
 const QUIET: Duration = Duration::from_secs(10);
@@ -37,6 +36,7 @@ struct World {
     namespace: String,
     coder: CoderStandIn,
     workspaces: usize,
+    events: usize,
 }
 
 /// One start and a while of rest.
@@ -53,7 +53,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     record.conditions.kubernetes.clone_from(&site.version);
     let namespace = site.namespace("workspaces").await?;
     let coder = coder(CoderOptions::new().without_rate_limit())?;
-    let mut world = World { site, namespace, coder, workspaces: 0 };
+    let mut world = World { site, namespace, coder, workspaces: 0, events: 0 };
     let most = bench.args.workspaces;
     let large = 10 * most;
     let mut sizes = vec![0, (most / 10).max(1), most];
@@ -62,7 +62,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     }
     let mut idle = 0.0;
     for size in sizes {
-        world.fill(size, record).await?;
+        world.fill(size, old_events(size, most), record).await?;
         for _ in 0..bench.args.runs {
             let start = world.start(size == most).await?;
             if size == 0 {
@@ -86,12 +86,13 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
 
 /// The figures that are asked for at two sizes.
 fn of_size(record: &mut Record, size: usize, (most, large): (usize, usize), start: &Start, each: f64) {
-    let load = format!("{size} workspaces in {} pods, {} old events", PODS * size, EVENTS * size);
+    let [workspaces, pods, events] = [size, PODS * size, old_events(size, most)].map(thousands);
+    let load = format!("{workspaces} workspaces in {pods} pods, {events} old events");
     if size == most {
         let what = format!("resident memory at most, start included: {load}");
         record.add(&what, Unit::Megabytes, Must::AtMost(30.0), start.memory.peak);
         if let Some(cpu) = start.cpu {
-            let what = format!("idle CPU with {size} workspaces, of a core");
+            let what = format!("idle CPU with {workspaces} workspaces, of a core");
             record.add(&what, Unit::Percent, Must::AtMost(0.2), cpu);
         }
     }
@@ -103,6 +104,11 @@ fn of_size(record: &mut Record, size: usize, (most, large): (usize, usize), star
     }
 }
 
+/// Events of before the start: 20 for each workspace, and fewer beyond `most`.
+const fn old_events(size: usize, most: usize) -> usize {
+    if size > most { 10 * size } else { 20 * size }
+}
+
 fn plots(record: &mut Record) {
     let series = |record: &Record, column: &str| Series {
         name: column.to_owned(),
@@ -112,14 +118,14 @@ fn plots(record: &mut Record) {
         Plot {
             name: "memory".to_owned(),
             title: "Memory by the number of workspaces".to_owned(),
-            x: Axis::logarithmic("workspaces (each with 4 other pods and 20 old events)"),
+            x: Axis::logarithmic("workspaces (each with 4 other pods and old events)"),
             y: Axis::linear("resident memory, MB"),
             series: vec![series(record, PEAK), series(record, REST)],
         },
         Plot {
             name: "start".to_owned(),
             title: "Start by the number of workspaces".to_owned(),
-            x: Axis::logarithmic("workspaces (each with 4 other pods and 20 old events)"),
+            x: Axis::logarithmic("workspaces (each with 4 other pods and old events)"),
             y: Axis::logarithmic("ms"),
             series: vec![series(record, READY), series(record, FLOOR)],
         },
@@ -128,8 +134,8 @@ fn plots(record: &mut Record) {
 
 impl World {
     /// Writes pods and old Events until there are so many workspaces.
-    async fn fill(&mut self, size: usize, record: &mut Record) -> Result<()> {
-        let Self { site, namespace, coder, workspaces } = self;
+    async fn fill(&mut self, size: usize, old_events: usize, record: &mut Record) -> Result<()> {
+        let Self { site, namespace, coder, workspaces, events } = self;
         let begun = Instant::now();
         let names: Vec<String> = (*workspaces * PODS..size * PODS).map(|n| format!("pod-{n:06}")).collect();
         let pods = names.iter().enumerate().map(|(n, name)| {
@@ -151,14 +157,12 @@ impl World {
             .zip(&written)
             .map(|(name, posted)| Ok(Pod { namespace: namespace.clone(), name, uid: posted.uid()? }));
         let pods = pods.collect::<Result<Vec<_>>>()?;
-        let each = EVENTS / PODS;
-        let events = pods.iter().flat_map(|pod| {
-            (0..each).map(move |n| {
-                let message = format!("Pulling image \"ghcr.io/example/workspace:2026.11\" for the {n}th time");
-                (objects::events(&pod.namespace), objects::event(pod, &format!("{}.{n}", pod.name), &message))
-            })
+        let objects = (*events..old_events).zip(pods.iter().cycle()).map(|(n, pod)| {
+            let message = format!("Pulling image \"ghcr.io/example/workspace:2026.11\", event {n} of before the start");
+            (objects::events(namespace), objects::event(pod, &format!("{}.{n:06}", pod.name), &message))
         });
-        site.driver.bulk(events).await?;
+        site.driver.bulk(objects).await?;
+        *events = old_events;
         *workspaces = size;
         println!("    {size} workspaces: written in {:.1?}", begun.elapsed());
         Ok(())
