@@ -86,6 +86,11 @@ impl Target {
         Ok(Self { address, tls: TlsConnector::from(Arc::new(config)), reviews })
     }
 
+    /// As the API server is told of it.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}/mutate", self.address)
+    }
+
     async fn connect(&self, tasks: &mut JoinSet<()>) -> Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;

@@ -1,5 +1,6 @@
 //! The floor for admission: axum behind rustls, which reads a review to its end and answers with the same text always.
-//! It may be told to decode the review too, as any program that is of use must: that is no floor, and explains.
+//! It may be told to decode the review and to answer it, as any program that is of use must: that is no floor, and
+//! explains.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ use tower::ServiceExt;
 
 const USAGE: &str = "floor-admission ADDRESS CERTIFICATE KEY read|decode";
 
-/// Of no use to an API server, which wants its own UID back: only load drivers are answered so.
+/// Of no use to an API server, which wants its own UID back: load drivers are answered so.
 const ANSWER: &str =
     r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"","allowed":true}}"#;
 
@@ -64,8 +65,10 @@ async fn read(_review: Bytes) -> Answer {
     ([(header::CONTENT_TYPE, "application/json")], ANSWER)
 }
 
-async fn decode(Json(_review): Json<AdmissionReview<Pod>>) -> Answer {
-    ([(header::CONTENT_TYPE, "application/json")], ANSWER)
+/// What an API server can use.
+async fn decode(Json(review): Json<AdmissionReview<Pod>>) -> String {
+    let uid = review.request.map(|request| request.uid).unwrap_or_default();
+    ANSWER.replace(r#""uid":"""#, &format!(r#""uid":"{uid}""#))
 }
 
 async fn serve(stream: TcpStream, tls: TlsAcceptor, router: Router) -> Result<()> {
