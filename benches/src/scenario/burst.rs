@@ -172,6 +172,8 @@ pub(crate) async fn limited(bench: &Bench, record: &mut Record) -> Result<()> {
         let wrong = burst.outcome.wrong() as f64;
         record.add(&format!("{what}: lines missing, twice or out of order"), Unit::Count, Must::AtMost(0.0), wrong);
         record.add(&format!("{what}: last line after the last write"), Unit::Seconds, Must::Shown, burst.last()?);
+        let requests = Arrivals::of(&burst.coder).count() as f64 / size as f64;
+        record.add(&format!("{what}: requests with lines, an agent"), Unit::Count, Must::Shown, requests);
         record.add(&format!("{what}: refused by the limit"), Unit::Count, Must::Shown, burst.refused() as f64);
     }
     Ok(())
