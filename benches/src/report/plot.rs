@@ -31,6 +31,7 @@ pub(super) fn svg(plot: &Plot) -> String {
     axes(&mut text, plot, x, y);
     for (n, series) in plot.series.iter().enumerate() {
         line(&mut text, n, series, x, y);
+        legend(&mut text, n, plot.series.len(), &series.name);
     }
     text.push_str("</svg>\n");
     text
@@ -96,15 +97,17 @@ fn line(text: &mut String, n: usize, series: &Series, x: Scale, y: Scale) {
             let _ = writeln!(text, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>");
         }
     }
-    let (at, count) = (n as f64, 44.0);
-    let left = LEFT + at * (WIDTH - LEFT - RIGHT) / 4.0_f64.max(at + 1.0);
+}
+
+fn legend(text: &mut String, n: usize, of: usize, name: &str) {
+    let (colour, dash) = (COLOURS[n % COLOURS.len()], DASHES[n % DASHES.len()]);
+    let left = LEFT + n as f64 * (WIDTH - LEFT - RIGHT) / of.max(2) as f64;
     let _ = writeln!(
         text,
-        "<path d=\"M{left:.1} {count}h26\" stroke=\"{colour}\" stroke-width=\"2\" stroke-dasharray=\"{dash}\"/>\
-         <text x=\"{:.1}\" y=\"{}\" fill=\"#111\">{}</text>",
+        "<path d=\"M{left:.1} 44h26\" stroke=\"{colour}\" stroke-width=\"2\" stroke-dasharray=\"{dash}\"/>\
+         <text x=\"{:.1}\" y=\"48\" fill=\"#111\">{}</text>",
         left + 32.0,
-        count + 4.0,
-        escaped(&series.name)
+        escaped(name)
     );
 }
 
