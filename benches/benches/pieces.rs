@@ -37,7 +37,7 @@ fn registry() -> Arc<Registry> {
 
 /// Through the router, as a request's body comes in and an answer's goes out.
 fn review(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let clock = Arc::new(Timestamp::now);
     let router = logstream_webhook::router(registry(), logstream_webhook::Metrics::new(), clock);
     let request = || {
