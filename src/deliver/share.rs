@@ -115,9 +115,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn as_many_as_the_limit_lets_be_asked_every_second_are() {
-        let rate = |asking| Share::new(PART).rate(Some(512.0), asking) * 60.0;
-        assert_eq!([1, 8, 9].map(rate).map(f64::round), [512.0, 512.0, 256.0]);
-        assert!((Share::new(PART).rate(Some(30.0), 1) * 60.0 - 15.0).abs() < 0.1, "nobody, by a limit of 30 a minute");
+        for (limit, asking, expected) in [(512.0, 1, 512.0), (512.0, 8, 512.0), (512.0, 9, 256.0), (30.0, 1, 15.0)] {
+            let rate = Share::new(PART).rate(Some(limit), asking) * 60.0;
+            assert!((rate - expected).abs() < 0.1, "{asking} by {limit} a minute: {rate}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -150,7 +150,7 @@ fn request(stream: Stream, subject: &Subject) -> Request {
 
 /// The object, if it is the one that was asked for and not another of its name.
 fn same<K: Watched>(subject: &Subject, object: Slim<K>) -> Option<Object> {
-    let content = object.into_content().ok()?;
+    let content = object.into_content()?;
     let Meta { name, uid, .. } = K::meta(&content);
     if **name != *subject.name || *uid != Some(subject.uid) {
         return None;

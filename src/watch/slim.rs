@@ -80,10 +80,14 @@ pub(super) struct Slim<K: Watched> {
 }
 
 impl<K: Watched> Slim<K> {
-    /// The object, or what is left of it when it does not decode.
-    pub(super) fn into_content(self) -> Result<K::Object, Self> {
-        let Self { metadata, content } = self;
-        content.ok_or(Self { metadata, content: None })
+    /// The object; `None` when it does not decode.
+    pub(super) fn into_content(self) -> Option<K::Object> {
+        self.content
+    }
+
+    /// Whether it does not decode.
+    pub(super) fn is_malformed(&self) -> bool {
+        self.content.is_none()
     }
 
     /// Its resourceVersion as a number, known even when the rest does not decode.
@@ -213,9 +217,9 @@ mod tests {
         let text = json!({"metadata": {"name": "dev", "resourceVersion": "7"}, "spec": TOKEN}).to_string();
         let pod: Slim<Pods> = serde_json::from_str(&text).unwrap();
         assert_eq!(pod.revision(), Some(7));
-        assert!(pod.into_content().is_err());
+        assert!(pod.is_malformed());
         for text in ["7", "\"text\"", "null", "{\"metadata\": {\"name\": 3}}"] {
-            assert!(serde_json::from_str::<Slim<Pods>>(text).unwrap().into_content().is_err(), "{text}");
+            assert!(serde_json::from_str::<Slim<Pods>>(text).unwrap().is_malformed(), "{text}");
         }
     }
 
@@ -225,7 +229,7 @@ mod tests {
         let bad = json!({"metadata": {"name": "b"}, "spec": 3});
         let list = json!({"metadata": {"resourceVersion": "9"}, "items": [good, bad]}).to_string();
         let list: ObjectList<Slim<Jobs>> = serde_json::from_str(&list).unwrap();
-        let whole: Vec<bool> = list.items.into_iter().map(|item| item.into_content().is_ok()).collect();
+        let whole: Vec<bool> = list.items.into_iter().map(|item| !item.is_malformed()).collect();
         assert_eq!(whole, [true, false]);
         // In this order, which is that of the API server's own type (metav1.WatchEvent).
         let text = format!(r#"{{"type":"ADDED","object":{bad}}}"#);

@@ -270,12 +270,12 @@ impl<K: Watched> Source<K> {
 
     /// The object, if it is selected; or a count of it, if it is malformed.
     fn decoded(&self, object: Slim<K>) -> Option<Fact> {
-        let object = object.into_content().map_err(|remains| {
+        if object.is_malformed() {
             self.shared.metrics.malformed(self.scope.stream);
-            let (namespace, name) = remains.names();
+            let (namespace, name) = object.names();
             tracing::debug!(namespace, name, "malformed object skipped");
-        });
-        object.ok().map(K::fact).filter(|fact| match fact {
+        }
+        object.into_content().map(K::fact).filter(|fact| match fact {
             Fact::Object(object) => self.shared.selectors.selects(object),
             Fact::Event(_) => true,
         })
