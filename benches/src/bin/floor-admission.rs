@@ -11,20 +11,22 @@ use axum::body::Body;
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
-use http::{Request, header};
+use http::{Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
-use kube::core::admission::AdmissionReview;
+use kube::core::DynamicObject;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-const USAGE: &str = "floor-admission ADDRESS CERTIFICATE KEY read|decode";
+const USAGE: &str = "floor-admission ADDRESS CERTIFICATE KEY read|decode|patch";
 
 /// Of no use to an API server, which wants its own UID back: load drivers are answered so.
 const ANSWER: &str =
@@ -43,6 +45,7 @@ async fn main() -> Result<()> {
     let answer = match how.as_str() {
         "read" => post(read),
         "decode" => post(decode),
+        "patch" => post(patch),
         _ => bail!(USAGE),
     };
     let router = Router::new().route("/mutate", answer);
@@ -69,6 +72,17 @@ async fn read(_review: Bytes) -> Answer {
 async fn decode(Json(review): Json<AdmissionReview<Pod>>) -> String {
     let uid = review.request.map(|request| request.uid).unwrap_or_default();
     ANSWER.replace(r#""uid":"""#, &format!(r#""uid":"{uid}""#))
+}
+
+/// As the library has it, for a webhook that sets annotations, always the same: so much an API server does for any.
+async fn patch(Json(review): Json<AdmissionReview<Pod>>) -> Result<Json<AdmissionReview<DynamicObject>>, StatusCode> {
+    let malformed = |_| StatusCode::BAD_REQUEST;
+    let request: AdmissionRequest<Pod> = review.try_into().map_err(malformed)?;
+    let add = |key: &str| json!({ "op": "add", "path": format!("/metadata/annotations/floor~1{key}"), "value": key });
+    let operations = ["owner", "workspace", "agents", "recorded-at", "registration"].map(add);
+    let patch = serde_json::from_value(operations.into_iter().collect()).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let response = AdmissionResponse::from(&request).with_patch(patch).map_err(|_| StatusCode::BAD_REQUEST)?;
+    Ok(Json(response.into_review()))
 }
 
 async fn serve(stream: TcpStream, tls: TlsAcceptor, router: Router) -> Result<()> {
