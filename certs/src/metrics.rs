@@ -167,7 +167,19 @@ impl Metrics {
 
     /// Puts the metrics under a registry, whose prefix is the caller's.
     pub fn register(&self, registry: &mut Registry) {
-        let Self { expiry, ca_expiry, trusted, changes, refused, issued, patches, conflicts, .. } = self;
+        // Each by its name: one that is not registered is an unused variable.
+        let Self {
+            expiry,
+            ca_expiry,
+            trusted,
+            changes,
+            refused,
+            issued,
+            patches,
+            conflicts,
+            client_ca_changes,
+            client_ca_refused,
+        } = self;
         registry.register(
             "certificate_expiration_timestamp_seconds",
             "When the serving certificate expires, in seconds since 1970; 0 while there is none",
@@ -207,12 +219,12 @@ impl Metrics {
         registry.register(
             "certificate_client_ca_changes",
             "Client CAs taken into use, the first one too",
-            self.client_ca_changes.clone(),
+            client_ca_changes.clone(),
         );
         registry.register(
             "certificate_client_ca_refused",
             "Contents of the client CA's file not taken into use, by reason",
-            self.client_ca_refused.clone(),
+            client_ca_refused.clone(),
         );
     }
 
