@@ -63,6 +63,18 @@ check_invalid() {
     fi
 }
 
+# NOTES.txt of a release in a namespace, by these settings: a text that it must have, and one that it must not have.
+check_notes() {
+    if ! "$helm" install notes "$chart" --dry-run=client --namespace "$1" --set "url=https://coder.example.com,$2" \
+        > "$scratch/notes" 2> "$scratch/error"; then
+        fail "the notes in $1 with $2: $(cat "$scratch/error")"
+        return
+    fi
+    sed -i '1,/^NOTES:$/d' "$scratch/notes"
+    grep -qF -- "$3" "$scratch/notes" || fail "the notes in $1 with $2 do not have: $3"
+    ! grep -qF -- "$4" "$scratch/notes" || fail "the notes in $1 with $2 have: $4"
+}
+
 # The documents of an output whose apiVersion the API server knows; of the others, a word to standard error.
 known_documents() {
     awk -v known="$scratch/versions" '
@@ -103,6 +115,13 @@ for values in "$chart"/tests/invalid/*.yaml; do
     refused=$((refused + 1))
 done
 [ "$refused" -ge 10 ] || fail "only $refused invalid values files were tried"
+
+# The webhook leaves kube-system out: the notes say it, and do not ask there.
+check_notes coder namespaces=null 'kubectl --namespace coder run' kube-system
+check_notes kube-system namespaces=null 'but not for kube-system' --dry-run=server
+check_notes coder 'namespaces={kube-system,team-a}' 'kubectl --namespace team-a run' '--namespace kube-system'
+check_notes kube-system namespaces= 'kubectl --namespace default run' 'but not for'
+check_notes kube-system webhook.enabled=false 'Start a workspace' 'but not for'
 
 # Whoever has no rights beyond their namespaces can install it without the webhook.
 if grep -nE '^kind: (Cluster|MutatingWebhook)' "$chart/tests/golden/webhook-off.yaml"; then
