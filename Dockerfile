@@ -5,6 +5,10 @@
 #
 # This file has not been built where it was written, as no container engine was there.
 
+# The SBOM sees the final stage alone unless told otherwise, and in that there is one binary without a list of its crates.
+# With this it sees Cargo.lock, which also has those of the tests.
+ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
+
 # On the builder's own processor, whatever the target's is: emulated, the build would take an hour.
 FROM --platform=$BUILDPLATFORM rust:1.95.0-bookworm AS build
 ARG TARGETARCH
