@@ -6,7 +6,6 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of a test may end it")]
 #![allow(clippy::print_stdout, reason = "people read how many pods were created")]
 
-mod balancer;
 mod cert_manager;
 mod client_certificates;
 mod cut_off;

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::PostParams};
-use logstream_testing::{Workspace, installation::SEEN_BY_WEBHOOK};
+use logstream_testing::{Balancer, Workspace, installation::SEEN_BY_WEBHOOK};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -19,10 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    balancer::Balancer,
-    world::{PATIENCE, TOKEN},
-};
+use crate::world::{PATIENCE, TOKEN};
 
 /// Thirty a second: a rotation is over in less time than that takes ten times.
 const EVERY: Duration = Duration::from_millis(33);

@@ -21,16 +21,13 @@ use kube::{
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use logstream_testing::{
-    Access, Cluster, ClusterOptions, CoderOptions, CoderStandIn, FailurePolicy, FaultProxy, Metrics, Product, Scope,
-    TestNamespace, WebhookConfig, Workspace, access::rule, coder::Valid, installation::SEEN_BY_WEBHOOK, poll, ports,
-    webhook_config::AppliedWebhook,
+    Access, Admin, Balancer, Cluster, ClusterOptions, CoderOptions, CoderStandIn, FailurePolicy, FaultProxy, Metrics,
+    Product, Scope, TestNamespace, WebhookConfig, Workspace, access::rule, asking::wait_asked, coder::Valid, poll,
+    ports, webhook_config::AppliedWebhook,
 };
 use serde_json::json;
 
-use crate::{
-    balancer::Balancer,
-    stream::{Connections, Stream},
-};
+use crate::stream::{Connections, Stream};
 
 /// The agent's token of every pod.
 pub(crate) const TOKEN: &str = "6f1a4c1e-7d8e-4a1f-9c58-2f6d1c0b7e55";
@@ -57,6 +54,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) struct World {
+    admin: Admin,
     pub(crate) client: Client,
     pub(crate) balancer: Arc<Balancer>,
     namespace: TestNamespace,
@@ -97,7 +95,8 @@ impl World {
         let access = access(cluster, &client, namespace.name(), webhook.name(), reading).await?;
         let coder = CoderStandIn::start(CoderOptions::new())?;
         coder.add_agent(TOKEN, Valid::Now);
-        Ok(Self { client, balancer, namespace, webhook, access, coder, addresses })
+        let admin = cluster.as_ref().clone();
+        Ok(Self { admin, client, balancer, namespace, webhook, access, coder, addresses })
     }
 
     /// The product reaches the API server by a proxy from now on.
@@ -145,17 +144,9 @@ impl World {
         self.start(index, &lifetimes)
     }
 
-    /// Creates a pod without keeping it until it comes back annotated: the API server goes by the caBundle.
+    /// Waits until the API server goes by the caBundle, and asks.
     pub(crate) async fn wait_admitted(&self) -> Result<()> {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), self.namespace());
-        let probe: Pod = serde_json::from_value(Workspace::new(self.namespace(), "probe", "probe", TOKEN).pod())?;
-        let dry = PostParams { dry_run: true, ..PostParams::default() };
-        poll::eventually("a pod is admitted", PATIENCE, || async {
-            let pod = pods.create(&dry, &probe).await.map_err(|error| error.to_string())?;
-            let seen = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
-            if seen { Ok(()) } else { Err("no annotation".to_owned()) }
-        })
-        .await?;
+        wait_asked(&self.admin, self.namespace(), true).await?;
         self.balancer.cut().await
     }
 
@@ -229,13 +220,7 @@ impl Replica {
 
     /// Waits until readiness fails and says this.
     pub(crate) async fn wait_unready(&self, said: &str) -> Result<()> {
-        poll::eventually(said, PATIENCE, || async {
-            match self.readiness().await {
-                Ok((503, checks)) if checks.contains(said) => Ok(()),
-                other => Err(other),
-            }
-        })
-        .await
+        self.product.wait_unready(&format!("http://{}/readyz?verbose", self.health), said, PATIENCE).await
     }
 
     /// What readiness says.

@@ -4,7 +4,6 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
-use logstream_testing::pki::ServingCertificate;
 use serde_json::{Value, json};
 
 use crate::exercise::Modes;
@@ -68,15 +67,7 @@ async fn an_issuer_of_ones_own_issues_and_stays() -> Result<()> {
 async fn a_certificate_of_ones_own_is_mounted_and_trusted() -> Result<()> {
     let world = World::new("provided").await?;
     let home = world.home.name();
-    let certificate = ServingCertificate::generate(&[])?;
-    world
-        .create(&json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-            "metadata": { "name": "of-the-company", "namespace": home },
-            "stringData": { "tls.crt": certificate.certificate, "tls.key": certificate.key },
-        }))
-        .await?;
-    let certs = json!({ "mode": "provided", "existingSecret": "of-the-company", "caBundle": certificate.ca });
+    let certs = world.provide("of-the-company").await?;
     let _replica = world.install(json!({ "certs": certs })).await?;
     world.notes_are_true(&["Certificate:  provided, from the Secret of-the-company"]).await?;
     world.exercise(&[home], NOT_OURS).await?;

@@ -1,17 +1,17 @@
 //! What an uninstalled release leaves behind: nothing.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use logstream_testing::poll;
 
 use crate::world::{PATIENCE, World};
 
 impl World {
-    /// Uninstalls the release while its program runs, and looks for anything of its name in these namespaces and among
-    /// what is cluster-wide.
+    /// Uninstalls the release while its program runs, and looks for anything that is its own in these namespaces and
+    /// among what is cluster-wide.
     pub(crate) async fn uninstall_leaves_nothing(&self, namespaces: &[&str]) -> Result<()> {
         let before = self.of_this_release(namespaces)?;
-        for kind in ["deployment", "configmap", "rolebinding"] {
-            ensure!(before.iter().any(|object| object.contains(kind)), "no {kind} in {before:?}");
+        for kind in ["Deployment", "ConfigMap", "ServiceAccount", "Role", "RoleBinding"] {
+            ensure!(before.iter().any(|object| object.starts_with(&format!("{kind}/"))), "no {kind} in {before:?}");
         }
         self.release.uninstall().await?;
         poll::eventually("nothing is left of the release", PATIENCE, || async {
@@ -21,8 +21,9 @@ impl World {
         .await
     }
 
-    /// Everything whose name has the release's, but Events, which tell of the past.
-    fn of_this_release(&self, namespaces: &[&str]) -> Result<Vec<String>> {
+    /// Everything that is the release's by its name, or by what helm and the chart write on it, but Events, which tell
+    /// of the past.
+    pub(crate) fn of_this_release(&self, namespaces: &[&str]) -> Result<Vec<String>> {
         let kinds = |namespaced: &str| {
             let kinds = self.cluster.kubectl(&["api-resources", "--verbs=list", "-o", "name", namespaced])?;
             let kinds = kinds.lines().filter(|kind| !kind.starts_with("events"));
@@ -31,15 +32,57 @@ impl World {
         let (inside, outside) = (kinds("--namespaced=true")?, kinds("--namespaced=false")?);
         let mut found = Vec::new();
         for namespace in [&[self.release.namespace()], namespaces].concat() {
-            let objects =
-                self.cluster.kubectl(&["get", &inside, "-n", namespace, "-o", "name", "--ignore-not-found"])?;
-            // A release of the same name elsewhere has its own namespace in the names of what lies here.
-            let name =
-                if namespace == self.release.namespace() { self.release.name() } else { &self.release.cluster_name() };
-            found.extend(objects.lines().filter(|object| object.contains(name)).map(str::to_owned));
+            let objects = self.listed(&[&inside, "-n", namespace])?;
+            let home = namespace == self.release.namespace();
+            found.extend(objects.into_iter().filter(|object| self.is_of_this_release(object, home)));
         }
-        let objects = self.cluster.kubectl(&["get", &outside, "-o", "name", "--ignore-not-found"])?;
-        found.extend(objects.lines().filter(|object| object.contains(&self.release.cluster_name())).map(str::to_owned));
-        Ok(found)
+        let objects = self.listed(&[&outside])?;
+        found.extend(objects.into_iter().filter(|object| self.is_of_this_release(object, false)));
+        Ok(found.into_iter().map(|Listed { kind, name, .. }| format!("{kind}/{name}")).collect())
+    }
+
+    /// A release of the same name elsewhere has its own namespace in the names, and in the annotations, of what does not
+    /// lie at its home.
+    fn is_of_this_release(&self, object: &Listed, home: bool) -> bool {
+        let (release, namespace) = (self.release.name(), self.release.namespace());
+        let name = if home { release } else { &self.release.cluster_name() };
+        object.name.contains(name)
+            || object.release == release && object.release_namespace == namespace
+            || home && object.instance == release
+    }
+
+    fn listed(&self, what: &[&str]) -> Result<Vec<Listed>> {
+        let columns = concat!(
+            "-o=custom-columns=KIND:.kind,NAME:.metadata.name,",
+            r"INSTANCE:.metadata.labels.app\.kubernetes\.io/instance,",
+            r"RELEASE:.metadata.annotations.meta\.helm\.sh/release-name,",
+            r"HOME:.metadata.annotations.meta\.helm\.sh/release-namespace",
+        );
+        let objects =
+            self.cluster.kubectl(&[&["get", columns, "--no-headers", "--ignore-not-found"], what].concat())?;
+        objects.lines().map(|line| Listed::read(line).with_context(|| line.to_owned())).collect()
+    }
+}
+
+/// What an object says of whose it is.
+#[derive(Debug)]
+struct Listed {
+    kind: String,
+    name: String,
+    instance: String,
+    release: String,
+    release_namespace: String,
+}
+
+impl Listed {
+    fn read(line: &str) -> Option<Self> {
+        let mut columns = line.split_whitespace().map(str::to_owned);
+        Some(Self {
+            kind: columns.next()?,
+            name: columns.next()?,
+            instance: columns.next()?,
+            release: columns.next()?,
+            release_namespace: columns.next()?,
+        })
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "`--nocapture` shows which permissions were used, and how often")]
 
 mod authorities;
+mod callers;
 mod exercise;
 mod leftovers;
 mod modes;
@@ -12,7 +13,6 @@ mod neighbours;
 mod notes;
 mod predecessor;
 mod scopes;
-mod service;
 mod upgrades;
 mod watcher;
 mod world;

@@ -1,7 +1,7 @@
 //! Changing where the certificate of a release comes from.
 
 use anyhow::{Context, Result, ensure};
-use logstream_testing::{Loopback, asking::wait_asked, pki::ServingCertificate};
+use logstream_testing::{Loopback, asking::wait_asked};
 use serde_json::{Value, json};
 
 use crate::world::{World, cert_manager};
@@ -12,15 +12,7 @@ async fn a_release_changes_its_certificate_mode_and_leaves_nothing_of_any() -> R
     let cluster = world.cluster;
     let manager = cert_manager().await;
     let home = world.home.name().to_owned();
-    let certificate = ServingCertificate::generate(&[])?;
-    world
-        .create(&json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-            "metadata": { "name": "of-the-company", "namespace": home },
-            "stringData": { "tls.crt": certificate.certificate, "tls.key": certificate.key },
-        }))
-        .await?;
-    let provided = json!({ "mode": "provided", "existingSecret": "of-the-company", "caBundle": certificate.ca });
+    let provided = world.provide("of-the-company").await?;
     let mut replica = world.install(json!({})).await?;
     wait_asked(cluster, &home, true).await?;
 

@@ -59,5 +59,9 @@ async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     world.release.upgrade(&local, &["--values", values]).await?;
     let _replica = world.start().await?;
     world.workspace_is_streamed(second.name(), true).await?;
+    let before = world.of_this_release(&[second.name()])?;
+    for named in ["ServiceAccount/logstream", "Role/logstream-role", "RoleBinding/logstream-rolebinding"] {
+        ensure!(before.iter().any(|object| object == named), "{named} is to be looked for later: {before:?}");
+    }
     world.uninstall_leaves_nothing(&[second.name()]).await
 }

@@ -8,11 +8,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::PostParams;
 use logstream_testing::installation::SEEN_BY_WEBHOOK;
-use logstream_testing::{Loopback, Workspace, asking::wait_asked, poll};
+use logstream_testing::{Balancer, Loopback, Workspace, asking::wait_asked, poll};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::service::Service;
 use crate::world::{PATIENCE, World};
 
 /// Admissions, one after another without pause, until told to end.
@@ -70,7 +69,8 @@ impl Admissions {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_drops_no_admission() -> Result<()> {
     let mut world = World::new("upgrade").await?;
-    let service = Service::start().await?;
+    // What a Service does: one address, behind which the ready pod changes.
+    let service = Balancer::start(Vec::new()).await?;
     let failing = |more: Value| -> Value {
         let mut values = json!({ "webhook": { "failurePolicy": "Fail", "timeoutSeconds": 10 } });
         values["podAnnotations"] = more;
@@ -78,7 +78,7 @@ async fn an_upgrade_drops_no_admission() -> Result<()> {
     };
     let mut loopback = world.loopback;
     world.loopback = loopback.behind(service.address());
-    service.lead_to(loopback.webhook().context("a webhook")?);
+    service.lead_to(&[loopback.webhook().context("a webhook")?]);
     let mut replica = world.install(failing(json!({}))).await?;
     let home = world.home.name().to_owned();
     wait_asked(world.cluster, &home, true).await?;
@@ -94,7 +94,7 @@ async fn an_upgrade_drops_no_admission() -> Result<()> {
         world.release.upgrade(&world.values(failing(json!({ "revision": revision }))), flags).await?;
         admissions.more(20).await?;
         let next = world.start().await?;
-        service.lead_to(loopback.webhook().context("a webhook")?);
+        service.lead_to(&[loopback.webhook().context("a webhook")?]);
         let old = std::mem::replace(&mut replica, next);
         tokio::task::spawn_blocking(move || old.end()).await??;
         admissions.more(20).await.with_context(|| format!("after the upgrade by {revision}"))?;

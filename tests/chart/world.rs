@@ -10,6 +10,7 @@ use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
 use kube::{Api, Client};
 use logstream_testing::coder::Valid;
+use logstream_testing::pki::ServingCertificate;
 use logstream_testing::release::AUDIT_POLICY;
 use logstream_testing::{
     CertManager, Cluster, ClusterOptions, CoderOptions, CoderStandIn, Loopback, Release, Replica, TestNamespace,
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The binary under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_coder-logstream-kube");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_coder-logstream-kube");
 
 /// Anything that should happen does so in milliseconds; a machine that also compiles may need this long.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -128,6 +129,19 @@ impl World {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &namespace, &resource);
         api.create(&PostParams::default(), &object).await?;
         Ok(())
+    }
+
+    /// A certificate of the user's own, in a Secret of this name beside the release: the `certs` values by which it is
+    /// mounted and trusted.
+    pub(crate) async fn provide(&self, secret: &str) -> Result<Value> {
+        let certificate = ServingCertificate::generate(&[])?;
+        self.create(&json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": { "name": secret, "namespace": self.home.name() },
+            "stringData": { "tls.crt": certificate.certificate, "tls.key": certificate.key },
+        }))
+        .await?;
+        Ok(json!({ "mode": "provided", "existingSecret": secret, "caBundle": certificate.ca }))
     }
 
     /// The pods of a namespace whose labels are these.

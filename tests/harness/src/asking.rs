@@ -1,13 +1,16 @@
-//! Whether the API server asks the product's webhook.
+//! Whether the API server asks the product's webhook, and whom that answers.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::PostParams;
+use tokio::net::TcpStream;
 
 use crate::installation::SEEN_BY_WEBHOOK;
+use crate::pki::{self, ClientCertificate};
 use crate::{Admin, Workspace, poll};
 
 /// A new configuration is acted on within a second or two.
@@ -26,4 +29,24 @@ pub async fn wait_asked(admin: &impl AsRef<Admin>, namespace: &str, wanted: bool
         if asked == wanted { Ok(()) } else { Err(format!("asked: {asked}")) }
     })
     .await
+}
+
+/// Whether a webhook answers a caller who shows this certificate, or none: one whom it turns away has no answer. That
+/// nobody listens, or that it takes long, is an error.
+pub async fn answers(webhook: SocketAddr, caller: Option<&ClientCertificate>) -> Result<bool> {
+    pki::install_crypto_provider();
+    TcpStream::connect(webhook).await.context("somebody listens")?;
+    // Whether the server is who it says is not the question here.
+    let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().timeout(PATIENCE);
+    let client = match caller {
+        Some(ClientCertificate { certificate, key, .. }) => {
+            client.identity(reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes())?)
+        }
+        None => client,
+    };
+    match client.build()?.post(format!("https://{webhook}/mutate")).body("{}").send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_timeout() => Err(error.into()),
+        Err(_) => Ok(false),
+    }
 }

@@ -21,6 +21,7 @@
 
 pub mod access;
 pub mod asking;
+pub mod balancer;
 pub mod blocking;
 pub mod cert_manager;
 pub mod cluster;
@@ -43,6 +44,7 @@ pub mod webhook_config;
 pub mod workspace;
 
 pub use access::{Access, Scope};
+pub use balancer::Balancer;
 pub use cert_manager::CertManager;
 pub use cluster::{Admin, Cluster, ClusterOptions, Components, TestNamespace};
 pub use coder::{CoderOptions, CoderStandIn};

@@ -29,11 +29,7 @@ pub struct ServingCertificate {
 impl ServingCertificate {
     /// For 127.0.0.1 and localhost, and the DNS names given.
     pub fn generate(more_names: &[&str]) -> Result<Self> {
-        let ca_key = KeyPair::generate()?;
-        let mut ca = CertificateParams::new(Vec::new())?;
-        ca.distinguished_name.push(DnType::CommonName, "test authority");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let (ca, ca_key) = authority("test authority")?;
         let ca_pem = ca.self_signed(&ca_key)?.pem();
 
         let mut names = vec!["localhost".to_owned()];
@@ -60,6 +56,38 @@ impl ServingCertificate {
         fs::write(&files.key, &self.key)?;
         fs::write(&files.ca, &self.ca)?;
         Ok(files)
+    }
+}
+
+fn authority(name: &str) -> Result<(CertificateParams, KeyPair)> {
+    let mut ca = CertificateParams::new(Vec::new())?;
+    ca.distinguished_name.push(DnType::CommonName, name);
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    Ok((ca, KeyPair::generate()?))
+}
+
+/// A certificate authority and one client certificate signed by it, as PEM.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// What a server must trust.
+    pub ca: String,
+    /// The client certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+}
+
+impl ClientCertificate {
+    /// By an authority of this name.
+    pub fn generate(name: &str) -> Result<Self> {
+        let (ca, ca_key) = authority(name)?;
+        let ca_pem = ca.self_signed(&ca_key)?.pem();
+        let mut params = CertificateParams::new(["kube-apiserver".to_owned()])?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?.pem();
+        Ok(Self { ca: ca_pem, certificate, key: key.serialize_pem() })
     }
 }
 

@@ -106,6 +106,18 @@ impl Product {
         waited.and_then(|ended| ended).with_context(|| format!("the product said:\n{}", self.output()))
     }
 
+    /// Waits until a GET of `url`, such as `http://127.0.0.1:PORT/readyz?verbose`, is answered with 503 and says this.
+    pub async fn wait_unready(&self, url: &str, said: &str, deadline: Duration) -> Result<()> {
+        let waited = poll::eventually(said, deadline, || async {
+            match self.get(url).await {
+                Ok((503, checks)) if checks.contains(said) => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+        waited.with_context(|| format!("the product said:\n{}", self.output()))
+    }
+
     /// Scrapes `url`, such as `http://127.0.0.1:PORT/metrics`.
     pub async fn metrics(&self, url: &str) -> Result<Metrics> {
         let answer = self.http.get(url).send().await?.error_for_status()?;

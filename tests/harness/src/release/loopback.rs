@@ -15,12 +15,23 @@ use crate::ports;
 pub struct Loopback {
     health: SocketAddr,
     webhook: Option<SocketAddr>,
-    called: Option<SocketAddr>,
+    called: Called,
+}
+
+/// Where the API server calls.
+#[derive(Debug, Clone, Copy)]
+enum Called {
+    /// Where the process listens.
+    Directly,
+    /// At an address that leads there.
+    By(SocketAddr),
+    /// At the Service, as in life.
+    ByService,
 }
 
 impl Default for Loopback {
     fn default() -> Self {
-        Self { health: ports::free(), webhook: Some(ports::free()), called: None }
+        Self { health: ports::free(), webhook: Some(ports::free()), called: Called::Directly }
     }
 }
 
@@ -39,7 +50,14 @@ impl Loopback {
     /// The API server calls this address, which leads to the process as a Service would.
     #[must_use]
     pub fn behind(self, service: SocketAddr) -> Self {
-        Self { called: Some(service), ..self }
+        Self { called: Called::By(service), ..self }
+    }
+
+    /// The API server is to call the Service, as it is by default. Here that leads nowhere: for tests in which nobody
+    /// asks.
+    #[must_use]
+    pub fn called_by_service(self) -> Self {
+        Self { called: Called::ByService, ..self }
     }
 
     /// Where the webhook listens.
@@ -57,10 +75,15 @@ impl Loopback {
             "webhook": { "enabled": false },
         });
         if let Some(webhook) = self.webhook {
-            let called = self.called.unwrap_or(webhook);
-            let settings = json!({ "webhook": { "port": webhook.port(), "url": format!("https://{called}") } });
-            merge(&mut values, settings);
-            values["webhook"]["enabled"] = true.into();
+            values["webhook"] = json!({ "enabled": true, "port": webhook.port() });
+            let called = match self.called {
+                Called::Directly => Some(webhook),
+                Called::By(address) => Some(address),
+                Called::ByService => None,
+            };
+            if let Some(called) = called {
+                values["webhook"]["url"] = format!("https://{called}").into();
+            }
             if let Value::Array(arguments) = &mut values["args"] {
                 arguments.push(format!("--webhook-addr={webhook}").into());
             }
@@ -95,6 +118,8 @@ mod tests {
         assert_eq!(values["webhook"]["failurePolicy"], "Fail");
         let arguments = values["args"].as_array().unwrap();
         assert!(arguments.iter().all(|one| one.as_str().unwrap().contains("=127.0.0.1:")), "{arguments:?}");
+        let by_service = loopback.called_by_service().values(json!({}));
+        assert_eq!(by_service["webhook"], json!({ "enabled": true, "port": webhook.port() }));
         let off = loopback.without_webhook().values(json!({}));
         assert_eq!(off["webhook"], json!({ "enabled": false }));
     }

@@ -3,7 +3,7 @@
 //! No node here runs containers, so the container of the Deployment's pod is played by a child process (see
 //! [`Replica`]), beside the pod that kwok only says to run. A Service leads nowhere without kube-proxy: `webhook.url`
 //! makes the API server call the process on loopback instead ([`Loopback`] has the values). What the chart renders for
-//! a Service can be looked at and not used.
+//! a Service can be compared with what the program serves, but not called.
 
 mod container;
 mod grants;

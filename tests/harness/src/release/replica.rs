@@ -47,6 +47,11 @@ impl Replica {
         Ok(())
     }
 
+    /// Waits until its readiness fails and says this.
+    pub async fn wait_unready(&self, said: &str) -> Result<()> {
+        self.product.wait_unready(&self.url("/readyz?verbose"), said, PATIENCE).await
+    }
+
     /// The URL of a path beside that of its readiness, such as `/metrics`.
     pub fn url(&self, path: &str) -> String {
         let authority = self.probes.readiness.trim_start_matches("http://").split('/').next().unwrap_or_default();

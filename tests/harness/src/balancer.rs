@@ -1,25 +1,22 @@
 //! A TCP load balancer that hands each connection to the next server, as a Service does: connections that stand stay
 //! where they are when servers come and go.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-    time::timeout,
-};
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs until it is dropped.
-pub(crate) struct Balancer {
+#[derive(Debug)]
+pub struct Balancer {
     address: SocketAddr,
     servers: watch::Sender<Vec<SocketAddr>>,
     cuts: watch::Sender<u64>,
@@ -28,7 +25,8 @@ pub(crate) struct Balancer {
 }
 
 impl Balancer {
-    pub(crate) async fn start(servers: Vec<SocketAddr>) -> Result<Self> {
+    /// Listens on a port of loopback. Without a server, connections are closed as they come.
+    pub async fn start(servers: Vec<SocketAddr>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (servers, cuts, open) = (watch::Sender::new(servers), watch::Sender::new(0), watch::Sender::new(0));
@@ -38,16 +36,17 @@ impl Balancer {
     }
 
     /// New connections go to these.
-    pub(crate) fn lead_to(&self, servers: &[SocketAddr]) {
+    pub fn lead_to(&self, servers: &[SocketAddr]) {
         self.servers.send_replace(servers.to_vec());
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Ends all connections, and waits until their clients have closed them too: no request is sent on one of them.
-    pub(crate) async fn cut(&self) -> Result<()> {
+    pub async fn cut(&self) -> Result<()> {
         self.cuts.send_modify(|cuts| *cuts += 1);
         let mut open = self.open.subscribe();
         timeout(PATIENCE, open.wait_for(|open| *open == 0)).await.context("connections are closed")??;
@@ -62,7 +61,7 @@ async fn run(
     open: watch::Sender<usize>,
 ) {
     let mut connections = JoinSet::new();
-    let mut count = 0;
+    let mut count: usize = 0;
     loop {
         let (client, _) = tokio::select! {
             Some(_) = connections.join_next() => continue,
@@ -70,7 +69,8 @@ async fn run(
         };
         let server = {
             let servers = servers.borrow();
-            servers[count % servers.len()]
+            let Some(next) = count.checked_rem(servers.len()) else { continue };
+            servers[next]
         };
         count += 1;
         let (cuts, open) = (cuts.subscribe(), open.clone());

@@ -1,0 +1,70 @@
+//! How the API server calls the webhook, and who else may.
+
+use anyhow::{Context, Result, ensure};
+use logstream_testing::{asking::answers, pki::ClientCertificate};
+use serde_json::{Value, json};
+
+use crate::world::{PROGRAM, World, cert_manager};
+
+/// Without kube-proxy a Service leads nowhere, and nobody asks here. But readiness holds what is served against the name
+/// by which the API server would call: the whole way from the values to the certificate.
+async fn by_service(test: &str, certs: Value) -> Result<()> {
+    let mut world = World::new(test).await?;
+    world.loopback = world.loopback.called_by_service();
+    let _replica = world.install(json!({ "certs": certs })).await?;
+    let fields = "jsonpath={.webhooks[*].clientConfig.service.name} {.webhooks[*].clientConfig.url}";
+    let name = world.release.cluster_name();
+    let called = world.cluster.kubectl(&["get", "mutatingwebhookconfiguration", &name, "-o", fields])?;
+    let release = world.release.name();
+    ensure!(called.trim() == format!("{release} {release}"), "not called by its Service: {called}");
+    world.release.uninstall().await
+}
+
+#[tokio::test]
+async fn by_default_it_is_called_by_its_service_and_trusted_by_that_name() -> Result<()> {
+    by_service("by-service", json!({})).await
+}
+
+#[tokio::test]
+async fn cert_manager_issues_for_the_service_too() -> Result<()> {
+    let manager = cert_manager().await;
+    by_service("by-service-issued", json!({ "mode": "cert-manager" })).await.with_context(|| manager.log())
+}
+
+/// The proof that readiness looks at the Service's name.
+#[tokio::test]
+async fn with_another_services_name_it_is_not_ready() -> Result<()> {
+    let mut world = World::new("by-another").await?;
+    world.loopback = world.loopback.called_by_service();
+    let other = json!([{ "name": "CODER_LOGSTREAM_WEBHOOK_SERVICE", "value": "other.coder" }]);
+    world.release.install(&world.values(json!({ "env": other })), &[]).await?;
+    let replica = world.release.start(PROGRAM.as_ref()).await?;
+    replica.wait_unready("is called by another name").await?;
+    world.release.uninstall().await
+}
+
+/// That an API server with such a certificate is answered is proved with the program's own flags.
+#[tokio::test]
+async fn only_callers_whose_ca_is_in_the_config_map_are_answered() -> Result<()> {
+    let world = World::new("callers").await?;
+    let home = world.home.name();
+    let (caller, stranger) = (ClientCertificate::generate("callers")?, ClientCertificate::generate("strangers")?);
+    world
+        .create(&json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "callers", "namespace": home },
+            "data": { "ca.crt": caller.ca },
+        }))
+        .await?;
+    let replica = world.install(json!({ "certs": { "clientCAConfigMap": "callers" } })).await?;
+    let webhook = world.loopback.webhook().context("a webhook")?;
+    ensure!(answers(webhook, Some(&caller)).await?, "who has a certificate of that CA is answered");
+    ensure!(!answers(webhook, None).await?, "who has none is turned away");
+    ensure!(!answers(webhook, Some(&stranger)).await?, "who has another CA's is turned away");
+    let failures = "coder_logstream_webhook_handshake_failures_total{reason=\"tls\"}";
+    let failures = replica.metrics().await?.get(failures);
+    ensure!(failures >= Some(2.0), "{failures:?} handshakes failed");
+    // This API server has no certificate, and the failure policy is Ignore.
+    world.workspace_is_streamed(home, false).await?;
+    world.uninstall_leaves_nothing(&[]).await
+}
