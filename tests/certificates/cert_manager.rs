@@ -111,7 +111,7 @@ async fn mount(
                 let authority = String::from_utf8_lossy(authority).into_owned();
                 let at = started.elapsed();
                 seen.send_modify(|seen| {
-                    seen.before_trust.push(format!("version {version} at {at:?}, by\n{authority}"))
+                    seen.before_trust.push(format!("version {version} at {at:?}, by\n{authority}"));
                 });
             }
             sleep(LATE).await;
