@@ -1,7 +1,7 @@
 //! Claims of admission: bounded, and forgotten when nobody binds them.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     sync::Arc,
 };
 
@@ -67,14 +67,20 @@ impl Claims {
         }
         // What was bound keeps its place until its time is up; pods that are created without pause would fill this.
         if self.order.len() >= 2 * limit {
-            let Self { by_key, order, .. } = self;
-            order.retain(|(at, key)| by_key.get(key).is_some_and(|claim| claim.at >= *at));
+            self.tidy();
         }
         let mut claim = Claim { at: now, tokens: Vec::new() };
         let new = take_over(&mut claim.tokens, &mut self.tokens, tokens);
         self.order.push_back((now, key.clone()));
         self.by_key.insert(key, claim);
         Ok(new)
+    }
+
+    /// Leaves each claim its first place in the order, and no place to what is no claim any more.
+    fn tidy(&mut self) {
+        let mut placed = HashSet::new();
+        let Self { by_key, order, .. } = self;
+        order.retain(|(_, key)| by_key.contains_key(key) && placed.insert(key.clone()));
     }
 
     fn remove(&mut self, key: &Key) -> bool {
@@ -204,8 +210,14 @@ mod tests {
                 uid: Uid::parse(&name).unwrap(),
             };
             assert!(claims.bind(&subject, None));
+            // One of a name that comes again and again, and is claimed at the end.
+            claims.add(claim("again"), at(number), 5).unwrap();
+            let again = Subject { name: "again".into(), ..subject };
+            assert!(number == 99 || claims.bind(&again, None));
         }
         assert!(claims.order.len() <= 10, "{}", claims.order.len());
+        claims.tidy();
+        assert_eq!(claims.order.len(), claims.len());
     }
 
     #[test]
