@@ -304,7 +304,7 @@ fn as_time(seconds: i64) -> f64 {
     seconds as f64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a number of requests under way")]
-fn as_f64(count: u64) -> f64 {
+#[expect(clippy::cast_precision_loss, reason = "a number of requests or agents fits a double")]
+pub(super) fn as_f64(count: u64) -> f64 {
     count as f64
 }

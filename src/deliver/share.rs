@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pace::as_f64;
+
 /// How fast such requests may go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
@@ -72,15 +74,11 @@ impl Share {
         match limit {
             // As few as the limit lets be asked every second are; with more, nobody would be, and the rest is kept for
             // others.
-            Some(limit) if asking > 0 && as_f64(asking) <= limit / 60.0 => limit / 60.0,
+            Some(limit) if asking > 0 && as_f64(asking as u64) <= limit / 60.0 => limit / 60.0,
             Some(limit) => limit / 60.0 * (self.part.of_limit + (1.0 - self.part.of_limit) * self.success),
             None => self.part.unlimited * (1.0 + (UNLIMITED_RISE - 1.0) * self.success),
         }
     }
-}
-
-fn as_f64(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
 #[cfg(test)]
