@@ -15,6 +15,13 @@ fn write(clients: &ClientCertificate, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Gives a file new content in one step, so that nobody who reads it meanwhile finds half of it.
+fn replace(path: &Path, content: &str) -> Result<()> {
+    let new = path.with_extension("new");
+    fs::write(&new, content)?;
+    Ok(fs::rename(new, path)?)
+}
+
 /// What `--admission-control-config-file` names, with the kubeconfig that it names: how the API server shows itself to
 /// webhooks. Returns its path.
 fn configure(folder: &Path) -> Result<String> {
@@ -49,7 +56,7 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     let cluster = tokio::task::spawn_blocking(move || Cluster::start(options)).await??;
     let world = World::on(&cluster, "clients", 1, &["get", "watch"]).await?;
     let file = folder.join("client-ca.crt");
-    fs::write(&file, &first.ca)?;
+    replace(&file, &first.ca)?;
     let arguments = [format!("--webhook-cert-secret={SECRET}"), format!("--webhook-client-ca={}", file.display())];
     let mut replica = world.start(0, &arguments)?;
     replica.wait_ready().await?;
@@ -66,7 +73,7 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     // Both are accepted, the API server changes over, the old one is taken out.
     let stream = world.stream();
     stream.more(10).await?;
-    fs::write(&file, first.ca.clone() + &second.ca)?;
+    replace(&file, &(first.ca.clone() + &second.ca))?;
     replica.wait_metric("certificate_client_ca_changes_total", 2.0).await?;
     stream.more(10).await?;
     stream.end().await?.check(20)?;
@@ -76,19 +83,19 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     world.wait_admitted().await?;
     let stream = world.stream();
     stream.more(10).await?;
-    fs::write(&file, &second.ca)?;
+    replace(&file, &second.ca)?;
     replica.wait_metric("certificate_client_ca_changes_total", 3.0).await?;
     stream.more(10).await?;
     assert_eq!(answered().await?, (false, false, true));
 
-    fs::write(&file, "nonsense")?;
+    replace(&file, "nonsense")?;
     replica.wait_sample("certificate_client_ca_refused_total{reason=\"malformed\"}", 1.0).await?;
     stream.more(10).await?;
     stream.end().await?.check(30)?;
     assert_eq!(answered().await?, (false, false, true));
 
     // The proof that it is the certificate which lets the API server in.
-    fs::write(&file, &first.ca)?;
+    replace(&file, &first.ca)?;
     replica.wait_metric("certificate_client_ca_changes_total", 4.0).await?;
     world.balancer.cut().await?;
     // A webhook that hangs is refused too, so the words count.

@@ -1,6 +1,6 @@
 //! Real handshakes against what is served.
 
-use std::{fs, io, sync::Arc, time::Duration};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use logstream_certs::{
     Bundle, ClientCa, ClientCaError, ClientCaFile, ClientCaFileError, ClientVerifier, Ended, FileError, Metrics,
@@ -35,6 +35,13 @@ fn serving(issued: &Issued) -> Arc<Resolver> {
     let resolver = Arc::new(Resolver::new());
     resolver.serve(bundle(issued));
     resolver
+}
+
+/// Gives a file new content in one step, so that nobody who reads it meanwhile finds half of it.
+fn replace(path: &Path, content: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, content).unwrap();
+    fs::rename(new, path).unwrap();
 }
 
 /// A client that trusts an authority.
@@ -199,7 +206,7 @@ async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_n
     let (resolver, metrics) = (serving(&leaf(&servers)), Metrics::new());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.crt");
-    fs::write(&path, old.certificate()).unwrap();
+    replace(&path, old.certificate());
     let file = ClientCaFile::open(path.clone(), metrics.clone()).await.unwrap();
     let accepted = file.verifier();
     let mut keeping = JoinSet::new();
@@ -214,22 +221,22 @@ async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_n
     read_again().await;
     assert_eq!((let_in(&old).await, let_in(&new).await), (true, false));
     // Both, as in any rotation, then the new one alone.
-    fs::write(&path, old.certificate().to_owned() + new.certificate()).unwrap();
+    replace(&path, &(old.certificate().to_owned() + new.certificate()));
     read_again().await;
     assert_eq!((let_in(&old).await, let_in(&new).await), (true, true));
-    fs::write(&path, new.certificate()).unwrap();
+    replace(&path, new.certificate());
     read_again().await;
     assert_eq!((let_in(&old).await, let_in(&new).await), (false, true));
     assert_eq!(metrics.client_ca_changes(), 3);
 
-    fs::write(&path, "nonsense").unwrap();
+    replace(&path, "nonsense");
     read_again().await;
     fs::remove_file(&path).unwrap();
     read_again().await;
     assert_eq!((let_in(&old).await, let_in(&new).await), (false, true));
     let refused = [Refused::Malformed, Refused::Unreadable].map(|reason| metrics.client_ca_refused(reason));
     assert_eq!((refused, metrics.client_ca_changes()), ([1, 1], 3));
-    fs::write(&path, old.certificate()).unwrap();
+    replace(&path, old.certificate());
     read_again().await;
     assert_eq!((let_in(&old).await, let_in(&new).await), (true, false));
 }
