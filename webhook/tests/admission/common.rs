@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use axum::{Router, body::Body};
@@ -13,6 +13,7 @@ use logstream_core::registration::Registration;
 use logstream_webhook::{Clock, Metrics, Registrar, router};
 use serde_json::Value;
 use tower::ServiceExt as _;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// When every test takes place.
 pub(crate) const NOW: &str = "2026-11-22T17:35:45.678Z";
@@ -127,6 +128,10 @@ impl Answer {
     }
 }
 
+fn everything(to: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> impl tracing::Subscriber + Send + Sync {
+    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(to).finish()
+}
+
 /// Everything that is traced, as text.
 #[derive(Clone, Default)]
 pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -145,13 +150,13 @@ impl io::Write for Captured {
 impl Captured {
     /// Captures everything down to TRACE, on this thread, until the guard is dropped.
     pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        // While there is one subscriber only, whether an event is of interest is decided for all threads by that of the
+        // thread that comes to it first: another test's, without one.
+        static ELSEWHERE: Once = Once::new();
+        ELSEWHERE.call_once(|| tracing::subscriber::set_global_default(everything(io::sink)).unwrap());
         let captured = Self::default();
         let writer = captured.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(move || writer.clone())
-            .finish();
-        (captured, tracing::subscriber::set_default(subscriber))
+        (captured, tracing::subscriber::set_default(everything(move || writer.clone())))
     }
 
     pub(crate) fn text(&self) -> String {
