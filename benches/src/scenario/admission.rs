@@ -10,12 +10,12 @@ use logstream_testing::scratch::Scratch;
 use logstream_testing::{CoderOptions, CoderStandIn, FailurePolicy, WebhookConfig, pki, ports};
 
 use super::Bench;
-use crate::floor;
 use crate::objects::{self, token};
 use crate::record::{Axis, Must, Plot, Record, Series, Unit};
 use crate::reviews::{Reviews, Target};
 use crate::site::{Site, coder};
 use crate::stats::Sorted;
+use crate::{floor, process};
 
 const CONNECTIONS: [usize; 4] = [1, 4, 16, 64];
 /// Of each closed loop.
@@ -159,16 +159,19 @@ async fn creation(
     namespaces: &[String; 3],
     record: &mut Record,
 ) -> Result<()> {
-    let mut times = [const { Vec::new() }; 3];
+    let (mut times, mut cpu) = ([const { Vec::new() }; 3], [0.0; 3]);
+    let apiserver = site.cluster.apiserver_pid();
     for _ in 0..bench.args.samples {
-        for (namespace, times) in namespaces.iter().zip(&mut times) {
+        for ((namespace, times), cpu) in namespaces.iter().zip(&mut times).zip(&mut cpu) {
             let token = token();
             coder.add_agent(&token, Valid::Now);
             let pod = objects::workspace(&format!("pod-{token}"), &token);
+            let before = process::cpu_seconds(apiserver)?;
             let posted = site.driver.post(&objects::pods(namespace), &pod).await?;
             times.push(posted.answered - posted.sent);
             // What follows from the one, such as its first line, is not to be in the way of the other.
             tokio::time::sleep(Duration::from_millis(8)).await;
+            *cpu += (process::cpu_seconds(apiserver)? - before) * 1e3 / bench.args.samples as f64;
         }
     }
     let [with, without, floor] = times.map(Sorted::millis);
@@ -180,5 +183,9 @@ async fn creation(
     add(format!("{what}: p99 longer, {library}"), Must::Shown, floor.p99() - without.p99());
     add(format!("{what}: p50 longer, {library}"), Must::Shown, floor.p50() - without.p50());
     add(format!("{what}: p99 without webhook"), Must::Shown, without.p99());
+    let [with, without, floor] = cpu;
+    add(format!("{what}: the API server's own CPU, mean, more than without webhook"), Must::Shown, with - without);
+    add(format!("{what}: the API server's own CPU, mean, more, {library}"), Must::Shown, floor - without);
+    add(format!("{what}: the API server's own CPU, mean, without webhook"), Must::Shown, without);
     Ok(())
 }

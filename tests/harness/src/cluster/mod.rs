@@ -173,6 +173,11 @@ impl Cluster {
         self.start_apiserver()
     }
 
+    /// The API server's process id, until it is started again.
+    pub fn apiserver_pid(&self) -> u32 {
+        self.processes().apiserver.pid()
+    }
+
     /// The process ids of all components.
     pub fn pids(&self) -> Vec<u32> {
         let processes = self.processes();
