@@ -523,7 +523,6 @@ pub struct Series {
     pub last_observed_time: Option<Timestamp>,
 }
 
-/// `null` where Kubernetes' Go types write it for an empty list, map or number.
 /// A struct that is written as a JSON object: serde also reads one from an array, in the order of its fields.
 ///
 /// # Errors
@@ -546,6 +545,7 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -
     deserializer.deserialize_map(Object(PhantomData))
 }
 
+/// `null` where Kubernetes' Go types write it for an empty list, map or number.
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
