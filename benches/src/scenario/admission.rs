@@ -29,6 +29,7 @@ const STEADY: Duration = Duration::from_secs(5);
 const STEADY_CONNECTIONS: usize = 16;
 
 const GROWTH: (&str, &str) = ("Reviews a second over kept connections", "connections");
+const CPU: (&str, &str) = ("The server's own CPU, a review", "connections");
 const PRODUCT: &str = "product";
 const FLOOR: &str = "floor";
 const DECODING: &str = "floor that decodes the review";
@@ -59,12 +60,15 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     // In force until dropped, and within about a second: the loops before the first pods take longer.
     let _webhook = webhook.failure_policy(FailurePolicy::Fail).apply(&site).await?;
     let namespaces = [namespace, site.namespace("no-webhook").await?, patched];
-    let targets = [(PRODUCT, &product), (FLOOR, &floor.target), (DECODING, &decoding.target)];
-    for (_, target) in targets {
-        target.closed_loop(4, LOOP).await?;
+    let pid = installation.product.pid();
+    let servers =
+        [(PRODUCT, &product, pid), (FLOOR, &floor.target, floor.pid()), (DECODING, &decoding.target, decoding.pid())]
+            .map(|(name, target, pid)| Server { name, target, pid });
+    for server in servers {
+        server.target.closed_loop(4, LOOP).await?;
     }
     for run in 0..bench.args.runs {
-        throughput(record, targets).await?;
+        throughput(record, servers).await?;
         steady(record, &product, &floor.target, run + 1 == bench.args.runs).await?;
         creation(bench, &site, &coder, &namespaces, record).await?;
     }
@@ -84,8 +88,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
 struct Floor {
     target: Target,
     ca: String,
-    // Ended when dropped.
-    _process: Process,
+    process: Process,
     _files: Scratch,
 }
 
@@ -100,22 +103,40 @@ impl Floor {
         floor::listening(address).await?;
         let ca = std::fs::read_to_string(&files.ca)?;
         let target = Target::new(address, &ca, Arc::clone(reviews))?;
-        Ok(Self { target, ca, _process: process, _files: folder })
+        Ok(Self { target, ca, process, _files: folder })
+    }
+
+    fn pid(&self) -> u32 {
+        self.process.pid()
     }
 }
 
+/// Who is asked.
+#[derive(Clone, Copy)]
+struct Server<'a> {
+    name: &'static str,
+    target: &'a Target,
+    pid: u32,
+}
+
 /// Of all in turn.
-async fn throughput(record: &mut Record, targets: [(&str, &Target); 3]) -> Result<()> {
+async fn throughput(record: &mut Record, servers: [Server<'_>; 3]) -> Result<()> {
     let mut least = [f64::INFINITY; 2];
     for connections in CONNECTIONS {
-        let mut rates = [0.0; 3];
+        let (mut rates, mut cpu) = ([0.0; 3], [0.0; 3]);
         for _ in 0..TURNS {
-            for (rate, (_, target)) in rates.iter_mut().zip(targets) {
-                *rate += target.closed_loop(connections, LOOP).await? / f64::from(TURNS);
+            for ((rate, cpu), Server { target, pid, .. }) in rates.iter_mut().zip(&mut cpu).zip(servers) {
+                let before = process::cpu_seconds(pid)?;
+                let answered = target.closed_loop(connections, LOOP).await?;
+                *cpu += (process::cpu_seconds(pid)? - before) / (answered * LOOP.as_secs_f64()) / f64::from(TURNS);
+                *rate += answered / f64::from(TURNS);
             }
         }
-        for (rate, (name, _)) in rates.into_iter().zip(targets) {
-            record.grow(GROWTH, connections, name, Unit::PerSecond, rate);
+        for (rate, server) in rates.into_iter().zip(servers) {
+            record.grow(GROWTH, connections, server.name, Unit::PerSecond, rate);
+        }
+        for (cpu, Server { name, .. }) in cpu.into_iter().zip(servers) {
+            record.grow(CPU, connections, name, Unit::Micros, cpu * 1e6);
         }
         let [product, floors @ ..] = rates;
         for ((least, floor), name) in least.iter_mut().zip(floors).zip([RATIO, DECODING_RATIO]) {
