@@ -174,6 +174,8 @@ struct Window {
     limit: f64,
     /// Requests counted in the window before.
     previous: f64,
+    /// What was taken off these since this window began, as answers said that it was too much.
+    taken_off: f64,
     /// Requests counted in this window, and those that may be.
     current: f64,
     /// The end of this window by the server's clock.
@@ -190,6 +192,7 @@ impl Window {
         Self {
             limit: f64::from(rate.limit),
             previous: 0.0,
+            taken_off: 0.0,
             current: f64::from(sent),
             reset,
             clock: as_time(earliest(rate, reset)),
@@ -225,6 +228,7 @@ impl Window {
         #[expect(clippy::cast_possible_truncation, reason = "a number of windows since the last request")]
         let windows = (over / WINDOW.as_secs_f64()).floor() as i64 + 1;
         self.previous = if windows == 1 { self.current } else { f64::from(unanswered) };
+        self.taken_off = 0.0;
         self.current = f64::from(unanswered);
         self.reset += windows * seconds(WINDOW);
     }
@@ -255,18 +259,32 @@ impl Window {
         let most = least + concurrent;
         let used = self.used(now);
         if used < least {
-            // Someone else asks from our address, or we did before a restart. Where it stands in the windows is not
-            // known; in this one it stays longest.
-            self.current += least - used;
+            self.add(least - used, self.share(now));
         } else if used > most {
-            let share = self.share(now);
-            let excess = used - most;
-            let from_previous = excess.min(self.previous * share);
-            if share > 0.0 {
-                self.previous -= from_previous / share;
-            }
-            self.current = (self.current - (excess - from_previous)).max(0.0);
+            self.take_off(used - most, self.share(now));
         }
+    }
+
+    /// More is used than was known.
+    fn add(&mut self, more: f64, share: f64) {
+        // The server rounds and its clock is not known exactly: what was taken off the window before for that comes back
+        // first. Put into this window it would pile up, and nothing would seem to fall out before its end.
+        let back = if share > 0.0 { self.taken_off.min(more / share) } else { 0.0 };
+        self.previous += back;
+        self.taken_off -= back;
+        // Someone else asks from our address, or we did before a restart. Where it stands in the windows is not known;
+        // in this one it stays longest.
+        self.current += more - back * share;
+    }
+
+    /// Less is used than was feared.
+    fn take_off(&mut self, excess: f64, share: f64) {
+        let from_previous = excess.min(self.previous * share);
+        if share > 0.0 {
+            self.previous -= from_previous / share;
+            self.taken_off += from_previous / share;
+        }
+        self.current = (self.current - (excess - from_previous)).max(0.0);
     }
 
     /// When one more request fits.

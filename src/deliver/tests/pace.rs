@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 
 use super::limiter::Limiter;
-use crate::deliver::pace::{Pace, Verdict};
+use crate::deliver::pace::{Pace, Pass, Verdict};
 
 /// One sender that always has something to send, with one request under way after the other.
 async fn send_all(pace: &mut Pace, limiter: &mut Limiter, length: Duration, latency: Duration) -> u32 {
@@ -50,6 +50,43 @@ async fn it_takes_what_the_limit_allows_and_is_never_refused() {
         // window adds nothing.
         let allowed = 512.0 * (1.0 + (60.0 * 10.0 - (60.0 - f64::from(u32::try_from(into_window).unwrap()))) / 60.0);
         assert!(f64::from(sent) >= allowed * 0.95, "{into_window} s into a window: {sent} of {allowed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_go_evenly_once_the_first_window_is_full() {
+    for (seed, into_millis) in [300, 15_250, 31_700, 58_600].into_iter().enumerate() {
+        let mut random = fastrand::Rng::with_seed(seed as u64);
+        let mut limiter = Limiter::new(512, Duration::from_millis(into_millis));
+        let mut pace = Pace::new();
+        let (start, mut last) = (Instant::now(), Instant::now());
+        let mut longest = Duration::ZERO;
+        let mut at_work: Vec<(Instant, Pass)> = Vec::new();
+        // The first window may be taken at once.
+        let even = start + Duration::from_millis(60_000 - into_millis);
+        while start.elapsed() < Duration::from_mins(6) {
+            let now = Instant::now();
+            at_work.sort_by_key(|(at, _)| *at);
+            while at_work.first().is_some_and(|(at, _)| *at <= now) {
+                let (_, pass) = at_work.remove(0);
+                let rate = limiter.request(now).unwrap();
+                pace.answer(now, pass, Verdict::Taken, Some(rate));
+            }
+            let mut next = pace.ready_at(now);
+            if next <= now {
+                if last > even {
+                    longest = longest.max(now - last);
+                }
+                last = now;
+                at_work.push((now + Duration::from_millis(random.u64(18..40)), pace.send(now)));
+                continue;
+            }
+            if let Some((at, _)) = at_work.first() {
+                next = next.min(*at);
+            }
+            advance(next - now).await;
+        }
+        assert!(longest < Duration::from_secs(1), "{into_millis} ms into a window: {longest:?} without a request");
     }
 }
 
