@@ -26,15 +26,21 @@ impl Share {
 }
 
 /// The share of the allowed rate at an endpoint, of the successful requests from `from` on. What was asked before counts
-/// as the limit counts it.
-pub(crate) fn share(journal: &[Seen], endpoint: Endpoint, limit: RateLimit, from: SystemTime) -> Share {
+/// as the limit counts it. `ready` has the times from which on there was something for one more request, in order.
+pub(crate) fn share(
+    journal: &[Seen],
+    endpoint: Endpoint,
+    limit: RateLimit,
+    from: SystemTime,
+    ready: &[SystemTime],
+) -> Share {
     let here = || journal.iter().filter(|seen| seen.endpoint == endpoint);
     let useful = || here().filter(|seen| seen.at >= from && (200..300).contains(&seen.status));
     let requests = useful().count();
     let last = useful().map(|seen| seen.at).max().unwrap_or(from);
     let before = here().filter(|seen| seen.at < from && seen.status != 429).map(|seen| seen.at);
     let mut ideal = Ideal::new(limit, from, before);
-    Share { requests, took: last.duration_since(from).unwrap_or_default(), ideal: ideal.take(requests) }
+    Share { requests, took: last.duration_since(from).unwrap_or_default(), ideal: ideal.take(requests, ready) }
 }
 
 /// A client that knows the limiter and never waits longer than it must: the rules are those of the stand-in, and of
@@ -68,9 +74,13 @@ impl Ideal {
         at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() / self.length()
     }
 
-    /// How long so many requests take it.
-    fn take(&mut self, mut requests: usize) -> Duration {
+    /// How long so many requests take it, none of them before there is something for it.
+    fn take(&mut self, mut requests: usize, ready: &[SystemTime]) -> Duration {
+        let mut taken_in_all = 0;
         while requests > 0 {
+            let there = ready.partition_point(|&at| at <= self.now);
+            // Of what is not in the list nothing is known: it may have been there all the time.
+            let there = if there == ready.len() { usize::MAX } else { there - taken_in_all };
             let window = self.window_of(self.now);
             if window != self.window {
                 self.previous = if self.window + 1 == window { self.current } else { 0 };
@@ -81,9 +91,10 @@ impl Ideal {
             let left = self.length() - since % self.length();
             let used = self.current + (self.previous * left + self.length() / 2) / self.length();
             let free = u128::from(self.limit.requests).saturating_sub(used);
-            let taken = free.min(requests as u128);
-            self.current += taken;
-            requests -= taken as usize;
+            let taken = (free as usize).min(requests).min(there);
+            self.current += taken as u128;
+            requests -= taken;
+            taken_in_all += taken;
             if requests > 0 {
                 self.now += STEP;
             }
@@ -112,16 +123,25 @@ mod tests {
 
     #[test]
     fn what_fits_takes_no_time_and_the_rest_comes_as_the_window_fades() {
-        assert_eq!(Ideal::new(LIMIT, at(0), [].into_iter()).take(60), Duration::ZERO);
-        let rest = Ideal::new(LIMIT, at(0), [].into_iter()).take(90).as_secs_f64();
+        assert_eq!(Ideal::new(LIMIT, at(0), [].into_iter()).take(60, &[]), Duration::ZERO);
+        let rest = Ideal::new(LIMIT, at(0), [].into_iter()).take(90, &[]).as_secs_f64();
         // The first window is full at once; half of it has faded at the middle of the second.
         assert!((89.0..91.0).contains(&rest), "{rest}");
     }
 
     #[test]
+    fn nothing_is_sent_before_it_is_there() {
+        // At the end of a window, of which the first second can use 10 only.
+        let ready: Vec<SystemTime> = (58..70).flat_map(|second| [at(second); 10]).collect();
+        let rest = Ideal::new(LIMIT, at(59), [].into_iter()).take(100, &ready).as_secs_f64();
+        // 20 in this window, 60 in the next, of which 40 at once, and 20 while the next fades.
+        assert!((80.0..83.0).contains(&rest), "{rest}");
+    }
+
+    #[test]
     fn what_was_asked_before_counts() {
         let full = std::iter::repeat_n(at(10), 60);
-        let next = Ideal::new(LIMIT, at(15), full).take(1).as_secs_f64();
+        let next = Ideal::new(LIMIT, at(15), full).take(1, &[]).as_secs_f64();
         assert!((45.0..46.0).contains(&next), "{next}");
     }
 
@@ -131,7 +151,7 @@ mod tests {
         let late = (0..30).map(|_| seen(at(180), 200));
         let refused = (0..5).map(|_| seen(at(1), 429));
         let journal: Vec<Seen> = burst.chain(refused).chain(late).collect();
-        let share = share(&journal, Endpoint::Logs, LIMIT, at(0));
+        let share = share(&journal, Endpoint::Logs, LIMIT, at(0), &[]);
         assert_eq!((share.requests, share.took), (90, Duration::from_mins(3)));
         assert!((49.0..51.0).contains(&share.percent()), "{share:?}");
     }

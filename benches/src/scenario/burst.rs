@@ -33,7 +33,8 @@ struct Burst {
     coder: CoderStandIn,
     product: Installation,
     agents: Vec<Agent>,
-    begun: SystemTime,
+    /// The same moment by both clocks.
+    begun: (Instant, SystemTime),
     valid: Option<(Instant, SystemTime)>,
     outcome: Outcome,
 }
@@ -46,7 +47,7 @@ impl Burst {
         let namespace = site.namespace("burst").await?;
         let product = site.install(&coder, &namespace).await?;
         let valid = if late { Valid::OnCall } else { Valid::Now };
-        let (begun, start) = (SystemTime::now(), Instant::now());
+        let begun @ (start, _) = (Instant::now(), SystemTime::now());
         let agents = burst::write(site, &coder, &namespace, workspaces, LINES, valid).await?;
         println!("    {workspaces} workspaces: written in {:.1?}", start.elapsed());
         let mut valid = None;
@@ -76,11 +77,23 @@ impl Burst {
     /// an ideal client cannot avoid.
     fn share(&self, limit: RateLimit) -> Share {
         let journal = self.coder.journal();
-        let first = journal.iter().map(|seen| seen.at).min().unwrap_or(self.begun);
-        let from = self.valid.map_or(first, |(_, valid)| valid);
+        let ready = self.ready();
+        let from = ready.first().copied().unwrap_or(self.begun.1);
         let [source, logs] =
-            [Endpoint::LogSource, Endpoint::Logs].map(|endpoint| limit::share(&journal, endpoint, limit, from));
+            [Endpoint::LogSource, Endpoint::Logs].map(|endpoint| limit::share(&journal, endpoint, limit, from, &ready));
         Share { requests: logs.requests, took: source.took.max(logs.took), ideal: source.ideal.max(logs.ideal) }
+    }
+
+    /// When there was something for one more request: each agent's pod, and then its last event, but not before its token
+    /// was valid.
+    fn ready(&self) -> Vec<SystemTime> {
+        let (instant, time) = self.begun;
+        let by_clock = |at: Instant| time + at.saturating_duration_since(instant);
+        let valid = self.valid.map(|(_, valid)| valid);
+        let at = |at: Instant| valid.map_or(by_clock(at), |valid| valid.max(by_clock(at)));
+        let mut ready: Vec<_> = self.agents.iter().flat_map(|agent| [at(agent.pod), at(agent.last)]).collect();
+        ready.sort();
+        ready
     }
 
     /// Repeats that were sent although another agent had been able to have its first line for a while, and had not.
