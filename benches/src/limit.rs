@@ -8,7 +8,7 @@ use logstream_testing::coder::{Endpoint, RateLimit, Seen};
 const STEP: Duration = Duration::from_millis(5);
 
 /// What a client did of what it could have done.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Share {
     /// Requests that were of use.
     pub(crate) requests: usize,
@@ -25,22 +25,19 @@ impl Share {
     }
 }
 
-/// The share of the allowed rate at an endpoint, of the successful requests from `from` on. What was asked before counts
-/// as the limit counts it. `ready` has the times from which on there was something for one more request, in order.
-pub(crate) fn share(
-    journal: &[Seen],
-    endpoint: Endpoint,
-    limit: RateLimit,
-    from: SystemTime,
-    ready: &[SystemTime],
-) -> Share {
+/// The share of the allowed rate at an endpoint. `ready` has the times from which on there was something for one more
+/// request, in order; what the product sent beyond those could go with the last of them. From the first one on successful
+/// requests count. What was asked before counts as the limit counts it.
+pub(crate) fn share(journal: &[Seen], endpoint: Endpoint, limit: RateLimit, ready: &[SystemTime]) -> Share {
+    let (Some(&from), Some(&end)) = (ready.first(), ready.last()) else { return Share::default() };
     let here = || journal.iter().filter(|seen| seen.endpoint == endpoint);
     let useful = || here().filter(|seen| seen.at >= from && (200..300).contains(&seen.status));
     let requests = useful().count();
     let last = useful().map(|seen| seen.at).max().unwrap_or(from);
     let before = here().filter(|seen| seen.at < from && seen.status != 429).map(|seen| seen.at);
-    let mut ideal = Ideal::new(limit, from, before);
-    Share { requests, took: last.duration_since(from).unwrap_or_default(), ideal: ideal.take(requests, ready) }
+    let ready: Vec<SystemTime> = ready.iter().copied().chain(std::iter::repeat(end)).take(requests).collect();
+    let ideal = Ideal::new(limit, from, before).take(&ready);
+    Share { requests, took: last.duration_since(from).unwrap_or_default(), ideal }
 }
 
 /// A client that knows the limiter and never waits longer than it must: the rules are those of the stand-in, and of
@@ -74,13 +71,10 @@ impl Ideal {
         at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() / self.length()
     }
 
-    /// How long so many requests take it, none of them before there is something for it.
-    fn take(&mut self, mut requests: usize, ready: &[SystemTime]) -> Duration {
-        let mut taken_in_all = 0;
-        while requests > 0 {
-            let there = ready.partition_point(|&at| at <= self.now);
-            // Of what is not in the list nothing is known: it may have been there all the time.
-            let there = if there == ready.len() { usize::MAX } else { there - taken_in_all };
+    /// How long a request for each of these takes it, none before its time.
+    fn take(&mut self, ready: &[SystemTime]) -> Duration {
+        let mut taken = 0;
+        while taken < ready.len() {
             let window = self.window_of(self.now);
             if window != self.window {
                 self.previous = if self.window + 1 == window { self.current } else { 0 };
@@ -90,12 +84,12 @@ impl Ideal {
             let since = self.now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
             let left = self.length() - since % self.length();
             let used = self.current + (self.previous * left + self.length() / 2) / self.length();
-            let free = u128::from(self.limit.requests).saturating_sub(used);
-            let taken = (free as usize).min(requests).min(there);
-            self.current += taken as u128;
-            requests -= taken;
-            taken_in_all += taken;
-            if requests > 0 {
+            let free = u128::from(self.limit.requests).saturating_sub(used) as usize;
+            let there = ready.partition_point(|&at| at <= self.now) - taken;
+            let now = free.min(there);
+            self.current += now as u128;
+            taken += now;
+            if taken < ready.len() {
                 self.now += STEP;
             }
         }
@@ -123,8 +117,8 @@ mod tests {
 
     #[test]
     fn what_fits_takes_no_time_and_the_rest_comes_as_the_window_fades() {
-        assert_eq!(Ideal::new(LIMIT, at(0), [].into_iter()).take(60, &[]), Duration::ZERO);
-        let rest = Ideal::new(LIMIT, at(0), [].into_iter()).take(90, &[]).as_secs_f64();
+        assert_eq!(Ideal::new(LIMIT, at(0), [].into_iter()).take(&[at(0); 60]), Duration::ZERO);
+        let rest = Ideal::new(LIMIT, at(0), [].into_iter()).take(&[at(0); 90]).as_secs_f64();
         // The first window is full at once; half of it has faded at the middle of the second.
         assert!((89.0..91.0).contains(&rest), "{rest}");
     }
@@ -133,7 +127,7 @@ mod tests {
     fn nothing_is_sent_before_it_is_there() {
         // At the end of a window, of which the first second can use 10 only.
         let ready: Vec<SystemTime> = (58..70).flat_map(|second| [at(second); 10]).collect();
-        let rest = Ideal::new(LIMIT, at(59), [].into_iter()).take(100, &ready).as_secs_f64();
+        let rest = Ideal::new(LIMIT, at(59), [].into_iter()).take(&ready[..100]).as_secs_f64();
         // 20 in this window, 60 in the next, of which 40 at once, and 20 while the next fades.
         assert!((80.0..83.0).contains(&rest), "{rest}");
     }
@@ -141,7 +135,7 @@ mod tests {
     #[test]
     fn what_was_asked_before_counts() {
         let full = std::iter::repeat_n(at(10), 60);
-        let next = Ideal::new(LIMIT, at(15), full).take(1, &[]).as_secs_f64();
+        let next = Ideal::new(LIMIT, at(15), full).take(&[at(15)]).as_secs_f64();
         assert!((45.0..46.0).contains(&next), "{next}");
     }
 
@@ -151,7 +145,7 @@ mod tests {
         let late = (0..30).map(|_| seen(at(180), 200));
         let refused = (0..5).map(|_| seen(at(1), 429));
         let journal: Vec<Seen> = burst.chain(refused).chain(late).collect();
-        let share = share(&journal, Endpoint::Logs, LIMIT, at(0), &[]);
+        let share = share(&journal, Endpoint::Logs, LIMIT, &[at(0)]);
         assert_eq!((share.requests, share.took), (90, Duration::from_mins(3)));
         assert!((49.0..51.0).contains(&share.percent()), "{share:?}");
     }

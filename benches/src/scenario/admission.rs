@@ -60,10 +60,11 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     // In force until dropped, and within about a second: the loops before the first pods take longer.
     let _webhook = webhook.failure_policy(FailurePolicy::Fail).apply(&site).await?;
     let namespaces = [namespace, site.namespace("no-webhook").await?, patched];
-    let pid = installation.product.pid();
-    let servers =
-        [(PRODUCT, &product, pid), (FLOOR, &floor.target, floor.pid()), (DECODING, &decoding.target, decoding.pid())]
-            .map(|(name, target, pid)| Server { name, target, pid });
+    let servers = [
+        Server { name: PRODUCT, target: &product, pid: installation.product.pid() },
+        floor.server(FLOOR),
+        decoding.server(DECODING),
+    ];
     for server in servers {
         server.target.closed_loop(4, LOOP).await?;
     }
@@ -106,8 +107,8 @@ impl Floor {
         Ok(Self { target, ca, process, _files: folder })
     }
 
-    fn pid(&self) -> u32 {
-        self.process.pid()
+    fn server(&self, name: &'static str) -> Server<'_> {
+        Server { name, target: &self.target, pid: self.process.pid() }
     }
 }
 
@@ -132,10 +133,8 @@ async fn throughput(record: &mut Record, servers: [Server<'_>; 3]) -> Result<()>
                 *rate += answered / f64::from(TURNS);
             }
         }
-        for (rate, server) in rates.into_iter().zip(servers) {
-            record.grow(GROWTH, connections, server.name, Unit::PerSecond, rate);
-        }
-        for (cpu, Server { name, .. }) in cpu.into_iter().zip(servers) {
+        for ((rate, cpu), Server { name, .. }) in rates.into_iter().zip(cpu).zip(servers) {
+            record.grow(GROWTH, connections, name, Unit::PerSecond, rate);
             record.grow(CPU, connections, name, Unit::Micros, cpu * 1e6);
         }
         let [product, floors @ ..] = rates;

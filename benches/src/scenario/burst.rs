@@ -78,9 +78,8 @@ impl Burst {
     fn share(&self, limit: RateLimit) -> Share {
         let journal = self.coder.journal();
         let ready = self.ready();
-        let from = ready.first().copied().unwrap_or(self.begun.1);
         let [source, logs] =
-            [Endpoint::LogSource, Endpoint::Logs].map(|endpoint| limit::share(&journal, endpoint, limit, from, &ready));
+            [Endpoint::LogSource, Endpoint::Logs].map(|endpoint| limit::share(&journal, endpoint, limit, &ready));
         Share { requests: logs.requests, took: source.took.max(logs.took), ideal: source.ideal.max(logs.ideal) }
     }
 

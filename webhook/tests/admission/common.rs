@@ -128,6 +128,7 @@ impl Answer {
     }
 }
 
+/// Writes whatever is traced, down to TRACE.
 fn everything(to: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> impl tracing::Subscriber + Send + Sync {
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(to).finish()
 }
