@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use logstream_testing::{Product, ports};
 
-use crate::example;
-
 const SOON: Duration = Duration::from_secs(20);
 
 fn server() -> PathBuf {
-    example("small_server")
+    example!("small_server")
 }
 
 #[tokio::test]

@@ -9,8 +9,6 @@ use logstream_testing::poll;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 
-use crate::example;
-
 /// The reaper gives processes two seconds before it kills them.
 const GONE: Duration = Duration::from_secs(20);
 
@@ -23,7 +21,7 @@ struct Owner {
 
 fn start() -> Owner {
     let mut process =
-        Command::new(example("under_reaper")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Command::new(example!("under_reaper")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let (folder, pids) = line.trim().split_once(' ').expect("the example tells what it has");

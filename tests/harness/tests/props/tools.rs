@@ -6,11 +6,9 @@ use std::process::{Command, Output};
 
 use logstream_testing::Tool;
 
-use crate::example;
-
 /// Runs the example `tools` with these folders and no program on its path.
 fn tools(assets: Option<&Path>, cache: &Path) -> Output {
-    let mut command = Command::new(example("tools"));
+    let mut command = Command::new(example!("tools"));
     command.env_clear().env("PATH", "/nowhere").env("CODER_LOGSTREAM_TEST_CACHE", cache);
     if let Some(assets) = assets {
         command.env("KUBEBUILDER_ASSETS", assets);
