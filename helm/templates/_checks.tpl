@@ -101,6 +101,9 @@
   {{- if and $ownCA (ge $seconds.caRenewBefore $seconds.caDuration) -}}
     {{- fail (printf "certs.caRenewBefore is %s and certs.caDuration is %s, so the CA would be renewed without end" $certs.caRenewBefore $certs.caDuration) -}}
   {{- end -}}
+  {{- if and $ownCA (lt $seconds.caRenewBefore $seconds.duration) -}}
+    {{- fail (printf "certs.caRenewBefore is %s and certs.duration is %s, so a serving certificate could outlive its CA" $certs.caRenewBefore $certs.duration) -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}
 
