@@ -1,6 +1,6 @@
 //! One agent: what is known of it, and what it wants next.
 
-use logstream_core::line::WorkspaceKey;
+use logstream_core::{line::WorkspaceKey, token::AgentToken};
 use tokio::time::Instant;
 
 use super::{
@@ -60,6 +60,8 @@ pub(super) struct Agent {
     pub(super) outbox: Outbox,
     pub(super) budget: Budget,
     pub(super) workspace: Option<WorkspaceKey>,
+    /// The agent of its workspace's next start, if that began while a request of this one was under way.
+    pub(super) followed_by: Option<AgentToken>,
     pub(super) place: Place,
 }
 
@@ -92,6 +94,7 @@ impl Agent {
             outbox: Outbox::default(),
             budget: Budget::default(),
             workspace: None,
+            followed_by: None,
             place: Place::default(),
         }
     }
@@ -183,6 +186,7 @@ impl Agent {
             self.life = Life::Live;
             self.since = now;
         }
+        self.followed_by = None;
         if self.access == Access::Over {
             self.access = Access::Fresh;
         }

@@ -205,10 +205,7 @@ impl<A: CoderApi> Engine<A> {
         self.roster.open(token, workspace.clone(), now);
         if let Some(workspace) = workspace {
             self.end_earlier_starts(&workspace, token, now);
-            let told = self.leftovers.tell(&workspace, token, now);
-            if let (Some(text), Some(agent)) = (told, self.roster.get_mut(token)) {
-                agent.outbox.push_note_front(Note::warning((self.clock)(), text));
-            }
+            self.tell_earlier_failure(&workspace, token, now);
         }
         self.roster.reseat(token, now, &self.settings);
     }
@@ -218,9 +215,33 @@ impl<A: CoderApi> Engine<A> {
         let others = self.roster.of_workspace(workspace).to_vec();
         for other in others.into_iter().filter(|other| *other != latest) {
             let Some(agent) = self.roster.get_mut(other) else { continue };
-            if agent.life == Life::Ended && !agent.worked && agent.in_flight.is_none() {
+            if agent.life != Life::Ended || agent.worked {
+                continue;
+            }
+            if agent.in_flight.is_some() {
+                agent.followed_by = Some(latest);
+            } else {
                 self.give_up(other, now);
             }
+        }
+    }
+
+    /// The same for one that had a request under way, which has come back now.
+    pub(super) fn end_if_followed(&mut self, token: AgentToken, now: Instant) {
+        let Some(agent) = self.roster.get_mut(token) else { return };
+        let Some(latest) = agent.followed_by.take() else { return };
+        let Some(workspace) = agent.workspace.clone() else { return };
+        if agent.life == Life::Ended && !agent.worked {
+            self.give_up(token, now);
+            self.tell_earlier_failure(&workspace, latest, now);
+            self.roster.reseat(latest, now, &self.settings);
+        }
+    }
+
+    fn tell_earlier_failure(&mut self, workspace: &WorkspaceKey, latest: AgentToken, now: Instant) {
+        let Some(agent) = self.roster.get_mut(latest) else { return };
+        if let Some(text) = self.leftovers.tell(workspace, latest, now) {
+            agent.outbox.push_note_front(Note::warning((self.clock)(), text));
         }
     }
 

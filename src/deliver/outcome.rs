@@ -41,6 +41,7 @@ impl<A: CoderApi> Engine<A> {
             (Endpoint::Logs, Some(batch)) => self.after_lines(done.agent, batch, disposition, failure, now),
             _ => self.after_source(done.agent, disposition, failure, now),
         }
+        self.end_if_followed(done.agent, now);
         if first {
             self.roster.reseat_first(done.agent, now, &self.settings);
         } else {

@@ -93,29 +93,36 @@ async fn lines_of_an_agent_that_is_never_valid_are_given_up_after_an_hour_and_co
 
 #[tokio::test(start_paused = true)]
 async fn what_a_failed_start_left_is_said_in_one_line_at_the_next() {
-    let mut world = World::new();
-    world.open_of(1, "dev").await;
-    for line in 0..5 {
-        world.line(1, format!("routine {line}")).await;
+    for under_way in [false, true] {
+        let mut world = World::new();
+        world.open_of(1, "dev").await;
+        for line in 0..5 {
+            world.line(1, format!("routine {line}")).await;
+        }
+        world.tell(1, Level::Error, false, "exceeded quota: cpu").await;
+        world.tell(1, Level::Warn, false, "back-off").await;
+        world.pass(secs(30)).await;
+        world.ended(1).await;
+        world.pass(secs(30)).await;
+        let tries = world.coder.state().requests.len();
+        world.until(secs(2), "a try", |state| state.requests.len() > tries).await;
+        // The next start begins while a try of the earlier one is under way, or when it is over.
+        world.pass(if under_way { LATENCY / 4 } else { LATENCY * 2 }).await;
+        world.valid(2);
+        world.open_of(2, "dev").await;
+        world.line(2, "Created pod").await;
+        world.until_lines(2, 2, secs(1)).await;
+        let told =
+            "An earlier start of this workspace failed before its log could be shown (7 lines): exceeded quota: cpu";
+        assert_eq!(world.log(2), [told, "Created pod"]);
+        assert_eq!(world.metric("lines_dropped_total{reason=\"never_valid\"}"), 7.0);
+        world.valid(3);
+        world.open_of(3, "dev").await;
+        world.line(3, "Created pod").await;
+        world.until_lines(3, 1, secs(1)).await;
+        world.pass(secs(1)).await;
+        assert_eq!(world.log(3), ["Created pod"], "said once");
     }
-    world.tell(1, Level::Error, false, "exceeded quota: cpu").await;
-    world.tell(1, Level::Warn, false, "back-off").await;
-    world.pass(secs(30)).await;
-    world.ended(1).await;
-    world.pass(secs(30)).await;
-    world.valid(2);
-    world.open_of(2, "dev").await;
-    world.line(2, "Created pod").await;
-    world.until_lines(2, 2, secs(1)).await;
-    let told = "An earlier start of this workspace failed before its log could be shown (7 lines): exceeded quota: cpu";
-    assert_eq!(world.log(2), [told, "Created pod"]);
-    assert_eq!(world.metric("lines_dropped_total{reason=\"never_valid\"}"), 7.0);
-    world.valid(3);
-    world.open_of(3, "dev").await;
-    world.line(3, "Created pod").await;
-    world.until_lines(3, 1, secs(1)).await;
-    world.pass(secs(1)).await;
-    assert_eq!(world.log(3), ["Created pod"], "said once");
 }
 
 #[tokio::test(start_paused = true)]
