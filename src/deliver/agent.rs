@@ -154,6 +154,11 @@ impl Agent {
         }
     }
 
+    /// It ended without having worked.
+    pub(super) fn has_failed(&self) -> bool {
+        self.life == Life::Ended && !self.worked
+    }
+
     /// Coder was asked, and has never known it.
     pub(super) fn never_valid(&self) -> bool {
         self.access == Access::Waiting && !self.worked

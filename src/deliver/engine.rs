@@ -215,13 +215,10 @@ impl<A: CoderApi> Engine<A> {
         let others = self.roster.of_workspace(workspace).to_vec();
         for other in others.into_iter().filter(|other| *other != latest) {
             let Some(agent) = self.roster.get_mut(other) else { continue };
-            if agent.life != Life::Ended || agent.worked {
-                continue;
-            }
-            if agent.in_flight.is_some() {
-                agent.followed_by = Some(latest);
-            } else {
-                self.give_up(other, now);
+            match (agent.has_failed(), agent.in_flight) {
+                (false, _) => {}
+                (true, Some(_)) => agent.followed_by = Some(latest),
+                (true, None) => self.give_up(other, now),
             }
         }
     }
@@ -231,7 +228,7 @@ impl<A: CoderApi> Engine<A> {
         let Some(agent) = self.roster.get_mut(token) else { return };
         let Some(latest) = agent.followed_by.take() else { return };
         let Some(workspace) = agent.workspace.clone() else { return };
-        if agent.life == Life::Ended && !agent.worked {
+        if agent.has_failed() {
             self.give_up(token, now);
             self.tell_earlier_failure(&workspace, latest, now);
             self.roster.reseat(latest, now, &self.settings);

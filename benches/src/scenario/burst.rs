@@ -87,10 +87,11 @@ impl Burst {
     /// was valid.
     fn ready(&self) -> Vec<SystemTime> {
         let (instant, time) = self.begun;
-        let by_clock = |at: Instant| time + at.saturating_duration_since(instant);
-        let valid = self.valid.map(|(_, valid)| valid);
-        let at = |at: Instant| valid.map_or(by_clock(at), |valid| valid.max(by_clock(at)));
-        let mut ready: Vec<_> = self.agents.iter().flat_map(|agent| [at(agent.pod), at(agent.last)]).collect();
+        let able = |written: Instant| {
+            let written = time + written.saturating_duration_since(instant);
+            self.valid.map_or(written, |(_, valid)| valid.max(written))
+        };
+        let mut ready: Vec<_> = self.agents.iter().flat_map(|agent| [able(agent.pod), able(agent.last)]).collect();
         ready.sort();
         ready
     }
