@@ -1,4 +1,4 @@
-//! A certificate chain with its key, checked before it is served.
+//! A validated certificate chain with its private key.
 
 use std::{fmt, fmt::Write as _, net::IpAddr, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
 
 use crate::{ca::CaCertificate, metrics::Refused};
 
-/// A certificate chain, the leaf first, and the leaf's private key. `Debug` shows no key.
+/// A certificate chain, serving certificate first, with its private key. `Debug` does not print the key.
 #[derive(Clone)]
 pub struct Bundle {
     certified: Arc<CertifiedKey>,
@@ -27,89 +27,89 @@ pub struct Bundle {
     covered: Vec<String>,
 }
 
-/// Why a chain and a key are no bundle to serve. The previous one is to be kept; each of these lasts until the files
-/// change, but for [`BundleError::NotYetValid`], which time heals.
+/// The chain or key cannot be served; keep the previous bundle. Permanent until the files change, except for
+/// [`BundleError::NotYetValid`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
-    /// The chain is not PEM, or holds no certificate.
+    /// The chain is not PEM or holds no certificate.
     #[error("the certificate chain holds no certificate; it must be PEM, the leaf first")]
     NoCertificate,
-    /// A certificate of the chain cannot be read.
+    /// A certificate of the chain cannot be parsed.
     #[error("certificate {position} of the chain is no X.509 version 3 certificate")]
     NotACertificate {
-        /// 1 is the leaf.
+        /// Position, starting at 1 (the serving certificate).
         position: usize,
     },
-    /// The key is not PEM, or no key.
+    /// The key file holds no PEM private key.
     #[error("the key file holds no private key; it must be PEM: PKCS#8, PKCS#1 or SEC1, without a passphrase")]
     NoKey,
-    /// The key is of a kind that is not supported.
+    /// The key type is not supported.
     #[error(
         "the private key is of a kind that cannot be served; RSA of 2048 to 8192 bits, ECDSA on P-256 or P-384, and Ed25519 can"
     )]
     UnsupportedKey,
-    /// The key belongs to another certificate.
+    /// The key does not match the serving certificate.
     #[error("the private key does not belong to the first certificate of the chain, serial {serial}")]
     KeyMismatch {
-        /// The leaf's.
+        /// Serial number.
         serial: String,
     },
-    /// The leaf has expired.
+    /// The serving certificate has expired.
     #[error("the certificate with serial {serial} expired at {not_after}")]
     Expired {
-        /// The leaf's.
+        /// Serial number.
         serial: String,
-        /// Its last moment.
+        /// End of validity.
         not_after: Timestamp,
     },
-    /// The leaf is not valid yet.
+    /// The serving certificate is not valid yet.
     #[error("the certificate with serial {serial} is not valid before {not_before}")]
     NotYetValid {
-        /// The leaf's.
+        /// Serial number.
         serial: String,
-        /// Its first moment.
+        /// Start of validity.
         not_before: Timestamp,
     },
-    /// The chain does not hang together.
+    /// No certificate of the chain issued the serving certificate.
     #[error(
         "no certificate that follows in the chain issued the one with serial {serial} and is valid now; the leaf's own issuer must be among them"
     )]
     Chain {
-        /// The leaf's.
+        /// Serial number.
         serial: String,
     },
-    /// The leaf may be used for other things only.
+    /// The serving certificate lacks the server authentication usage.
     #[error(
         "the certificate with serial {serial} may not be used by a server; its extended key usage must have serverAuth, or be left out"
     )]
     NotForServers {
-        /// The leaf's.
+        /// Serial number.
         serial: String,
     },
-    /// The leaf does not cover a name by which the API server calls.
+    /// The serving certificate does not cover a name the API server uses.
     #[error(
         "the certificate with serial {serial} does not cover the name {name}; its subject alternative names are: {covered}"
     )]
     Name {
-        /// The leaf's.
+        /// Serial number.
         serial: String,
-        /// What was expected.
+        /// Required name.
         name: String,
-        /// What it covers, by commas.
+        /// Names it covers, comma-separated.
         covered: String,
     },
-    /// The leaf has no subject alternative name; the API server does not look at the common name.
+    /// The serving certificate has no subject alternative name; the API server ignores the common name.
     #[error(
         "the certificate with serial {serial} has no subject alternative name; a common name alone is not accepted"
     )]
     NoNames {
-        /// The leaf's.
+        /// Serial number.
         serial: String,
     },
 }
 
 impl BundleError {
-    /// The class that it is counted under.
+    /// Metric label of this error.
     pub fn refused(&self) -> Refused {
         match self {
             Self::NoCertificate | Self::NotACertificate { .. } | Self::NoKey | Self::UnsupportedKey => {
@@ -125,10 +125,10 @@ impl BundleError {
 }
 
 impl Bundle {
-    /// Reads a chain and a key, both PEM, and checks that they can be served now and under these names.
+    /// Parses a PEM chain and key, and validates them for the current time and these names.
     ///
-    /// The chain may hold intermediates, in any order, and the root too; one of them must have issued the leaf: an old
-    /// intermediate beside a new leaf is a common slip. No error holds a part of the key.
+    /// The chain may hold intermediates and the root in any order; one of them must have issued the serving certificate
+    /// (an old intermediate next to a new certificate is a common mistake). No error contains key material.
     pub fn parse(chain: &[u8], key: &[u8], names: &[ServerName<'_>], now: Timestamp) -> Result<Self, BundleError> {
         let chain: Vec<_> =
             CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(|_| BundleError::NoCertificate)?;
@@ -158,7 +158,7 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Whether the leaf covers a name.
+    /// Checks that the serving certificate covers a name.
     pub fn check_name(&self, name: &ServerName<'_>) -> Result<(), BundleError> {
         let leaf =
             ParsedCertificate::try_from(self.leaf()?).map_err(|_| BundleError::NotACertificate { position: 1 })?;
@@ -168,29 +168,29 @@ impl Bundle {
         })
     }
 
-    /// The names that the leaf covers.
+    /// Names covered by the serving certificate.
     pub fn covered(&self) -> &[String] {
         &self.covered
     }
 
-    /// Whether a client that trusts these authorities, and nothing else, trusts the leaf. Names are not looked at.
+    /// True if a client with these trust anchors accepts the certificate. Names are not checked.
     ///
-    /// As Go's verifier does, it takes a leaf that is itself among them.
-    pub fn is_trusted_by<'a>(&self, authorities: impl IntoIterator<Item = &'a CaCertificate>, now: Timestamp) -> bool {
+    /// Like Go's verifier, accepts a serving certificate that is itself a trust anchor.
+    pub fn is_trusted_by<'a>(&self, cas: impl IntoIterator<Item = &'a CaCertificate>, now: Timestamp) -> bool {
         let Ok(der) = self.leaf() else { return false };
-        // To the moment, where webpki goes by whole seconds.
+        // Exact, where webpki rounds to seconds.
         if self.check_time(now).is_err() {
             return false;
         }
         let mut roots = RootCertStore::empty();
-        // A client that finds an authority expired builds no chain on it; webpki would not look.
+        // Clients reject an expired trust anchor; webpki does not check it.
         let valid = |ca: &&CaCertificate| ca.not_before() <= now && now <= ca.not_after();
-        for authority in authorities.into_iter().filter(valid) {
-            if authority.der() == der {
+        for ca in cas.into_iter().filter(valid) {
+            if ca.der() == der {
                 return true;
             }
-            // One that cannot be an anchor verifies nothing.
-            let _ = roots.add(authority.der().clone());
+            // Skip certificates that cannot be a trust anchor.
+            let _ = roots.add(ca.der().clone());
         }
         let (Ok(leaf), Ok(since_1970)) = (ParsedCertificate::try_from(der), u64::try_from(now.as_second())) else {
             return false;
@@ -208,7 +208,7 @@ impl Bundle {
         self.certified.cert.first().ok_or(BundleError::NoCertificate)
     }
 
-    /// Whether the leaf is valid at a time.
+    /// Checks the validity period.
     pub fn check_time(&self, now: Timestamp) -> Result<(), BundleError> {
         let Self { serial, not_before, not_after, .. } = self;
         if now > *not_after {
@@ -220,27 +220,27 @@ impl Bundle {
         Ok(())
     }
 
-    /// The leaf's first moment, in whole seconds.
+    /// Start of validity, in whole seconds.
     pub fn not_before(&self) -> Timestamp {
         self.not_before
     }
 
-    /// The leaf's last moment, in whole seconds.
+    /// End of validity, in whole seconds.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }
 
-    /// The leaf's serial number, as bytes in hexadecimal with colons.
+    /// Serial number of the serving certificate, hexadecimal bytes separated by colons.
     pub fn serial(&self) -> &str {
         &self.serial
     }
 
-    /// The SHA-256 of the leaf, in hexadecimal.
+    /// SHA-256 of the serving certificate, hexadecimal.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// How many certificates the chain has.
+    /// Number of certificates in the chain.
     pub fn chain_len(&self) -> usize {
         self.certified.cert.len()
     }
@@ -263,7 +263,7 @@ impl fmt::Debug for Bundle {
     }
 }
 
-/// What a leaf says of itself.
+/// Parsed fields of the serving certificate.
 struct Facts {
     serial: String,
     fingerprint: String,
@@ -299,19 +299,19 @@ impl Facts {
 
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
+        // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
 }
 
-/// A certificate of version 3, and nothing after it.
+/// Parses an X.509 v3 certificate without trailing data.
 fn read<'a>(der: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
     let (rest, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     (rest.is_empty() && certificate.version() == x509_parser::x509::X509Version::V3).then_some(certificate)
 }
 
-/// A name by which a server can be called.
+/// A DNS name or IP address of a subject alternative name.
 fn name(name: &GeneralName<'_>) -> Option<String> {
     match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),

@@ -1,4 +1,4 @@
-//! Certificates of authorities, as a caBundle holds them.
+//! CA certificates and caBundles.
 
 use std::{fmt, sync::Arc};
 
@@ -9,12 +9,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bundle::hexadecimal;
 
-/// What an authority's certificate is known by: the SHA-256 of it.
+/// Identifies a CA certificate by its SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CaId(pub(crate) [u8; 32]);
 
-/// A certificate that may verify others. Whether it is an authority's by its own words is not looked at: a client
-/// that trusts it does not either.
+/// A trusted certificate of a caBundle. The basic constraints are not checked, because clients do not check them on a
+/// trust anchor either.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CaCertificate {
     der: Arc<CertificateDer<'static>>,
@@ -24,7 +24,7 @@ pub struct CaCertificate {
     not_after: Timestamp,
 }
 
-/// The certificates of a caBundle, each once, in their order.
+/// The certificates of a caBundle in their order, without duplicates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CaBundle {
     certificates: Vec<CaCertificate>,
@@ -44,27 +44,27 @@ impl CaCertificate {
         Some(Self { der: Arc::new(der), id, common_name, not_before, not_after })
     }
 
-    /// What it is known by.
+    /// SHA-256 of the certificate.
     pub fn id(&self) -> CaId {
         self.id
     }
 
-    /// The common name of its subject; empty when it has none.
+    /// Common name of the subject; empty if there is none.
     pub fn common_name(&self) -> &str {
         &self.common_name
     }
 
-    /// Its first moment.
+    /// Start of validity.
     pub fn not_before(&self) -> Timestamp {
         self.not_before
     }
 
-    /// Its last moment.
+    /// End of validity.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }
 
-    /// As PEM, with a line end after it.
+    /// PEM encoding with a trailing newline.
     pub fn pem(&self) -> String {
         let text = STANDARD.encode(self.der.as_ref());
         let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
@@ -77,7 +77,7 @@ impl CaCertificate {
 }
 
 impl CaBundle {
-    /// Reads PEM. What is no certificate is left out, as the API server does.
+    /// Parses PEM. Skips anything that is not a certificate, as the API server does.
     pub fn parse(pem: &[u8]) -> Self {
         let mut bundle = Self::default();
         for item in CertificateDer::pem_slice_iter(pem) {
@@ -91,12 +91,12 @@ impl CaBundle {
         bundle
     }
 
-    /// The certificates.
+    /// The certificates in order.
     pub fn certificates(&self) -> &[CaCertificate] {
         &self.certificates
     }
 
-    /// Whether there was something between them that is no certificate.
+    /// True if anything was skipped by [`CaBundle::parse`].
     pub fn has_unreadable(&self) -> bool {
         self.unreadable
     }
@@ -129,16 +129,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::issue::Authority;
+    use crate::issue::SigningCa;
 
-    fn authority(name: &str) -> Authority {
-        Authority::new(name, "2026-11-01T00:00:00Z".parse().unwrap(), Duration::from_hours(1)).unwrap()
+    fn ca(name: &str) -> SigningCa {
+        SigningCa::new(name, "2026-11-01T00:00:00Z".parse().unwrap(), Duration::from_hours(1)).unwrap()
     }
 
     #[test]
     fn a_certificate_survives_being_written_and_read_again() {
-        let authority = authority("one");
-        let first = CaBundle::parse(authority.certificate().as_bytes());
+        let ca = ca("one");
+        let first = CaBundle::parse(ca.certificate().as_bytes());
         let [certificate] = first.certificates() else { panic!("{first:?}") };
         assert_eq!(certificate.common_name(), "one");
         assert_eq!(certificate.not_after(), "2026-11-01T01:00:00Z".parse().unwrap());
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn doubles_are_merged_and_what_is_no_certificate_is_left_out() {
-        let (one, other) = (authority("one"), authority("other"));
+        let (one, other) = (ca("one"), ca("other"));
         let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let text = [one.certificate(), junk, one.certificate(), other.certificate()].concat();
         let bundle = CaBundle::parse(text.as_bytes());

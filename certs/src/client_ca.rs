@@ -1,4 +1,4 @@
-//! Whose client certificates are accepted.
+//! Verification of client certificates.
 
 use std::sync::Arc;
 
@@ -14,28 +14,28 @@ use rustls::{
     },
 };
 
-/// The authorities whose client certificates let a peer in: the API server's, so that nobody else can forge a review.
+/// CAs whose client certificates are accepted. With the API server's CA only the API server can send reviews.
 #[derive(Debug, Clone)]
 pub struct ClientCa {
     verifier: Arc<dyn ClientCertVerifier>,
 }
 
-/// Why a text is no client CA. Permanent: it must be corrected.
+/// The text is not a client CA bundle. Permanent until the content changes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientCaError {
-    /// Nothing of use in it.
+    /// It holds no certificate.
     #[error("the client CA holds no certificate; it must be PEM, one or more certificates")]
     NoCertificate,
-    /// Something in it is not what it should be.
-    #[error("certificate {position} of the client CA is not a certificate of an authority")]
+    /// A certificate in it is not a CA certificate.
+    #[error("certificate {position} of the client CA is not a CA certificate")]
     NotACertificate {
-        /// 1 is the first.
+        /// Position, starting at 1.
         position: usize,
     },
 }
 
 impl ClientCa {
-    /// Reads one or more certificates, PEM.
+    /// Parses one or more PEM certificates.
     pub fn parse(pem: &[u8]) -> Result<Self, ClientCaError> {
         let certificates: Vec<_> =
             CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| ClientCaError::NoCertificate)?;
@@ -44,36 +44,36 @@ impl ClientCa {
             roots.add(certificate).map_err(|_| ClientCaError::NotACertificate { position: index + 1 })?;
         }
         let provider = Arc::new(ring::default_provider());
-        // All that it can object to is that there are none.
+        // The builder fails only for an empty root store.
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
         Ok(Self { verifier: verifier.map_err(|_| ClientCaError::NoCertificate)? })
     }
 }
 
-/// Lets in whoever has a certificate of the authorities that are accepted now, which can be replaced while it is used.
+/// Accepts client certificates of the current CAs, which can be replaced at run time.
 ///
-/// A connection that stands is not looked at again: it ends when its peer, or an idle time, ends it.
+/// Established connections are not verified again; they end by the peer or the idle timeout.
 #[derive(Debug)]
 pub struct ClientVerifier {
     current: ArcSwap<ClientCa>,
 }
 
 impl ClientVerifier {
-    /// Accepts these authorities.
-    pub fn new(authorities: ClientCa) -> Self {
-        Self { current: ArcSwap::from_pointee(authorities) }
+    /// Creates a verifier for these CAs.
+    pub fn new(cas: ClientCa) -> Self {
+        Self { current: ArcSwap::from_pointee(cas) }
     }
 
-    /// Accepts these, and no others, from the next handshake on.
-    pub fn accept(&self, authorities: ClientCa) {
-        self.current.store(Arc::new(authorities));
+    /// Replaces the accepted CAs, effective from the next handshake.
+    pub fn accept(&self, cas: ClientCa) {
+        self.current.store(Arc::new(cas));
     }
 }
 
 impl ClientCertVerifier for ClientVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // A hint may be left out, and must be where the authorities change: it is borrowed for as long as this lives. A
-        // client with one certificate, as the API server is, sends it without any.
+        // Hints are optional, and borrowed for the lifetime of the verifier, so changing CAs cannot be hinted. A client with
+        // one certificate, such as the API server, sends it without a hint.
         &[]
     }
 

@@ -1,4 +1,4 @@
-//! A client CA in a file, which somebody else replaces.
+//! A client CA bundle in a file that is rotated externally.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -12,18 +12,18 @@ use crate::{
     provided::INTERVAL,
 };
 
-/// Why a file was not taken for the client CA. What was accepted before stays.
+/// The client CA file is unusable. The previously accepted CAs stay in force.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientCaFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// What it holds cannot be used.
+    /// The file holds no usable CA.
     #[error("{path}: {error}")]
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         error: ClientCaError,
     },
 }
@@ -37,37 +37,35 @@ impl ClientCaFileError {
     }
 }
 
-/// A file that is read every few seconds and compared by content, as the serving certificate's are (see
-/// [`crate::provided::Source`]).
+/// A client CA file, polled and compared by content like the files of [`crate::provided::Source`].
 pub struct ClientCaFile {
     path: PathBuf,
     metrics: Metrics,
     verifier: Arc<ClientVerifier>,
-    /// What is accepted now.
+    /// Content accepted last.
     accepted: Vec<u8>,
-    /// What was refused last, so that it is told once.
+    /// Error logged last, so that each error is logged once.
     refused: Option<String>,
 }
 
 impl ClientCaFile {
-    /// Reads the file for the first time, when nothing good is there to fall back on: an error is the caller's to act
-    /// upon.
+    /// Reads the file for the first time. There is no previous content to fall back on, so the caller handles the error.
     pub async fn open(path: PathBuf, metrics: Metrics) -> Result<Self, ClientCaFileError> {
         let accepted = read(&path).await?;
-        let authorities = match ClientCa::parse(&accepted) {
-            Ok(authorities) => authorities,
+        let cas = match ClientCa::parse(&accepted) {
+            Ok(cas) => cas,
             Err(error) => return Err(ClientCaFileError::Content { path, error }),
         };
         metrics.client_ca_changed();
-        Ok(Self { path, metrics, verifier: Arc::new(ClientVerifier::new(authorities)), accepted, refused: None })
+        Ok(Self { path, metrics, verifier: Arc::new(ClientVerifier::new(cas)), accepted, refused: None })
     }
 
-    /// What goes by the file: for [`crate::server_config`].
+    /// The verifier that follows the file, for [`crate::server_config`].
     pub fn verifier(&self) -> Arc<ClientVerifier> {
         self.verifier.clone()
     }
 
-    /// Takes up each new content. Never ends; the caller supervises it.
+    /// Applies each new content of the file. Never returns; run it under a supervisor.
     pub async fn keep(mut self) {
         loop {
             sleep(INTERVAL).await;
@@ -83,7 +81,7 @@ impl ClientCaFile {
         }
     }
 
-    /// Reads the file; says whether other authorities are accepted since.
+    /// Reads the file. Returns true if the accepted CAs changed.
     async fn look(&mut self) -> Result<bool, ClientCaFileError> {
         let content = read(&self.path).await?;
         if content == self.accepted {
@@ -98,7 +96,7 @@ impl ClientCaFile {
     fn refuse(&mut self, error: &ClientCaFileError) {
         let text = error.to_string();
         if self.refused.as_ref() != Some(&text) {
-            warn!(%error, "client CA refused, the last good one stays");
+            warn!(%error, "client CA file rejected, keeping the previous CAs");
             self.metrics.refuse_client_ca(error.refused());
             self.refused = Some(text);
         }

@@ -1,4 +1,4 @@
-//! Reading a file that somebody else keeps.
+//! Bounded reads of certificate files.
 
 use std::{
     io,
@@ -9,21 +9,21 @@ use tokio::{fs::File, io::AsyncReadExt as _};
 
 use crate::metrics::Refused;
 
-/// The largest file read: a Secret or ConfigMap holds no more than 1 MiB in all.
+/// Maximum file size in bytes. A Secret or ConfigMap holds at most 1 MiB in total.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Why a file was not read. It may come, or be replaced: read it again later.
+/// The file cannot be read now. Transient: it may appear or be replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It cannot be read.
+    /// An I/O error.
     #[error("cannot read {path}: {source}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The I/O error.
         source: io::Error,
     },
-    /// It is no certificate or key by its size alone.
+    /// The file is larger than 1 MiB.
     #[error("{path} is larger than 1 MiB, which is more than a Secret holds")]
     TooLarge {
         /// The file.

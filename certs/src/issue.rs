@@ -1,4 +1,4 @@
-//! A small certificate authority of our own.
+//! Issues CA and serving certificates.
 
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -9,51 +9,51 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 
-/// How far before its making a certificate begins to be valid: the clock of an API server may be behind ours.
+/// `notBefore` is set this far in the past, because the API server's clock may be behind.
 pub(crate) const BACKDATED: Duration = Duration::from_mins(5);
 
-/// Why nothing was issued. Permanent: asking again gives the same.
+/// A certificate cannot be issued. Permanent: a retry gives the same result.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// A key or a certificate could not be made, or a stored one not read.
+    /// A key or certificate cannot be generated, or a stored one cannot be parsed.
     #[error("cannot issue a certificate: {0}")]
     Rcgen(#[from] rcgen::Error),
-    /// A stored key belongs to another authority.
-    #[error("the key does not belong to the authority's certificate")]
+    /// The stored key does not match the CA certificate.
+    #[error("the key does not match the CA certificate")]
     KeyMismatch,
-    /// A name that no certificate can hold.
+    /// The name cannot be a subject alternative name.
     #[error("cannot issue a certificate for the name {name}; DNS names and IP addresses are accepted")]
     Name {
         /// The name.
         name: String,
     },
-    /// A time that no certificate can hold.
+    /// The validity period cannot be expressed in a certificate.
     #[error("cannot issue a certificate at {now} for {lifetime:?}; it must begin after 1970 and end before 9999")]
     Time {
-        /// Now.
+        /// Start of the validity period.
         now: Timestamp,
-        /// How long it was to last.
+        /// Requested lifetime.
         lifetime: Duration,
     },
 }
 
-/// A certificate authority: ECDSA on P-256, for leaves alone. `Debug` shows no key.
-pub struct Authority {
+/// A CA with its private key (ECDSA P-256), path length 0. `Debug` does not print the key.
+pub struct SigningCa {
     certificate: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A certificate and its key, PEM. `Debug` shows no key.
+/// An issued certificate with its private key, PEM. `Debug` does not print the key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Issued {
-    /// The certificate. Its authority's is not part of it: whoever verifies has that already.
+    /// The certificate, without its CA: clients have that in their caBundle.
     pub certificate: String,
-    /// Its key, PKCS#8.
+    /// Private key, PKCS#8.
     pub key: String,
 }
 
-impl Authority {
-    /// Makes an authority of this common name, valid from five minutes before now for so long.
+impl SigningCa {
+    /// Generates a CA with this common name. `notBefore` is five minutes before `now`, `notAfter` is `now + lifetime`.
     pub fn new(common_name: &str, now: Timestamp, lifetime: Duration) -> Result<Self, IssueError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = params(common_name, now, lifetime)?;
@@ -63,7 +63,7 @@ impl Authority {
         Ok(Self { certificate, issuer: Issuer::new(params, key) })
     }
 
-    /// The authority that was stored as this certificate and key, PEM.
+    /// Loads a CA from its certificate and key, PEM.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IssueError> {
         let key = KeyPair::from_pem(key)?;
         let unreadable = || IssueError::Rcgen(rcgen::Error::CouldNotParseCertificate);
@@ -76,20 +76,20 @@ impl Authority {
         Ok(Self { certificate: certificate.to_owned(), issuer })
     }
 
-    /// The authority's certificate, PEM: what a caBundle holds.
+    /// CA certificate, PEM, as a caBundle holds it.
     pub fn certificate(&self) -> &str {
         &self.certificate
     }
 
-    /// The authority's key, PEM: for where it is stored, and nowhere else.
+    /// CA private key, PEM. Only for the Secret that stores it.
     pub fn key(&self) -> String {
         self.issuer.key().serialize_pem()
     }
 
-    /// Issues a server's certificate for these names, with a new key, valid from five minutes before now for so long.
+    /// Issues a serving certificate with a new key for these names. Validity as in [`SigningCa::new`].
     pub fn issue(&self, names: &[ServerName<'_>], now: Timestamp, lifetime: Duration) -> Result<Issued, IssueError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        // Nobody reads a server's common name; an empty one would make the names a critical extension.
+        // Clients ignore the common name, but an empty subject would make the SAN extension critical.
         let mut params = params("coder-logstream-kube", now, lifetime)?;
         params.subject_alt_names = names.iter().map(subject_alt_name).collect::<Result<_, _>>()?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -123,7 +123,7 @@ fn subject_alt_name(name: &ServerName<'_>) -> Result<SanType, IssueError> {
     }
 }
 
-impl fmt::Debug for Authority {
+impl fmt::Debug for SigningCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority").field("certificate", &self.certificate).finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! What is counted about certificates.
+//! Certificate metrics.
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -7,29 +7,29 @@ use prometheus_client::{
 
 use crate::{bundle::Bundle, ca::CaCertificate, self_managed::Purpose};
 
-/// Why a bundle was refused, as a label.
+/// Reason label for rejected bundles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refused {
-    /// It could not be read from where it should be.
+    /// The file or Secret cannot be read.
     Unreadable,
-    /// It is not a chain and a key.
+    /// Not a certificate chain and key.
     Malformed,
-    /// The key belongs to another certificate.
+    /// The key does not match the certificate.
     KeyMismatch,
-    /// It has expired.
+    /// Expired.
     Expired,
-    /// It is not valid yet.
+    /// Not valid yet.
     NotYetValid,
-    /// It does not cover the names it is called by, or is not for servers.
+    /// Does not cover the required names, or lacks the server authentication usage.
     Name,
-    /// It was issued by none of the authorities, or intermediates, beside it.
+    /// Not issued by the CAs or intermediates stored with it.
     Issuer,
-    /// The API server does not trust it yet, and trusts the one before: it waits.
+    /// Held back: the caBundle verifies the current certificate but not this one.
     Untrusted,
 }
 
 impl Refused {
-    /// Every reason.
+    /// All reasons.
     pub const ALL: [Self; 8] = [
         Self::Unreadable,
         Self::Malformed,
@@ -41,7 +41,7 @@ impl Refused {
         Self::Untrusted,
     ];
 
-    /// The label's value.
+    /// Value of the label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
@@ -56,10 +56,10 @@ impl Refused {
     }
 }
 
-/// What this replica issued.
+/// Kind label for issued certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Issuance {
-    /// An authority.
+    /// A CA.
     Ca,
     /// A serving certificate.
     Leaf,
@@ -77,7 +77,7 @@ impl Issuance {
     }
 }
 
-/// What another replica, or somebody else, wrote at the same time.
+/// Object label for write conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contended {
     /// The Secret.
@@ -109,12 +109,12 @@ fn purpose(purpose: Purpose) -> Labels {
     [("purpose", purpose)]
 }
 
-/// What can be wrong with the file of the client CA.
+/// Reasons that apply to the client CA file.
 const CLIENT_CA_REFUSED: [Refused; 2] = [Refused::Unreadable, Refused::Malformed];
 
 type Labels = [(&'static str, &'static str); 1];
 
-/// Counters that are there from the first scrape.
+/// Initializes all series, so that they exist at the first scrape.
 fn complete<const N: usize>(labels: [Labels; N]) -> Family<Labels, Counter> {
     let family = Family::<Labels, Counter>::default();
     for labels in labels {
@@ -127,7 +127,7 @@ fn because(reason: Refused) -> Labels {
     [("reason", reason.as_str())]
 }
 
-/// The metrics of certificates. Clones count into the same series.
+/// Certificate metrics. Clones share the series.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     expiry: Gauge,
@@ -149,7 +149,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Metrics with every series at zero.
+    /// Creates metrics with every series at zero.
     pub fn new() -> Self {
         Self {
             expiry: Gauge::default(),
@@ -165,9 +165,9 @@ impl Metrics {
         }
     }
 
-    /// Puts the metrics under a registry, whose prefix is the caller's.
+    /// Registers the metrics; the caller sets the prefix.
     pub fn register(&self, registry: &mut Registry) {
-        // Each by its name: one that is not registered is an unused variable.
+        // Destructured, so that a metric that is not registered is an unused variable.
         let Self {
             expiry,
             ca_expiry,
@@ -182,73 +182,69 @@ impl Metrics {
         } = self;
         registry.register(
             "certificate_expiration_timestamp_seconds",
-            "When the serving certificate expires, in seconds since 1970; 0 while there is none",
+            "Expiry of the serving certificate, Unix time in seconds; 0 without a certificate",
             expiry.clone(),
         );
         registry.register(
             "certificate_ca_expiration_timestamp_seconds",
-            "When the authority of the serving certificate expires, where this program keeps it; otherwise 0",
+            "Expiry of the self-managed CA, Unix time in seconds; 0 in other modes",
             ca_expiry.clone(),
         );
         registry.register(
             "certificate_trusted",
-            "1 when the webhook configuration's caBundle verified what is served as readiness was last asked, else 0",
+            "1 if the caBundle verified the serving certificate at the last readiness check, otherwise 0",
             trusted.clone(),
         );
         registry.register(
             "certificate_issued",
-            "Authorities and serving certificates that this replica issued, by kind",
+            "CAs and serving certificates issued by this replica, by kind",
             issued.clone(),
         );
         registry.register(
             "certificate_ca_bundle_patches",
-            "Times that this replica wrote a caBundle, by purpose",
+            "caBundle patches written by this replica, by purpose",
             patches.clone(),
         );
-        registry.register(
-            "certificate_conflicts",
-            "Writes not done because the object had just been changed by another, by object",
-            conflicts.clone(),
-        );
-        registry.register("certificate_changes", "Serving certificates taken into use", changes.clone());
+        registry.register("certificate_conflicts", "Write conflicts with another writer, by object", conflicts.clone());
+        registry.register("certificate_changes", "Serving certificate changes", changes.clone());
         registry.register(
             "certificate_bundles_refused",
-            "Certificates not taken into use, or not at once, by reason",
+            "Serving certificates rejected or held back, by reason",
             refused.clone(),
         );
         registry.register(
             "certificate_client_ca_changes",
-            "Client CAs taken into use, the first one too",
+            "Client CA changes, including the first load",
             client_ca_changes.clone(),
         );
         registry.register(
             "certificate_client_ca_refused",
-            "Contents of the client CA's file not taken into use, by reason",
+            "Client CA file contents rejected, by reason",
             client_ca_refused.clone(),
         );
     }
 
-    /// When the serving certificate expires, in seconds since 1970; 0 while there is none.
+    /// Expiry of the serving certificate, Unix seconds; 0 without a certificate.
     pub fn expiry(&self) -> i64 {
         self.expiry.get()
     }
 
-    /// How many certificates were taken into use.
+    /// Number of serving certificate changes.
     pub fn changes(&self) -> u64 {
         self.changes.get()
     }
 
-    /// How many bundles were refused for this reason.
+    /// Number of bundles rejected for this reason.
     pub fn refused(&self, reason: Refused) -> u64 {
         self.refused.get_or_create(&because(reason)).get()
     }
 
-    /// How many client CAs were taken into use.
+    /// Number of client CA changes.
     pub fn client_ca_changes(&self) -> u64 {
         self.client_ca_changes.get()
     }
 
-    /// How many contents of the client CA's file were refused for this reason.
+    /// Number of client CA file contents rejected for this reason.
     pub fn client_ca_refused(&self, reason: Refused) -> u64 {
         self.client_ca_refused.get_or_create(&because(reason)).get()
     }
@@ -266,7 +262,7 @@ impl Metrics {
         self.changes.inc();
     }
 
-    pub(crate) fn authority(&self, ca: &CaCertificate) {
+    pub(crate) fn ca(&self, ca: &CaCertificate) {
         self.ca_expiry.set(ca.not_after().as_second());
     }
 

@@ -1,4 +1,4 @@
-//! A certificate that somebody else provides and renews, in files.
+//! A serving certificate in files that are renewed externally, for example by cert-manager.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,38 +18,38 @@ use crate::{
     source::{CertSource, Clock},
 };
 
-/// How often the files are read, if nothing else is said: kubelet brings a new Secret a minute late anyway.
+/// Default poll interval. The kubelet itself refreshes a mounted Secret only once a minute or so.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Where the chain and the key are.
+/// Paths of the certificate chain and the private key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
-    /// The chain, PEM, the leaf first.
+    /// Certificate chain, PEM, serving certificate first.
     pub certificate: PathBuf,
-    /// The leaf's key, PEM.
+    /// Private key, PEM.
     pub key: PathBuf,
 }
 
 impl Files {
-    /// `tls.crt` and `tls.key` in a folder, as a Secret of type kubernetes.io/tls is mounted.
+    /// `tls.crt` and `tls.key` in a directory, the layout of a mounted Secret of type `kubernetes.io/tls`.
     pub fn in_folder(folder: &Path) -> Self {
         Self { certificate: folder.join("tls.crt"), key: folder.join("tls.key") }
     }
 }
 
-/// Why files were not taken into use. What was served before stays.
+/// The files are unusable. The previous certificate stays in use.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// They were replaced again and again while they were read.
-    #[error("{path} was replaced each time it was read; it is read again later")]
+    /// The files were replaced during every attempt to read them.
+    #[error("{path} changed during every attempt to read it; it will be read again")]
     Unsteady {
-        /// The certificate's file.
+        /// Path of the certificate.
         path: PathBuf,
     },
-    /// What they hold cannot be served.
+    /// The content cannot be served.
     #[error(transparent)]
     Bundle(#[from] BundleError),
 }
@@ -64,21 +64,21 @@ impl Refusal {
     }
 }
 
-/// Files that are read every few seconds and compared by content.
+/// Polls the files and compares them by content.
 ///
-/// Not watched: an inotify watch on a mounted Secret's file ends with the first rotation, when kubelet swaps the
-/// symlink that the path leads through.
+/// inotify is not used: a watch on a file of a mounted Secret dies at the first rotation, when the kubelet swaps the
+/// `..data` symlink.
 pub struct Source {
     files: Files,
     names: Vec<ServerName<'static>>,
     interval: Duration,
     clock: Clock,
     metrics: Metrics,
-    /// When the files are read next.
+    /// Time of the next poll.
     next_read: Instant,
-    /// What was given last.
+    /// Digest of the content returned last.
     given: Option<Digest>,
-    /// What was refused last, so that it is told once.
+    /// Error logged last, so that each error is logged once.
     refused: Option<(Option<Digest>, String)>,
 }
 
@@ -87,7 +87,7 @@ struct Contents {
     key: Vec<u8>,
 }
 
-/// What contents are compared by: the key itself is not kept.
+/// SHA-256 of certificate and key, kept for comparison instead of the key itself.
 type Digest = [u8; 32];
 
 impl Contents {
@@ -100,7 +100,7 @@ impl Contents {
 }
 
 impl Source {
-    /// A source of these files, for a server that is called by these names (none: any).
+    /// Creates a source. The certificate must cover all `names`; an empty list accepts any certificate.
     pub fn new(
         files: Files,
         names: Vec<ServerName<'static>>,
@@ -111,7 +111,7 @@ impl Source {
         Self { files, names, interval, clock, metrics, next_read: Instant::now(), given: None, refused: None }
     }
 
-    /// Reads the files once and says what is wrong with them: for a caller that rather ends than waits.
+    /// Reads the files once and returns the error, for callers that fail instead of waiting.
     pub async fn check(&self) -> Result<Bundle, Refusal> {
         self.parse(&self.files.read().await?)
     }
@@ -121,8 +121,8 @@ impl Source {
         Ok(Bundle::parse(&contents.certificate, &contents.key, &self.names, now)?)
     }
 
-    /// Reads the files; a bundle if they are good and other than before. What was refused is tried again, as it may
-    /// only have come before its time.
+    /// Returns a bundle if the files are valid and have changed. Rejected content is checked again at each poll, because
+    /// a certificate that is not valid yet becomes valid.
     async fn read(&mut self) -> Option<Bundle> {
         let contents = match self.files.read().await {
             Ok(contents) => contents,
@@ -134,7 +134,7 @@ impl Source {
         let digest = contents.digest();
         if self.given == Some(digest) {
             if self.refused.take().is_some() {
-                info!(certificate = %self.files.certificate.display(), "serving certificate is back as it was");
+                info!(certificate = %self.files.certificate.display(), "serving certificate unchanged after all");
             }
             return None;
         }
@@ -158,17 +158,17 @@ impl Source {
         self.refused = refused;
         self.metrics.refuse(refusal.label());
         let kept = self.given.is_some();
-        warn!(error = %refusal, certificate = %self.files.certificate.display(), kept, "serving certificate refused");
+        warn!(error = %refusal, certificate = %self.files.certificate.display(), kept, "serving certificate rejected");
     }
 }
 
 impl CertSource for Source {
-    /// Never ends: files can always change.
+    /// Never returns `None`: files can change at any time.
     async fn next(&mut self) -> Option<Bundle> {
         loop {
             sleep_until(self.next_read).await;
             let bundle = self.read().await;
-            // Only now, so that a call that was dropped while reading is made good at once.
+            // Set after the read, so that a call cancelled during the read polls again at once.
             self.next_read = Instant::now() + self.interval;
             if bundle.is_some() {
                 return bundle;
@@ -178,9 +178,9 @@ impl CertSource for Source {
 }
 
 impl Files {
-    /// Reads both as they belong together: the certificate before and after the key, since a swap may come between.
+    /// Reads a consistent pair: the certificate is read before and after the key to detect a swap in between.
     async fn read(&self) -> Result<Contents, Refusal> {
-        /// A swap takes no time, so that one more reading is nearly always enough.
+        /// A swap is atomic, so a second attempt nearly always succeeds.
         const ATTEMPTS: usize = 3;
         let mut certificate = read(&self.certificate).await?;
         for _ in 0..ATTEMPTS {

@@ -1,4 +1,4 @@
-//! The certificate that is served now.
+//! The current serving certificate.
 
 use std::sync::Arc;
 
@@ -10,24 +10,24 @@ use rustls::{
 
 use crate::bundle::Bundle;
 
-/// Holds the current bundle and gives it to each handshake. A handshake before the first bundle fails.
+/// Holds the current bundle and presents it in each handshake. Handshakes fail until there is one.
 #[derive(Debug, Default)]
 pub struct Resolver {
     current: ArcSwapOption<Bundle>,
 }
 
 impl Resolver {
-    /// A resolver without a bundle.
+    /// Creates a resolver without a bundle.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Serves a bundle from now on. Connections that stand are not touched.
+    /// Replaces the bundle. Established connections are not affected.
     pub fn serve(&self, bundle: Bundle) {
         self.current.store(Some(Arc::new(bundle)));
     }
 
-    /// What is served now; `None` before the first bundle. Its time may be over: see [`Bundle::check_time`].
+    /// The current bundle; `None` before the first. It may have expired: see [`Bundle::check_time`].
     pub fn current(&self) -> Option<Arc<Bundle>> {
         self.current.load_full()
     }
@@ -35,7 +35,7 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // One name is served. A client that asks for another learns by the certificate that it is wrong here.
+        // SNI is ignored: there is one certificate, and it tells a client whether this is the right server.
         self.current.load().as_ref().map(|bundle| Arc::clone(bundle.certified()))
     }
 }

@@ -1,4 +1,4 @@
-//! TLS as the webhook speaks it.
+//! TLS configuration of the webhook server.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use rustls::{
 
 use crate::{client_ca::ClientVerifier, resolver::Resolver};
 
-/// Why there is no TLS configuration. Permanent: give up, and say so.
+/// The TLS configuration cannot be built. Permanent.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerConfigError {
-    /// The provider and the versions do not fit.
+    /// The crypto provider does not support the TLS versions.
     #[error("TLS 1.2 and 1.3 cannot be offered: {0}")]
     Versions(#[from] rustls::Error),
 }
 
-/// TLS 1.2 and 1.3 with ring, h2 and HTTP/1.1 by ALPN, and the resolver's certificate. With a verifier of clients a peer
-/// without a certificate that it accepts is turned away in the handshake.
+/// Builds a configuration for TLS 1.2 and 1.3 on ring, with ALPN `h2` and `http/1.1` and the resolver's certificate. With
+/// a client verifier, the handshake fails for clients without an accepted certificate.
 pub fn server_config(
     resolver: Arc<Resolver>,
     clients: Option<Arc<ClientVerifier>>,
@@ -32,8 +32,8 @@ pub fn server_config(
         Some(clients) => builder.with_client_cert_verifier(clients),
     };
     let mut config = builder.with_cert_resolver(resolver);
-    // No session is resumed: that would skip the look at a client's certificate, whose authority may be gone since. The
-    // API server keeps none anyway.
+    // Session resumption is off: it would skip client verification after a client CA was removed. The API server does
+    // not resume sessions anyway.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

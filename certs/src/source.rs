@@ -1,4 +1,4 @@
-//! The contract of what serving certificates come from.
+//! The contract of serving certificate sources.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use jiff::Timestamp;
 
 use crate::bundle::Bundle;
 
-/// Gives serving certificates, one after another.
+/// A stream of serving certificates.
 pub trait CertSource: Send {
-    /// The next bundle to serve.
+    /// Waits for the next bundle to serve.
     ///
-    /// - The first call gives the current bundle, at once if there is a good one, and otherwise as soon as there is.
-    ///   A bundle that is not good is told in the log and counted, once, and waited out: what was given before stays.
-    /// - Each further call waits for a bundle that differs from the one given before.
-    /// - A bundle that is given may be served at once: it was checked, and where the source also answers for what
-    ///   the API server trusts, that trust is there already (trust first, serve after).
-    /// - `None` is the end: no bundle will ever come again, and the last one stays.
+    /// - The first call returns the current bundle as soon as a valid one exists. An invalid bundle is logged and counted
+    ///   once, and the previous one stays in use.
+    /// - Each further call waits for a bundle that differs from the previous one.
+    /// - A returned bundle can be served at once: it is validated, and a source that also manages the caBundle returns it
+    ///   only after the API server trusts it.
+    /// - `None` means that no further bundle will come; the last one stays in use.
     ///
-    /// Cancel safe: a call that is dropped loses nothing.
+    /// Cancel safe.
     fn next(&mut self) -> impl Future<Output = Option<Bundle>> + Send;
 }
 
-/// Tells the time.
+/// Returns the current time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,4 +1,4 @@
-//! What the API server trusts, and whether that is what is served.
+//! Compares the caBundle of the webhook configuration with the certificate that is served.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,8 +16,8 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// What is known of our `MutatingWebhookConfiguration`. Kept up to date by whoever reads it: [`crate::observe`], or the
-/// self-managed source. What was read last counts while the API server is away.
+/// Last known state of our `MutatingWebhookConfiguration`, updated by [`crate::watch_ca_bundle`] or the self-managed
+/// source. Stays valid while the API server is unreachable.
 #[derive(Debug)]
 pub struct Trust {
     name: String,
@@ -28,7 +28,7 @@ pub struct Trust {
 #[derive(Debug, Default)]
 struct State {
     seen: Seen,
-    /// What stands in the way of a certificate, or of reading the configuration.
+    /// Error that prevents issuing a certificate or reading the configuration.
     trouble: Option<String>,
 }
 
@@ -40,7 +40,7 @@ enum Seen {
     Webhooks(Vec<Caller>),
 }
 
-/// One webhook: by which name it is called, and which authorities may vouch for that.
+/// One webhook: the name by which the API server calls it, and its caBundle.
 #[derive(Debug)]
 struct Caller {
     webhook: String,
@@ -48,70 +48,70 @@ struct Caller {
     bundle: CaBundle,
 }
 
-/// Why the API server would not accept what is served.
+/// The API server would not accept the served certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
-    /// There is nothing to serve yet.
-    #[error("there is no certificate to serve yet{}", because(.0.as_deref()))]
+    /// No certificate is served yet.
+    #[error("no certificate is served yet{}", because(.0.as_deref()))]
     NothingServed(Option<String>),
-    /// The configuration was not read yet.
-    #[error("the webhook configuration {name} was not read yet{}", because(.trouble.as_deref()))]
+    /// The configuration has not been read yet.
+    #[error("the webhook configuration {name} has not been read yet{}", because(.trouble.as_deref()))]
     Unknown {
-        /// Its name.
+        /// Name of the configuration.
         name: String,
-        /// What stands in the way.
+        /// The error, if reading failed.
         trouble: Option<String>,
     },
     /// The configuration does not exist.
     #[error("the webhook configuration {name} does not exist")]
     Missing {
-        /// Its name.
+        /// Name of the configuration.
         name: String,
     },
-    /// The configuration has no webhooks in it.
+    /// The configuration has no webhooks.
     #[error("the webhook configuration {name} has no webhooks")]
     NoWebhooks {
-        /// Its name.
+        /// Name of the configuration.
         name: String,
     },
-    /// A caBundle is empty.
+    /// The caBundle is empty.
     #[error("webhook {webhook} has no caBundle")]
     NoBundle {
-        /// The webhook's name.
+        /// Name of the webhook.
         webhook: String,
     },
-    /// A caBundle does not verify the certificate.
+    /// The caBundle does not verify the certificate.
     #[error("the caBundle of webhook {webhook} does not verify the certificate with serial {serial}")]
     Untrusted {
-        /// The webhook's name.
+        /// Name of the webhook.
         webhook: String,
-        /// The leaf's.
+        /// Serial number of the serving certificate.
         serial: String,
     },
-    /// The certificate is for other names.
-    #[error("webhook {webhook} is called by another name: {error}")]
+    /// The certificate does not cover the name.
+    #[error("the certificate does not cover the name of webhook {webhook}: {error}")]
     Name {
-        /// The webhook's name.
+        /// Name of the webhook.
         webhook: String,
-        /// What does not fit.
+        /// The mismatch.
         error: BundleError,
     },
 }
 
 impl Trust {
-    /// Nothing is known yet of the configuration of this name.
+    /// Creates the state for the configuration of this name, not read yet.
     pub fn new(name: impl Into<String>, metrics: Metrics) -> Self {
         Self { name: name.into(), metrics, state: Mutex::default() }
     }
 
-    /// Whether every webhook of the configuration would accept what is served. Answers at once.
+    /// Checks that every webhook of the configuration accepts the served certificate, and sets the metric.
     pub fn check(&self, served: Option<&Bundle>, now: Timestamp) -> Result<(), TrustError> {
         let checked = self.judge(served, now);
         self.metrics.trusted(checked.is_ok());
         checked
     }
 
-    /// The same, without telling the metrics.
+    /// Like [`Trust::check`], without setting the metric.
     pub(crate) fn judge(&self, served: Option<&Bundle>, now: Timestamp) -> Result<(), TrustError> {
         let state = self.state();
         let name = || self.name.clone();
@@ -125,7 +125,7 @@ impl Trust {
         callers.iter().try_for_each(|caller| caller.check(served, now))
     }
 
-    /// The configuration was read. `None`: there is none.
+    /// Stores the configuration as read; `None` if it does not exist.
     pub(crate) fn read(&self, configuration: Option<&Configuration>) {
         let seen = match configuration {
             None => Seen::Missing,
@@ -145,7 +145,7 @@ impl Trust {
         self.state().seen = seen;
     }
 
-    /// What stands in the way now; `None`: nothing.
+    /// Stores the current error; `None` clears it.
     pub(crate) fn trouble(&self, trouble: Option<String>) {
         self.state().trouble = trouble;
     }
@@ -158,25 +158,25 @@ impl Trust {
 impl Caller {
     fn check(&self, served: &Bundle, now: Timestamp) -> Result<(), TrustError> {
         let webhook = || self.webhook.clone();
-        let authorities = self.bundle.certificates();
-        if authorities.is_empty() {
+        let cas = self.bundle.certificates();
+        if cas.is_empty() {
             return Err(TrustError::NoBundle { webhook: webhook() });
         }
-        if !served.is_trusted_by(authorities, now) {
+        if !served.is_trusted_by(cas, now) {
             return Err(TrustError::Untrusted { webhook: webhook(), serial: served.serial().to_owned() });
         }
-        // A host that is no name is the API server's to refuse.
+        // The API server itself rejects a host that is not a valid name.
         let Some(host) = &self.host else { return Ok(()) };
         served.check_name(host).map_err(|error| TrustError::Name { webhook: webhook(), error })
     }
 }
 
-/// The caBundle of a webhook.
+/// Parses the caBundle of a webhook.
 pub(crate) fn bundle(client: &ClientConfig) -> CaBundle {
     client.ca_bundle.as_ref().map(|pem| CaBundle::parse(&pem.0)).unwrap_or_default()
 }
 
-/// The name that the API server asks for.
+/// Server name the API server uses.
 fn host(client: &ClientConfig) -> Option<ServerName<'static>> {
     if let Some(service) = &client.service {
         return ServerName::try_from(format!("{}.{}.svc", service.name, service.namespace)).ok();

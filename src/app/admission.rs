@@ -63,9 +63,9 @@ impl Admission {
                 let (files, names) = (provided::Files::in_folder(folder), settings.names.clone());
                 let source = provided::Source::new(files, names, provided::INTERVAL, now.clone(), metrics.clone());
                 if let (Some(name), Some(trust)) = (configuration.clone(), trust) {
-                    let source = certs::TrustFirst::new(source, trust.clone(), now, metrics.clone());
+                    let source = certs::HoldUntilTrusted::new(source, trust.clone(), now, metrics.clone());
                     keeper.certificate(resolver, source, metrics);
-                    keeper.keep("trust", async move { certs::observe(client, &name, trust).await });
+                    keeper.keep("trust", async move { certs::watch_ca_bundle(client, &name, trust).await });
                 } else {
                     keeper.certificate(resolver, source, metrics);
                 }
@@ -111,7 +111,7 @@ impl Keeper<'_> {
     ) {
         let served = self.served.clone();
         self.keep("certificate", async move {
-            certs::keep(resolver, source, metrics, served.clone().cancelled_owned()).await;
+            certs::serve_from(resolver, source, metrics, served.clone().cancelled_owned()).await;
             served.cancelled().await;
         });
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use logstream_certs::self_managed::{CA_LIFETIME, LEAF_LIFETIME};
+use logstream_certs::self_managed::{CA_LIFETIME, CERT_LIFETIME};
 use rustls::pki_types::ServerName;
 
 use super::environment::Environment;
@@ -105,7 +105,7 @@ impl WebhookParts {
                     secret: self.secret.unwrap_or_else(|| DEFAULT_SECRET.to_owned()),
                     configuration: required(self.configuration, setting::WEBHOOK_CONFIG_NAME, why)?,
                     ca_lifetime: self.ca_lifetime.unwrap_or(CA_LIFETIME),
-                    cert_lifetime: self.cert_lifetime.unwrap_or(LEAF_LIFETIME),
+                    cert_lifetime: self.cert_lifetime.unwrap_or(CERT_LIFETIME),
                 })
             }
         };

@@ -88,7 +88,7 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     stream.more(10).await?;
     assert_eq!(answered().await?, (false, false, true));
 
-    replace(&file, "nonsense")?;
+    replace(&file, "invalid")?;
     replica.wait_sample("certificate_client_ca_refused_total{reason=\"malformed\"}", 1.0).await?;
     stream.more(10).await?;
     stream.end().await?.check(30)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use logstream_certs::issue::Authority;
+use logstream_certs::issue::SigningCa;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::ServerName;
 
@@ -27,7 +27,7 @@ struct Provided {
 impl Provided {
     /// By an authority of its own.
     fn direct() -> Result<Self> {
-        let authority = Authority::new("somebody's CA", now(), DAY)?;
+        let authority = SigningCa::new("somebody's CA", now(), DAY)?;
         let names: Vec<ServerName<'_>> = NAMES.into_iter().map(ServerName::try_from).collect::<Result<_, _>>()?;
         let issued = authority.issue(&names, now(), DAY)?;
         Ok(Self { authority: authority.certificate().to_owned(), chain: issued.certificate, key: issued.key })

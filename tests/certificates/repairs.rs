@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Result, ensure};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
-use logstream_certs::issue::Authority;
+use logstream_certs::issue::SigningCa;
 use logstream_testing::poll;
 use serde_json::json;
 use tokio::time::Instant;
@@ -28,9 +28,9 @@ async fn a_secret_that_is_deleted_or_filled_with_nonsense_is_made_again_without_
     replica.wait_metric("certificate_changes_total", 2.0).await?;
     stream.more(10).await?;
 
-    let nonsense = ["ca.crt", "ca.key", "tls.crt", "tls.key"].map(|key| (key, ByteString(b"nonsense".to_vec())));
-    let nonsense = json!({ "data": BTreeMap::from(nonsense) });
-    world.secrets().patch(SECRET, &PatchParams::default(), &Patch::Merge(nonsense)).await?;
+    let invalid = ["ca.crt", "ca.key", "tls.crt", "tls.key"].map(|key| (key, ByteString(b"invalid".to_vec())));
+    let invalid = json!({ "data": BTreeMap::from(invalid) });
+    world.secrets().patch(SECRET, &PatchParams::default(), &Patch::Merge(invalid)).await?;
     replica.wait_metric("certificate_changes_total", 3.0).await?;
     assert!(replica.sample("certificate_bundles_refused_total{reason=\"malformed\"}").await? >= 1.0);
     let said = replica.product.output();
@@ -55,7 +55,7 @@ async fn a_ca_bundle_that_is_emptied_or_replaced_by_hand_is_repaired_within_a_se
     world.wait_admitted().await?;
     let right = world.bundles().await?;
 
-    let stranger = Authority::new("a stranger", now(), CA)?;
+    let stranger = SigningCa::new("a stranger", now(), CA)?;
     for wrong in ["", stranger.certificate()] {
         world.set_bundles(wrong).await?;
         repaired(&world, &right, Duration::from_secs(1)).await?;
@@ -101,7 +101,7 @@ async fn repaired(world: &World, right: &[Vec<u8>], within: Duration) -> Result<
 async fn a_certificate_that_expired_while_nobody_looked_is_replaced_at_once() -> Result<()> {
     let world = World::new("expired", 1).await?;
     let long_ago = now().checked_sub(Duration::from_hours(48))?;
-    let authority = Authority::new("coder-logstream-kube webhook CA", long_ago, Duration::from_hours(24))?;
+    let authority = SigningCa::new("coder-logstream-kube webhook CA", long_ago, Duration::from_hours(24))?;
     let issued = authority.issue(&["127.0.0.1".try_into()?], long_ago, Duration::from_hours(12))?;
     let content = [
         ("ca.crt", authority.certificate().to_owned()),

@@ -39,7 +39,7 @@ async fn with_another_services_name_it_is_not_ready() -> Result<()> {
     let other = json!([{ "name": "CODER_LOGSTREAM_WEBHOOK_SERVICE", "value": "other.coder" }]);
     world.release.install(&world.values(json!({ "env": other })), &[]).await?;
     let replica = world.release.start(PROGRAM.as_ref()).await?;
-    replica.wait_unready("is called by another name").await?;
+    replica.wait_unready("does not cover the name of webhook").await?;
     world.release.uninstall().await
 }
 

@@ -1,4 +1,4 @@
-//! Being told that one object may have changed.
+//! Being logged that one object may have changed.
 
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ pub(crate) struct Watch {
     events: Option<BoxStream<'static, kube::Result<WatchEvent<IgnoredAny>>>>,
     pause: Duration,
     resume: Instant,
-    told: bool,
+    logged: bool,
 }
 
 impl Watch {
     /// A watch that begins when it is first waited for.
     pub(crate) fn new(object: Object) -> Self {
-        Self { object, events: None, pause: Duration::ZERO, resume: Instant::now(), told: false }
+        Self { object, events: None, pause: Duration::ZERO, resume: Instant::now(), logged: false }
     }
 
     /// Whether it stands. While it does not, the object must be read now and then.
@@ -75,7 +75,7 @@ impl Watch {
         match begun {
             Ok(events) => self.events = Some(events.boxed()),
             Err(error) => {
-                if !std::mem::replace(&mut self.told, true) {
+                if !std::mem::replace(&mut self.logged, true) {
                     let error = self.object.failed(error, "watch");
                     info!(%error, "cannot be watched, it is read every second instead");
                 }

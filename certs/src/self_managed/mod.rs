@@ -1,10 +1,10 @@
-//! A certificate that the program keeps itself: an authority and a leaf in a Secret that all replicas share, and our
-//! own webhook configuration told of the authority. What is done when is in [`plan`].
+//! Self-managed certificates: a CA and a serving certificate in a Secret shared by all replicas, and the CA published in
+//! the caBundle of our webhook configuration. [`plan`] decides the steps.
 
-mod allowance;
 mod plan;
 mod source;
 mod stored;
+mod write_limit;
 
 #[cfg(test)]
 mod tests;
@@ -17,28 +17,29 @@ use self::plan::Policy;
 pub(crate) use self::plan::Purpose;
 pub use self::source::Source;
 
-/// Long before the end even when nobody looks for weeks, and seldom enough not to matter.
+/// Default lifetime of a CA.
 pub const CA_LIFETIME: Duration = Duration::from_hours(365 * 24);
-/// A key that is stolen is of use for no longer than this.
-pub const LEAF_LIFETIME: Duration = Duration::from_hours(30 * 24);
+/// Default lifetime of a serving certificate. Bounds the use of a stolen key.
+pub const CERT_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
-/// API servers learn of a change in a fraction of a second; this leaves room for one that is busy.
-pub(crate) const SETTLE: Duration = Duration::from_secs(5);
+/// Propagation delay of a caBundle change. API servers see it within a fraction of a second; the rest is margin for a
+/// busy one.
+pub(crate) const PROPAGATION_DELAY: Duration = Duration::from_secs(5);
 
-/// What is kept, and how long it lasts.
+/// Settings of the self-managed certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The Secret's namespace.
+    /// Namespace of the Secret.
     pub namespace: String,
-    /// The Secret's name. It is made when it does not exist.
+    /// Name of the Secret. Created if it does not exist.
     pub secret: String,
-    /// The name of our `MutatingWebhookConfiguration`. It is waited for when it does not exist.
+    /// Name of our `MutatingWebhookConfiguration`. The source waits until it exists.
     pub configuration: String,
-    /// What the leaf covers; at least one.
+    /// Names that the serving certificate must cover; at least one.
     pub names: Vec<ServerName<'static>>,
-    /// How long an authority is valid; it is replaced after two thirds.
+    /// Lifetime of a CA; renewed after two thirds.
     pub ca_lifetime: Duration,
-    /// How long a leaf is valid; it is replaced after two thirds. No leaf outlives its authority.
+    /// Lifetime of a serving certificate; renewed after two thirds. It never outlives its CA.
     pub leaf_lifetime: Duration,
 }
 
@@ -46,9 +47,9 @@ impl Settings {
     fn policy(&self) -> Policy {
         Policy {
             leaf_lifetime: self.leaf_lifetime,
-            // At two thirds, or up to a tenth of that earlier.
+            // Two thirds, or up to 10 % earlier.
             renew_at: fastrand::i32(600..=666),
-            settle: SETTLE.min(self.leaf_lifetime / 10),
+            settle: PROPAGATION_DELAY.min(self.leaf_lifetime / 10),
         }
     }
 }

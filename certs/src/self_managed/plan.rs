@@ -1,14 +1,14 @@
-//! What is to be done next: facts and a time in, one action out.
+//! Decides the next step of a certificate rotation. Pure: facts and the time in, one action out.
 //!
-//! Any number of replicas follow this, each on its own and at its own pace, over one Secret (written only on the
-//! version that was read) and one webhook configuration (likewise). What makes that safe:
-//! - Trust first, serve after. A new authority is written to the Secret beside the old one, then added to the caBundle,
-//!   and only a replica that has seen it there, and given the API server the time to see it too, issues a leaf by it.
-//!   No replica changes to a leaf before it has seen the same. One that has nothing to lose does not wait.
-//! - An authority leaves the caBundle when no leaf of it can be valid any more: the last one was issued before its
-//!   successor was made. What others put there stays until it expires.
-//! - The caller reads the webhook configuration before the Secret. Then each authority of ours in a caBundle is in that
-//!   Secret too, or in one that has been replaced since.
+//! Any number of replicas execute this independently over one Secret and one webhook configuration. Both are written with
+//! optimistic concurrency. Three rules make that safe:
+//! - Trust before serve. A new CA is written to the Secret next to the old one, then added to the caBundle. A replica
+//!   issues or serves a certificate of that CA only after it has seen the CA in every caBundle for the propagation delay.
+//!   A replica without a working certificate does not wait.
+//! - A CA is removed from the caBundle when none of its certificates can be valid any more: the last one was issued before
+//!   its successor was created. CAs of other programs stay until they expire.
+//! - The caller reads the webhook configuration before the Secret. So each CA of ours in a caBundle is in that Secret or in
+//!   an older version of it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,32 +16,32 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::ca::CaId;
 
-/// What others put into a caBundle is kept up to so many certificates: cert-manager's, while a release changes over.
-const MOST_OF_OTHERS: usize = 16;
+/// Maximum number of foreign certificates kept in a caBundle, such as cert-manager's while a release changes mode.
+const MAX_FOREIGN_CAS: usize = 16;
 
-/// An authority of whose lifetime so many thousandths have passed issues no more.
-const SPENT: i32 = 900;
+/// A CA stops issuing once this fraction (in thousandths) of its lifetime has elapsed.
+const STOP_ISSUING_AT: i32 = 900;
 
-/// The times that decide.
+/// Time parameters of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Policy {
-    /// How long a leaf is valid.
+    /// Lifetime of a serving certificate.
     pub(super) leaf_lifetime: Duration,
-    /// What part of its lifetime has passed when something is renewed, in thousandths. Each replica has its own, so
-    /// that they seldom renew at once.
+    /// Fraction of the lifetime (in thousandths) after which a certificate is renewed. Differs between replicas, so that
+    /// they rarely renew at the same time.
     pub(super) renew_at: i32,
-    /// How long an authority must have been in the caBundle before it is relied on: the API servers learn of a change
-    /// by a watch of theirs, each on its own.
+    /// Propagation delay: how long a CA must have been in the caBundle before its certificates are used. Each API server
+    /// learns of the change by its own watch.
     pub(super) settle: Duration,
 }
 
-/// An authority.
+/// A CA certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ca {
     pub(super) id: CaId,
     pub(super) created: Timestamp,
     pub(super) not_after: Timestamp,
-    /// Whether it was made by this program.
+    /// True if this program created it.
     pub(super) ours: bool,
 }
 
@@ -52,22 +52,22 @@ pub(super) struct Leaf {
     pub(super) issuer: CaId,
     pub(super) created: Timestamp,
     pub(super) not_after: Timestamp,
-    /// Whether it covers every name that this replica is called by.
+    /// True if it covers every name of this replica.
     pub(super) covers: bool,
 }
 
-/// What of the Secret can be used.
+/// The valid parts of the Secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Stored {
-    /// The authorities, the newest first.
-    pub(super) authorities: Vec<Ca>,
-    /// Whether the first authority's key is there.
+    /// CAs, newest first.
+    pub(super) cas: Vec<Ca>,
+    /// True if the Secret holds the key of the newest CA.
     pub(super) signs: bool,
-    /// Issued by one of the authorities.
+    /// Serving certificate, issued by one of the CAs.
     pub(super) leaf: Option<Leaf>,
 }
 
-/// What this replica serves.
+/// The certificate this replica serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Served {
     pub(super) fingerprint: String,
@@ -75,66 +75,66 @@ pub(super) struct Served {
     pub(super) issuer: Ca,
 }
 
-/// Everything that is known.
+/// Input of the plan.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts<'a> {
-    /// `None`: there is no Secret.
+    /// `None` if the Secret does not exist.
     pub(super) stored: Option<&'a Stored>,
-    /// The caBundle of each webhook; `None`: there is no configuration.
+    /// The caBundle of each webhook; `None` if the configuration does not exist.
     pub(super) bundles: Option<&'a [Vec<Ca>]>,
-    /// Since when each authority has been in every caBundle, as this replica saw it.
+    /// Time since which this replica has seen each CA in every caBundle.
     pub(super) trusted_since: &'a BTreeMap<CaId, Timestamp>,
     pub(super) served: Option<&'a Served>,
 }
 
-/// What is to be done. Each but the last changes something that is then to be read again.
+/// The next step. All but [`Action::Serve`] change an object, which must then be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
-    /// The Secret is made, without content.
-    MakeSecret,
-    /// A new authority is put before these in the Secret.
-    Found {
-        /// Those that stay.
+    /// Create the Secret, without content.
+    CreateSecret,
+    /// Create a new CA and store it in front of the kept ones.
+    CreateCa {
+        /// CAs that stay in the Secret.
         keep: Vec<CaId>,
     },
-    /// The Secret's authorities become these.
+    /// Remove retired CAs from the Secret.
     Prune {
-        /// Those that stay.
+        /// CAs that stay in the Secret.
         keep: Vec<CaId>,
     },
-    /// The Secret's first authority issues a leaf.
+    /// Issue a serving certificate from the newest CA.
     Issue,
-    /// The caBundle of each webhook becomes this.
+    /// Replace the caBundle of each webhook.
     Trust {
-        /// One for each webhook.
+        /// New caBundle per webhook.
         wanted: Vec<Vec<CaId>>,
-        /// What for.
+        /// Reason of the change.
         purpose: Purpose,
     },
-    /// The Secret's leaf is served.
+    /// Serve the certificate of the Secret.
     Serve,
 }
 
-/// What a caBundle is patched for.
+/// Reason of a caBundle patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// A new authority is to be trusted.
+    /// Add a new CA.
     Rotation,
-    /// An authority in use is no longer there.
+    /// Restore a missing CA that is in use.
     Repair,
-    /// Authorities are done with.
+    /// Remove retired CAs.
     Removal,
 }
 
-/// What to do, or until when there is nothing to do.
+/// Result of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
     Do(Action),
-    /// `None`: until something changes.
+    /// Nothing to do until this time; `None` waits for a change.
     Wait(Option<Timestamp>),
 }
 
-/// Decides.
+/// Computes the next step.
 pub(super) fn next(facts: &Facts<'_>, policy: &Policy, now: Timestamp) -> Next {
     let planner = Planner { facts, policy, now };
     if let Some(action) = planner.action() { Next::Do(action) } else { Next::Wait(planner.wake()) }
@@ -149,9 +149,9 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn action(&self) -> Option<Action> {
         self.serve().or_else(|| self.trust()).or_else(|| match self.facts.stored {
-            // While nobody calls there is no hurry, and at the end of a release the Secret is to stay deleted.
-            None => self.facts.bundles.map(|_| Action::MakeSecret),
-            Some(stored) => self.issue(stored).or_else(|| self.found(stored)).or_else(|| self.prune(stored)),
+            // Without a webhook configuration there are no callers, and after an uninstall the Secret must stay deleted.
+            None => self.facts.bundles.map(|_| Action::CreateSecret),
+            Some(stored) => self.issue(stored).or_else(|| self.create_ca(stored)).or_else(|| self.prune(stored)),
         })
     }
 
@@ -196,33 +196,33 @@ impl Planner<'_> {
         (due && self.is_settled(head.id)).then_some(Action::Issue)
     }
 
-    fn found(&self, stored: &Stored) -> Option<Action> {
+    fn create_ca(&self, stored: &Stored) -> Option<Action> {
         let due = self.head().is_none_or(|head| {
-            // One rotation after another: the leaf by this authority comes first.
+            // Rotations do not overlap: the current CA must have issued a certificate first.
             let is_used = stored.leaf.as_ref().is_some_and(|leaf| leaf.issuer == head.id);
             is_used && self.now >= self.renewal(head.created, head.not_after)
         });
         let needed = || self.needed().iter().map(|ca| ca.id).collect();
-        due.then(|| Action::Found { keep: needed() })
+        due.then(|| Action::CreateCa { keep: needed() })
     }
 
     fn prune(&self, stored: &Stored) -> Option<Action> {
         let keep: Vec<CaId> = self.kept(stored).iter().map(|ca| ca.id).collect();
-        (keep.len() < stored.authorities.len()).then_some(Action::Prune { keep })
+        (keep.len() < stored.cas.len()).then_some(Action::Prune { keep })
     }
 
-    /// The Secret's authority that issues. Not one whose end is so near that its leaves would hardly live.
+    /// The CA that issues; `None` if its remaining lifetime is too short.
     fn head(&self) -> Option<&Ca> {
         let stored = self.facts.stored.filter(|stored| stored.signs)?;
-        stored.authorities.first().filter(|ca| self.now < part(ca.created, ca.not_after, SPENT))
+        stored.cas.first().filter(|ca| self.now < part(ca.created, ca.not_after, STOP_ISSUING_AT))
     }
 
-    /// The Secret's leaf, while it is valid.
+    /// Serving certificate of the Secret, if valid.
     fn leaf(&self) -> Option<&Leaf> {
         self.facts.stored?.leaf.as_ref().filter(|leaf| self.now <= leaf.not_after)
     }
 
-    /// What is served, while it is valid.
+    /// Certificate served by this replica, if valid.
     fn served(&self) -> Option<&Served> {
         self.facts.served.filter(|served| self.now <= served.not_after)
     }
@@ -235,15 +235,15 @@ impl Planner<'_> {
         self.is_trusted(id) && self.settles(id).is_some_and(|at| self.now >= at)
     }
 
-    /// When an authority may be relied on; `None` while it is not trusted.
+    /// Time from which certificates of this CA may be used; `None` while it is not trusted.
     fn settles(&self, id: CaId) -> Option<Timestamp> {
         let since = *self.facts.trusted_since.get(&id)?;
-        // With nothing to lose there is nothing to wait for.
+        // Without a working certificate there is no reason to wait.
         let in_order = self.served().is_some_and(|served| self.is_trusted(served.issuer.id));
         Some(if in_order { after(since, self.policy.settle) } else { since.min(self.now) })
     }
 
-    /// What must be in every caBundle, the newest first.
+    /// CAs that every caBundle must hold, newest first.
     fn needed(&self) -> Vec<&Ca> {
         let mut needed = self.facts.stored.map(|stored| self.kept(stored)).unwrap_or_default();
         let served = self.served().map(|served| &served.issuer);
@@ -251,10 +251,10 @@ impl Planner<'_> {
         needed
     }
 
-    /// The Secret's authorities of which a leaf may still be valid.
+    /// CAs of the Secret whose certificates may still be valid.
     fn kept<'b>(&self, stored: &'b Stored) -> Vec<&'b Ca> {
-        let kept = stored.authorities.iter().enumerate().filter_map(|(index, ca)| {
-            let successor = index.checked_sub(1).and_then(|before| stored.authorities.get(before));
+        let kept = stored.cas.iter().enumerate().filter_map(|(index, ca)| {
+            let successor = index.checked_sub(1).and_then(|before| stored.cas.get(before));
             let in_use = stored.leaf.as_ref().is_some_and(|leaf| leaf.issuer == ca.id)
                 || self.served().is_some_and(|served| served.issuer.id == ca.id);
             let is_over = !in_use && successor.is_some_and(|next| self.now >= self.retirement(next));
@@ -263,7 +263,7 @@ impl Planner<'_> {
         kept.collect()
     }
 
-    /// What a caBundle becomes: what is needed, and what others, or earlier Secrets, put there.
+    /// New content of a caBundle: the needed CAs, then those of other programs or earlier Secrets.
     fn wanted(&self, needed: &[&Ca], bundle: &[Ca]) -> Vec<CaId> {
         let is_over = |ca: &Ca| {
             let head = self.head().filter(|head| ca.ours && ca.created < head.created);
@@ -272,12 +272,11 @@ impl Planner<'_> {
         let is_needed = |ca: &Ca| needed.iter().any(|other| other.id == ca.id);
         let mut others: Vec<&Ca> = bundle.iter().filter(|ca| !is_needed(ca) && !is_over(ca)).collect();
         others.sort_by_key(|ca| std::cmp::Reverse(ca.not_after));
-        others.truncate(MOST_OF_OTHERS);
+        others.truncate(MAX_FOREIGN_CAS);
         needed.iter().copied().chain(others).map(|ca| ca.id).collect()
     }
 
-    /// When no leaf can be valid any more that was issued before this authority was made. A tenth more, for clocks
-    /// that differ.
+    /// Time after which no certificate issued before this CA was created can be valid, plus a tenth for clock skew.
     fn retirement(&self, successor: &Ca) -> Timestamp {
         after(successor.created, self.policy.leaf_lifetime + self.policy.leaf_lifetime / 10)
     }
@@ -286,17 +285,17 @@ impl Planner<'_> {
         part(created, not_after, self.policy.renew_at)
     }
 
-    /// When the next thing is to be done, if nothing changes.
+    /// Time of the next step if nothing changes.
     fn wake(&self) -> Option<Timestamp> {
         let stored = self.facts.stored;
         let head = self.head();
         let leaf = stored.and_then(|stored| stored.leaf.as_ref());
         let renewals = head.map(|head| self.renewal(head.created, head.not_after)).into_iter();
         let renewals = renewals.chain(leaf.map(|leaf| self.renewal(leaf.created, leaf.not_after)));
-        let authorities = stored.into_iter().flat_map(|stored| &stored.authorities);
+        let cas = stored.into_iter().flat_map(|stored| &stored.cas);
         let bundles = self.facts.bundles.into_iter().flatten().flatten();
-        let ends = authorities.clone().chain(bundles).map(|ca| ca.not_after).chain(leaf.map(|leaf| leaf.not_after));
-        let retirements = authorities.map(|ca| self.retirement(ca));
+        let ends = cas.clone().chain(bundles).map(|ca| ca.not_after).chain(leaf.map(|leaf| leaf.not_after));
+        let retirements = cas.map(|ca| self.retirement(ca));
         let issuers = head.map(|head| head.id).into_iter().chain(leaf.map(|leaf| leaf.issuer));
         let settled = issuers.filter_map(|id| self.settles(id));
         let all = renewals.chain(ends).chain(retirements).chain(settled);
@@ -308,7 +307,7 @@ fn has(bundle: &[Ca], id: CaId) -> bool {
     bundle.iter().any(|ca| ca.id == id)
 }
 
-/// When so many thousandths of a lifetime have passed.
+/// Time at which this fraction (in thousandths) of a lifetime has elapsed.
 fn part(created: Timestamp, not_after: Timestamp, thousandths: i32) -> Timestamp {
     let lifetime = not_after.duration_since(created).max(SignedDuration::ZERO);
     created.saturating_add(lifetime / 1_000 * thousandths).unwrap_or(Timestamp::MAX)

@@ -1,4 +1,4 @@
-//! Doing what the plan says, over the Kubernetes API.
+//! Executes the plan over the Kubernetes API.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -11,27 +11,27 @@ use tracing::{debug, info, warn};
 
 use super::{
     Settings,
-    allowance::Allowance,
     plan::{Action, Ca, Facts, Next, Policy, Purpose, Served, next},
-    stored::{self, COMMON_NAME, Content, Nonsense},
+    stored::{self, COMMON_NAME, Content, InvalidPart},
+    write_limit::WriteLimit,
 };
 use crate::{
     api::{ApiError, CONFIGURATIONS, Configuration, Object, Secret, Watch, secret_path},
     bundle::Bundle,
     ca::{CaCertificate, CaId},
-    issue::{Authority, IssueError},
+    ca_bundle_watch::{POLL_INTERVAL, RESYNC_INTERVAL},
+    issue::{IssueError, SigningCa},
     metrics::{Contended, Issuance, Metrics},
-    observe::{UNWATCHED, WATCHED},
     source::{CertSource, Clock},
     trust::{self, Trust},
 };
 
-/// The first pause after the API server said no, or after another was faster.
+/// First pause after a failed or conflicting request.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest.
+/// Maximum pause between retries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// The certificate that all replicas agree on.
+/// The self-managed certificate, shared by all replicas.
 pub struct Source {
     secret: Object,
     configuration: Object,
@@ -43,17 +43,17 @@ pub struct Source {
     trust: Arc<Trust>,
     trusted_since: BTreeMap<CaId, Timestamp>,
     served: Option<(Served, CaCertificate)>,
-    /// When everything is looked at next, whatever the watches say.
+    /// Time of the next full read, regardless of the watches.
     next_look: Instant,
     pause: Duration,
-    allowance: Allowance,
-    /// What stands in the way, so that it is told once.
+    write_limit: WriteLimit,
+    /// Error logged last, so that each error is logged once.
     trouble: Option<String>,
-    /// What was refused of the Secret, so that it is told once.
+    /// Invalid parts of the Secret that were logged already.
     refused: Vec<String>,
 }
 
-/// Why a step was not done. It is tried again.
+/// A step failed. Transient: it is retried.
 #[derive(Debug, thiserror::Error)]
 enum StepError {
     #[error(transparent)]
@@ -62,14 +62,14 @@ enum StepError {
     Issue(#[from] IssueError),
 }
 
-/// What was read, and what the plan has to know of it.
+/// The objects as read for one step.
 struct Seen {
     configuration: Option<Configuration>,
     secret: Option<(Secret, Content)>,
 }
 
 impl Source {
-    /// A source for one replica. It tells `trust` what it reads of the webhook configuration.
+    /// Creates the source of one replica. It updates `trust` with the webhook configuration it reads.
     pub fn new(client: &Client, settings: Settings, clock: Clock, metrics: Metrics, trust: Arc<Trust>) -> Self {
         let secret = Object::new(client.clone(), secret_path(&settings.namespace), &settings.secret);
         let configuration = Object::new(client.clone(), CONFIGURATIONS, &settings.configuration);
@@ -88,15 +88,15 @@ impl Source {
             served: None,
             next_look: Instant::now(),
             pause: SHORTEST_PAUSE,
-            allowance: Allowance::new(),
+            write_limit: WriteLimit::new(),
             trouble: None,
             refused: Vec::new(),
         }
     }
 
-    /// Waits until something may have to be done.
+    /// Waits until a step may be due.
     async fn wait(&mut self) {
-        self.allowance.wait().await;
+        self.write_limit.wait().await;
         let (secret, configuration) = &mut self.changes;
         tokio::select! {
             () = sleep_until(self.next_look) => {}
@@ -105,16 +105,16 @@ impl Source {
         }
     }
 
-    /// Does one thing, if there is one to do; a bundle if that is to serve it.
+    /// Executes one action if one is due. Returns a bundle if the action is to serve it.
     async fn step(&mut self) -> Result<Option<Bundle>, StepError> {
-        // In this order: see the plan.
+        // The plan relies on this order.
         let configuration = self.configuration.get().await?;
         let secret = self.secret.get::<Secret>().await?;
         let now = (self.clock)();
         self.trust.read(configuration.as_ref());
         let secret = secret.map(|secret| {
-            let (content, nonsense) = Content::read(secret.data.as_ref().unwrap_or(&BTreeMap::new()), now);
-            self.refuse(&nonsense);
+            let (content, invalid) = Content::read(secret.data.as_ref().unwrap_or(&BTreeMap::new()), now);
+            self.refuse(&invalid);
             (secret, content)
         });
         let seen = Seen { configuration, secret };
@@ -129,14 +129,15 @@ impl Source {
         };
         match next(&facts, &self.policy, now) {
             Next::Wait(until) => {
-                let most = if self.changes.0.stands() && self.changes.1.stands() { WATCHED } else { UNWATCHED };
+                let most =
+                    if self.changes.0.stands() && self.changes.1.stands() { RESYNC_INTERVAL } else { POLL_INTERVAL };
                 let until = until.and_then(|until| until.duration_since(now).try_into().ok());
                 self.next_look = Instant::now() + until.unwrap_or(most).min(most);
                 Ok(None)
             }
             Next::Do(action) => {
                 debug!(?action, "certificate step");
-                self.allowance.take();
+                self.write_limit.take();
                 let bundle = self.perform(action, &seen, now).await?;
                 self.next_look = Instant::now();
                 Ok(bundle)
@@ -144,28 +145,28 @@ impl Source {
         }
     }
 
-    /// Remembers since when each authority is in every caBundle.
+    /// Records since when each CA has been in every caBundle.
     fn note_trust(&mut self, bundles: Option<&[Vec<Ca>]>, now: Timestamp) {
         let (first, others) = bundles.and_then(<[_]>::split_first).unzip();
         let everywhere =
             |ca: &&Ca| others.unwrap_or_default().iter().all(|bundle| bundle.iter().any(|other| other.id == ca.id));
         let trusted = first.into_iter().flatten().filter(everywhere);
-        // A clock that was set back must not make this wait for the past.
+        // Ignore times in the future: the clock was set back.
         let since = |id: &CaId| self.trusted_since.get(id).copied().filter(|since| *since <= now).unwrap_or(now);
         self.trusted_since = trusted.map(|ca| (ca.id, since(&ca.id))).collect();
     }
 
     async fn perform(&mut self, action: Action, seen: &Seen, now: Timestamp) -> Result<Option<Bundle>, StepError> {
         match action {
-            Action::MakeSecret => {
-                info!(secret = self.settings.secret, "the Secret does not exist, it is made");
+            Action::CreateSecret => {
+                info!(secret = self.settings.secret, "creating the certificate Secret");
                 self.secret.make("Secret").await?;
             }
-            Action::Found { keep } => {
-                let authority = Authority::new(COMMON_NAME, now, self.settings.ca_lifetime)?;
+            Action::CreateCa { keep } => {
+                let ca = SigningCa::new(COMMON_NAME, now, self.settings.ca_lifetime)?;
                 let others = self.certificates(seen, &keep);
-                self.write(seen, stored::authorities(&authority, &others)).await?;
-                info!("a new certificate authority is in the Secret");
+                self.write(seen, stored::cas(&ca, &others)).await?;
+                info!("created a new CA");
                 self.metrics.issued(Issuance::Ca);
             }
             Action::Prune { keep } => {
@@ -174,12 +175,12 @@ impl Source {
             }
             Action::Issue => {
                 let Some((_, content)) = &seen.secret else { return Ok(None) };
-                let (Some(signer), Some(ca)) = (&content.signer, content.authorities.first()) else { return Ok(None) };
-                // Not beyond its authority's end: the API server would not accept it then.
+                let (Some(signer), Some(ca)) = (&content.signer, content.cas.first()) else { return Ok(None) };
+                // Must not outlive the CA: the API server would reject it.
                 let most = Duration::try_from(ca.not_after().duration_since(now)).unwrap_or_default();
                 let issued = signer.issue(&self.names(content), now, self.settings.leaf_lifetime.min(most))?;
                 self.write(seen, stored::leaf(&issued)).await?;
-                info!("a new serving certificate is in the Secret");
+                info!("issued a new serving certificate");
                 self.metrics.issued(Issuance::Leaf);
             }
             Action::Trust { wanted, purpose } => self.patch(seen, &wanted, purpose).await?,
@@ -188,8 +189,8 @@ impl Source {
         Ok(None)
     }
 
-    /// The names of a new leaf: ours, and those of the old one where it lacked some of ours. Replicas with other
-    /// settings, as during an upgrade, would otherwise take turns.
+    /// Names of a new serving certificate: ours, plus those of the old one if it lacked some of ours. Otherwise replicas
+    /// with different settings, as during an upgrade, would replace each other's certificate.
     fn names(&self, content: &Content) -> Vec<rustls::pki_types::ServerName<'static>> {
         let mut names = self.settings.names.clone();
         let lacking = content.leaf.iter().filter(|(old, _)| names.iter().any(|name| old.check_name(name).is_err()));
@@ -204,22 +205,22 @@ impl Source {
     fn serve(&mut self, seen: &Seen) -> Option<Bundle> {
         let (_, content) = seen.secret.as_ref()?;
         let (bundle, issuer) = content.leaf.as_ref()?;
-        let ca = content.authorities.iter().find(|ca| ca.id() == *issuer)?;
+        let ca = content.cas.iter().find(|ca| ca.id() == *issuer)?;
         let fingerprint = bundle.fingerprint().to_owned();
         let served = Served { fingerprint, not_after: bundle.not_after(), issuer: stored::ca(ca) };
         self.served = Some((served, ca.clone()));
-        self.metrics.authority(ca);
+        self.metrics.ca(ca);
         Some(bundle.clone())
     }
 
-    /// Writes into the Secret, if it is still as it was read.
+    /// Writes to the Secret unless it changed since it was read.
     async fn write(&mut self, seen: &Seen, data: Value) -> Result<(), ApiError> {
         let version = seen.secret.as_ref().map(|(secret, _)| secret.metadata.resource_version.clone());
         let patch = json!({ "metadata": { "resourceVersion": version }, "data": data });
         self.secret.patch_merge(&patch).await.inspect_err(|error| self.count(error, Contended::Secret))
     }
 
-    /// Writes the caBundles, if the configuration is still as it was read.
+    /// Writes the caBundles unless the configuration changed since it was read.
     async fn patch(&mut self, seen: &Seen, wanted: &[Vec<CaId>], purpose: Purpose) -> Result<(), ApiError> {
         let Some(configuration) = &seen.configuration else { return Ok(()) };
         let webhooks = configuration.webhooks.iter().flatten();
@@ -238,16 +239,16 @@ impl Source {
         self.metrics.patched(purpose);
         let configuration = &self.settings.configuration;
         match purpose {
-            Purpose::Rotation => info!(configuration, "the webhook configuration is told of a new authority"),
-            Purpose::Repair => warn!(configuration, "an authority in use was missing in the caBundle, it is back"),
-            Purpose::Removal => info!(configuration, "authorities that are over are taken out of the caBundle"),
+            Purpose::Rotation => info!(configuration, "added new CA to caBundle"),
+            Purpose::Repair => warn!(configuration, "restored missing CA in caBundle"),
+            Purpose::Removal => info!(configuration, "removed retired CAs from caBundle"),
         }
         Ok(())
     }
 
-    /// The certificates of authorities, in this order, from wherever they were seen.
+    /// Certificates of these CAs, in this order, from any object that holds them.
     fn certificates(&self, seen: &Seen, ids: &[CaId]) -> Vec<CaCertificate> {
-        let stored = seen.secret.iter().flat_map(|(_, content)| content.authorities.iter().cloned());
+        let stored = seen.secret.iter().flat_map(|(_, content)| content.cas.iter().cloned());
         let served = self.served.iter().map(|(_, ca)| ca.clone());
         let webhooks = seen.configuration.iter().flat_map(|configuration| configuration.webhooks.iter().flatten());
         let trusted = webhooks.flat_map(|webhook| trust::bundle(&webhook.client_config).certificates().to_vec());
@@ -262,28 +263,28 @@ impl Source {
         }
     }
 
-    /// Says what of the Secret is of no use, once.
-    fn refuse(&mut self, nonsense: &[Nonsense]) {
-        let refused: Vec<String> = nonsense.iter().map(ToString::to_string).collect();
-        for (error, _) in nonsense.iter().zip(&refused).filter(|(_, text)| !self.refused.contains(text)) {
+    /// Logs and counts invalid parts of the Secret, each once.
+    fn refuse(&mut self, invalid: &[InvalidPart]) {
+        let refused: Vec<String> = invalid.iter().map(ToString::to_string).collect();
+        for (error, _) in invalid.iter().zip(&refused).filter(|(_, text)| !self.refused.contains(text)) {
             let secret = &self.settings.secret;
-            warn!(%error, secret, kept = self.served.is_some(), "the Secret's content is refused and made again");
+            warn!(%error, secret, kept = self.served.is_some(), "replacing invalid content of the certificate Secret");
             self.metrics.refuse(error.label());
         }
         self.refused = refused;
     }
 
-    /// After a step that was not done: says why, once, and makes a pause.
+    /// Logs the error once and schedules a retry.
     fn failed(&mut self, error: &StepError) {
         self.next_look = Instant::now() + self.pause.mul_f64(0.5 + fastrand::f64() / 2.0);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         if matches!(error, StepError::Api(ApiError::Conflict { .. })) {
-            debug!(%error, "another replica was faster");
+            debug!(%error, "lost a write conflict to another replica");
             return;
         }
         let text = error.to_string();
         if self.trouble.as_ref() != Some(&text) {
-            warn!(%error, "the certificate cannot be kept");
+            warn!(%error, "cannot maintain the certificate");
             self.trust.trouble(Some(text.clone()));
             self.trouble = Some(text);
         }
@@ -292,7 +293,7 @@ impl Source {
     fn succeeded(&mut self) {
         self.pause = SHORTEST_PAUSE;
         if self.trouble.take().is_some() {
-            info!("the certificate can be kept again");
+            info!("maintaining the certificate again");
             self.trust.trouble(None);
         }
     }
@@ -301,17 +302,17 @@ impl Source {
 impl Seen {
     fn bundles(&self) -> Option<Vec<Vec<Ca>>> {
         let webhooks = self.configuration.as_ref()?.webhooks.iter().flatten();
-        let authorities = |ca: &CaCertificate| stored::ca(ca);
+        let cas = |ca: &CaCertificate| stored::ca(ca);
         Some(
             webhooks
-                .map(|webhook| trust::bundle(&webhook.client_config).certificates().iter().map(authorities).collect())
+                .map(|webhook| trust::bundle(&webhook.client_config).certificates().iter().map(cas).collect())
                 .collect(),
         )
     }
 }
 
 impl CertSource for Source {
-    /// Never ends: it renews what it gave, and keeps the webhook configuration right meanwhile.
+    /// Never returns `None`. Renews the certificate and repairs the caBundle while it waits.
     async fn next(&mut self) -> Option<Bundle> {
         loop {
             self.wait().await;

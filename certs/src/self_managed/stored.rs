@@ -1,4 +1,4 @@
-//! What the Secret holds, checked before it is used.
+//! Reads and validates the content of the certificate Secret.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use super::plan::{Ca, Leaf, Stored};
 use crate::{
     bundle::{Bundle, BundleError},
     ca::{CaBundle, CaCertificate, CaId},
-    issue::{Authority, BACKDATED, IssueError, Issued},
+    issue::{BACKDATED, IssueError, Issued, SigningCa},
     metrics::Refused,
 };
 
-/// The common name of the authorities that this program makes. By it they are told from those of others.
+/// Common name of the CAs created by this program; distinguishes them from other CAs in a caBundle.
 pub(super) const COMMON_NAME: &str = "coder-logstream-kube webhook CA";
 
 const CA_CERTIFICATES: &str = "ca.crt";
@@ -23,90 +23,90 @@ const CA_KEY: &str = "ca.key";
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
-/// The Secret's content, as far as it is of use.
+/// The valid parts of the Secret.
 #[derive(Default)]
 pub(super) struct Content {
-    /// The newest first.
-    pub(super) authorities: Vec<CaCertificate>,
-    /// The first one with its key.
-    pub(super) signer: Option<Authority>,
-    /// The leaf, and which of the authorities issued it.
+    /// CAs, newest first.
+    pub(super) cas: Vec<CaCertificate>,
+    /// The newest CA with its private key.
+    pub(super) signer: Option<SigningCa>,
+    /// Serving certificate and the CA that issued it.
     pub(super) leaf: Option<(Bundle, CaId)>,
 }
 
-/// Why a part of the Secret is of no use. It is made again.
+/// A part of the Secret is invalid and will be replaced.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Nonsense {
-    #[error("ca.crt holds no certificate that can be read")]
-    NoAuthority,
-    #[error("ca.key is missing or no text")]
-    NoAuthorityKey,
+pub(super) enum InvalidPart {
+    #[error("ca.crt holds no valid certificate")]
+    NoCa,
+    #[error("ca.key is missing or not UTF-8")]
+    NoCaKey,
     #[error("ca.key: {0}")]
-    AuthorityKey(#[from] IssueError),
+    CaKey(#[from] IssueError),
     #[error("the first certificate of ca.crt expired at {0}")]
-    AuthorityExpired(Timestamp),
+    CaExpired(Timestamp),
     #[error("the first certificate of ca.crt is not valid before {0}")]
-    AuthorityNotYetValid(Timestamp),
+    CaNotYetValid(Timestamp),
     #[error("tls.crt and tls.key: {0}")]
     Leaf(#[from] BundleError),
-    #[error("tls.crt is issued by none of the authorities in ca.crt")]
-    Stranger,
+    #[error("tls.crt is not issued by a CA in ca.crt")]
+    UnknownIssuer,
 }
 
-impl Nonsense {
+impl InvalidPart {
     pub(super) fn label(&self) -> Refused {
         match self {
-            Self::NoAuthority | Self::NoAuthorityKey | Self::AuthorityKey(IssueError::Rcgen(_)) => Refused::Malformed,
-            Self::AuthorityKey(_) => Refused::KeyMismatch,
-            Self::AuthorityExpired(_) => Refused::Expired,
-            Self::AuthorityNotYetValid(_) => Refused::NotYetValid,
+            Self::NoCa | Self::NoCaKey | Self::CaKey(IssueError::Rcgen(_)) => Refused::Malformed,
+            Self::CaKey(_) => Refused::KeyMismatch,
+            Self::CaExpired(_) => Refused::Expired,
+            Self::CaNotYetValid(_) => Refused::NotYetValid,
             Self::Leaf(error) => error.refused(),
-            Self::Stranger => Refused::Issuer,
+            Self::UnknownIssuer => Refused::Issuer,
         }
     }
 }
 
 impl Content {
-    /// Reads the data of a Secret, and says what of it is of no use. An empty one is in order.
-    pub(super) fn read(data: &BTreeMap<String, ByteString>, now: Timestamp) -> (Self, Vec<Nonsense>) {
+    /// Parses the data of a Secret and returns the valid parts and the errors. An empty Secret is valid.
+    pub(super) fn read(data: &BTreeMap<String, ByteString>, now: Timestamp) -> (Self, Vec<InvalidPart>) {
         let get = |key: &str| data.get(key).map(|value| value.0.as_slice()).filter(|value| !value.is_empty());
-        let mut nonsense = Vec::new();
+        let mut invalid = Vec::new();
         let mut content = Self::default();
         if let Some(pem) = get(CA_CERTIFICATES) {
-            content.authorities = CaBundle::parse(pem).certificates().to_vec();
+            content.cas = CaBundle::parse(pem).certificates().to_vec();
         }
-        match content.authorities.first() {
+        match content.cas.first() {
             None if [CA_CERTIFICATES, CA_KEY, CERTIFICATE, KEY].into_iter().any(|key| get(key).is_some()) => {
-                nonsense.push(Nonsense::NoAuthority);
+                invalid.push(InvalidPart::NoCa);
             }
             None => {}
-            Some(first) if now > first.not_after() => nonsense.push(Nonsense::AuthorityExpired(first.not_after())),
+            Some(first) if now > first.not_after() => invalid.push(InvalidPart::CaExpired(first.not_after())),
             Some(first) if now < first.not_before() => {
-                nonsense.push(Nonsense::AuthorityNotYetValid(first.not_before()));
+                invalid.push(InvalidPart::CaNotYetValid(first.not_before()));
             }
             Some(first) => match signer(first, get(CA_KEY)) {
                 Ok(signer) => content.signer = Some(signer),
-                Err(error) => nonsense.push(error),
+                Err(error) => invalid.push(error),
             },
         }
         if let (Some(certificate), Some(key)) = (get(CERTIFICATE), get(KEY)) {
             match content.leaf(certificate, key, now) {
                 Ok(leaf) => content.leaf = Some(leaf),
-                Err(error) => nonsense.push(error),
+                Err(error) => invalid.push(error),
             }
         }
-        (content, nonsense)
+        (content, invalid)
     }
 
-    fn leaf(&self, certificate: &[u8], key: &[u8], now: Timestamp) -> Result<(Bundle, CaId), Nonsense> {
-        // Names are left to the plan: a leaf without one of ours is better than none.
+    fn leaf(&self, certificate: &[u8], key: &[u8], now: Timestamp) -> Result<(Bundle, CaId), InvalidPart> {
+        // The plan checks names: a certificate that lacks one of ours is better than none.
         let bundle = Bundle::parse(certificate, key, &[], now)?;
-        let issuer = self.authorities.iter().find(|ca| bundle.is_trusted_by([*ca], now)).ok_or(Nonsense::Stranger)?;
+        let issuer = self.cas.iter().find(|ca| bundle.is_trusted_by([*ca], now)).ok_or(InvalidPart::UnknownIssuer)?;
         let issuer = issuer.id();
         Ok((bundle, issuer))
     }
 
-    /// What the plan has to know of it.
+    /// Converts the content into the facts of the plan.
     pub(super) fn facts(&self, names: &[ServerName<'_>]) -> Stored {
         let leaf = self.leaf.as_ref().map(|(bundle, issuer)| Leaf {
             fingerprint: bundle.fingerprint().to_owned(),
@@ -115,16 +115,16 @@ impl Content {
             not_after: bundle.not_after(),
             covers: names.iter().all(|name| bundle.check_name(name).is_ok()),
         });
-        Stored { authorities: self.authorities.iter().map(ca).collect(), signs: self.signer.is_some(), leaf }
+        Stored { cas: self.cas.iter().map(ca).collect(), signs: self.signer.is_some(), leaf }
     }
 }
 
-fn signer(certificate: &CaCertificate, key: Option<&[u8]>) -> Result<Authority, Nonsense> {
-    let key = key.and_then(|key| std::str::from_utf8(key).ok()).ok_or(Nonsense::NoAuthorityKey)?;
-    Ok(Authority::from_pem(&certificate.pem(), key)?)
+fn signer(certificate: &CaCertificate, key: Option<&[u8]>) -> Result<SigningCa, InvalidPart> {
+    let key = key.and_then(|key| std::str::from_utf8(key).ok()).ok_or(InvalidPart::NoCaKey)?;
+    Ok(SigningCa::from_pem(&certificate.pem(), key)?)
 }
 
-/// What the plan has to know of an authority.
+/// Converts a CA certificate into a fact of the plan.
 pub(super) fn ca(certificate: &CaCertificate) -> Ca {
     let ours = certificate.common_name() == COMMON_NAME;
     let not_before = certificate.not_before();
@@ -132,24 +132,24 @@ pub(super) fn ca(certificate: &CaCertificate) -> Ca {
     Ca { id: certificate.id(), created, not_after: certificate.not_after(), ours }
 }
 
-/// When something of ours was made, by the first moment of its validity.
+/// Creation time of a certificate of ours, derived from `notBefore`.
 fn made(not_before: Timestamp) -> Timestamp {
     let backdated = SignedDuration::try_from(BACKDATED).unwrap_or(SignedDuration::ZERO);
     not_before.saturating_add(backdated).unwrap_or(Timestamp::MAX)
 }
 
-/// New authorities, the first with its key.
-pub(super) fn authorities(signer: &Authority, others: &[CaCertificate]) -> Value {
+/// Secret data for a new CA with its key, followed by the CAs that are kept.
+pub(super) fn cas(signer: &SigningCa, others: &[CaCertificate]) -> Value {
     let all = others.iter().fold(signer.certificate().to_owned(), |text, ca| text + &ca.pem());
     json!({ CA_CERTIFICATES: bytes(all), CA_KEY: bytes(signer.key()) })
 }
 
-/// Fewer authorities.
+/// Secret data for the CAs that are kept.
 pub(super) fn fewer(kept: &[CaCertificate]) -> Value {
     json!({ CA_CERTIFICATES: bytes(kept.iter().map(CaCertificate::pem).collect()) })
 }
 
-/// A new leaf.
+/// Secret data for a new serving certificate.
 pub(super) fn leaf(issued: &Issued) -> Value {
     json!({ CERTIFICATE: bytes(issued.certificate.clone()), KEY: bytes(issued.key.clone()) })
 }

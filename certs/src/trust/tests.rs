@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::issue::Authority;
+use crate::issue::SigningCa;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -14,13 +14,13 @@ fn now() -> Timestamp {
     "2026-11-01T00:00:00Z".parse().unwrap()
 }
 
-fn authority() -> Authority {
-    Authority::new("an authority", now(), DAY).unwrap()
+fn ca() -> SigningCa {
+    SigningCa::new("a CA", now(), DAY).unwrap()
 }
 
-fn bundle(authority: &Authority, names: &[&str]) -> Bundle {
+fn bundle(ca: &SigningCa, names: &[&str]) -> Bundle {
     let names: Vec<_> = names.iter().map(|name| ServerName::try_from((*name).to_owned()).unwrap()).collect();
-    let issued = authority.issue(&names, now(), DAY).unwrap();
+    let issued = ca.issue(&names, now(), DAY).unwrap();
     Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &[], now()).unwrap()
 }
 
@@ -46,11 +46,11 @@ fn said(trust: &Trust, served: &Bundle) -> String {
 
 #[test]
 fn it_is_trusted_when_every_webhook_trusts_it_by_the_name_that_it_is_called_by() {
-    let (authority, other) = (authority(), authority());
-    let served = bundle(&authority, &["hook.coder.svc", "127.0.0.1", "::1"]);
-    let both = authority.certificate().to_owned() + other.certificate();
+    let (ca, other) = (ca(), ca());
+    let served = bundle(&ca, &["hook.coder.svc", "127.0.0.1", "::1"]);
+    let both = ca.certificate().to_owned() + other.certificate();
     for url in ["https://127.0.0.1:10250/mutate", "https://[::1]/mutate"] {
-        let trust = trust(&[by_service(authority.certificate()), by_url(url, &both)]);
+        let trust = trust(&[by_service(ca.certificate()), by_url(url, &both)]);
         assert_eq!(trust.check(Some(&served), now()), Ok(()));
     }
     let one = trust(&[by_service(&both), by_url("https://127.0.0.1/", other.certificate())]);
@@ -58,7 +58,10 @@ fn it_is_trusted_when_every_webhook_trusts_it_by_the_name_that_it_is_called_by()
     let none = trust(&[by_service(""), by_url("https://127.0.0.1/", &both)]);
     assert_eq!(said(&none, &served), "webhook pods has no caBundle");
     let elsewhere = trust(&[by_url("https://hook.example.com/", &both)]);
-    assert!(said(&elsewhere, &served).starts_with("webhook workloads is called by another name: the certificate with"));
+    assert!(
+        said(&elsewhere, &served)
+            .starts_with("the certificate does not cover the name of webhook workloads: the certificate with")
+    );
 }
 
 #[test]
@@ -66,11 +69,11 @@ fn what_is_missing_is_named() {
     let trust = Trust::new("logstream", Metrics::new());
     assert_eq!(
         trust.check(None, now()).unwrap_err().to_string(),
-        "the webhook configuration logstream was not read yet"
+        "the webhook configuration logstream has not been read yet"
     );
     trust.trouble(Some("no route".to_owned()));
     let unknown = trust.check(None, now()).unwrap_err().to_string();
-    assert_eq!(unknown, "the webhook configuration logstream was not read yet: no route");
+    assert_eq!(unknown, "the webhook configuration logstream has not been read yet: no route");
     trust.read(None);
     assert_eq!(trust.check(None, now()).unwrap_err().to_string(), "the webhook configuration logstream does not exist");
     let empty = self::trust(&[]);
@@ -81,14 +84,14 @@ fn what_is_missing_is_named() {
     let waiting = self::trust(&[by_service("")]);
     waiting.trouble(Some("may not".to_owned()));
     let nothing = waiting.check(None, now()).unwrap_err().to_string();
-    assert_eq!(nothing, "there is no certificate to serve yet: may not");
+    assert_eq!(nothing, "no certificate is served yet: may not");
 }
 
 #[test]
 fn time_ends_trust() {
-    let authority = authority();
-    let served = bundle(&authority, &["hook.coder.svc"]);
-    let trust = trust(&[by_service(authority.certificate())]);
+    let ca = ca();
+    let served = bundle(&ca, &["hook.coder.svc"]);
+    let trust = trust(&[by_service(ca.certificate())]);
     assert_eq!(trust.check(Some(&served), now().checked_add(DAY / 2).unwrap()), Ok(()));
     assert!(trust.check(Some(&served), now().checked_add(DAY * 2).unwrap()).is_err());
     // At once, like the check of the certificate itself.
@@ -97,14 +100,14 @@ fn time_ends_trust() {
 }
 
 #[test]
-fn a_certificate_that_signed_itself_is_trusted_by_itself_even_as_an_authority() {
+fn a_self_signed_certificate_is_trusted_as_its_own_ca() {
     // As `openssl req -x509` makes it: Go's verifier takes it, webpki does not.
-    let authority = authority();
+    let ca = ca();
     let mut params = rcgen::CertificateParams::new(["hook.coder.svc".to_owned()]).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap().pem();
     let served = Bundle::parse(certificate.as_bytes(), key.serialize_pem().as_bytes(), &[], now()).unwrap();
     assert_eq!(trust(&[by_service(&certificate)]).check(Some(&served), now()), Ok(()));
-    assert!(trust(&[by_service(authority.certificate())]).check(Some(&served), now()).is_err());
+    assert!(trust(&[by_service(ca.certificate())]).check(Some(&served), now()).is_err());
 }

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use logstream_certs::{
     Bundle, BundleError, Refused,
-    issue::{Authority, Issued},
+    issue::{Issued, SigningCa},
 };
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair};
 
-use crate::common::{HOUR, NAME, authority, leaf, name, now};
+use crate::common::{HOUR, NAME, ca, leaf, name, now};
 
 fn parse(issued: &Issued) -> Result<Bundle, BundleError> {
     parse_at(issued, now())
@@ -27,7 +27,7 @@ fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Issued {
 
 #[test]
 fn a_fresh_certificate_is_accepted_and_tells_what_logs_need() {
-    let bundle = parse(&leaf(&authority())).unwrap();
+    let bundle = parse(&leaf(&ca())).unwrap();
     let left = now().duration_until(bundle.not_after());
     assert!((3_590..=3_600).contains(&left.as_secs()), "{left:?}");
     assert_eq!((bundle.fingerprint().len(), bundle.chain_len()), (64, 1));
@@ -36,24 +36,24 @@ fn a_fresh_certificate_is_accepted_and_tells_what_logs_need() {
 
 #[test]
 fn a_chain_with_its_issuers_is_accepted() {
-    let authority = authority();
-    let mut issued = leaf(&authority);
-    issued.certificate.push_str(authority.certificate());
+    let ca = ca();
+    let mut issued = leaf(&ca);
+    issued.certificate.push_str(ca.certificate());
     assert_eq!(parse(&issued).unwrap().chain_len(), 2);
 }
 
 #[test]
 fn a_chain_that_does_not_hang_together_is_refused() {
-    let (authority, other) = (authority(), self::authority());
-    let issued = leaf(&authority);
+    let (ca, other) = (ca(), self::ca());
+    let issued = leaf(&ca);
     let with = |more: &[&str]| Issued { certificate: issued.certificate.clone() + &more.concat(), ..issued.clone() };
     let error = parse(&with(&[other.certificate()])).unwrap_err();
     assert!(matches!(error, BundleError::Chain { .. }), "{error}");
     assert_eq!(error.refused(), Refused::Issuer);
     // More than is needed does no harm, in whatever order.
-    parse(&with(&[other.certificate(), authority.certificate()])).unwrap();
+    parse(&with(&[other.certificate(), ca.certificate()])).unwrap();
     // An issuer that is over is none.
-    let short = Authority::new("an authority", now(), HOUR / 2).unwrap();
+    let short = SigningCa::new("a CA", now(), HOUR / 2).unwrap();
     let mut outliving = leaf(&short);
     outliving.certificate.push_str(short.certificate());
     parse(&outliving).unwrap();
@@ -63,20 +63,20 @@ fn a_chain_that_does_not_hang_together_is_refused() {
 
 #[test]
 fn a_key_of_another_certificate_is_refused() {
-    let authority = authority();
-    let mixed = Issued { key: leaf(&authority).key, ..leaf(&authority) };
+    let ca = ca();
+    let mixed = Issued { key: leaf(&ca).key, ..leaf(&ca) };
     let error = parse(&mixed).unwrap_err();
     assert_eq!(error.refused(), Refused::KeyMismatch);
     assert!(error.to_string().starts_with("the private key does not belong to the first certificate"), "{error}");
     // The leaf must come first, even if its key fits.
-    let issued = leaf(&authority);
-    let upside_down = Issued { certificate: format!("{}{}", authority.certificate(), issued.certificate), ..issued };
+    let issued = leaf(&ca);
+    let upside_down = Issued { certificate: format!("{}{}", ca.certificate(), issued.certificate), ..issued };
     assert_eq!(parse(&upside_down).unwrap_err().refused(), Refused::KeyMismatch);
 }
 
 #[test]
 fn a_certificate_is_refused_outside_its_time() {
-    let issued = leaf(&authority());
+    let issued = leaf(&ca());
     let late = parse_at(&issued, now() + 2 * HOUR).unwrap_err();
     assert!(matches!(late, BundleError::Expired { .. }), "{late}");
     let early = parse_at(&issued, now() - HOUR).unwrap_err();
@@ -89,7 +89,7 @@ fn a_certificate_is_refused_outside_its_time() {
 #[test]
 fn every_expected_name_must_be_covered() {
     let short = "coder-logstream-kube.coder";
-    let issued = authority().issue(&[name(short), name("10.0.0.1"), name("::1")], now(), HOUR).unwrap();
+    let issued = ca().issue(&[name(short), name("10.0.0.1"), name("::1")], now(), HOUR).unwrap();
     let error = parse(&issued).unwrap_err().to_string();
     assert!(error.contains(&format!("does not cover the name {NAME}")), "{error}");
     assert!(error.ends_with("coder-logstream-kube.coder, 10.0.0.1, ::1"), "{error}");
@@ -109,7 +109,7 @@ fn a_certificate_that_the_api_server_would_not_accept_is_refused() {
 
 #[test]
 fn what_is_no_certificate_or_key_is_refused_without_a_word_of_it() {
-    let issued = leaf(&authority());
+    let issued = leaf(&ca());
     let with = |certificate: &str, key: &str| {
         parse(&Issued { certificate: certificate.to_owned(), key: key.to_owned() }).unwrap_err()
     };
@@ -130,11 +130,11 @@ fn what_is_no_certificate_or_key_is_refused_without_a_word_of_it() {
 
 #[test]
 fn nothing_shows_a_key() {
-    let authority = authority();
-    let issued = leaf(&authority);
+    let ca = ca();
+    let issued = leaf(&ca);
     let bundle = parse(&issued).unwrap();
-    let shown = format!("{authority:?} {issued:?} {bundle:?}");
-    for key in [authority.key(), issued.key] {
+    let shown = format!("{ca:?} {issued:?} {bundle:?}");
+    for key in [ca.key(), issued.key] {
         let line = key.lines().nth(1).unwrap();
         assert!(!shown.contains(line), "{shown}");
     }
@@ -142,12 +142,12 @@ fn nothing_shows_a_key() {
 }
 
 #[test]
-fn a_stored_authority_goes_on_issuing() {
-    let first = authority();
-    let again = Authority::from_pem(first.certificate(), &first.key()).unwrap();
+fn a_stored_ca_goes_on_issuing() {
+    let first = ca();
+    let again = SigningCa::from_pem(first.certificate(), &first.key()).unwrap();
     assert_eq!(again.certificate(), first.certificate());
     parse(&leaf(&again)).unwrap();
-    Authority::from_pem(first.certificate(), "no key").unwrap_err();
-    let forever = Authority::new("an authority", now(), 100_000_000 * HOUR).unwrap_err();
+    SigningCa::from_pem(first.certificate(), "no key").unwrap_err();
+    let forever = SigningCa::new("a CA", now(), 100_000_000 * HOUR).unwrap_err();
     assert!(forever.to_string().contains("end before 9999"), "{forever}");
 }

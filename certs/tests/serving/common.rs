@@ -1,4 +1,4 @@
-//! An authority, a clock, and a folder that kubelet would keep.
+//! a CA, a clock, and a folder that kubelet would keep.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use logstream_certs::{
     Clock, Metrics,
-    issue::{Authority, Issued},
+    issue::{Issued, SigningCa},
     provided::{self, Files, Source},
 };
 use rustls::pki_types::ServerName;
@@ -34,12 +34,12 @@ pub(crate) fn name(text: &str) -> ServerName<'static> {
     ServerName::try_from(text.to_owned()).unwrap()
 }
 
-pub(crate) fn authority() -> Authority {
-    Authority::new("an authority", now(), 24 * HOUR).unwrap()
+pub(crate) fn ca() -> SigningCa {
+    SigningCa::new("a CA", now(), 24 * HOUR).unwrap()
 }
 
-pub(crate) fn leaf(authority: &Authority) -> Issued {
-    authority.issue(&[name(NAME)], now(), HOUR).unwrap()
+pub(crate) fn leaf(ca: &SigningCa) -> Issued {
+    ca.issue(&[name(NAME)], now(), HOUR).unwrap()
 }
 
 /// A Secret mounted as kubelet does it: `tls.crt` leads to `..data/tls.crt`, and `..data` to a folder that is never

@@ -5,8 +5,8 @@ use std::{fs, io, path::Path, sync::Arc, time::Duration};
 use logstream_certs::{
     Bundle, ClientCa, ClientCaError, ClientCaFile, ClientCaFileError, ClientVerifier, Ended, FileError, Metrics,
     Refused, Resolver,
-    issue::{Authority, Issued},
-    keep, provided, server_config,
+    issue::{Issued, SigningCa},
+    provided, serve_from, server_config,
 };
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::{
@@ -23,7 +23,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{Mounted, NAME, authority, leaf, name, now};
+use crate::common::{Mounted, NAME, ca, leaf, name, now};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -44,7 +44,7 @@ fn replace(path: &Path, content: &str) {
     fs::rename(new, path).unwrap();
 }
 
-/// A client that trusts an authority.
+/// A client that trusts a CA.
 struct Client {
     trust: RootCertStore,
     versions: Vec<&'static SupportedProtocolVersion>,
@@ -52,9 +52,9 @@ struct Client {
 }
 
 impl Client {
-    fn of(authority: &str) -> Self {
+    fn of(ca: &str) -> Self {
         let mut trust = RootCertStore::empty();
-        trust.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+        trust.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
         Self { trust, versions: vec![&TLS13, &TLS12], certificate: None }
     }
 
@@ -108,9 +108,9 @@ async fn connect(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> io::
 }
 
 /// A certificate of a client.
-fn client_certificate(authority: &Authority) -> Issued {
-    let issuer_key = KeyPair::from_pem(&authority.key()).unwrap();
-    let issuer = Issuer::from_ca_cert_pem(authority.certificate(), issuer_key).unwrap();
+fn client_certificate(ca: &SigningCa) -> Issued {
+    let issuer_key = KeyPair::from_pem(&ca.key()).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(ca.certificate(), issuer_key).unwrap();
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["kube-apiserver".to_owned()]).unwrap();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -118,16 +118,16 @@ fn client_certificate(authority: &Authority) -> Issued {
     Issued { certificate: certificate.pem(), key: key.serialize_pem() }
 }
 
-fn client_ca(authority: &Authority) -> ClientCa {
-    ClientCa::parse(authority.certificate().as_bytes()).unwrap()
+fn client_ca(ca: &SigningCa) -> ClientCa {
+    ClientCa::parse(ca.certificate().as_bytes()).unwrap()
 }
 
 #[tokio::test]
 async fn both_versions_of_tls_are_spoken() {
-    let authority = authority();
-    let resolver = serving(&leaf(&authority));
+    let ca = ca();
+    let resolver = serving(&leaf(&ca));
     for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
-        let client = Client { versions: vec![version], ..Client::of(authority.certificate()) };
+        let client = Client { versions: vec![version], ..Client::of(ca.certificate()) };
         let stream = client.connect(&resolver, None).await.unwrap();
         assert_eq!(stream.get_ref().1.protocol_version(), Some(expected));
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
@@ -160,13 +160,13 @@ async fn a_chain_with_an_intermediate_is_served_whole() {
 
 #[tokio::test]
 async fn a_handshake_before_the_first_bundle_fails() {
-    let client = Client::of(authority().certificate());
+    let client = Client::of(ca().certificate());
     client.connect(&Arc::new(Resolver::new()), None).await.unwrap_err();
 }
 
 #[tokio::test]
 async fn with_a_client_ca_only_its_clients_are_let_in() {
-    let (servers, clients, others) = (authority(), authority(), authority());
+    let (servers, clients, others) = (ca(), ca(), ca());
     let resolver = serving(&leaf(&servers));
     let accepted = Arc::new(ClientVerifier::new(client_ca(&clients)));
     for versions in [vec![&TLS12], vec![&TLS13]] {
@@ -182,7 +182,7 @@ async fn with_a_client_ca_only_its_clients_are_let_in() {
 
 #[tokio::test]
 async fn who_was_let_in_once_is_looked_at_again_after_the_client_ca_was_replaced() {
-    let (servers, clients) = (authority(), authority());
+    let (servers, clients) = (ca(), ca());
     let resolver = serving(&leaf(&servers));
     for versions in [vec![&TLS12], vec![&TLS13]] {
         let accepted = Arc::new(ClientVerifier::new(client_ca(&clients)));
@@ -193,7 +193,7 @@ async fn who_was_let_in_once_is_looked_at_again_after_the_client_ca_was_replaced
         for _ in 0..2 {
             connect(&server, &client).await.unwrap();
         }
-        accepted.accept(client_ca(&authority()));
+        accepted.accept(client_ca(&ca()));
         connect(&server, &client).await.unwrap_err();
         accepted.accept(client_ca(&clients));
         connect(&server, &client).await.unwrap();
@@ -202,7 +202,7 @@ async fn who_was_let_in_once_is_looked_at_again_after_the_client_ca_was_replaced
 
 #[tokio::test(start_paused = true)]
 async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_not() {
-    let (servers, old, new) = (authority(), authority(), authority());
+    let (servers, old, new) = (ca(), ca(), ca());
     let (resolver, metrics) = (serving(&leaf(&servers)), Metrics::new());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.crt");
@@ -212,8 +212,8 @@ async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_n
     let mut keeping = JoinSet::new();
     keeping.spawn(file.keep());
 
-    let let_in = async |authority: &Authority| {
-        let certificate = Some(client_certificate(authority));
+    let let_in = async |ca: &SigningCa| {
+        let certificate = Some(client_certificate(ca));
         let client = Client { certificate, ..Client::of(servers.certificate()) };
         client.connect(&resolver, Some(&accepted)).await.is_ok()
     };
@@ -229,7 +229,7 @@ async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_n
     assert_eq!((let_in(&old).await, let_in(&new).await), (false, true));
     assert_eq!(metrics.client_ca_changes(), 3);
 
-    replace(&path, "nonsense");
+    replace(&path, "invalid");
     read_again().await;
     fs::remove_file(&path).unwrap();
     read_again().await;
@@ -258,8 +258,8 @@ async fn a_client_ca_that_is_not_there_at_the_beginning_is_an_error() {
 
 #[test]
 fn a_client_ca_holds_certificates() {
-    let clients = authority();
-    let two = [clients.certificate(), authority().certificate()].concat();
+    let clients = ca();
+    let two = [clients.certificate(), ca().certificate()].concat();
     ClientCa::parse(two.as_bytes()).unwrap();
     assert_eq!(ClientCa::parse(b"").unwrap_err(), ClientCaError::NoCertificate);
     assert_eq!(ClientCa::parse(clients.key().as_bytes()).unwrap_err(), ClientCaError::NoCertificate);
@@ -269,12 +269,12 @@ fn a_client_ca_holds_certificates() {
 
 #[tokio::test(start_paused = true)]
 async fn rotations_under_a_running_server_fail_no_handshake() {
-    let (authority, metrics, resolver) = (authority(), Metrics::new(), Arc::new(Resolver::new()));
-    let client = Client::of(authority.certificate());
-    let mut mounted = Mounted::of(&leaf(&authority));
+    let (ca, metrics, resolver) = (ca(), Metrics::new(), Arc::new(Resolver::new()));
+    let client = Client::of(ca.certificate());
+    let mut mounted = Mounted::of(&leaf(&ca));
     let (stop, mut keeping) = (CancellationToken::new(), JoinSet::new());
     let source = mounted.source(&metrics);
-    keeping.spawn(keep(Arc::clone(&resolver), source, metrics.clone(), stop.clone().cancelled_owned()));
+    keeping.spawn(serve_from(Arc::clone(&resolver), source, metrics.clone(), stop.clone().cancelled_owned()));
     for rotation in 1..=5 {
         let wait = async {
             while metrics.changes() < rotation {
@@ -288,7 +288,7 @@ async fn rotations_under_a_running_server_fail_no_handshake() {
         let [seen] = stream.get_ref().1.peer_certificates().unwrap() else { panic!() };
         let issued = fs_certificate(&mounted);
         assert_eq!(seen, &issued, "rotation {rotation}");
-        mounted.swap(&leaf(&authority));
+        mounted.swap(&leaf(&ca));
     }
     stop.cancel();
     assert_eq!(keeping.join_next().await.unwrap().unwrap(), Ended::Shutdown);

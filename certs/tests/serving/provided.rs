@@ -10,7 +10,7 @@ use logstream_certs::{
 };
 use tokio::time::timeout;
 
-use crate::common::{HOUR, Mounted, NAME, authority, clock, leaf, name, now};
+use crate::common::{HOUR, Mounted, NAME, ca, clock, leaf, name, now};
 
 /// Long enough for a source to have read its files many times; the time of these tests is not real.
 const LONG: Duration = Duration::from_mins(1);
@@ -21,13 +21,13 @@ async fn nothing_new(source: &mut Source) {
 
 #[tokio::test(start_paused = true)]
 async fn each_of_five_rotations_is_given_once() {
-    let authority = authority();
-    let mut mounted = Mounted::of(&leaf(&authority));
+    let ca = ca();
+    let mut mounted = Mounted::of(&leaf(&ca));
     let mut source = mounted.source(&Metrics::new());
     let mut last = source.next().await.unwrap().fingerprint().to_owned();
     for _ in 0..5 {
         nothing_new(&mut source).await;
-        mounted.swap(&leaf(&authority));
+        mounted.swap(&leaf(&ca));
         let bundle = timeout(LONG, source.next()).await.unwrap().unwrap();
         assert_ne!(bundle.fingerprint(), last);
         bundle.fingerprint().clone_into(&mut last);
@@ -36,16 +36,16 @@ async fn each_of_five_rotations_is_given_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bad_bundle_is_refused_once_and_the_good_one_stays() {
-    let (authority, metrics) = (authority(), Metrics::new());
-    let good = leaf(&authority);
+    let (ca, metrics) = (ca(), Metrics::new());
+    let good = leaf(&ca);
     let mut mounted = Mounted::of(&good);
     let mut source = mounted.source(&metrics);
     source.next().await.unwrap();
 
-    let other_name = authority.issue(&[name("example.com")], now(), HOUR).unwrap();
-    let expired = authority.issue(&[name(NAME)], now() - 2 * HOUR, HOUR).unwrap();
+    let other_name = ca.issue(&[name("example.com")], now(), HOUR).unwrap();
+    let expired = ca.issue(&[name(NAME)], now() - 2 * HOUR, HOUR).unwrap();
     let no_certificate = Issued { certificate: "soon".into(), ..good.clone() };
-    let wrong_key = Issued { key: leaf(&authority).key, ..good.clone() };
+    let wrong_key = Issued { key: leaf(&ca).key, ..good.clone() };
     let too_large = Issued { key: " ".repeat(1024 * 1024 + 1), ..good.clone() };
     for (bad, reason, count) in [
         (other_name, Refused::Name, 1),
@@ -61,7 +61,7 @@ async fn a_bad_bundle_is_refused_once_and_the_good_one_stays() {
     // The one that is served came back: not news.
     mounted.swap(&good);
     nothing_new(&mut source).await;
-    mounted.swap(&leaf(&authority));
+    mounted.swap(&leaf(&ca));
     timeout(LONG, source.next()).await.unwrap().unwrap();
 }
 
@@ -74,7 +74,7 @@ async fn files_that_are_not_there_yet_are_waited_for() {
     let refusal = source.check().await.unwrap_err();
     assert!(matches!(refusal, Refusal::File(FileError::Unreadable { .. })));
     assert!(refusal.to_string().contains("tls.crt"), "{refusal}");
-    mounted.swap(&leaf(&authority()));
+    mounted.swap(&leaf(&ca()));
     timeout(LONG, source.next()).await.unwrap().unwrap();
     source.check().await.unwrap();
 }
@@ -82,7 +82,7 @@ async fn files_that_are_not_there_yet_are_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_certificate_that_comes_before_its_time_is_taken_when_it_is_there() {
     let (metrics, start, begun) = (Metrics::new(), now(), tokio::time::Instant::now());
-    let early = authority().issue(&[name(NAME)], start + HOUR, HOUR).unwrap();
+    let early = ca().issue(&[name(NAME)], start + HOUR, HOUR).unwrap();
     let mounted = Mounted::of(&early);
     let clock = std::sync::Arc::new(move || -> Timestamp { start + begun.elapsed() });
     let mut source = Source::new(Files::in_folder(mounted.path()), vec![name(NAME)], LONG / 10, clock, metrics.clone());
@@ -94,8 +94,8 @@ async fn a_certificate_that_comes_before_its_time_is_taken_when_it_is_there() {
 
 #[tokio::test]
 async fn a_pair_is_never_torn_however_often_it_is_replaced() {
-    let (authority, metrics) = (authority(), Metrics::new());
-    let pairs: Vec<_> = (0..50).map(|_| leaf(&authority)).collect();
+    let (ca, metrics) = (ca(), Metrics::new());
+    let pairs: Vec<_> = (0..50).map(|_| leaf(&ca)).collect();
     let mut mounted = Mounted::of(&pairs[0]);
     let files = Files::in_folder(mounted.path());
     let mut source = Source::new(files, vec![name(NAME)], Duration::ZERO, clock(), metrics.clone());
@@ -121,7 +121,7 @@ async fn a_pair_is_never_torn_however_often_it_is_replaced() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_loses_nothing() {
-    let mounted = Mounted::of(&leaf(&authority()));
+    let mounted = Mounted::of(&leaf(&ca()));
     let mut source = mounted.source(&Metrics::new());
     for _ in 0..50 {
         if timeout(INTERVAL / 10, source.next()).await.is_ok() {
@@ -135,7 +135,7 @@ async fn a_call_that_is_dropped_loses_nothing() {
 fn two_paths_need_not_be_in_one_folder() {
     let mounted = Mounted::empty();
     let files = Files { certificate: mounted.path().join("a"), key: mounted.path().join("b") };
-    let issued = leaf(&authority());
+    let issued = leaf(&ca());
     fs::write(&files.certificate, &issued.certificate).unwrap();
     fs::write(&files.key, &issued.key).unwrap();
     let source = Source::new(files, vec![], INTERVAL, clock(), Metrics::new());

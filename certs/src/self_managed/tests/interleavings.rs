@@ -64,7 +64,7 @@ fn happen(world: &mut World, event: &Event) {
         Event::LoseKey => world.tamper(|stored| stored.signs = false),
         Event::LoseLeaf => world.tamper(|stored| stored.leaf = None),
         Event::AddStranger => {
-            let stranger = Ca { ours: false, ..world.authority(world.now) };
+            let stranger = Ca { ours: false, ..world.ca(world.now) };
             let mut bundles = world.bundles.clone().unwrap().1;
             bundles[0].push(stranger);
             world.set_bundles(bundles);
@@ -138,7 +138,7 @@ proptest! {
             world.run(2);
         }
         world.run(40);
-        prop_assert!(world.secret.as_ref().unwrap().1.authorities.len() <= 2);
+        prop_assert!(world.secret.as_ref().unwrap().1.cas.len() <= 2);
         prop_assert!(world.bundles.as_ref().unwrap().1.iter().all(|bundle| bundle.len() <= 2), "{:#?}", world.bundles);
     }
 }

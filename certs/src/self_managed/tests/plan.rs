@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::plan::{Ca, Purpose, Stored},
-    world::{CA_LIFETIME, LEAF_LIFETIME, SETTLE, World},
+    world::{CA_LIFETIME, CERT_LIFETIME, PROPAGATION_DELAY, World},
 };
 
 fn started() -> World {
@@ -30,7 +30,7 @@ fn bundle(world: &World) -> &[Ca] {
 fn the_first_certificate_is_trusted_before_it_is_issued() {
     let mut world = World::new(1);
     world.run(1);
-    assert_eq!((stored(&world).authorities.len(), bundle(&world).len()), (1, 0));
+    assert_eq!((stored(&world).cas.len(), bundle(&world).len()), (1, 0));
     world.run(1);
     assert_eq!((stored(&world).leaf.is_some(), bundle(&world).len()), (false, 1));
     world.run(2);
@@ -39,25 +39,25 @@ fn the_first_certificate_is_trusted_before_it_is_issued() {
 }
 
 #[test]
-fn a_leaf_is_renewed_by_the_same_authority_at_two_thirds_of_its_life() {
+fn a_leaf_is_renewed_by_the_same_ca_after_two_thirds_of_its_life() {
     let mut world = started();
-    let (first, authority) = (stored(&world).leaf.clone(), issuer(&world));
-    world.advance(LEAF_LIFETIME * 6 / 10);
+    let (first, ca) = (stored(&world).leaf.clone(), issuer(&world));
+    world.advance(CERT_LIFETIME * 6 / 10);
     world.run(4);
     assert_eq!(stored(&world).leaf, first);
-    world.advance(LEAF_LIFETIME / 10);
+    world.advance(CERT_LIFETIME / 10);
     world.run(4);
     assert_ne!(stored(&world).leaf, first);
-    assert_eq!(issuer(&world), authority);
+    assert_eq!(issuer(&world), ca);
     assert_eq!(world.patches.len(), 1);
 }
 
 #[test]
-fn a_new_authority_is_trusted_for_a_while_before_its_leaf_is_served_and_the_old_one_for_a_leafs_life_after() {
+fn a_new_ca_is_trusted_before_use_and_the_old_one_until_it_is_unused() {
     let mut world = started();
     let old = issuer(&world);
     // Leaves are renewed on the way.
-    while stored(&world).authorities.len() == 1 {
+    while stored(&world).cas.len() == 1 {
         world.advance(Duration::from_secs(10));
         world.run(3);
     }
@@ -65,17 +65,17 @@ fn a_new_authority_is_trusted_for_a_while_before_its_leaf_is_served_and_the_old_
     world.run(3);
     assert_eq!(bundle(&world).len(), 2);
     assert_eq!(issuer(&world), old, "it was trusted only just now");
-    world.advance(SETTLE);
+    world.advance(PROPAGATION_DELAY);
     world.run(3);
     assert_ne!(issuer(&world), old);
     assert_eq!(bundle(&world).len(), 2);
-    world.advance(LEAF_LIFETIME / 2);
+    world.advance(CERT_LIFETIME / 2);
     world.run(4);
     assert_eq!(bundle(&world).len(), 2);
-    world.advance(LEAF_LIFETIME * 6 / 10);
+    world.advance(CERT_LIFETIME * 6 / 10);
     world.run(8);
     assert_eq!(bundle(&world), [issuer(&world)]);
-    assert_eq!(stored(&world).authorities, [issuer(&world)]);
+    assert_eq!(stored(&world).cas, [issuer(&world)]);
     assert_eq!(world.patches, [Purpose::Rotation, Purpose::Rotation, Purpose::Removal]);
 }
 
@@ -91,12 +91,12 @@ fn an_emptied_ca_bundle_is_repaired_at_once() {
 #[test]
 fn what_others_put_into_the_ca_bundle_stays_until_it_expires() {
     let mut world = started();
-    let stranger = Ca { ours: false, ..world.authority(world.now) };
+    let stranger = Ca { ours: false, ..world.ca(world.now) };
     let bundles = world.bundles.clone().unwrap().1;
     world.set_bundles(bundles.into_iter().map(|bundle| [bundle, vec![stranger.clone()]].concat()).collect());
     world.run(5);
     assert!(bundle(&world).contains(&stranger));
-    world.advance(LEAF_LIFETIME / 2);
+    world.advance(CERT_LIFETIME / 2);
     world.run(5);
     assert!(bundle(&world).contains(&stranger));
     world.advance(CA_LIFETIME);
@@ -112,7 +112,7 @@ fn a_deleted_secret_is_made_again_and_what_is_served_stays_trusted_meanwhile() {
     world.run(4);
     assert_eq!(issuer(&world), old);
     assert_eq!(bundle(&world).len(), 2);
-    world.advance(SETTLE);
+    world.advance(PROPAGATION_DELAY);
     world.run(4);
     assert_ne!(issuer(&world), old);
     assert!(bundle(&world).contains(&old));

@@ -8,8 +8,8 @@ use super::super::plan::{Action, Ca, Facts, Leaf, Next, Policy, Purpose, Served,
 use crate::ca::CaId;
 
 pub(super) const CA_LIFETIME: Duration = Duration::from_mins(15);
-pub(super) const LEAF_LIFETIME: Duration = Duration::from_mins(5);
-pub(super) const SETTLE: Duration = Duration::from_secs(5);
+pub(super) const CERT_LIFETIME: Duration = Duration::from_mins(5);
+pub(super) const PROPAGATION_DELAY: Duration = Duration::from_secs(5);
 
 type Version = u64;
 
@@ -18,7 +18,7 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) secret: Option<(Version, Stored)>,
     pub(super) bundles: Option<(Version, Vec<Vec<Ca>>)>,
-    /// What the API server, which is up to [`SETTLE`] late, may still go by: since when, and what.
+    /// What the API server, which is up to [`PROPAGATION_DELAY`] late, may still go by: since when, and what.
     history: Vec<(Timestamp, Vec<Vec<Ca>>)>,
     pub(super) replicas: Vec<Replica>,
     pub(super) patches: Vec<Purpose>,
@@ -39,7 +39,7 @@ pub(super) struct Replica {
 }
 
 fn policy() -> Policy {
-    Policy { leaf_lifetime: LEAF_LIFETIME, renew_at: 650, settle: SETTLE }
+    Policy { leaf_lifetime: CERT_LIFETIME, renew_at: 650, settle: PROPAGATION_DELAY }
 }
 
 fn later(time: Timestamp, more: Duration) -> Timestamp {
@@ -107,24 +107,24 @@ impl World {
         let known = self.known(index);
         let find = |ids: &[CaId]| ids.iter().map(|id| known[id].clone()).collect::<Vec<_>>();
         match action {
-            Action::MakeSecret => {
+            Action::CreateSecret => {
                 if self.secret.is_none() {
                     self.secret = Some((self.fresh(), Stored::default()));
                 }
             }
-            Action::Found { keep } => {
-                let head = self.authority(at);
+            Action::CreateCa { keep } => {
+                let head = self.ca(at);
                 self.write(secret_read, |stored| {
-                    stored.authorities = [vec![head], find(&keep)].concat();
+                    stored.cas = [vec![head], find(&keep)].concat();
                     stored.signs = true;
                 });
             }
-            Action::Prune { keep } => self.write(secret_read, |stored| stored.authorities = find(&keep)),
+            Action::Prune { keep } => self.write(secret_read, |stored| stored.cas = find(&keep)),
             Action::Issue => {
                 let fingerprint = self.fresh().to_string();
                 self.write(secret_read, |stored| {
-                    let head = &stored.authorities[0];
-                    let not_after = later(at, LEAF_LIFETIME).min(head.not_after);
+                    let head = &stored.cas[0];
+                    let not_after = later(at, CERT_LIFETIME).min(head.not_after);
                     stored.leaf = Some(Leaf { fingerprint, issuer: head.id, created: at, not_after, covers: true });
                 });
             }
@@ -164,7 +164,7 @@ impl World {
         self.replicas[index] = Replica::default();
     }
 
-    pub(super) fn authority(&mut self, created: Timestamp) -> Ca {
+    pub(super) fn ca(&mut self, created: Timestamp) -> Ca {
         let mut id = [0; 32];
         id[..8].copy_from_slice(&self.fresh().to_be_bytes());
         Ca { id: CaId(id), created, not_after: later(created, CA_LIFETIME), ours: true }
@@ -176,7 +176,8 @@ impl World {
             let served = replica.served.as_ref().filter(|served| self.now <= served.not_after)?;
             let began = replica.began.unwrap_or(self.now);
             // An API server may be late, but not by more than this.
-            let since = self.now.checked_sub(SETTLE).unwrap().max(later(began, SETTLE)).min(self.now);
+            let since =
+                self.now.checked_sub(PROPAGATION_DELAY).unwrap().max(later(began, PROPAGATION_DELAY)).min(self.now);
             let first = self.history.iter().rposition(|(at, _)| *at <= since).unwrap_or(0);
             let trusts =
                 |bundles: &Vec<Vec<Ca>>| bundles.iter().all(|all| all.iter().any(|ca| ca.id == served.issuer.id));
@@ -187,7 +188,7 @@ impl World {
 
     fn known(&self, index: usize) -> BTreeMap<CaId, Ca> {
         let replica = &self.replicas[index];
-        let stored = replica.secret.iter().flatten().flat_map(|(_, stored)| stored.authorities.clone());
+        let stored = replica.secret.iter().flatten().flat_map(|(_, stored)| stored.cas.clone());
         let trusted = replica.bundles.iter().flatten().flat_map(|(_, bundles)| bundles.concat());
         let served = replica.served.iter().map(|served| served.issuer.clone());
         stored.chain(trusted).chain(served).map(|ca| (ca.id, ca)).collect()
@@ -214,7 +215,7 @@ impl Replica {
     fn serve(&mut self, now: Timestamp) {
         let (_, stored) = self.secret.iter().flatten().next().unwrap();
         let leaf = stored.leaf.as_ref().unwrap();
-        let issuer = stored.authorities.iter().find(|ca| ca.id == leaf.issuer).unwrap().clone();
+        let issuer = stored.cas.iter().find(|ca| ca.id == leaf.issuer).unwrap().clone();
         let had_one = self.served.as_ref().is_some_and(|served| now <= served.not_after);
         if !had_one {
             self.began = Some(now);

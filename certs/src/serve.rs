@@ -1,4 +1,4 @@
-//! Feeding the resolver.
+//! The loop that passes bundles from a source to the resolver.
 
 use std::{pin::pin, sync::Arc};
 
@@ -6,17 +6,17 @@ use tracing::info;
 
 use crate::{metrics::Metrics, resolver::Resolver, source::CertSource};
 
-/// Why feeding ended.
+/// Reason why [`serve_from`] returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to.
+    /// Shutdown was requested.
     Shutdown,
-    /// The source gives nothing any more; the last bundle stays.
+    /// The source ended; the last bundle stays in use.
     Source,
 }
 
-/// Serves each bundle that the source gives, until the source or `shutdown` ends. The caller supervises it.
-pub async fn keep(
+/// Serves each bundle from `source` until the source ends or `shutdown` completes.
+pub async fn serve_from(
     resolver: Arc<Resolver>,
     mut source: impl CertSource,
     metrics: Metrics,

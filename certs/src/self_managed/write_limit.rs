@@ -1,32 +1,32 @@
-//! How often something may be done.
+//! Rate limit for writes to the Secret and the webhook configuration.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// More than a rotation needs, with some conflicts.
+/// Burst size. A rotation with some conflicts needs fewer writes.
 const AT_ONCE: u32 = 20;
-/// One more after each.
+/// Refill interval.
 const EACH: Duration = Duration::from_secs(1);
 
-/// Bounds what a quarrel can cost: a controller that resets what this program repairs, each time and at once.
-pub(super) struct Allowance {
+/// A token bucket. It bounds the load if another controller keeps reverting the caBundle.
+pub(super) struct WriteLimit {
     left: u32,
     refilled: Instant,
 }
 
-impl Allowance {
+impl WriteLimit {
     pub(super) fn new() -> Self {
         Self { left: AT_ONCE, refilled: Instant::now() }
     }
 
-    /// Uses one.
+    /// Consumes one token.
     pub(super) fn take(&mut self) {
         self.refill();
         self.left = self.left.saturating_sub(1);
     }
 
-    /// Waits until there is one. Cancel safe.
+    /// Waits until a token is available. Cancel safe.
     pub(super) async fn wait(&mut self) {
         self.refill();
         if self.left == 0 {
@@ -55,18 +55,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_burst_there_is_one_a_second() {
-        let mut allowance = Allowance::new();
+        let mut write_limit = WriteLimit::new();
         let start = Instant::now();
         for _ in 0..AT_ONCE + 5 {
-            allowance.wait().await;
-            allowance.take();
+            write_limit.wait().await;
+            write_limit.take();
         }
         assert_eq!(start.elapsed(), EACH * 5);
         advance(EACH * 100).await;
         let start = Instant::now();
         for _ in 0..AT_ONCE {
-            allowance.wait().await;
-            allowance.take();
+            write_limit.wait().await;
+            write_limit.take();
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
     }

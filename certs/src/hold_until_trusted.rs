@@ -1,4 +1,4 @@
-//! Trust first, serve after, where somebody else keeps both.
+//! Holds back a mounted certificate until the caBundle verifies it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use crate::{
     bundle::Bundle,
     metrics::{Metrics, Refused},
-    self_managed::SETTLE,
+    self_managed::PROPAGATION_DELAY,
     source::{CertSource, Clock},
     trust::Trust,
 };
@@ -16,15 +16,15 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// How often it is looked whether a bundle that waits is trusted by now.
+/// Interval at which a held bundle is checked again.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A source that holds a bundle back while the API server trusts the one before and not yet this one: it does not matter
-/// then whether the files or the caBundle are replaced first.
+/// Holds back a new bundle while the API server trusts the current one but not the new one, so that files and caBundle
+/// can be replaced in any order.
 ///
-/// With nothing to lose nothing is held back: before the first bundle, when the one before has expired or is not
-/// trusted either, and while it is not known what is trusted.
-pub struct TrustFirst<S> {
+/// A bundle is not held back if there is no working certificate to keep: before the first bundle, when the current one
+/// has expired or is not trusted either, and while the caBundle is unknown.
+pub struct HoldUntilTrusted<S> {
     source: S,
     trust: Arc<Trust>,
     clock: Clock,
@@ -35,22 +35,22 @@ pub struct TrustFirst<S> {
 
 struct Waiting {
     bundle: Bundle,
-    /// Since when it is trusted, as far as this replica saw.
+    /// Time since which this replica has seen the bundle trusted.
     trusted: Option<Instant>,
 }
 
-impl<S: CertSource> TrustFirst<S> {
-    /// Holds back what comes from this source.
+impl<S: CertSource> HoldUntilTrusted<S> {
+    /// Wraps `source`.
     pub fn new(source: S, trust: Arc<Trust>, clock: Clock, metrics: Metrics) -> Self {
         Self { source, trust, clock, metrics, given: None, waiting: None }
     }
 
-    /// Takes in a new bundle, and gives it if it need not wait.
+    /// Accepts a new bundle and returns it unless it must be held back.
     fn take_in(&mut self, bundle: Bundle) -> Option<Bundle> {
         self.waiting = None;
         let Some(given) = &self.given else { return Some(bundle) };
         if given.fingerprint() == bundle.fingerprint() {
-            info!(serial = bundle.serial(), "serving certificate is back as it was");
+            info!(serial = bundle.serial(), "serving certificate unchanged after all");
             return None;
         }
         let now = (self.clock)();
@@ -58,13 +58,13 @@ impl<S: CertSource> TrustFirst<S> {
         if self.trust.judge(Some(given), now).is_err() {
             return Some(bundle);
         }
-        warn!(serial = bundle.serial(), %error, "serving certificate held back until it is trusted");
+        warn!(serial = bundle.serial(), %error, "holding back the serving certificate until the caBundle verifies it");
         self.metrics.refuse(Refused::Untrusted);
         self.waiting = Some(Waiting { bundle, trusted: None });
         None
     }
 
-    /// The bundle that waits, if it need not any longer.
+    /// Returns the held bundle once it may be served.
     fn look(&mut self) -> Option<Bundle> {
         let waiting = self.waiting.as_mut()?;
         let now = (self.clock)();
@@ -73,8 +73,8 @@ impl<S: CertSource> TrustFirst<S> {
                 waiting.trusted = None;
                 return None;
             }
-            // The API servers learn of a change one after another.
-            if waiting.trusted.get_or_insert_with(Instant::now).elapsed() < SETTLE {
+            // Each API server learns of the change by its own watch.
+            if waiting.trusted.get_or_insert_with(Instant::now).elapsed() < PROPAGATION_DELAY {
                 return None;
             }
         }
@@ -82,7 +82,7 @@ impl<S: CertSource> TrustFirst<S> {
     }
 }
 
-impl<S: CertSource> CertSource for TrustFirst<S> {
+impl<S: CertSource> CertSource for HoldUntilTrusted<S> {
     async fn next(&mut self) -> Option<Bundle> {
         loop {
             let bundle = tokio::select! {

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
-use crate::issue::Authority;
+use crate::issue::SigningCa;
 
 const LIFE: Duration = Duration::from_hours(1);
 const LONG: Duration = Duration::from_mins(1);
@@ -27,7 +27,7 @@ struct World {
     send: mpsc::UnboundedSender<Bundle>,
     trust: Arc<Trust>,
     metrics: Metrics,
-    source: TrustFirst<Sent>,
+    source: HoldUntilTrusted<Sent>,
 }
 
 impl World {
@@ -37,13 +37,13 @@ impl World {
         let trust = Arc::new(Trust::new("logstream", metrics.clone()));
         let begun = Instant::now();
         let clock: Clock = Arc::new(move || start() + begun.elapsed());
-        let source = TrustFirst::new(Sent(bundles), trust.clone(), clock, metrics.clone());
+        let source = HoldUntilTrusted::new(Sent(bundles), trust.clone(), clock, metrics.clone());
         Self { send, trust, metrics, source }
     }
 
-    fn trusts(&self, authorities: &[&Authority]) {
+    fn trusts(&self, cas: &[&SigningCa]) {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
-        let pem: String = authorities.iter().map(|authority| authority.certificate()).collect();
+        let pem: String = cas.iter().map(|ca| ca.certificate()).collect();
         let client = json!({ "url": "https://127.0.0.1/mutate", "caBundle": STANDARD.encode(pem) });
         let webhooks = json!([{ "name": "pods", "clientConfig": client }]);
         let configuration = json!({ "metadata": { "resourceVersion": "1" }, "webhooks": webhooks });
@@ -64,18 +64,18 @@ impl World {
     }
 }
 
-fn authority() -> Authority {
-    Authority::new("an authority", start(), 10 * LIFE).unwrap()
+fn ca() -> SigningCa {
+    SigningCa::new("a CA", start(), 10 * LIFE).unwrap()
 }
 
-fn leaf(authority: &Authority) -> Bundle {
-    let issued = authority.issue(&["127.0.0.1".try_into().unwrap()], start(), LIFE).unwrap();
+fn leaf(ca: &SigningCa) -> Bundle {
+    let issued = ca.issue(&["127.0.0.1".try_into().unwrap()], start(), LIFE).unwrap();
     Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &[], start()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bundle_waits_until_it_is_trusted_beside_the_one_before_and_a_little_longer() {
-    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (mut world, old, new) = (World::new(), ca(), ca());
     let (first, second) = (leaf(&old), leaf(&new));
     world.trusts(&[&old]);
     world.comes(&first);
@@ -86,12 +86,12 @@ async fn a_bundle_waits_until_it_is_trusted_beside_the_one_before_and_a_little_l
     world.trusts(&[&old, &new]);
     let trusted = Instant::now();
     world.gives(&second).await;
-    assert!(trusted.elapsed() >= SETTLE, "{:?}", trusted.elapsed());
+    assert!(trusted.elapsed() >= PROPAGATION_DELAY, "{:?}", trusted.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bundle_that_is_trusted_already_does_not_wait() {
-    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (mut world, old, new) = (World::new(), ca(), ca());
     let (first, second, third) = (leaf(&old), leaf(&new), leaf(&new));
     world.trusts(&[&old, &new]);
     for bundle in [&first, &second, &third] {
@@ -105,7 +105,7 @@ async fn a_bundle_that_is_trusted_already_does_not_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn with_nothing_to_lose_nothing_waits() {
-    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (mut world, old, new) = (World::new(), ca(), ca());
     let (first, second, third) = (leaf(&old), leaf(&new), leaf(&old));
     // Nothing is known of what is trusted, neither of the first nor of the second.
     for bundle in [&first, &second] {
@@ -124,7 +124,7 @@ async fn with_nothing_to_lose_nothing_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bundle_waits_no_longer_than_the_one_before_is_valid() {
-    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (mut world, old, new) = (World::new(), ca(), ca());
     let (first, second) = (leaf(&old), leaf(&new));
     world.trusts(&[&old]);
     world.comes(&first);
@@ -137,7 +137,7 @@ async fn a_bundle_waits_no_longer_than_the_one_before_is_valid() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bundle_that_is_taken_back_is_forgotten() {
-    let (mut world, old, new) = (World::new(), authority(), authority());
+    let (mut world, old, new) = (World::new(), ca(), ca());
     let (first, second) = (leaf(&old), leaf(&new));
     world.trusts(&[&old]);
     world.comes(&first);
