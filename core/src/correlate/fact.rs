@@ -133,7 +133,7 @@ fn ended_well(pod: &Pod, terminated: &Terminated) -> bool {
 
 fn memory_limit(pod: &Pod, container: &str) -> Option<String> {
     let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-    all.find(|spec| spec.name == container)?.resources.limits.get("memory").map(|quantity| quantity.0.clone())
+    all.find(|spec| spec.name == container)?.resources.limits.memory.as_ref().map(|quantity| quantity.0.clone())
 }
 
 fn image(pod: &Pod, container: &str) -> String {
