@@ -34,6 +34,8 @@ pub struct Reference {
     pub key: String,
     /// The pod starts without it too: if it does not exist now, there is no reason to wait for it.
     pub optional: bool,
+    /// The object is provided as a whole (`envFrom`), and may well not have the key.
+    pub whole: bool,
 }
 
 /// The kinds of object that hold a token for a pod.
@@ -154,7 +156,7 @@ fn of_source(variable: &EnvVar) -> Value {
         (None, None) => return Value::Elsewhere,
     };
     let (name, key) = (selector.name.clone(), selector.key.clone());
-    Value::Reference(vec![Reference { holder, name, key, optional: selector.optional }])
+    Value::Reference(vec![Reference { holder, name, key, optional: selector.optional, whole: false }])
 }
 
 /// Expands the references in a value, as long as there is room for them. `before` are the values of the entries before it.
@@ -202,7 +204,7 @@ fn env_from_references(container: &Container, variable: &str) -> Vec<Reference> 
         for (holder, reference) in [(Holder::Secret, &from.secret_ref), (Holder::ConfigMap, &from.config_map_ref)] {
             if let Some(reference) = reference {
                 let (name, key) = (reference.name.clone(), key.to_owned());
-                references.push(Reference { holder, name, key, optional: reference.optional });
+                references.push(Reference { holder, name, key, optional: reference.optional, whole: true });
             }
         }
     }
@@ -240,7 +242,8 @@ fn in_volume(volume: &Volume, path: &str) -> Vec<Reference> {
             items.iter().find(|item| item.path.trim_matches('/') == path).map(|item| item.key.as_str())
         };
         if let Some(key) = key.filter(|key| !key.is_empty()) {
-            references.push(Reference { holder, name: name.to_owned(), key: key.to_owned(), optional });
+            let (name, key) = (name.to_owned(), key.to_owned());
+            references.push(Reference { holder, name, key, optional, whole: false });
         }
     };
     if let Some(secret) = &volume.secret {
@@ -272,7 +275,7 @@ mod tests {
     }
 
     fn secret(name: &str, key: &str) -> TokenSource {
-        TokenSource::Reference(vec![Reference { holder: Holder::Secret, name: name.into(), key: key.into(), optional: false }])
+        TokenSource::Reference(vec![Reference { holder: Holder::Secret, name: name.into(), key: key.into(), optional: false, whole: false }])
     }
 
     fn only_source(spec: &PodSpec) -> TokenSource {
@@ -326,8 +329,8 @@ mod tests {
         assert_eq!(
             only_source(&env_from),
             TokenSource::Reference(vec![
-                Reference { holder: Holder::Secret, name: "second".into(), key: "AGENT_TOKEN".into(), optional: false },
-                Reference { holder: Holder::ConfigMap, name: "first".into(), key: "CODER_AGENT_TOKEN".into(), optional: false },
+                Reference { holder: Holder::Secret, name: "second".into(), key: "AGENT_TOKEN".into(), optional: false, whole: true },
+                Reference { holder: Holder::ConfigMap, name: "first".into(), key: "CODER_AGENT_TOKEN".into(), optional: false, whole: true },
             ])
         );
     }
@@ -359,7 +362,9 @@ mod tests {
     fn a_reference_may_be_to_a_variable_of_env_from() {
         let env = serde_json::json!([{"name": "CODER_AGENT_TOKEN", "value": "$(WS_TOKEN)"}]);
         let from = serde_json::json!([{"prefix": "WS_", "secretRef": {"name": "agent"}}]);
-        assert_eq!(source_of(env, from), secret("agent", "TOKEN"));
+        let TokenSource::Reference(found) = source_of(env, from) else { panic!() };
+        assert_eq!(found, [Reference {
+            holder: Holder::Secret, name: "agent".into(), key: "TOKEN".into(), optional: false, whole: true }]);
     }
 
     #[test]
