@@ -50,6 +50,12 @@ impl AgentToken {
     }
 }
 
+impl From<Uuid> for AgentToken {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
 impl fmt::Debug for AgentToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AgentToken({})", self.fingerprint())

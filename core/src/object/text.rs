@@ -21,7 +21,7 @@ const MAX_PATH: usize = 4 * 1024;
 pub(crate) const MAX_VALUE: usize = 4 * 1024;
 
 /// Stands at the end of a text that was cut.
-const CUT: char = '…';
+pub(crate) const CUT: char = '…';
 
 /// Bytes of a UUID as text: a cut text must not end in a part of one, which nothing would recognize as a token.
 const UUID: usize = 36;

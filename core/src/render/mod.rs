@@ -13,21 +13,29 @@ use crate::{
     identity::Kind,
     line::{Level, LogLine, MAX_CHARS},
     notice::{Happening, Notice, Repeat, WaitingFor},
+    object::text,
+    token::AgentToken,
 };
 
 /// What a hint may take of a line; the rest is for what happened.
 const MAX_HINT: usize = 400;
+
+/// What is looked at of a text, in bytes: no line has room for more.
+const MAX_MASKED: usize = 16 * 1024;
 
 const BOLD: &str = "\u{1b}[1m";
 const WHITE: &str = "\u{1b}[37m";
 const RESET: &str = "\u{1b}[0m";
 
 /// Finds the words for a notice. The line is the same for each of the notice's agents.
-pub fn render(notice: &Notice) -> LogLine {
+///
+/// `is_agent` tells the tokens of agents that are known, of any workspace: none of them appears in the line.
+pub fn render(notice: &Notice, is_agent: impl Fn(AgentToken) -> bool) -> LogLine {
     let Words { level, label, colour, text, hint } = words(notice);
-    let tokens: Vec<String> = notice.agents.iter().map(crate::token::AgentToken::expose).collect();
-    let text = mask::mask(text.trim(), &tokens);
-    let hint = hint.map(|hint| format!(" → {}", cut(&mask::mask(&hint, &tokens), MAX_HINT))).unwrap_or_default();
+    let is_agent = |token| notice.agents.contains(&token) || is_agent(token);
+    let mask = |text: &str| mask::mask(&text::excerpt(text.trim(), MAX_MASKED), &is_agent);
+    let text = mask(&text);
+    let hint = hint.map(|hint| format!(" → {}", cut(&mask(&hint), MAX_HINT))).unwrap_or_default();
     let count = notice.repeat.map(|repeat| format!(" {}", times(repeat))).unwrap_or_default();
     let (open, close) = if colour { (WHITE, RESET) } else { ("", "") };
     let room =
@@ -140,7 +148,6 @@ mod tests {
     use super::*;
     use crate::{
         identity::{Subject, Uid},
-        token::AgentToken,
     };
 
     const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
@@ -161,23 +168,23 @@ mod tests {
     }
 
     fn text(notice: &Notice) -> String {
-        render(notice).text.replace([BOLD, WHITE, RESET].map(str::to_owned).join("").as_str(), "")
+        render(notice, |_| false).text.replace([BOLD, WHITE, RESET].map(str::to_owned).join("").as_str(), "")
     }
 
     #[test]
     fn the_words_of_the_program_we_replace_stay() {
-        let line = |kind, what| render(&notice(kind, what)).text;
+        let line = |kind, what| render(&notice(kind, what), |_| false).text;
         assert_eq!(line(Kind::Pod, Happening::Created), "🐳 \u{1b}[1mCreated pod\u{1b}[0m: ws-1");
         assert_eq!(line(Kind::ReplicaSet, Happening::Created), "🐳 \u{1b}[1mQueued pod from ReplicaSet\u{1b}[0m: ws-1");
         assert_eq!(line(Kind::Pod, Happening::Deleted), "🗑️ \u{1b}[1mDeleted pod\u{1b}[0m: ws-1");
         assert_eq!(line(Kind::ReplicaSet, Happening::Deleted), "🗑️ \u{1b}[1mDeleted ReplicaSet\u{1b}[0m: ws-1");
-        assert_eq!(render(&event("Pulling image \"x\"")).text, "\u{1b}[37mPulling image \"x\"\u{1b}[0m");
+        assert_eq!(render(&event("Pulling image \"x\""), |_| false).text, "\u{1b}[37mPulling image \"x\"\u{1b}[0m");
     }
 
     #[test]
     fn a_repeat_tells_how_often_and_for_how_long() {
         let repeat = Some(Repeat { times: 9, over: SignedDuration::from_secs(121) });
-        let line = render(&Notice { repeat, ..event("Back-off pulling image") });
+        let line = render(&Notice { repeat, ..event("Back-off pulling image") }, |_| false);
         assert!(line.repeat && line.text.ends_with(" (x9 over 2m)"), "{}", line.text);
     }
 
@@ -185,7 +192,7 @@ mod tests {
     fn a_refusal_ends_a_start_and_says_what_to_do() {
         let message = "Error creating: pods \"ws-1-…\" is forbidden: exceeded quota: team, requested: pods=1, \
                        used: pods=3, limited: pods=3";
-        let line = render(&notice(Kind::ReplicaSet, Happening::Refused { message: message.into() }));
+        let line = render(&notice(Kind::ReplicaSet, Happening::Refused { message: message.into() }), |_| false);
         assert_eq!(line.level, Level::Error);
         assert!(line.text.contains(message) && line.text.contains("quota \"team\""), "{}", line.text);
     }
@@ -213,6 +220,53 @@ mod tests {
         assert!(text.contains("registry/x") && text.contains("y=1"), "{text}");
     }
 
+    /// Every kind of notice, with this text in each of its fields.
+    fn with_text(text: &str) -> Vec<Happening> {
+        let text = || text.to_owned();
+        let (container, image, message, reason) = (text, text, text, text);
+        let waiting = |why| Happening::Waiting { container: container(), why, image: image(), message: message() };
+        let mut all: Vec<Happening> = [
+            WaitingFor::Image,
+            WaitingFor::ImageName,
+            WaitingFor::CrashLoop,
+            WaitingFor::Config,
+            WaitingFor::Container,
+        ]
+        .map(waiting)
+        .into();
+        for reason in ["FailedMount".to_owned(), reason()] {
+            all.push(Happening::Event { reason, message: message(), warning: true });
+        }
+        all.push(Happening::Event { reason: reason(), message: String::new(), warning: false });
+        for prefix in ["", "exceeded quota: ", "0/1 nodes are available: 1 node(s) had untolerated taint {"] {
+            all.push(Happening::Refused { message: format!("{prefix}{}", message()) });
+            all.push(Happening::Unschedulable { message: format!("{prefix}{}", message()) });
+        }
+        all.push(Happening::Evicted { message: message() });
+        all.push(Happening::Failed { reason: reason(), message: message() });
+        for reason in ["OOMKilled".to_owned(), reason()] {
+            let (container, memory_limit) = (container(), Some(text()));
+            all.push(Happening::Terminated { container, init: false, exit_code: 1, reason, memory_limit });
+        }
+        all
+    }
+
+    #[test]
+    fn no_field_of_a_notice_shows_a_secret() {
+        let other = "33333333-2222-4333-8444-555555555555";
+        let text = format!("{TOKEN} {other} password: hunter22, \"api-key\":\"hunter23\" https://u:hunt/er24@h");
+        for what in with_text(&text) {
+            for kind in [Kind::Pod, Kind::Job] {
+                let notice = notice(kind, what.clone());
+                let notice = Notice { subject: Subject { name: text.as_str().into(), ..notice.subject }, ..notice };
+                let line = render(&notice, |token| token == AgentToken::parse(other).unwrap()).text;
+                for secret in [TOKEN, other, "hunter22", "hunter23", "er24"] {
+                    assert!(!line.contains(secret), "{secret}: {line}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn any_message_makes_a_line_that_coder_takes_whole(
@@ -227,7 +281,7 @@ mod tests {
                 container: reason.clone(), why: WaitingFor::Image, image: message.clone(), message: message.clone() };
             let event = Happening::Event { reason, message, warning: true };
             for what in [refused, unschedulable, evicted, waiting, event] {
-                let line = render(&Notice { repeat, agents: Arc::from([]), ..notice(Kind::Pod, what) });
+                let line = render(&Notice { repeat, agents: Arc::from([]), ..notice(Kind::Pod, what) }, |_| false);
                 prop_assert!(line.text.chars().count() <= MAX_CHARS);
                 prop_assert!(!line.text.contains(['\0', '\n', '\r']));
                 prop_assert!(!line.text.is_empty());
