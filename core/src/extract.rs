@@ -275,7 +275,13 @@ mod tests {
     }
 
     fn secret(name: &str, key: &str) -> TokenSource {
-        TokenSource::Reference(vec![Reference { holder: Holder::Secret, name: name.into(), key: key.into(), optional: false, whole: false }])
+        TokenSource::Reference(vec![Reference {
+            holder: Holder::Secret,
+            name: name.into(),
+            key: key.into(),
+            optional: false,
+            whole: false,
+        }])
     }
 
     fn only_source(spec: &PodSpec) -> TokenSource {
@@ -329,19 +335,31 @@ mod tests {
         assert_eq!(
             only_source(&env_from),
             TokenSource::Reference(vec![
-                Reference { holder: Holder::Secret, name: "second".into(), key: "AGENT_TOKEN".into(), optional: false, whole: true },
-                Reference { holder: Holder::ConfigMap, name: "first".into(), key: "CODER_AGENT_TOKEN".into(), optional: false, whole: true },
+                Reference {
+                    holder: Holder::Secret,
+                    name: "second".into(),
+                    key: "AGENT_TOKEN".into(),
+                    optional: false,
+                    whole: true
+                },
+                Reference {
+                    holder: Holder::ConfigMap,
+                    name: "first".into(),
+                    key: "CODER_AGENT_TOKEN".into(),
+                    optional: false,
+                    whole: true
+                },
             ])
         );
     }
 
-    fn source_of(env: serde_json::Value, env_from: serde_json::Value) -> TokenSource {
+    fn source_of(env: &serde_json::Value, env_from: &serde_json::Value) -> TokenSource {
         only_source(&spec(serde_json::json!({"containers": [{"name": "dev", "env": env, "envFrom": env_from}]})))
     }
 
     #[test]
     fn references_to_earlier_variables_are_expanded() {
-        let token = |env| source_of(env, serde_json::Value::Null);
+        let token = |env: &serde_json::Value| source_of(env, &serde_json::Value::Null);
         let value = TokenSource::Value(AgentToken::parse(A).unwrap());
         let var = |name: &str, value: &str| serde_json::json!({"name": name, "value": value});
         for env in [
@@ -351,20 +369,29 @@ mod tests {
             vec![var("CODER_AGENT_TOKEN", A), var("CODER_AGENT_TOKEN", "$(CODER_AGENT_TOKEN)")],
             vec![var("TOKEN", A), var("CODER_AGENT_TOKEN", "$(TOKEN)"), var("TOKEN", B)],
         ] {
-            assert_eq!(token(env.clone().into()), value, "{env:?}");
+            assert_eq!(token(&env.clone().into()), value, "{env:?}");
         }
-        let from = serde_json::json!({"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "agent", "key": "token"}}});
+        let from =
+            serde_json::json!({"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "agent", "key": "token"}}});
         let env = serde_json::json!([from, var("ALIAS", "$(TOKEN)"), var("CODER_AGENT_TOKEN", "$(ALIAS)")]);
-        assert_eq!(token(env), secret("agent", "token"));
+        assert_eq!(token(&env), secret("agent", "token"));
     }
 
     #[test]
     fn a_reference_may_be_to_a_variable_of_env_from() {
         let env = serde_json::json!([{"name": "CODER_AGENT_TOKEN", "value": "$(WS_TOKEN)"}]);
         let from = serde_json::json!([{"prefix": "WS_", "secretRef": {"name": "agent"}}]);
-        let TokenSource::Reference(found) = source_of(env, from) else { panic!() };
-        assert_eq!(found, [Reference {
-            holder: Holder::Secret, name: "agent".into(), key: "TOKEN".into(), optional: false, whole: true }]);
+        let TokenSource::Reference(found) = source_of(&env, &from) else { panic!() };
+        assert_eq!(
+            found,
+            [Reference {
+                holder: Holder::Secret,
+                name: "agent".into(),
+                key: "TOKEN".into(),
+                optional: false,
+                whole: true
+            }]
+        );
     }
 
     #[test]
@@ -398,7 +425,7 @@ mod tests {
     #[test]
     fn optional_references_are_marked() {
         let env_from = serde_json::json!([{"secretRef": {"name": "agent", "optional": true}}]);
-        let TokenSource::Reference(found) = source_of(serde_json::json!([]), env_from) else { panic!() };
+        let TokenSource::Reference(found) = source_of(&serde_json::json!([]), &env_from) else { panic!() };
         assert!(found[0].optional);
     }
 

@@ -62,7 +62,8 @@ impl Uid {
         }
         Some(Self(Uuid::try_parse(text).unwrap_or_else(|_| {
             // No UID is as long; of what claims to be one the start and the length have to do.
-            let digest = Sha256::new().chain_update(text::start(text, 256)).chain_update(text.len().to_be_bytes()).finalize();
+            let digest =
+                Sha256::new().chain_update(text::start(text, 256)).chain_update(text.len().to_be_bytes()).finalize();
             let mut bytes = [0; 16];
             bytes.copy_from_slice(&digest[..16]);
             Uuid::from_bytes(bytes)

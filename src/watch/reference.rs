@@ -62,7 +62,9 @@ enum Lane {
 impl Lane {
     fn of(source: &TokenSource) -> Self {
         match source {
-            TokenSource::Reference(references) if references.iter().all(|reference| reference.whole) => Self::Possibilities,
+            TokenSource::Reference(references) if references.iter().all(|reference| reference.whole) => {
+                Self::Possibilities
+            }
             TokenSource::Reference(_) | TokenSource::Value(_) => Self::Keys,
         }
     }
@@ -499,7 +501,8 @@ mod tests {
         let (references, _resolver) = Resolver::new(Script::new().start().client(), out, Metrics::default());
         let whole = TokenSource::Reference(vec![Reference { whole: true, ..reference(Holder::Secret) }]);
         let asked = |number: i32| Subject { uid: Uid::parse(&number.to_string()).unwrap(), ..subject() };
-        let fill = |source: &TokenSource| (0..).take_while(|n| references.ask(asked(*n), source.clone()).is_ok()).count();
+        let fill =
+            |source: &TokenSource| (0..).take_while(|n| references.ask(asked(*n), source.clone()).is_ok()).count();
         assert_eq!(fill(&whole), MAX_SEARCHES);
         assert_eq!(fill(&secret()), MAX_SEARCHES);
     }

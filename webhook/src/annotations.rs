@@ -184,7 +184,9 @@ mod tests {
 
     #[test]
     fn annotations_of_others_are_left_alone() {
-        let Change::Patch(patch) = annotations(&owner()).change(&map(&[("", "")]), &Issued::default()) else { panic!() };
+        let Change::Patch(patch) = annotations(&owner()).change(&map(&[("", "")]), &Issued::default()) else {
+            panic!()
+        };
         let patch = serde_json::to_value(patch).unwrap();
         assert!(patch.as_array().unwrap().iter().all(|step| step["path"] != "/metadata/annotations"), "{patch}");
     }

@@ -265,6 +265,9 @@ impl<D: Directory> Correlator<D> {
             if !tracked.notes(identity) {
                 continue;
             }
+            if let Some(without_cause) = fact::without_cause(&what) {
+                tracked.notes(without_cause);
+            }
             let old = at.is_some_and(|at| at < self.history.told_until) && !self.history.pending.contains(&uid);
             let verdict = match repeats {
                 Some(key) => tracked.told.incident(key, at.unwrap_or(now)),

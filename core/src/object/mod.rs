@@ -16,8 +16,8 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-pub use self::env::EnvVar;
 use self::bounded::{Class, Element, Entries};
+pub use self::env::EnvVar;
 use crate::identity::{Kind, Subject, Uid};
 
 /// Metadata of an object. At admission a pod of a workload has neither name nor UID nor creationTimestamp.

@@ -20,6 +20,9 @@ use crate::{
 /// What a hint may take of a line; the rest is for what happened.
 const MAX_HINT: usize = 400;
 
+/// What a reason may take of a line.
+const MAX_REASON: usize = 128;
+
 /// What is looked at of a text, in bytes: no line has room for more.
 const MAX_MASKED: usize = 16 * 1024;
 
@@ -31,20 +34,21 @@ const RESET: &str = "\u{1b}[0m";
 ///
 /// `is_agent` tells the tokens of agents that are known, of any workspace: none of them appears in the line.
 pub fn render(notice: &Notice, is_agent: impl Fn(AgentToken) -> bool) -> LogLine {
-    let Words { level, label, colour, text, hint } = words(notice);
+    let Words { level, reason, label, colour, text, hint } = words(notice);
     let is_agent = |token| notice.agents.contains(&token) || is_agent(token);
     let mask = |text: &str| mask::mask(&text::excerpt(text.trim(), MAX_MASKED), &is_agent);
     let text = mask(&text);
     let hint = hint.map(|hint| format!(" → {}", cut(&mask(&hint), MAX_HINT))).unwrap_or_default();
+    let reason = reason.map(|reason| format!(" ({})", cut(&mask(&reason), MAX_REASON))).unwrap_or_default();
     let count = notice.repeat.map(|repeat| format!(" {}", times(repeat))).unwrap_or_default();
     let (open, close) = if colour { (WHITE, RESET) } else { ("", "") };
-    let room =
-        MAX_CHARS.saturating_sub([&label, open, close, &count, &hint].iter().map(|part| part.chars().count()).sum());
+    let room = MAX_CHARS
+        .saturating_sub([&label, open, close, &reason, &count, &hint].iter().map(|part| part.chars().count()).sum());
     let text = cut(&text, room);
     LogLine {
         at: notice.at,
         level,
-        text: format!("{label}{open}{text}{close}{count}{hint}"),
+        text: format!("{label}{open}{text}{close}{reason}{count}{hint}"),
         repeat: notice.repeat.is_some(),
         mark: notice.mark,
     }
@@ -52,6 +56,8 @@ pub fn render(notice: &Notice, is_agent: impl Fn(AgentToken) -> bool) -> LogLine
 
 struct Words {
     level: Level,
+    /// The Kubernetes reason, where the text does not hold it: people search for it.
+    reason: Option<String>,
     /// Our own, with its colours.
     label: String,
     colour: bool,
@@ -62,25 +68,34 @@ struct Words {
 fn words(notice: &Notice) -> Words {
     let object = |level, mark: &str, what: &str| Words {
         level,
+        reason: None,
         label: format!("{mark} {BOLD}{what}{RESET}: "),
         colour: false,
         text: notice.subject.name.to_string(),
         hint: None,
     };
-    let plain = |level, text, hint| Words { level, label: String::new(), colour: false, text, hint };
-    let said =
-        |level, text: &str, hint| Words { level, label: String::new(), colour: true, text: text.to_owned(), hint };
+    let plain = |level, text, hint| Words { level, reason: None, label: String::new(), colour: false, text, hint };
+    let said = |level, reason: &str, text: &str, hint| {
+        let is_there = match level {
+            Level::Debug => text.to_ascii_lowercase().contains(&reason.to_ascii_lowercase()),
+            _ => text.contains(reason),
+        };
+        let reason = (!is_there).then(|| reason.to_owned());
+        Words { level, reason, label: String::new(), colour: true, text: text.to_owned(), hint }
+    };
     match &notice.what {
         Happening::Created => object(Level::Debug, "🐳", &created(notice.subject.kind)),
         Happening::Deleted => object(Level::Error, "🗑️", &format!("Deleted {}", noun(notice.subject.kind))),
         Happening::Event { reason, message, warning } => {
             let level = if *warning { Level::Warn } else { Level::Debug };
             let text = if message.is_empty() { reason } else { message };
-            said(level, text, hint::event(reason, message))
+            said(level, reason, text, hint::event(reason, message))
         }
-        Happening::Refused { message } => said(Level::Error, message, hint::refused(message)),
-        Happening::Unschedulable { message } => said(Level::Warn, message, hint::unschedulable(message)),
-        Happening::Evicted { message } => said(Level::Error, message, Some(hint::evicted(message))),
+        Happening::Refused { message } => said(Level::Error, "FailedCreate", message, hint::refused(message)),
+        Happening::Unschedulable { message } => {
+            said(Level::Warn, "FailedScheduling", message, hint::unschedulable(message))
+        }
+        Happening::Evicted { message } => said(Level::Error, "Evicted", message, hint::evicted(message)),
         Happening::Failed { reason, message } if message.is_empty() => {
             plain(Level::Error, format!("The pod failed: {reason}"), None)
         }
@@ -92,11 +107,11 @@ fn words(notice: &Notice) -> Words {
             let (text, hint) = hint::terminated(what, container, *exit_code, reason, memory_limit.as_deref());
             plain(Level::Error, text, hint)
         }
-        Happening::Waiting { container, why, image, message } => {
-            let (text, hint) = hint::waiting(container, *why, image, message);
+        Happening::Waiting { container, why, reason, image, message } => {
+            let (text, hint) = hint::waiting(container, *why, reason, image, message);
             // The end that leads to a crash loop is an error of its own.
             let level = if *why == WaitingFor::CrashLoop { Level::Warn } else { Level::Error };
-            plain(level, text, Some(hint))
+            plain(level, text, hint)
         }
     }
 }
@@ -146,9 +161,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        identity::{Subject, Uid},
-    };
+    use crate::identity::{Subject, Uid};
 
     const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
 
@@ -164,7 +177,7 @@ mod tests {
     }
 
     fn event(message: &str) -> Notice {
-        notice(Kind::Pod, Happening::Event { reason: "Pulled".into(), message: message.into(), warning: false })
+        notice(Kind::Pod, Happening::Event { reason: "Pulling".into(), message: message.into(), warning: false })
     }
 
     fn text(notice: &Notice) -> String {
@@ -224,7 +237,13 @@ mod tests {
     fn with_text(text: &str) -> Vec<Happening> {
         let text = || text.to_owned();
         let (container, image, message, reason) = (text, text, text, text);
-        let waiting = |why| Happening::Waiting { container: container(), why, image: image(), message: message() };
+        let waiting = |why| Happening::Waiting {
+            container: container(),
+            why,
+            reason: reason(),
+            image: image(),
+            message: message(),
+        };
         let mut all: Vec<Happening> = [
             WaitingFor::Image,
             WaitingFor::ImageName,
@@ -249,6 +268,30 @@ mod tests {
             all.push(Happening::Terminated { container, init: false, exit_code: 1, reason, memory_limit });
         }
         all
+    }
+
+    #[test]
+    fn the_kubernetes_reason_is_in_the_line() {
+        let event = |reason: &str, message: &str, warning| {
+            notice(Kind::Pod, Happening::Event { reason: reason.into(), message: message.into(), warning })
+        };
+        let message = || "something happened".to_owned();
+        for (reason, notice) in [
+            ("Evicted", notice(Kind::Pod, Happening::Evicted { message: message() })),
+            ("FailedCreate", notice(Kind::Job, Happening::Refused { message: message() })),
+            ("FailedScheduling", notice(Kind::Pod, Happening::Unschedulable { message: message() })),
+            (
+                "DeadlineExceeded",
+                notice(Kind::Pod, Happening::Failed { reason: "DeadlineExceeded".into(), message: message() }),
+            ),
+            ("BackOff", event("BackOff", "Back-off restarting failed container", true)),
+            ("Killing", event("Killing", "Stopping container dev", false)),
+            ("Preempted", event("Preempted", "", true)),
+        ] {
+            let line = text(&notice);
+            assert_eq!(line.matches(reason).count(), 1, "{line}");
+        }
+        assert_eq!(text(&event("Started", "Container started", false)), format!("{WHITE}Container started{RESET}"));
     }
 
     #[test]
@@ -278,7 +321,7 @@ mod tests {
             let unschedulable = Happening::Unschedulable { message: message.clone() };
             let evicted = Happening::Evicted { message: message.clone() };
             let waiting = Happening::Waiting {
-                container: reason.clone(), why: WaitingFor::Image, image: message.clone(), message: message.clone() };
+                container: reason.clone(), why: WaitingFor::Image, reason: reason.clone(), image: message.clone(), message: message.clone() };
             let event = Happening::Event { reason, message, warning: true };
             for what in [refused, unschedulable, evicted, waiting, event] {
                 let line = render(&Notice { repeat, agents: Arc::from([]), ..notice(Kind::Pod, what) }, |_| false);

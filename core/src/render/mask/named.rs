@@ -4,19 +4,82 @@ use std::ops::Range;
 
 /// Names are compared in lower case, without `-`, `_` and `.`, by their ends: `X-Amz-Signature`, `AWS_SECRET_ACCESS_KEY`.
 const SECRET_ENDS: [&str; 26] = [
-    "token", "password", "passwd", "passphrase", "passcode", "pwd", "secret", "apikey", "accesskey", "accesskeyid",
-    "secretkey", "privatekey", "accountkey", "sharedkey", "signingkey", "encryptionkey", "masterkey", "authkey",
-    "licensekey", "clientkey", "signature", "authorization", "credential", "credentials", "cookie", "connectionstring",
+    "token",
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "secret",
+    "apikey",
+    "accesskey",
+    "accesskeyid",
+    "secretkey",
+    "privatekey",
+    "accountkey",
+    "sharedkey",
+    "signingkey",
+    "encryptionkey",
+    "masterkey",
+    "authkey",
+    "licensekey",
+    "clientkey",
+    "signature",
+    "authorization",
+    "credential",
+    "credentials",
+    "cookie",
+    "connectionstring",
 ];
 /// Names that are secret only as the whole name, or as the part behind its last `-`, `_` or `.`.
 const SECRET_PARTS: [&str; 8] = ["pass", "pw", "sig", "auth", "jwt", "pat", "otp", "pin"];
 
 /// Words that follow a name and a colon in messages: `failed to fetch token: unexpected status`.
 const PROSE: [&str; 44] = [
-    "a", "access", "an", "authentication", "authorization", "bad", "cannot", "connection", "context", "could", "couldn't",
-    "denied", "dial", "does", "error", "expired", "failed", "failure", "forbidden", "get", "got", "http", "invalid",
-    "is", "malformed", "missing", "must", "no", "not", "permission", "post", "pull", "required", "rpc", "secret", "secrets",
-    "server", "the", "timeout", "token", "unable", "unauthorized", "unexpected", "unknown",
+    "a",
+    "access",
+    "an",
+    "authentication",
+    "authorization",
+    "bad",
+    "cannot",
+    "connection",
+    "context",
+    "could",
+    "couldn't",
+    "denied",
+    "dial",
+    "does",
+    "error",
+    "expired",
+    "failed",
+    "failure",
+    "forbidden",
+    "get",
+    "got",
+    "http",
+    "invalid",
+    "is",
+    "malformed",
+    "missing",
+    "must",
+    "no",
+    "not",
+    "permission",
+    "post",
+    "pull",
+    "required",
+    "rpc",
+    "secret",
+    "secrets",
+    "server",
+    "the",
+    "timeout",
+    "token",
+    "unable",
+    "unauthorized",
+    "unexpected",
+    "unknown",
 ];
 
 /// Schemes of an `Authorization` header, in lower case.
@@ -98,7 +161,8 @@ fn separator(rest: &str) -> Option<(usize, bool)> {
     let name_end = rest.trim_start_matches(['"', '\'', '\\', '`', ']']);
     let quoted = name_end.len() < rest.len();
     let sign = name_end.trim_start_matches(' ');
-    let after = ["=>", ":=", "==", "->", "=", ":", "%3D", "%3d", "%3A", "%3a"].iter().find_map(|it| sign.strip_prefix(it))?;
+    let after =
+        ["=>", ":=", "==", "->", "=", ":", "%3D", "%3d", "%3A", "%3a"].iter().find_map(|it| sign.strip_prefix(it))?;
     let value = after.trim_start_matches(' ');
     let colon = sign.starts_with(':') && !sign.starts_with(":=") && !quoted && value.len() < after.len();
     Some((rest.len() - value.len(), colon))
@@ -160,7 +224,9 @@ fn credentials(text: &str, at: usize, basic: bool) -> Option<Range<usize>> {
     let plain = word.bytes().all(|byte| byte.is_ascii_lowercase());
     let challenge = ["realm=", "service=", "scope=", "error="].iter().any(|key| word.starts_with(key));
     let ordinary = plain
-        && (basic || ["auth", "token", "tokens", "authentication", "credentials"].contains(&word) || PROSE.contains(&word));
+        && (basic
+            || ["auth", "token", "tokens", "authentication", "credentials"].contains(&word)
+            || PROSE.contains(&word));
     (!word.is_empty() && !challenge && !ordinary && (base64 || !basic)).then_some(start..start + word.len())
 }
 

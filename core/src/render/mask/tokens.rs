@@ -12,8 +12,22 @@ const SIMPLE: usize = uuid::fmt::Simple::LENGTH;
 
 /// How tokens of well-known services begin.
 const PREFIXES: [&str; 16] = [
-    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "xoxb-", "xoxp-", "xoxa-", "dckr_pat_",
-    "npm_", "pypi-", "hvs.", "eyJ",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gldt-",
+    "xoxb-",
+    "xoxp-",
+    "xoxa-",
+    "dckr_pat_",
+    "npm_",
+    "pypi-",
+    "hvs.",
+    "eyJ",
 ];
 /// No token is shorter, and no ordinary word with such a beginning is as long.
 const SHORTEST: usize = 20;

@@ -48,8 +48,8 @@ fn with_scheme(part: &str) -> Option<usize> {
             return Some(end);
         }
         // The host is behind the end of a text that was cut.
-        let port = authority.rsplit(':').next().unwrap_or_default().trim_end_matches(CUT);
-        if part.ends_with(CUT) && part.len() == authority.len() && !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        let last = authority.rsplit(':').next().unwrap_or_default().trim_end_matches(CUT);
+        if part.ends_with(CUT) && part.len() == authority.len() && !last.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some(part.len());
         }
     }
