@@ -94,6 +94,11 @@ impl<D: Directory> Correlator<D> {
         }
     }
 
+    /// The registry beside it.
+    pub fn directory(&self) -> &D {
+        &self.directory
+    }
+
     /// How many objects are followed.
     pub fn tracked(&self) -> usize {
         self.tracked.len()
@@ -259,6 +264,9 @@ impl<D: Directory> Correlator<D> {
             let Some(tracked) = self.tracked.get_mut(&uid) else { return };
             if !tracked.notes(identity) {
                 continue;
+            }
+            if let Some(without_cause) = fact::without_cause(&what) {
+                tracked.notes(without_cause);
             }
             let old = at.is_some_and(|at| at < self.history.told_until) && !self.history.pending.contains(&uid);
             let verdict = match repeats {

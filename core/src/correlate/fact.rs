@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::told::Key;
 use crate::{
     identity::{Kind, Subject},
-    notice::{Happening, WaitingFor},
+    notice::{Happening, ImageFailure, WaitingFor},
     object::{ContainerStatus, Event, Pod, Terminated},
 };
 
@@ -44,9 +44,24 @@ pub(super) fn key(what: &Happening) -> Key {
         Happening::Terminated { container, exit_code, reason, .. } => {
             hash(&("terminated", container, exit_code, reason))
         }
+        // A new cause is a new fact: the first one may have been a passing one.
+        Happening::Waiting { container, why: WaitingFor::Image, image, message, .. } => {
+            hash(&("waiting", container, WaitingFor::Image, ImageFailure::parse(message, image)))
+        }
         Happening::Waiting { container, why, .. } => hash(&("waiting", container, why)),
         Happening::Created => hash(&"created"),
         Happening::Deleted => hash(&"deleted"),
+    }
+}
+
+/// The key of the same fact told without its cause: before Kubernetes 1.31 a back-off does not repeat the cause, and says
+/// nothing new behind a message that does.
+pub(super) fn without_cause(what: &Happening) -> Option<Key> {
+    match what {
+        Happening::Waiting { container, why: WaitingFor::Image, .. } => {
+            Some(hash(&("waiting", container, WaitingFor::Image, None::<ImageFailure>)))
+        }
+        _ => None,
     }
 }
 
@@ -115,6 +130,7 @@ fn of_container(pod: &Pod, status: &ContainerStatus, init: bool, facts: &mut Vec
         let what = Happening::Waiting {
             container: status.name.clone(),
             why,
+            reason: waiting.reason.clone(),
             image: image(pod, &status.name),
             message: waiting.message.clone(),
         };
@@ -133,7 +149,7 @@ fn ended_well(pod: &Pod, terminated: &Terminated) -> bool {
 
 fn memory_limit(pod: &Pod, container: &str) -> Option<String> {
     let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-    all.find(|spec| spec.name == container)?.resources.limits.get("memory").map(|quantity| quantity.0.clone())
+    all.find(|spec| spec.name == container)?.resources.limits.memory.as_ref().map(|quantity| quantity.0.clone())
 }
 
 fn image(pod: &Pod, container: &str) -> String {
@@ -247,6 +263,22 @@ mod tests {
         let later = of_status(&pod(serde_json::json!({"name": "dev", "restartCount": 1, "lastState": end})));
         assert_eq!(now.len(), 1);
         assert_eq!(now, later);
+    }
+
+    #[test]
+    fn a_new_cause_of_an_image_failure_is_a_new_fact() {
+        let facts = |reason: &str, message: &str| {
+            let waiting = serde_json::json!({"waiting": {"reason": reason, "message": message}});
+            let status = serde_json::json!({"containerStatuses": [{"name": "dev", "state": waiting}]});
+            of_status(&serde_json::from_value(serde_json::json!({"status": status})).unwrap()).remove(0)
+        };
+        let busy = facts("ErrImagePull", "pull QPS exceeded");
+        let login = facts("ErrImagePull", "failed to resolve image: 401 Unauthorized");
+        assert_ne!(busy.identity, login.identity);
+        let again = facts("ImagePullBackOff", "Back-off pulling image \"x\": ErrImagePull: failed: 401 Unauthorized");
+        assert_eq!(again.identity, login.identity);
+        let no_cause = facts("ImagePullBackOff", "Back-off pulling image \"x\"");
+        assert_eq!(without_cause(&login.what), Some(no_cause.identity));
     }
 
     #[test]

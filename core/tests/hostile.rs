@@ -1,0 +1,222 @@
+//! Objects of the worst kind that somebody outside can write take little memory: while they are decoded, afterwards, and
+//! until their line is written.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use logstream_core::{
+    correlate::{Binding, Correlator, Directory, Effect, History, Limits, Object, Observation, Sighting},
+    extract,
+    identity::{Subject, Uid},
+    line::{MAX_CHARS, ScopeId},
+    object::{Event, Pod, Workload},
+    render::render,
+    token::AgentToken,
+};
+use peak_alloc::PeakAlloc;
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// What is measured is of the whole process: one test at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
+const MIB: usize = 1024 * 1024;
+/// What an Event may take while it is decoded, and what it may keep, in bytes.
+const EVENT: usize = 16 * 1024;
+/// What a pod may take while it is decoded, in bytes. The JSON of each here has 1 MiB.
+const POD: usize = 2 * MIB;
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The result of a function, and the memory that it took at most and that the result keeps, in bytes.
+fn measured<T>(run: impl FnOnce() -> T) -> (T, usize, usize) {
+    let before = ALLOCATOR.current_usage();
+    ALLOCATOR.reset_peak_usage();
+    let result = run();
+    let peak = ALLOCATOR.peak_usage();
+    (result, peak.saturating_sub(before), ALLOCATOR.current_usage().saturating_sub(before))
+}
+
+fn decode<T: DeserializeOwned>(json: &str) -> (T, usize, usize) {
+    measured(|| serde_json::from_str(json).unwrap())
+}
+
+/// JSON of an Event with this text in each of its fields that may be any text.
+fn event(text: &str) -> String {
+    let map: serde_json::Map<_, _> = (0..4).map(|n| (format!("com.coder.{n}"), text.into())).collect();
+    json!({
+        "metadata": {
+            "name": text, "namespace": text, "uid": text, "resourceVersion": text, "labels": map, "annotations": map,
+            "generateName": text, "managedFields": [{"manager": text}],
+        },
+        "involvedObject": {"kind": text, "namespace": text, "name": text, "uid": text, "fieldPath": text},
+        "reason": text, "message": text, "type": text, "action": text, "source": {"component": text},
+    })
+    .to_string()
+}
+
+/// JSON of 1 MiB that repeats an element in a list.
+fn many(before: &str, element: &str, after: &str) -> String {
+    let number = MIB / (element.len() + 1);
+    format!("{before}{}{after}", vec![element; number].join(","))
+}
+
+#[test]
+fn an_event_takes_the_memory_of_its_limits() {
+    let _turn = turn();
+    for text in ["a".repeat(MIB), "token=a ".repeat(MIB / 8), "€".repeat(MIB / 3)] {
+        let (decoded, peak, kept) = decode::<Event>(&event(&text));
+        assert!(peak < EVENT && kept < EVENT, "{peak} {kept}");
+        assert!(decoded.message.ends_with('…') && decoded.message.len() <= 2_048, "{}", decoded.message.len());
+    }
+    // serde_json copies a text with escapes once, to undo them; nothing of that stays.
+    let (_, peak, kept) = decode::<Event>(&event(&"\"\n".repeat(MIB / 2)));
+    assert!(peak < 3 * MIB && kept < EVENT, "{peak} {kept}");
+}
+
+#[test]
+fn a_million_elements_take_the_memory_of_those_kept() {
+    let _turn = turn();
+    let spec = |list: &str, element: &str| many(&format!("{{\"spec\":{{\"{list}\":["), element, "]}}");
+    let container =
+        |list: &str, element: &str| many(&format!("{{\"spec\":{{\"containers\":[{{\"{list}\":["), element, "]}]}}");
+    let env = r#"{"name":"CODER_AGENT_TOKEN","value":"x"}"#;
+    for json in [
+        spec("containers", "{}"),
+        spec("initContainers", r#"{"name":"a"}"#),
+        spec("containers", &format!("{{\"env\":[{env}]}}")),
+        spec("containers", r#"{"envFrom":[{"secretRef":{"name":"a"}}]}"#),
+        spec("volumes", "{}"),
+        spec("volumes", r#"{"secret":{"secretName":"a","items":[{"key":"a","path":"b"}]}}"#),
+        spec("volumes", r#"{"projected":{"sources":[{"secret":{}},{"secret":{}}]}}"#),
+        container("env", "{}"),
+        container("env", r#"{"name":"A"}"#),
+        container("env", env),
+        container("env", r#"{"name":"A","valueFrom":{"secretKeyRef":{"name":"a","key":"b"}}}"#),
+        container("envFrom", "{}"),
+        container("envFrom", r#"{"secretRef":{}}"#),
+        container("volumeMounts", r#"{"name":"a","mountPath":"b"}"#),
+        many("{\"metadata\":{\"ownerReferences\":[", r#"{"kind":"a","name":"b","uid":"c","controller":true}"#, "]}}"),
+        many("{\"status\":{\"conditions\":[", "{}", "]}}"),
+        many("{\"status\":{\"containerStatuses\":[", r#"{"state":{"waiting":{"message":"a"}}}"#, "]}}"),
+    ] {
+        let (pod, peak, _) = decode::<Pod>(&json);
+        assert!(peak < POD, "{peak} {}", &json[..100]);
+        let (_, peak, _) = measured(|| extract::agents(&pod.spec));
+        assert!(peak < POD, "{peak} {}", &json[..100]);
+    }
+}
+
+#[test]
+fn a_million_labels_and_annotations_take_the_memory_of_those_kept() {
+    let _turn = turn();
+    for map in ["labels", "annotations"] {
+        for value in ["", "v"] {
+            let entries: Vec<String> = (0..200_000).map(|n| format!("\"com.coder.{n}\":\"{value}\"")).collect();
+            let json = format!("{{\"metadata\":{{\"{map}\":{{{}}}}}}}", entries.join(","));
+            let (_, peak, kept) = decode::<Workload>(&json);
+            assert!(peak < 256 * 1024 && kept < 128 * 1024, "{map}: {peak} {kept}");
+        }
+    }
+}
+
+#[test]
+fn long_texts_of_a_pod_are_cut() {
+    let _turn = turn();
+    let text = "a".repeat(MIB);
+    let json = json!({
+        "metadata": {"name": text, "labels": {"com.coder.workspace.name": text}},
+        "spec": {"containers": [{"name": text, "image": text, "env": [
+            {"name": "CODER_AGENT_TOKEN", "value": text}, {"name": text, "value": text}],
+            "envFrom": [{"prefix": text, "secretRef": {"name": text}}], "resources": {"limits": {"memory": text}}}]},
+        "status": {"phase": text, "reason": text, "message": text, "containerStatuses": [
+            {"name": text, "state": {"waiting": {"reason": text, "message": text}}}]},
+    })
+    .to_string();
+    let (_, peak, kept) = decode::<Pod>(&json);
+    assert!(peak < 64 * 1024 && kept < 64 * 1024, "{peak} {kept}");
+}
+
+/// Knows nothing and keeps nothing.
+struct Nobody;
+
+impl Directory for Nobody {
+    fn claimed(&self, _: &Subject) -> bool {
+        false
+    }
+
+    fn bind(&self, _: &Subject, _: Option<Uid>, agents: std::sync::Arc<[AgentToken]>) -> Binding {
+        Binding { claimed: false, opened: agents.to_vec() }
+    }
+
+    fn end(&self, _: Uid) -> Vec<AgentToken> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
+    let _turn = turn();
+    let number = 100;
+    let limits = Limits { waiting: number, ..Limits::default() };
+    let mut correlator = Correlator::new(Nobody, History::default(), limits, false);
+    let message = "token=a ".repeat(MIB / 8);
+    let (_, _, kept) = measured(|| {
+        for n in 0..number {
+            let json = json!({"involvedObject": {"kind": "Pod", "namespace": "ns", "name": "a", "uid": n.to_string()},
+                "metadata": {"annotations": {"com.coder.a": message}}, "reason": "Pulled", "message": message});
+            let event = serde_json::from_str(&json.to_string()).unwrap();
+            correlator.observe(jiff::Timestamp::UNIX_EPOCH, Observation::Event { scope: ScopeId(0), event });
+        }
+    });
+    assert_eq!(correlator.waiting(), number);
+    assert!(kept < number * EVENT, "{kept}");
+}
+
+/// The lines of an Event of a known pod, and the memory that took at most, from JSON to lines.
+fn lines(json: &str) -> (Vec<String>, usize) {
+    let mut correlator = Correlator::new(Nobody, History::default(), Limits::default(), false);
+    let pod = json!({"metadata": {"name": "ws", "namespace": "ns", "uid": "u", "resourceVersion": "1"},
+        "spec": {"containers": [{"name": "dev", "env": [{"name": "CODER_AGENT_TOKEN", "value": TOKEN}]}]}});
+    let object = Object::Pod(Box::new(serde_json::from_str(&pod.to_string()).unwrap()));
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    correlator.observe(now, Observation::Seen { scope: ScopeId(0), object, how: Sighting::Watched });
+    let (lines, peak, _) = measured(|| {
+        let event = serde_json::from_str(json).unwrap();
+        let effects = correlator.observe(now, Observation::Event { scope: ScopeId(0), event });
+        let lines = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Notice(notice) => Some(render(&notice, |_| false).text),
+            _ => None,
+        });
+        lines.collect()
+    });
+    (lines, peak)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_event_is_one_bounded_line(
+        unit in "(\\PC|token|password|secret|=|:|://|@|\"|'| |basic |&|,|\\$\\(|22222222-){1,12}", size in 1_usize..100_000,
+        reason in prop_oneof![Just("Pulled"), Just("FailedScheduling"), Just("Evicted"), Just("FailedMount"), Just("")],
+        long_reason in any::<bool>()
+    ) {
+        let _turn = turn();
+        let text = unit.repeat(size / unit.len() + 1);
+        let reason = if long_reason { text.as_str() } else { reason };
+        let json = json!({"involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "u"},
+            "metadata": {"name": text}, "type": "Warning", "reason": reason, "message": text});
+        let json = json.to_string();
+        let (lines, peak) = lines(&json);
+        prop_assert_eq!(lines.len(), 1);
+        prop_assert!(lines[0].chars().count() <= MAX_CHARS);
+        prop_assert!(peak < 2 * json.len() + 256 * 1024, "{}", peak);
+    }
+}
