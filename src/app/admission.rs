@@ -46,7 +46,7 @@ impl Admission {
         let registrar = Arc::new(Counting::new(registry, supervisor.token()));
         let router = webhook::router(registrar.clone(), webhook_metrics.clone(), now.clone());
         let server = webhook::server::Server::new(Arc::new(tls), router, webhook_metrics);
-        let server = server.limits(leaving::limits(grace)).bind(settings.address).await?;
+        let server = server.limits(leaving::limits(grace)).bind("--webhook-addr", settings.address).await?;
         let mut keeper = Keeper { supervisor, served: CancellationToken::new() };
 
         let trust = |name: &String| Arc::new(Trust::new(name, metrics.clone()));

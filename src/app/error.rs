@@ -3,7 +3,6 @@
 use std::io;
 
 use logstream_certs as certs;
-use logstream_webhook as webhook;
 
 use crate::{
     coder,
@@ -23,12 +22,9 @@ pub enum AppError {
     /// No client for Coder could be made.
     #[error(transparent)]
     Coder(#[from] coder::ConfigError),
-    /// A port for health or metrics is not to be had.
+    /// A port is not to be had.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The webhook's port is not to be had.
-    #[error("--webhook-addr: {0}")]
-    Webhook(#[from] webhook::server::BindError),
     /// The file of client CAs cannot be read, or holds none.
     #[error("--webhook-client-ca: {0}")]
     ClientCa(#[from] certs::ClientCaFileError),

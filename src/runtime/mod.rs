@@ -2,7 +2,6 @@
 
 pub mod backoff;
 pub mod clock;
-pub mod listen;
 pub mod liveness;
 pub mod logging;
 pub mod panics;
@@ -13,6 +12,7 @@ pub mod tasks;
 pub use backoff::Backoff;
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use liveness::Liveness;
+pub use logstream_runtime::listen;
 pub use readiness::{Check, Readiness};
 pub use shutdown::Signals;
 pub use tasks::{Supervisor, TaskFailed};

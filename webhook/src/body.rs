@@ -15,13 +15,21 @@ pub(crate) const LIMIT: usize = 4 * 1024 * 1024;
 /// How long a body may take. The API server itself gives up after `timeoutSeconds`, 1 or 2 by our chart.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What the bodies of all requests may take at once: sixteen of the largest, or ten thousand of ordinary size.
-const TOTAL: usize = 16 * LIMIT;
+/// Up to this size a body is an ordinary one; nearly all reviews are below a tenth of it.
+const ORDINARY: usize = 256 * 1024;
 
-/// Memory for bodies, shared by all requests.
+/// Memory for the ordinary part of all bodies together, in bytes: thousands of reviews at once.
+const TOTAL: usize = 12 * 1024 * 1024;
+
+/// Number of bodies beyond [`ORDINARY`] that are read and decoded at once. Others wait for their turn.
+const LARGE_AT_ONCE: usize = 2;
+
+/// Memory for bodies, shared by all requests: [`TOTAL`] and `LARGE_AT_ONCE * LIMIT` bytes at most. Large bodies do not
+/// take from the share of ordinary ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Bodies {
     bytes: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 /// A body, read whole; its share of the memory is free again when this is dropped.
@@ -29,20 +37,30 @@ pub(crate) struct Bodies {
 pub(crate) struct Whole {
     bytes: Vec<u8>,
     share: Option<OwnedSemaphorePermit>,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Whole {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// Grows by a quarter where a `Vec` would double: at most that much of a large body is unused.
+    fn extend(&mut self, data: &[u8]) {
+        let size = self.bytes.len() + data.len();
+        if size > ORDINARY && size > self.bytes.capacity() {
+            self.bytes.reserve_exact(data.len().max(self.bytes.len() / 4));
+        }
+        self.bytes.extend_from_slice(data);
+    }
 }
 
 impl Bodies {
     pub(crate) fn new() -> Self {
-        Self { bytes: Arc::new(Semaphore::new(TOTAL)) }
+        Self { bytes: Arc::new(Semaphore::new(TOTAL)), large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) }
     }
 
-    /// Reads a body to its end. Waits for the peer alone, and no longer than the deadline.
+    /// Reads a body to its end, within the deadline. A large one waits for its turn first.
     pub(crate) async fn read(&self, body: Body) -> Result<Whole, Rejection> {
         tokio::time::timeout(DEADLINE, self.read_frames(body))
             .await
@@ -50,20 +68,26 @@ impl Bodies {
     }
 
     async fn read_frames(&self, mut body: Body) -> Result<Whole, Rejection> {
-        let mut whole = Whole { bytes: Vec::new(), share: None };
+        let mut whole = Whole { bytes: Vec::new(), share: None, turn: None };
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Rejection::Incomplete)?.into_data() else { continue };
-            if whole.bytes.len() + data.len() > LIMIT {
+            let size = whole.bytes.len() + data.len();
+            if size > LIMIT {
                 return Err(Rejection::TooLarge { limit: LIMIT });
             }
             // Memory is charged as it arrives, so that a Content-Length alone costs nothing.
-            let size = u32::try_from(data.len()).map_err(|_| Rejection::TooLarge { limit: LIMIT })?;
-            let share = Arc::clone(&self.bytes).try_acquire_many_owned(size).map_err(|_| Rejection::Overloaded)?;
+            let ordinary = size.min(ORDINARY) - whole.bytes.len().min(ORDINARY);
+            let ordinary = u32::try_from(ordinary).map_err(|_| Rejection::TooLarge { limit: LIMIT })?;
+            let share = Arc::clone(&self.bytes).try_acquire_many_owned(ordinary).map_err(|_| Rejection::Overloaded)?;
             match &mut whole.share {
                 Some(held) => held.merge(share),
                 none => *none = Some(share),
             }
-            whole.bytes.extend_from_slice(&data);
+            if size > ORDINARY && whole.turn.is_none() {
+                let turn = Arc::clone(&self.large).acquire_owned().await.map_err(|_| Rejection::Overloaded)?;
+                whole.turn = Some(turn);
+            }
+            whole.extend(&data);
         }
         Ok(whole)
     }
@@ -93,16 +117,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_bodies_together_are_bounded_and_give_back_what_they_took() {
+    async fn ordinary_bodies_together_are_bounded_and_give_back_what_they_took() {
         let bodies = Bodies::new();
-        let full = || bodies.read(Body::from(vec![b' '; LIMIT]));
+        let ordinary = || bodies.read(Body::from(vec![b' '; ORDINARY]));
         let mut held = Vec::new();
-        for _ in 0..TOTAL / LIMIT {
-            held.push(full().await.unwrap());
+        for _ in 0..TOTAL / ORDINARY {
+            held.push(ordinary().await.unwrap());
         }
-        assert_eq!(full().await.unwrap_err(), Rejection::Overloaded);
+        assert_eq!(ordinary().await.unwrap_err(), Rejection::Overloaded);
         held.pop();
-        full().await.unwrap();
+        ordinary().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_wait_for_their_turn_and_ordinary_ones_do_not() {
+        let bodies = Bodies::new();
+        let large = || bodies.read(Body::from(vec![b' '; LIMIT]));
+        let mut held = vec![large().await.unwrap(), large().await.unwrap()];
+        assert_eq!(large().await.unwrap_err(), Rejection::Slow { seconds: 5 });
+        bodies.read(Body::from(vec![b' '; ORDINARY])).await.unwrap();
+        held.pop();
+        large().await.unwrap();
     }
 
     /// A body of which nothing comes.

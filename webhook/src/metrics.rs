@@ -137,6 +137,7 @@ pub struct Metrics {
     handling: Histogram,
     connections: Gauge,
     connections_refused: Counter,
+    connections_evicted: Counter,
     handshake_failures: Family<Labels<1>, Counter>,
     accept_errors: Counter,
 }
@@ -173,6 +174,7 @@ impl Metrics {
             handling: Histogram::new(exponential_buckets(25e-6, 2.0, 13)),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            connections_evicted: Counter::default(),
             handshake_failures,
             accept_errors: Counter::default(),
         }
@@ -188,6 +190,7 @@ impl Metrics {
             handling,
             connections,
             connections_refused,
+            connections_evicted,
             handshake_failures,
             accept_errors,
         } = self;
@@ -216,6 +219,11 @@ impl Metrics {
             connections_refused.clone(),
         );
         registry.register("webhook_handshake_failures", "TLS handshakes that failed", handshake_failures.clone());
+        registry.register(
+            "webhook_connections_evicted",
+            "Connections closed to make room for a new one",
+            connections_evicted.clone(),
+        );
         registry.register("webhook_accept_errors", "Errors while accepting connections", accept_errors.clone());
     }
 
@@ -242,6 +250,11 @@ impl Metrics {
     /// How many connections were closed at once because too many were open.
     pub fn connections_refused(&self) -> u64 {
         self.connections_refused.get()
+    }
+
+    /// Number of connections that were closed to make room for a new one.
+    pub fn connections_evicted(&self) -> u64 {
+        self.connections_evicted.get()
     }
 
     /// How many connections are open.
@@ -280,6 +293,10 @@ impl Metrics {
     pub(crate) fn connected(&self) -> Connected {
         self.connections.inc();
         Connected(self.connections.clone())
+    }
+
+    pub(crate) fn evicted_connection(&self) {
+        self.connections_evicted.inc();
     }
 
     pub(crate) fn refused_connection(&self) {
@@ -325,6 +342,7 @@ mod tests {
             "coder_logstream_admission_handling_seconds_count 0",
             "coder_logstream_webhook_connections 0",
             "coder_logstream_webhook_connections_refused_total 0",
+            "coder_logstream_webhook_connections_evicted_total 0",
             "coder_logstream_webhook_accept_errors_total 0",
         ] {
             assert_eq!(series(name), 1, "{name} in {text}");

@@ -1,4 +1,4 @@
-//! Whether a connection is in use, and since when it is not.
+//! The use that is made of a connection.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,10 +22,23 @@ struct State {
     in_flight: usize,
     /// Whether there was a request yet.
     used: bool,
+    /// Whether a request was answered with success.
+    accepted: bool,
     /// When the last answer was made, or the connection began.
     since: Instant,
     /// When the end was asked for.
     closing: Option<Instant>,
+}
+
+/// The use of a connection, to compare it with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Use {
+    /// A request was answered with success.
+    pub(super) accepted: bool,
+    /// A request has no answer yet.
+    pub(super) in_flight: bool,
+    /// Time of the last answer, or of the connection's start.
+    pub(super) since: Instant,
 }
 
 /// What is to be done about a connection.
@@ -39,7 +52,13 @@ pub(super) enum Next {
 
 impl Activity {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { in_flight: 0, used: false, since: Instant::now(), closing: None })))
+        Self(Arc::new(Mutex::new(State {
+            in_flight: 0,
+            used: false,
+            accepted: false,
+            since: Instant::now(),
+            closing: None,
+        })))
     }
 
     /// Counts a request as in flight until the value is dropped.
@@ -48,6 +67,12 @@ impl Activity {
         state.in_flight += 1;
         state.used = true;
         InFlight(self.clone())
+    }
+
+    /// The use up to now.
+    pub(super) fn usage(&self) -> Use {
+        let State { in_flight, accepted, since, .. } = *self.state();
+        Use { accepted, in_flight: in_flight > 0, since }
     }
 
     /// The end was asked for; says whether it was not asked for before.
@@ -82,6 +107,13 @@ impl Activity {
 /// A request in flight.
 #[derive(Debug)]
 pub(super) struct InFlight(Activity);
+
+impl InFlight {
+    /// The request was answered with success.
+    pub(super) fn accepted(&self) {
+        self.0.state().accepted = true;
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -52,6 +52,8 @@ pub(super) struct Connection {
     /// Cancelled when callers are to go elsewhere.
     pub(super) leaving: CancellationToken,
     pub(super) drain: CancellationToken,
+    /// The use made of it, which decides whether it gives way to others.
+    pub(super) activity: Activity,
 }
 
 impl Connection {
@@ -74,22 +76,28 @@ impl Connection {
     }
 
     async fn serve_stream(self, stream: TlsStream<TcpStream>, peer: SocketAddr) {
-        let Self { router, limits, leaving, drain, .. } = self;
-        let activity = Activity::new();
+        let Self { router, limits, leaving, drain, activity, .. } = self;
+        // Cancelled after a request that was rejected: the API server sends none.
+        let rejected = CancellationToken::new();
         let service = service_fn({
-            let activity = activity.clone();
+            let (activity, rejected) = (activity.clone(), rejected.clone());
             move |request: Request<Incoming>| {
                 let in_flight = activity.request();
                 // HTTP/2 has no such word; its connections are asked to end when the drain begins.
-                let (http1, leaving) = (request.version() < Version::HTTP_2, leaving.clone());
+                let (http1, leaving, rejected) =
+                    (request.version() < Version::HTTP_2, leaving.clone(), rejected.clone());
                 let answer = router.clone().oneshot(request.map(Body::new));
                 async move {
                     let mut answer: Result<Response, Infallible> = answer.await;
-                    if let Ok(answer) = &mut answer
-                        && http1
-                        && leaving.is_cancelled()
-                    {
-                        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                    if let Ok(answer) = &mut answer {
+                        if answer.status().is_success() {
+                            in_flight.accepted();
+                        } else if answer.status().is_client_error() {
+                            rejected.cancel();
+                        }
+                        if http1 && (leaving.is_cancelled() || rejected.is_cancelled()) {
+                            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                        }
                     }
                     drop(in_flight);
                     answer
@@ -99,7 +107,7 @@ impl Connection {
         let builder = builder(stream.get_ref().1.alpn_protocol() == Some(b"h2"), &limits);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut look = Instant::now();
-        let mut draining = false;
+        let mut closing = false;
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -108,8 +116,8 @@ impl Connection {
                     }
                     return;
                 }
-                () = drain.cancelled(), if !draining => {
-                    draining = true;
+                () = cancelled_either(&drain, &rejected), if !closing => {
+                    closing = true;
                     activity.close();
                     connection.as_mut().graceful_shutdown();
                     look = Instant::now();
@@ -125,6 +133,13 @@ impl Connection {
                 },
             }
         }
+    }
+}
+
+async fn cancelled_either(one: &CancellationToken, other: &CancellationToken) {
+    tokio::select! {
+        () = one.cancelled() => {}
+        () = other.cancelled() => {}
     }
 }
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 /// Limits of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many connections may be open at once; at least 1. Each API server keeps a few.
+    /// Maximum number of open connections, at least 1. Each API server keeps a few.
     pub connections: usize,
+    /// Maximum number of open connections of one IP address, at least 1. All API servers may come by one, such as that of
+    /// a konnectivity agent.
+    pub connections_per_peer: usize,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
     /// How long after the handshake the head of the first request may take.
@@ -25,7 +28,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 1_024,
+            connections: 256,
+            connections_per_peer: 128,
             handshake: Duration::from_secs(5),
             first_request: Duration::from_secs(10),
             idle: Duration::from_mins(2),

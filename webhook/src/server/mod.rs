@@ -3,14 +3,15 @@
 mod acceptor;
 mod activity;
 mod connection;
+mod connections;
 mod limits;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use logstream_runtime::listen::{self, ListenError};
 use tokio::{
     net::TcpListener,
-    sync::Semaphore,
     task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
@@ -19,7 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 pub use self::limits::Limits;
-use self::{acceptor::Acceptor, connection::Connection};
+use self::{
+    acceptor::Acceptor,
+    connection::Connection,
+    connections::{Admitted, Connections, Id},
+};
 use crate::metrics::Metrics;
 
 /// A server that is configured and not yet bound.
@@ -35,14 +40,6 @@ pub struct Bound {
     server: Server,
     listener: TcpListener,
     local_addr: SocketAddr,
-}
-
-/// Why a server could not be bound. Permanent as far as this program can tell: give up, and say so.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; give another address, or free this one")]
-pub struct BindError {
-    address: SocketAddr,
-    source: io::Error,
 }
 
 /// Why a server ended otherwise than asked.
@@ -72,10 +69,13 @@ impl Server {
         Self { limits, ..self }
     }
 
-    /// Takes the port; 0 takes any free one.
-    pub async fn bind(self, address: SocketAddr) -> Result<Bound, BindError> {
-        let fail = |source| BindError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(fail)?;
+    /// Takes the port that `setting` asks for; 0 takes any free one.
+    ///
+    /// # Errors
+    /// See [`listen::bind`].
+    pub async fn bind(self, setting: &str, address: SocketAddr) -> Result<Bound, ListenError> {
+        let listener = listen::bind(setting, address).await?;
+        let fail = |source: io::Error| ListenError { setting: setting.to_owned(), address, source };
         let local_addr = listener.local_addr().map_err(fail)?;
         Ok(Bound { server: self, listener, local_addr })
     }
@@ -94,7 +94,7 @@ impl Bound {
         let limits = server.limits;
         let mut serving = Serving {
             acceptor: Acceptor::new(listener, server.metrics.clone()),
-            open: Arc::new(Semaphore::new(limits.connections)),
+            open: Connections::default(),
             connections: JoinSet::new(),
             leaving: CancellationToken::new(),
             drain: CancellationToken::new(),
@@ -121,8 +121,9 @@ struct Serving {
     server: Server,
     tls: TlsAcceptor,
     acceptor: Acceptor<TcpListener>,
-    open: Arc<Semaphore>,
-    connections: JoinSet<()>,
+    open: Connections,
+    /// The tasks of the connections; each returns its id.
+    connections: JoinSet<Id>,
     leaving: CancellationToken,
     drain: CancellationToken,
 }
@@ -134,16 +135,25 @@ impl Serving {
         loop {
             let (tcp, peer) = tokio::select! {
                 () = &mut end => return,
-                Some(ended) = self.connections.join_next() => { reap(ended); continue }
+                Some(ended) = self.connections.join_next() => {
+                    if let Some(id) = reap(ended) {
+                        self.open.remove(id);
+                    }
+                    continue;
+                }
                 accepted = self.acceptor.next() => accepted,
             };
             // Closed rather than left waiting: under `failurePolicy: Ignore` a refused call costs the pod nothing,
             // and one that hangs costs it the whole timeout.
-            let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
+            let Some(Admitted { id, activity, evict, evicted }) = self.open.admit(peer, &self.server.limits) else {
                 self.server.metrics.refused_connection();
-                debug!(%peer, "connection refused, too many are open");
+                debug!(%peer, "connection refused, too many are in use");
                 continue;
             };
+            if evicted {
+                self.server.metrics.evicted_connection();
+                debug!(%peer, "too many connections, closed the least useful one");
+            }
             let connection = Connection {
                 tls: self.tls.clone(),
                 router: self.server.router.clone(),
@@ -151,17 +161,18 @@ impl Serving {
                 metrics: self.server.metrics.clone(),
                 leaving: self.leaving.clone(),
                 drain: self.drain.clone(),
+                activity,
             };
             self.connections.spawn(async move {
-                connection.serve(tcp, peer).await;
-                drop(permit);
+                let _ = evict.run_until_cancelled(connection.serve(tcp, peer)).await;
+                id
             });
         }
     }
 }
 
 /// Waits for the connections, at most so long.
-async fn finish(connections: &mut JoinSet<()>, within: Duration) -> Result<(), ServeError> {
+async fn finish(connections: &mut JoinSet<Id>, within: Duration) -> Result<(), ServeError> {
     let all = async {
         while let Some(ended) = connections.join_next().await {
             reap(ended);
@@ -176,9 +187,8 @@ async fn finish(connections: &mut JoinSet<()>, within: Duration) -> Result<(), S
     Err(error)
 }
 
-fn reap(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        // The error's text holds the panic's message, which no code of ours puts a secret into.
-        error!(%error, "connection task panicked");
-    }
+/// The id of a connection that has ended. One that panicked keeps its entry, which is evicted before any other.
+fn reap(ended: Result<Id, JoinError>) -> Option<Id> {
+    // The error's text holds the panic's message, which no code of ours puts a secret into.
+    ended.inspect_err(|error| error!(%error, "connection task panicked")).ok()
 }

@@ -51,7 +51,7 @@ async fn serve(router: Router, metrics: Metrics, limits: Limits) -> Running {
         .unwrap();
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let server = Server::new(Arc::new(tls), router, metrics.clone()).limits(limits);
-    let bound = server.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let bound = server.bind("--webhook-addr", ([127, 0, 0, 1], 0).into()).await.unwrap();
     let (address, stop, mut ended) = (bound.local_addr(), CancellationToken::new(), JoinSet::new());
     ended.spawn(bound.run(stop.clone().cancelled_owned()));
     Running { address, trust, metrics, stop, ended }
@@ -90,15 +90,6 @@ async fn closed(mut stream: impl tokio::io::AsyncRead + Unpin) -> Vec<u8> {
     // A close without TLS's own farewell is one too.
     let _ = end;
     received
-}
-
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    let wait = async {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} within {PATIENCE:?}"));
 }
 
 fn busy(notify: &Arc<Notify>, entered: &Arc<Notify>) -> Router {
@@ -184,16 +175,57 @@ async fn a_request_that_never_comes_or_never_comes_whole_is_closed() {
 }
 
 #[tokio::test]
-async fn more_connections_than_the_limit_are_closed_at_once() {
+async fn idle_and_malformed_connections_do_not_keep_the_api_server_out() {
+    let (webhook, mut tasks) = (Webhook::new(), JoinSet::new());
+    let limits = Limits { connections: 40, connections_per_peer: 40, ..Limits::default() };
+    let running = serve(webhook.router.clone(), webhook.metrics.clone(), limits).await;
+    let mut api_server = http1(running.connect(b"http/1.1").await, &mut tasks).await;
+    let review = || {
+        let mut request = post(fixture("pod").to_string());
+        request.headers_mut().insert("host", "localhost".parse().unwrap());
+        request
+    };
+    assert_eq!(api_server.send_request(review()).await.unwrap().status(), StatusCode::OK);
+
+    let mut hostile = Vec::new();
+    for number in 0..200 {
+        let mut tcp = TcpStream::connect(running.address).await.unwrap();
+        if number % 3 == 0 {
+            tcp.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        }
+        hostile.push(tcp);
+    }
+    assert_eq!(api_server.send_request(review()).await.unwrap().status(), StatusCode::OK);
+    let mut another = http1(running.connect(b"http/1.1").await, &mut tasks).await;
+    assert_eq!(another.send_request(review()).await.unwrap().status(), StatusCode::OK);
+    assert!(running.metrics.connections_evicted() > 0);
+    assert_eq!(running.metrics.connections_refused(), 0);
+}
+
+#[tokio::test]
+async fn a_new_connection_replaces_the_least_useful_one() {
     let limits = Limits { connections: 2, ..Limits::default() };
     let running = serve(Router::new(), Metrics::new(), limits).await;
     let first = running.connect(b"http/1.1").await;
     let _second = running.connect(b"http/1.1").await;
-    closed(TcpStream::connect(running.address).await.unwrap()).await;
-    assert_eq!(running.metrics.connections_refused(), 1);
-    drop(first);
-    until("the first connection is gone", || running.metrics.connections() == 1).await;
     running.connect(b"http/1.1").await;
+    closed(first).await;
+    assert_eq!((running.metrics.connections_evicted(), running.metrics.connections_refused()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_after_a_rejection() {
+    let webhook = Webhook::new();
+    let running = serve(webhook.router.clone(), webhook.metrics.clone(), Limits::default()).await;
+    for request in [
+        "GET /mutate HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let mut stream = running.connect(b"http/1.1").await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = String::from_utf8(closed(stream).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 40"), "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -275,9 +307,9 @@ async fn an_address_in_use_is_named() {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new())),
     );
-    let again = Server::new(tls, Router::new(), Metrics::new()).bind(running.address).await;
+    let again = Server::new(tls, Router::new(), Metrics::new()).bind("--webhook-addr", running.address).await;
     let error = again.err().expect("the address is in use").to_string();
-    assert!(error.contains(&running.address.to_string()) && error.contains("give another address"), "{error}");
+    assert!(error.contains(&running.address.to_string()) && error.contains("--webhook-addr: cannot listen"), "{error}");
 }
 
 async fn text(answer: http::Response<hyper::body::Incoming>) -> String {

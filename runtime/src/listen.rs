@@ -1,11 +1,11 @@
-//! Opening a port.
+//! Opens listening sockets.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
-/// An address that cannot be listened on.
+/// The address cannot be listened on. Permanent: another address is needed, or the port must be freed.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: cannot listen on {address}: {}", explain(source))]
 pub struct ListenError {
@@ -17,8 +17,11 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// Opens `address`, which `setting` asked for. `[::]` means every address of both families; where the machine has no
-/// IPv6 it falls back to every IPv4 address.
+/// Listens on `address`, as configured by `setting`. `[::]` means all addresses of both families; on a machine without
+/// IPv6 it falls back to all IPv4 addresses.
+///
+/// # Errors
+/// If the address is in use, not an address of this machine, or not permitted.
 pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ListenError> {
     let opened = match TcpListener::bind(address).await {
         Err(error) if address.ip().is_unspecified() && address.is_ipv6() && lacks_ipv6(&error) => {
