@@ -21,6 +21,7 @@ mod resolver;
 pub mod self_managed;
 mod serve;
 mod server_config;
+mod server_verifier;
 mod source;
 mod trust;
 
@@ -35,5 +36,6 @@ pub use metrics::{Metrics, Refused};
 pub use resolver::Resolver;
 pub use serve::{Ended, serve_from};
 pub use server_config::{ServerConfigError, server_config};
+pub use server_verifier::{NoRoots, ServerVerifier};
 pub use source::{CertSource, Clock};
 pub use trust::{Trust, TrustError};

@@ -3,6 +3,7 @@
 mod admission;
 mod error;
 mod greeting;
+mod kubernetes;
 mod metrics;
 mod watching;
 
@@ -37,7 +38,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let mut registered = admin::Metrics::new(env!("CARGO_PKG_VERSION"), clock.now());
     let metrics = Metrics::register(registered.registry());
     let signals = Signals::install().map_err(AppError::Signals)?;
-    let client = kube::Client::try_from(config.cluster.client_config().await?)?;
+    let client = kubernetes::client(config.cluster.load().await?)?;
     let coder = CoderClient::new(&config.coder_url)?;
     let mut supervisor = Supervisor::new(config.shutdown_grace);
     let token = supervisor.token();

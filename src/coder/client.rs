@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
+use bytes::Bytes;
 use logstream_core::token::AgentToken;
 use reqwest::{
-    Client, Method, Response, Url,
+    Client, Method, RequestBuilder, Response, Url,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
-    redirect,
+    redirect::Policy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,8 @@ use super::{
     CoderApi,
     answer::{Answer, BuildInfo, Rate},
     error::{Failure, SendError, classify},
+    redirect::{self, MAX_REDIRECTS, Redirect},
+    tls,
     wire::{LOG_SOURCE, LOG_SOURCE_ID, Logs, WireLine},
 };
 
@@ -31,6 +35,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 const BODY_LIMIT: usize = 16 * 1024;
 /// The most of Coder's own words that is kept of a refusal.
 const MESSAGE_CHARS: usize = 200;
+
+const LOG_SOURCE_ENDPOINT: &str = "api/v2/workspaceagents/me/log-source";
+const LOGS_ENDPOINT: &str = "api/v2/workspaceagents/me/logs";
+const BUILD_INFO: &str = "api/v2/buildinfo";
 
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("coder-session-token");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -55,8 +63,8 @@ pub enum ConfigError {
 /// Coder's agent API over HTTP, one pool of connections for all agents. A clone shares it.
 ///
 /// CA certificates are read once, from `SSL_CERT_FILE` and `SSL_CERT_DIR` where set, else from the system; so
-/// changed ones need a restart. Proxy variables of the environment are honoured. Redirects are not followed: Coder
-/// has none here, and a token must not go where a redirect points.
+/// changed ones need a restart. Proxy variables of the environment are honoured. Redirects are followed on the host of the
+/// URL alone, and never from https to http: a token goes nowhere else.
 #[derive(Clone)]
 pub struct CoderClient {
     inner: Arc<Inner>,
@@ -64,9 +72,8 @@ pub struct CoderClient {
 
 struct Inner {
     http: Client,
-    log_source: Url,
-    logs: Url,
-    build_info: Url,
+    /// Where Coder is; a permanent redirect moves it.
+    base: ArcSwap<Url>,
 }
 
 impl CoderClient {
@@ -82,9 +89,9 @@ impl CoderClient {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ConfigError::NoProvider);
         }
-        let mut http = Client::builder()
+        let http = Client::builder()
             .user_agent(concat!("coder-logstream-kube/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
+            .redirect(Policy::none())
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
@@ -93,40 +100,51 @@ impl CoderClient {
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_INTERVAL / 2);
-        if url.scheme() == "http" {
-            // An image without CA certificates is good enough for a Coder that is reached in the clear.
-            http = http.tls_certs_only([]);
-        }
+        // An image without CA certificates is good enough for a Coder that is reached in the clear.
+        let http = http.tls_backend_preconfigured(tls::config(url.scheme() == "http")?);
         let http = http.build().map_err(|error| ConfigError::Client(reason(error)))?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                http,
-                log_source: endpoint(url, "api/v2/workspaceagents/me/log-source"),
-                logs: endpoint(url, "api/v2/workspaceagents/me/logs"),
-                build_info: endpoint(url, "api/v2/buildinfo"),
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { http, base: ArcSwap::from_pointee(url.clone()) }) })
     }
 
     /// Asks for Coder's version. Needs no token: the way to learn whether Coder is at this URL at all.
     pub async fn build_info(&self) -> Result<BuildInfo, SendError> {
-        let request = self.inner.http.get(self.inner.build_info.clone());
-        let response = request.send().await.map_err(lost)?;
+        let response = self.request(BUILD_INFO, |url| self.inner.http.get(url)).await?;
         let (response, rate) = judge(response).await?;
         let body = read(response).await.map_err(|failure| SendError { failure, rate })?;
         serde_json::from_slice(&body)
             .map_err(|_| SendError { failure: Failure::not_coder("its build information is not JSON"), rate })
     }
 
-    async fn send(&self, method: Method, url: &Url, agent: &AgentToken, body: Vec<u8>) -> Result<Answer, SendError> {
-        let request = self.inner.http.request(method, url.clone());
-        let response = request
-            .header(TOKEN_HEADER, token_value(agent)?)
-            .header(CONTENT_TYPE, JSON)
-            .body(body)
-            .send()
-            .await
-            .map_err(lost)?;
+    /// Sends a request to an endpoint, and again to where it is redirected.
+    async fn request(&self, endpoint: &str, build: impl Fn(Url) -> RequestBuilder) -> Result<Response, SendError> {
+        let mut base = self.inner.base.load_full();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = build(below(&base, endpoint)).send().await.map_err(lost)?;
+            let followed = redirect::read(&response, &base, endpoint)
+                .map_err(|failure| SendError { failure, rate: Rate::read(response.headers()) })?;
+            let Some(Redirect { base: next, is_permanent }) = followed else { return Ok(response) };
+            base = Arc::new(next);
+            if is_permanent {
+                tracing::info!(url = %base, "Coder has moved, following its redirect");
+                self.inner.base.store(Arc::clone(&base));
+            }
+        }
+        Err(SendError { failure: Failure::not_coder("it redirects in a circle"), rate: None })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        endpoint: &str,
+        agent: &AgentToken,
+        body: Vec<u8>,
+    ) -> Result<Answer, SendError> {
+        let (token, body) = (token_value(agent)?, Bytes::from(body));
+        let build = |url| {
+            let request = self.inner.http.request(method.clone(), url);
+            request.header(TOKEN_HEADER, token.clone()).header(CONTENT_TYPE, JSON).body(body.clone())
+        };
+        let response = self.request(endpoint, build).await?;
         let (response, rate) = judge(response).await?;
         // Read for the connection's sake alone: the request is done, whatever becomes of the body.
         let _ = read(response).await;
@@ -136,17 +154,17 @@ impl CoderClient {
 
 impl CoderApi for CoderClient {
     async fn post_log_source(&self, agent: &AgentToken) -> Result<Answer, SendError> {
-        self.send(Method::POST, &self.inner.log_source, agent, encode(&LOG_SOURCE)?).await
+        self.send(Method::POST, LOG_SOURCE_ENDPOINT, agent, encode(&LOG_SOURCE)?).await
     }
 
     async fn send_logs(&self, agent: &AgentToken, lines: &[WireLine<'_>]) -> Result<Answer, SendError> {
         let body = encode(&Logs { log_source_id: LOG_SOURCE_ID, logs: lines })?;
-        self.send(Method::PATCH, &self.inner.logs, agent, body).await
+        self.send(Method::PATCH, LOGS_ENDPOINT, agent, body).await
     }
 }
 
 /// `path` below the URL's own path, whether or not that ends with a slash.
-fn endpoint(url: &Url, path: &str) -> Url {
+fn below(url: &Url, path: &str) -> Url {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);

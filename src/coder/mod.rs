@@ -6,8 +6,10 @@
 mod answer;
 mod client;
 mod error;
+mod redirect;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod wire;
 
 use std::future::Future;

@@ -192,8 +192,39 @@ async fn a_redirect_is_not_followed_with_the_token() {
         server(move |_| (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, target.clone())]).into_response()).await;
     let error = server.client("").post_log_source(&agent()).await.unwrap_err();
     assert!(matches!(error.failure, Failure::NotCoder { .. }), "{error:?}");
+    assert!(error.to_string().contains(&format!("http://{}/login", other.address)), "{error}");
     without_token(&error);
     assert!(other.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_redirect_on_the_same_host_is_followed_with_method_and_body_and_learnt() {
+    for (status, is_learnt) in [(308, true), (301, true), (307, false), (302, false)] {
+        let server = server(move |seen: &Seen| match seen.path.strip_prefix("/coder") {
+            Some(_) => StatusCode::OK.into_response(),
+            None => (StatusCode::from_u16(status).unwrap(), [(header::LOCATION, format!("/coder{}", seen.path))])
+                .into_response(),
+        })
+        .await;
+        let client = server.client("");
+        client.send_logs(&agent(), &[line("text")]).await.unwrap();
+        client.send_logs(&agent(), &[line("text")]).await.unwrap();
+        let seen = server.seen.lock().unwrap().clone();
+        let paths: Vec<_> = seen.iter().map(|seen| seen.path.starts_with("/coder/api")).collect();
+        assert_eq!(paths, if is_learnt { vec![false, true, true] } else { vec![false, true, false, true] }, "{status}");
+        let same = |seen: &Seen| seen.method == Method::PATCH && seen.headers["coder-session-token"] == TOKEN;
+        assert!(seen.iter().all(|other| same(other) && other.body == seen[0].body), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_in_a_circle_end() {
+    let server =
+        server(|seen: &Seen| (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, seen.path.clone())]).into_response())
+            .await;
+    let error = server.client("").build_info().await.unwrap_err();
+    assert!(error.to_string().contains("circle"), "{error}");
+    assert!(server.seen.lock().unwrap().len() <= 5);
 }
 
 #[tokio::test]

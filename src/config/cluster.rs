@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 use super::environment::Environment;
+use super::proxy::{Proxy, ProxyError, take_proxy_url};
 use super::setting::{KUBECONFIG_VARIABLE, SERVICE_HOST_VARIABLE};
 
 /// Where the address and credentials of the API server come from. Explicit comes before implicit: the flag, then
@@ -20,12 +22,27 @@ pub enum ClusterAccess {
     ServiceAccount,
 }
 
+/// Long enough for three lost SYNs.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How to reach the API server.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Address, certificates and credentials, without a proxy.
+    pub config: kube::Config,
+    /// The proxy between.
+    pub proxy: Option<Proxy>,
+}
+
 /// The API server's address and credentials cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The kubeconfig is missing or wrong.
     #[error("the kubeconfig cannot be used, --kubeconfig names another: {}", without_contents(.0))]
     Kubeconfig(#[from] KubeconfigError),
+    /// The proxy cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// A pod, but without a usable service account.
     #[error("the pod's service account cannot be used: {0}")]
     ServiceAccount(#[from] InClusterError),
@@ -48,15 +65,30 @@ impl ClusterAccess {
         }
     }
 
-    /// Reads it.
-    pub async fn client_config(&self) -> Result<kube::Config, ClusterError> {
-        let options = KubeConfigOptions::default();
-        Ok(match self {
-            Self::File(path) => kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?,
-            Self::Found => kube::Config::from_kubeconfig(&options).await?,
-            Self::ServiceAccount => kube::Config::incluster()?,
-        })
+    /// Reads it. A pod's service account is used without the proxy of the environment, which is for Coder: the API server
+    /// is inside of the cluster.
+    ///
+    /// # Errors
+    /// If the kubeconfig, the service account or the proxy cannot be used.
+    pub async fn load(&self) -> Result<Cluster, ClusterError> {
+        let (mut config, proxy) = match self {
+            Self::File(path) => of_kubeconfig(Kubeconfig::read_from(path)?).await?,
+            Self::Found => of_kubeconfig(Kubeconfig::read()?).await?,
+            Self::ServiceAccount => (kube::Config::incluster()?, None),
+        };
+        config.proxy_url = None;
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        // Each request is retried here, with a log message and a metric.
+        config.default_retry = false;
+        Ok(Cluster { config, proxy })
     }
+}
+
+async fn of_kubeconfig(mut kubeconfig: Kubeconfig) -> Result<(kube::Config, Option<Proxy>), ClusterError> {
+    let proxy_url = take_proxy_url(&mut kubeconfig);
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let proxy = Proxy::choose(proxy_url.as_deref(), &config.cluster_url)?;
+    Ok((config, proxy))
 }
 
 impl fmt::Display for ClusterAccess {
@@ -106,18 +138,19 @@ mod tests {
              clusters: [{name: a, cluster: {server: 'https://127.0.0.1:6443'}}], users: [{name: a, user: {}}]}",
         )
         .unwrap();
-        let config = ClusterAccess::File(path.clone()).client_config().await.unwrap();
+        let Cluster { config, proxy } = ClusterAccess::File(path.clone()).load().await.unwrap();
+        assert_eq!(proxy, None);
         assert_eq!(config.cluster_url, "https://127.0.0.1:6443/");
 
         std::fs::write(&path, "users:\n- name: a\n  user: hunter2\n").unwrap();
-        let error = ClusterAccess::File(path.clone()).client_config().await.unwrap_err().to_string();
+        let error = ClusterAccess::File(path.clone()).load().await.unwrap_err().to_string();
         assert!(
             error.contains("not the YAML of a kubeconfig (line 3, column ") && !error.contains("hunter2"),
             "{error}"
         );
 
         std::fs::remove_file(&path).unwrap();
-        let error = ClusterAccess::File(path).client_config().await.unwrap_err();
+        let error = ClusterAccess::File(path).load().await.unwrap_err();
         assert!(
             error.to_string().starts_with("the kubeconfig cannot be used, --kubeconfig names another: "),
             "{error}"

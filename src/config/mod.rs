@@ -17,6 +17,7 @@ mod log_filter;
 mod log_format;
 mod names;
 mod namespaces;
+mod proxy;
 mod setting;
 mod show;
 mod source;
@@ -37,12 +38,13 @@ use tracing_subscriber::filter::Targets;
 use url::Url;
 
 pub use certificates::Trust;
-pub use cluster::{ClusterAccess, ClusterError};
+pub use cluster::{Cluster, ClusterAccess, ClusterError};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use field_selector::FieldSelector;
 pub use label_selector::LabelSelector;
 pub use namespaces::Namespaces;
+pub use proxy::{Proxy, ProxyError};
 pub use state::State;
 pub use webhook::{CertMode, SelfManaged, Webhook};
 

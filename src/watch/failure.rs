@@ -7,12 +7,17 @@ use kube::{core::Status, runtime::watcher};
 /// The longest text of an answer that is repeated in a log.
 const MAX_TEXT: usize = 400;
 
+/// What a 401 means: an expired token, a ServiceAccount that was deleted or created again, or a clock that is wrong.
+const UNAUTHORIZED: &str = "the API server does not accept this program's token (401)";
+
 /// What kind of failure it was; a label of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Reason {
     /// The history that was asked for is no longer there: list anew.
     Gone,
-    /// A permission is missing.
+    /// The API server does not accept the program's token: 401.
+    Unauthorized,
+    /// A permission is missing: 403.
     Forbidden,
     /// There is no such object.
     NotFound,
@@ -28,8 +33,9 @@ pub(super) enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Gone,
+        Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
         Self::Refused,
@@ -42,6 +48,7 @@ impl Reason {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Gone => "gone",
+            Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Refused => "refused",
@@ -55,15 +62,16 @@ impl Reason {
     /// has just started refuses everything for a second or two, until it has read the roles.
     pub(super) fn is_transient(self) -> bool {
         match self {
-            Self::Overloaded | Self::Unreachable | Self::Undecodable | Self::Forbidden => true,
+            // The token is read again from its file, and the account may be created again.
+            Self::Overloaded | Self::Unreachable | Self::Undecodable | Self::Forbidden | Self::Unauthorized => true,
             Self::Gone | Self::NotFound | Self::Refused => false,
         }
     }
 
     fn of_code(code: u16) -> Self {
         match code {
-            // 401 is what an expired token of ours gives: nothing that time alone mends, but it needs the same words.
-            401 | 403 => Self::Forbidden,
+            401 => Self::Unauthorized,
+            403 => Self::Forbidden,
             404 => Self::NotFound,
             410 => Self::Gone,
             408 | 429 => Self::Overloaded,
@@ -96,14 +104,22 @@ impl Failure {
     /// An answer with an HTTP status that is no success, whose body is no Status.
     pub(super) fn of_code(code: u16) -> Self {
         let reason = Reason::of_code(code);
-        Self { reason, text: format!("{}: HTTP status {code}", reason.as_str()) }
+        let text = match reason {
+            Reason::Unauthorized => UNAUTHORIZED.to_owned(),
+            reason => format!("{}: HTTP status {code}", reason.as_str()),
+        };
+        Self { reason, text }
     }
 
     /// The API server's own words.
     pub(super) fn of_status(status: &Status) -> Self {
         let reason = Reason::of_code(status.code);
         let message = if status.message.is_empty() { &status.reason } else { &status.message };
-        Self { reason, text: cut(format!("{}: {message}", reason.as_str().replace('_', " "))) }
+        let text = match reason {
+            Reason::Unauthorized => format!("{UNAUTHORIZED}: {message}"),
+            reason => format!("{}: {message}", reason.as_str().replace('_', " ")),
+        };
+        Self { reason, text: cut(text) }
     }
 
     /// A failure of the client.
@@ -156,6 +172,15 @@ mod tests {
         assert_eq!(failure.text, "forbidden: pods is forbidden: User \"u\" cannot list");
         let long = Status::failure(&"ö".repeat(5_000), "").with_code(500);
         assert_eq!(Failure::of_status(&long).text.chars().count(), MAX_TEXT + 1);
+    }
+
+    #[test]
+    fn a_401_is_about_the_token_and_not_about_permissions() {
+        let status = Status::failure("Unauthorized", "Unauthorized").with_code(401);
+        let failure = Failure::of_status(&status);
+        assert_eq!(failure.reason, Reason::Unauthorized);
+        assert_eq!(failure.text, "the API server does not accept this program's token (401): Unauthorized");
+        assert_eq!(Failure::of_code(401).reason, Reason::Unauthorized);
     }
 
     #[test]

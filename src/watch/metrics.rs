@@ -213,6 +213,6 @@ mod tests {
             assert!(text.lines().any(|line| line == series), "{series} is not in\n{text}");
         }
         let series = text.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(series, 5 + 35 + 5 + 1 + 5 + 3 + 5);
+        assert_eq!(series, 5 + 40 + 5 + 1 + 5 + 3 + 5);
     }
 }
