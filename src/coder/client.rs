@@ -20,6 +20,7 @@ use super::{
     tls,
     wire::{LOG_SOURCE, LOG_SOURCE_ID, Logs, WireLine},
 };
+use crate::config::environment_has_proxy;
 
 /// Long enough for three SYNs to be lost; a host that is not there should be known before a request's own deadline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,7 +90,7 @@ impl CoderClient {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ConfigError::NoProvider);
         }
-        let http = Client::builder()
+        let mut http = Client::builder()
             .user_agent(concat!("coder-logstream-kube/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .referer(false)
@@ -100,6 +101,9 @@ impl CoderClient {
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_INTERVAL / 2);
+        if !["http", "https"].into_iter().any(environment_has_proxy) {
+            http = http.no_proxy();
+        }
         // An image without CA certificates is good enough for a Coder that is reached in the clear.
         let http = http.tls_backend_preconfigured(tls::config(url.scheme() == "http")?);
         let http = http.build().map_err(|error| ConfigError::Client(reason(error)))?;

@@ -44,7 +44,7 @@ pub use error::ConfigError;
 pub use field_selector::FieldSelector;
 pub use label_selector::LabelSelector;
 pub use namespaces::Namespaces;
-pub use proxy::{Proxy, ProxyError};
+pub use proxy::{Proxy, ProxyError, environment_has_proxy};
 pub use state::State;
 pub use webhook::{CertMode, SelfManaged, Webhook};
 

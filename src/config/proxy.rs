@@ -59,8 +59,7 @@ impl Proxy {
                     |proxy| Ok(Some(proxy)),
                 )
             }
-            // The matcher takes `*` for every name, and not for addresses.
-            None if environment.intercept(&any_name()).is_none() => Ok(None),
+            None if !has_proxy(environment) => Ok(None),
             None => Self::of(environment, server, OF_ENVIRONMENT),
         }
     }
@@ -94,9 +93,18 @@ impl Proxy {
     }
 }
 
-/// A server of a name that no list names.
-fn any_name() -> Uri {
-    Uri::from_static("https://any.invalid")
+/// True if the environment has a proxy for `scheme` URLs, such as `https`, and NO_PROXY is not `*`.
+pub fn environment_has_proxy(scheme: &str) -> bool {
+    any_name(scheme).is_some_and(|name| Matcher::from_env().intercept(&name).is_some())
+}
+
+fn has_proxy(environment: &Matcher) -> bool {
+    any_name("https").is_some_and(|name| environment.intercept(&name).is_some())
+}
+
+/// A server of a name that only `*` names. A matcher takes that for every name, and not for addresses.
+fn any_name(scheme: &str) -> Option<Uri> {
+    format!("{scheme}://any.invalid").parse().ok()
 }
 
 /// Takes the `proxy-url` of the current context's cluster out of a kubeconfig.

@@ -23,6 +23,7 @@ mod health;
 mod identity;
 mod island;
 mod limits;
+mod network;
 mod no_ipv6;
 mod refusals;
 mod restarts;

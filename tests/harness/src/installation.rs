@@ -27,6 +27,7 @@ pub struct Plan {
     home: String,
     namespaces: Option<Vec<String>>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     server: Option<SocketAddr>,
     webhook: bool,
     register: bool,
@@ -43,6 +44,7 @@ impl Plan {
             home: home.to_owned(),
             namespaces: Some(vec![home.to_owned()]),
             arguments: Vec::new(),
+            environment: Vec::new(),
             server: None,
             webhook: true,
             register: true,
@@ -62,6 +64,13 @@ impl Plan {
     #[must_use]
     pub fn all_namespaces(mut self) -> Self {
         self.namespaces = None;
+        self
+    }
+
+    /// A variable of the program's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
         self
     }
 
@@ -176,6 +185,9 @@ impl Plan {
             .env("POD_NAMESPACE", &self.home)
             .env("NO_PROXY", "127.0.0.1,localhost")
             .args(self.arguments.clone());
+        for (name, value) in &self.environment {
+            product = product.env(name, value);
+        }
         if self.webhook {
             product = product
                 .arg(format!("--webhook-addr={webhook}"))

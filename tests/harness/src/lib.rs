@@ -26,6 +26,7 @@ pub mod blocking;
 pub mod cert_manager;
 pub mod cluster;
 pub mod coder;
+pub mod forward_proxy;
 pub mod installation;
 pub mod metrics;
 pub mod pki;

@@ -44,6 +44,17 @@ impl ServingCertificate {
         Ok(Self { ca: ca_pem, certificate, key: key.serialize_pem() })
     }
 
+    /// A certificate for 127.0.0.1 and localhost that is its own CA, as `openssl req -x509` makes it.
+    pub fn own_ca() -> Result<Self> {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        params.distinguished_name.push(DnType::CommonName, "localhost");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?.pem();
+        Ok(Self { ca: certificate.clone(), certificate, key: key.serialize_pem() })
+    }
+
     /// Writes `tls.crt`, `tls.key` and `ca.crt` into a folder.
     pub fn write(&self, folder: &Path) -> Result<ServingFiles> {
         fs::create_dir_all(folder)?;

@@ -60,7 +60,11 @@ impl CoderStandIn {
     pub fn start(options: CoderOptions) -> Result<Self> {
         pki::install_crypto_provider();
         let address = ports::free();
-        let certificate = if options.tls { Some(ServingCertificate::generate(&[])?) } else { None };
+        let certificate = match (options.tls, options.own_ca) {
+            (_, true) => Some(ServingCertificate::own_ca()?),
+            (true, false) => Some(ServingCertificate::generate(&[])?),
+            (false, false) => None,
+        };
         let tls = certificate.as_ref().map(http_server::acceptor).transpose()?;
         let state = Arc::new(State::new(&options));
         let (door, control) = watch::channel(Control::default());

@@ -27,6 +27,7 @@ pub struct CoderOptions {
     pub(super) budget: usize,
     pub(super) latency: Duration,
     pub(super) tls: bool,
+    pub(super) own_ca: bool,
     pub(super) journal: bool,
 }
 
@@ -38,6 +39,7 @@ impl Default for CoderOptions {
             budget: 1 << 20,
             latency: Duration::ZERO,
             tls: false,
+            own_ca: false,
             journal: false,
         }
     }
@@ -81,6 +83,13 @@ impl CoderOptions {
     #[must_use]
     pub fn journal(mut self) -> Self {
         self.journal = true;
+        self
+    }
+
+    /// HTTPS, with a certificate that is its own CA, as `openssl req -x509` makes it.
+    #[must_use]
+    pub fn own_ca(mut self) -> Self {
+        (self.tls, self.own_ca) = (true, true);
         self
     }
 
