@@ -3,6 +3,7 @@
 //! What the program we replace says, is said in its words: the marks 🐳 and 🗑️, the bold verb, an Event's message in
 //! white. What it leaves out follows behind an arrow: a plain sentence on what the reader can do.
 
+mod cause;
 mod hint;
 mod mask;
 mod quantity;
@@ -79,10 +80,18 @@ fn words(notice: &Notice) -> Words {
         Happening::Failed { reason, message } => {
             plain(Level::Error, format!("The pod failed: {reason}: {message}"), None)
         }
-        Happening::Terminated { container, init, exit_code, reason, memory_limit } => {
+        Happening::Terminated { container, init, exit_code, reason, memory_limit, message } => {
             let what = if *init { "Init container" } else { "Container" };
             let (text, hint) = hint::terminated(what, container, *exit_code, reason, memory_limit.as_deref());
-            plain(Level::Error, text, hint)
+            plain(Level::Error, text + &cause::last_words(message), hint)
+        }
+        Happening::ImagePull { container, image, message } => {
+            let hint = hint::waiting(container, WaitingFor::Image, image, message).1;
+            plain(Level::Error, cause::image_pull(container, image, message), Some(hint))
+        }
+        Happening::Disrupted { reason, message } => {
+            let (text, hint) = cause::disrupted(reason, message);
+            plain(Level::Error, text, Some(hint.to_owned()))
         }
         Happening::Waiting { container, why, image, message } => {
             let (text, hint) = hint::waiting(container, *why, image, message);
@@ -198,6 +207,7 @@ mod tests {
             exit_code: 137,
             reason: "OOMKilled".into(),
             memory_limit: Some("2Gi".into()),
+            message: String::new(),
         };
         let text = text(&notice(Kind::Pod, what));
         assert!(text.contains("OOMKilled") && text.contains("2Gi") && text.contains("memory"), "{text}");
