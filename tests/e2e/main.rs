@@ -23,6 +23,7 @@ mod health;
 mod identity;
 mod island;
 mod limits;
+mod presence;
 mod refusals;
 mod restarts;
 mod review;

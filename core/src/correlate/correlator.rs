@@ -142,7 +142,7 @@ impl<D: Directory> Correlator<D> {
         let mut effects = Vec::new();
         match observation {
             Observation::Seen { scope, object, how } => {
-                self.seen(now, Origin { scope: Some(scope), marks: Some(scope), how }, object, &mut effects);
+                self.seen(now, Origin { scope: Some(scope), marks: Some(scope), how }, &object, &mut effects);
             }
             Observation::Gone { scope, object } => self.gone(now, scope, &object, &mut effects),
             Observation::Event { scope, event } => self.event(now, scope, *event, &mut effects),
@@ -192,9 +192,9 @@ impl<D: Directory> Correlator<D> {
         }
     }
 
-    fn seen(&mut self, now: Timestamp, origin: Origin, object: Object, effects: &mut Vec<Effect>) {
+    fn seen(&mut self, now: Timestamp, origin: Origin, object: &Object, effects: &mut Vec<Effect>) {
         let Origin { scope, marks, mut how } = origin;
-        let (kind, meta) = parts(&object);
+        let (kind, meta) = parts(object);
         let Some(subject) = meta.subject(kind) else {
             return effects.push(Effect::Count(Counted::Malformed));
         };
@@ -207,7 +207,7 @@ impl<D: Directory> Correlator<D> {
         }
         let known = self.tracked.contains_key(&uid);
         // A pod's environment does not change; a template's may.
-        if (!known || kind != Kind::Pod) && !self.carried(&subject, &object, effects) {
+        if (!known || kind != Kind::Pod) && !self.carried(&subject, object, effects) {
             return;
         }
         // What it was before it left was said then.
@@ -231,7 +231,7 @@ impl<D: Directory> Correlator<D> {
             let at = meta.creation_timestamp.unwrap_or(now);
             self.say(uid, Telling { what: Happening::Created, at, mark }, None, effects);
         }
-        if let Object::Pod(pod) = &object {
+        if let Object::Pod(pod) = object {
             self.status(now, uid, pod, (known, how), mark, effects);
         }
         if !known || was_missing {
@@ -424,7 +424,7 @@ impl<D: Directory> Correlator<D> {
         match found {
             Ok(Some(object)) if parts(&object).1.subject(subject.kind).as_ref() == Some(subject) => {
                 let origin = Origin { scope: None, marks: scope, how: Sighting::ListedChanged };
-                self.seen(now, origin, object, effects);
+                self.seen(now, origin, &object, effects);
             }
             Ok(_) => self.estrange(subject, effects),
             // It goes on waiting: the watch may show it yet.

@@ -42,13 +42,11 @@ impl Images {
 
     /// That an image cannot be pulled: the container's, or any where the Event names none.
     fn pulls(&self, container: &str, image: Option<&str>) -> Vec<u64> {
-        match image {
-            Some(image) => vec![image_pull(image)],
-            None => {
-                let mine = self.0.iter().filter(|(name, _)| container.is_empty() || **name == *container);
-                mine.map(|(_, image)| image_pull(image)).collect()
-            }
+        if let Some(image) = image {
+            return vec![image_pull(image)];
         }
+        let mine = self.0.iter().filter(|(name, _)| container.is_empty() || **name == *container);
+        mine.map(|(_, image)| image_pull(image)).collect()
     }
 }
 
@@ -147,16 +145,14 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
         },
         "ErrImageNeverPull" => told(images.pulls(container, None)),
         "InspectFailed" => told(vec![image_name(container)]),
-        "BackOff" => match restarted(message) {
-            Some(name) => {
+        "BackOff" => {
+            if let Some(name) = restarted(message) {
                 let container = if container.is_empty() { name } else { container };
-                told(vec![ended(container), crash_loop(container)])
+                return told(vec![ended(container), crash_loop(container)]);
             }
-            None => {
-                let image = message.strip_prefix("Back-off pulling image \"").and_then(|rest| rest.split('"').next());
-                told(images.pulls(container, image))
-            }
-        },
+            let image = message.strip_prefix("Back-off pulling image \"").and_then(|rest| rest.split('"').next());
+            told(images.pulls(container, image))
+        }
         "Preempted" => told(vec![disrupted("PreemptionByScheduler")]),
         "TaintManagerEviction" if message.starts_with("Marking for deletion") => {
             told(vec![disrupted("DeletionByTaintManager")])

@@ -1,5 +1,9 @@
 //! Stories of workspaces, told in every order.
 
+mod replays;
+mod rules;
+mod storms;
+
 use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},

@@ -265,16 +265,16 @@ impl Told {
             }
             Some(_) => return Verdict::Collapsed,
         };
-        self.said(key, at, matches!(verdict, Verdict::Say(Some(_))));
+        self.said(key, at);
         verdict
     }
 
     /// Notes that this was said, and lets go of what was held of it.
-    fn said(&mut self, key: Key, at: Timestamp, repeated: bool) {
+    fn said(&mut self, key: Key, at: Timestamp) {
         let Some(entry) = self.find(key) else { return };
         let pause = match entry.said {
-            Some(said) if repeated => (said.pause + 1).min(PAUSES.len() - 1),
-            _ => 0,
+            Some(said) => (said.pause + 1).min(PAUSES.len() - 1),
+            None => 0,
         };
         entry.unsaid = false;
         entry.said = Some(Said { times: entry.times, at, pause });
@@ -319,7 +319,7 @@ impl Told {
     pub(super) fn say_held(&mut self, key: Key, at: Timestamp) -> Option<Repeat> {
         let entry = self.find(key)?;
         let repeat = (entry.times > 1).then(|| entry.repeat(at));
-        self.said(key, at, repeat.is_some());
+        self.said(key, at);
         repeat
     }
 
