@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::SignedDuration;
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ContainerState, Pod},
+};
 use kube::{
     ResourceExt,
     api::{DynamicObject, Patch, PatchParams},
@@ -132,10 +135,14 @@ async fn a_crash_loop_is_told_with_its_exit_code_and_not_again_for_each_restart(
     story.wait_for(&["(CrashLoopBackOff)"]).await?;
     let pod = story.world.only("v1", "Pod").await?;
     // The scenario's end: the fourth crash.
-    poll::eventually("three restarts", PATIENCE, || async {
+    poll::eventually("four crashes", PATIENCE, || async {
         let pod = story.world.api::<Pod>().get(&pod.name_any()).await.map_err(|error| error.to_string())?;
-        let restarts = pod.status.and_then(|status| status.container_statuses?.first().map(|one| one.restart_count));
-        if restarts == Some(3) { Ok(()) } else { Err(format!("{restarts:?}")) }
+        let dev = pod.status.and_then(|status| status.container_statuses?.into_iter().next());
+        let ended = |state: ContainerState| state.waiting.is_some() || state.terminated.is_some();
+        match dev {
+            Some(dev) if dev.restart_count == 3 && dev.state.clone().is_some_and(ended) => Ok(()),
+            dev => Err(format!("{dev:?}")),
+        }
     })
     .await?;
     wait_for_metric(&story.installation, "facts_untold_total{reason=\"collapsed\"}", |collapsed| collapsed >= 3.0)

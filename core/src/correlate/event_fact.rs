@@ -169,9 +169,12 @@ fn created_by_stateful_set(message: &str) -> Option<&str> {
 
 /// The steps that a kubelet takes again at each try.
 fn is_step(subject: &Subject, event: &Event) -> bool {
-    subject.kind == Kind::Pod
-        && event.kind == "Normal"
-        && matches!(event.reason.as_str(), "Pulling" | "Pulled" | "Created")
+    let step = match event.reason.as_str() {
+        "Pulling" | "Pulled" | "Created" | "Started" => true,
+        "Killing" => event.message.ends_with("will be restarted"),
+        _ => false,
+    };
+    step && subject.kind == Kind::Pod && event.kind == "Normal"
 }
 
 /// What a made name keeps of the name it is made from: with five random characters it has 63

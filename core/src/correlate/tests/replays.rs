@@ -183,3 +183,55 @@ fn a_containers_last_words_are_told() {
     let told = with(&lines, "Container dev ended with exit code 5: agent: cannot reach https://coder.example.com");
     assert!(!told.is_empty(), "{lines:#?}");
 }
+
+/// All that is told in the first two minutes of each failure, and in the hour after it.
+#[test]
+fn a_failure_that_goes_on_is_few_lines() {
+    for (recording, most) in [
+        (recording!("image-not-found"), 8),
+        (recording!("exit-1"), 12),
+        (recording!("oom-init"), 12),
+        (recording!("liveness-http"), 18),
+    ] {
+        let lines = recording.play();
+        assert!(lines.len() <= most, "{} lines: {lines:#?}", lines.len());
+    }
+}
+
+proptest! {
+    /// Invariant 6, on what a kubelet wrote.
+    #[test]
+    fn invariant_6_any_interleaving_of_a_recording_gives_the_same_lines(
+        which in 0_usize..4,
+        picks in proptest::collection::vec(any::<bool>(), 120),
+    ) {
+        let recording = match which {
+            0 => recording!("image-not-found"),
+            1 => recording!("exit-1"),
+            2 => recording!("liveness-exec"),
+            _ => recording!("taint-evicted"),
+        };
+        let steps = recording.observations();
+        let (pods, events): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|(_, observation)| matches!(observation, Observation::Seen { .. }));
+        let mut expected = Story::new();
+        for (_, observation) in pods.iter().chain(&events) {
+            expected.observe(observation.clone());
+        }
+        let mut story = Story::new();
+        let (mut pods, mut events) = (pods.into_iter(), events.into_iter());
+        for pick in picks {
+            let next = if pick { pods.next() } else { events.next() };
+            if let Some((_, observation)) = next {
+                story.observe(observation);
+            }
+        }
+        for (_, observation) in pods.chain(events) {
+            story.observe(observation);
+        }
+        expected.tick(3_600);
+        story.tick(3_600);
+        prop_assert_eq!(sorted(story.said_to(ALICE)), sorted(expected.said_to(ALICE)));
+        prop_assert!(story.nothing_is_held());
+    }
+}

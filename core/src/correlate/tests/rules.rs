@@ -345,3 +345,29 @@ fn what_nothing_better_explains_is_told_after_a_moment() {
         assert!(story.nothing_is_held());
     }
 }
+
+#[test]
+fn a_gated_pod_says_why_it_is_not_scheduled() {
+    let message = "Scheduling is blocked due to non-empty scheduling gates";
+    let gated = json!({"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": message}]});
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &gated)));
+    let expected = Happening::Unschedulable { message: message.into() };
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (expected, None)]);
+}
+
+#[test]
+fn an_autoscaler_that_cannot_help_is_one_cause_whatever_the_number_of_nodes() {
+    let mut story = with_pod();
+    for n in 0..6 {
+        let message = format!(
+            "pod didn't trigger scale-up: {} node(s) didn't match Pod's node affinity/selector, {n} max node group size reached",
+            12 + n
+        );
+        story.observe(event("Pod", "ns", "ws", "NotTriggerScaleUp", &message, 1, n));
+    }
+    let told: Vec<_> = story.said_to(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
+    // The second reason is one of its own once it is about a node.
+    assert_eq!(told.len(), 2, "{told:#?}");
+}
