@@ -123,10 +123,11 @@ impl<D: Directory> Correlator<D> {
         effects: &mut Vec<Effect>,
     ) {
         let Telling { what, at, mark } = telling;
-        let keeps_mark = by.is_some() && mark.is_some();
+        // What a status says has no Event to be told from again: its object would be announced a second time.
+        let keeps_mark = by.is_some();
         let held = Held { what, at, mark, keeps_mark, explained_by: by.and_then(|by| by.explained_by) };
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        if tracked.told.hold(key, now, held).is_some() && keeps_mark {
+        if tracked.told.hold(key, now, held) {
             effects.extend(mark.map(Effect::Hold));
         }
         self.schedule(uid);

@@ -35,6 +35,10 @@ const BURST: u32 = 8;
 /// A secondary fact waits this long for the one that explains it.
 const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
+/// A fact that is held for no longer than this keeps its mark, so that it is told after a restart. All later Events of the
+/// object would be told again with it, so one that is held for minutes is not worth that.
+const MARK_KEPT: SignedDuration = SignedDuration::from_mins(1);
+
 /// What a fact is about: facts of one key are one cause and counted together. A part not seen before, such as a
 /// scheduler's reason or an error's text, is a new cause within it and is said anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,9 +286,9 @@ impl Told {
         self.release(held);
     }
 
-    /// Keeps a collapsed fact until its pause ends, instead of the one kept before. Returns when that is.
-    pub(super) fn hold(&mut self, key: Key, now: Timestamp, fact: Held) -> Option<Timestamp> {
-        let entry = self.find(key)?;
+    /// Keeps a collapsed fact until its pause ends, instead of the one kept before. Returns whether its mark is kept too.
+    pub(super) fn hold(&mut self, key: Key, now: Timestamp, mut fact: Held) -> bool {
+        let Some(entry) = self.find(key) else { return false };
         let wait = match entry.said {
             // By the clock of those who write Events, as both times are theirs.
             Some(said) => {
@@ -297,9 +301,11 @@ impl Told {
             Some((due, _)) => *due,
             None => now.saturating_add(wait).unwrap_or(now),
         };
+        fact.keeps_mark &= fact.mark.is_some() && due.duration_since(now) <= MARK_KEPT;
+        let keeps_mark = fact.keeps_mark;
         let before = entry.held.replace((due, fact));
         self.release(before);
-        Some(due)
+        keeps_mark
     }
 
     /// When the next held fact is to be said.

@@ -323,6 +323,14 @@ fn a_held_repeat_keeps_its_mark_over_a_restart() {
     assert_eq!(held.collect::<Vec<_>>(), [102, 103]);
     let settled = story.effects.iter().filter(|effect| matches!(effect, Effect::Settle(mark) if mark.revision == 102));
     assert_eq!(settled.count(), 1);
+    // After minutes of pause it would cost too many lines said twice.
+    let held = |story: &Story| story.effects.iter().filter(|effect| matches!(effect, Effect::Hold(_))).count();
+    for count in [20, 40, 60, 80] {
+        story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) * 3));
+    }
+    let before = held(&story);
+    story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", 81, 241));
+    assert_eq!(held(&story), before);
 }
 
 #[test]
