@@ -354,6 +354,9 @@ impl<D: Directory> Correlator<D> {
             let verdict = match (&what, end) {
                 (Happening::Terminated { container, .. }, Some(_)) => {
                     tracked.told.status(fact::ended(container));
+                    if let Some(said) = fact::said_by_end(&what) {
+                        tracked.told.status(said);
+                    }
                     tracked.told.incident(cause, at.unwrap_or(now))
                 }
                 _ if old => {

@@ -23,6 +23,11 @@ pub(super) struct End {
 }
 
 impl End {
+    /// The same whether it is shown as the state or as the last one.
+    pub(super) fn identity(&self) -> Key {
+        hash(&("end", self.container, self.id, self.at))
+    }
+
     fn is(&self, other: &Self) -> bool {
         match (self.id, other.id, self.run, other.run) {
             (Some(id), Some(other), ..) => id == other,

@@ -68,6 +68,9 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
         }
         (Kind::Pod, "FailedScheduling") => said(Happening::Unschedulable { message: message_of() }),
         (Kind::Pod, "Evicted") => said(Happening::Evicted { message: message_of() }),
+        (Kind::Pod, reason) if ends_the_pod(reason) => {
+            said(Happening::Failed { reason: reason.to_owned(), message: message_of() })
+        }
         _ => {
             if let Some(pull) = failed_pull(event, message, images) {
                 return said(pull);
@@ -81,6 +84,21 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
             }
         }
     }
+}
+
+/// The kubelet refuses or ends the pod, and says so in its status under the same reason.
+fn ends_the_pod(reason: &str) -> bool {
+    let known = [
+        "AppArmor",
+        "DeadlineExceeded",
+        "NodeAffinity",
+        "NodePorts",
+        "PodOSNotSupported",
+        "SysctlForbidden",
+        "TopologyAffinityError",
+        "UnexpectedAdmissionError",
+    ];
+    known.contains(&reason) || reason.starts_with("OutOf")
 }
 
 /// Of each container by itself: kubelet's `Container started` does not name it.
@@ -148,7 +166,7 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
         "BackOff" => {
             if let Some(name) = restarted(message) {
                 let container = if container.is_empty() { name } else { container };
-                return told(vec![ended(container), crash_loop(container)]);
+                return Some(Explained::ToldLater(vec![ended(container), crash_loop(container)]));
             }
             let image = message.strip_prefix("Back-off pulling image \"").and_then(|rest| rest.split('"').next());
             told(images.pulls(container, image))
@@ -171,7 +189,7 @@ fn created_by_stateful_set(message: &str) -> Option<&str> {
 fn is_step(subject: &Subject, event: &Event) -> bool {
     let step = match event.reason.as_str() {
         "Pulling" | "Pulled" | "Created" | "Started" => true,
-        "Killing" => event.message.ends_with("will be restarted"),
+        "Killing" => event.message.ends_with("will be restarted") || event.message == "FailedPostStartHook",
         _ => false,
     };
     step && subject.kind == Kind::Pod && event.kind == "Normal"

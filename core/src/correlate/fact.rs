@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     notice::{Happening, WaitingFor},
-    object::{ContainerStatus, Pod, Terminated},
+    object::{Condition, ContainerStatus, Pod, Terminated},
 };
 
 /// A fact of a pod's status.
@@ -29,9 +29,12 @@ pub(super) struct StatusFact {
 }
 
 impl StatusFact {
-    /// This very fact: a relist shows it again.
+    /// This very fact, the same in every process: a relist or a restart shows it again.
     pub(super) fn identity(&self) -> Key {
-        hash(&(self.cause.key, &self.cause.parts))
+        match &self.end {
+            Some(end) => end.identity(),
+            None => hash(&(self.cause.key, &self.cause.parts)),
+        }
     }
 }
 
@@ -53,7 +56,7 @@ pub(super) fn cause(what: &Happening) -> Cause {
             hash(&("ended", container, exit_code, reason)).into()
         }
         Happening::ImagePull { image, message, .. } => {
-            Cause { key: image_pull(image), parts: vec![hash(&normalized(message))] }
+            Cause { key: image_pull(image), parts: vec![hash(&normalized(beginning(message)))] }
         }
         Happening::Waiting { why: WaitingFor::Image, image, .. } => image_pull(image).into(),
         Happening::Waiting { why: WaitingFor::CrashLoop, container, .. } => crash_loop(container).into(),
@@ -86,7 +89,25 @@ pub(super) fn ended(container: &str) -> Key {
 
 /// That a container cannot be created or started.
 pub(super) fn no_start(container: &str, message: &str) -> Key {
-    hash(&("no start", container, normalized(message)))
+    hash(&("no start", container, normalized(beginning(message))))
+}
+
+/// As much of a message as an Event holds too, which is cut at 1,024 bytes with what stands before it.
+fn beginning(message: &str) -> &str {
+    const LENGTH: usize = 600;
+    message[..message.floor_char_boundary(LENGTH)].trim()
+}
+
+/// What the kubelet says of an end that it then says again of a container that waits.
+pub(super) fn said_by_end(what: &Happening) -> Option<Key> {
+    match what {
+        Happening::Terminated { container, reason, message, .. }
+            if matches!(reason.as_str(), "StartError" | "ContainerCannotRun") =>
+        {
+            Some(no_start(container, message))
+        }
+        _ => None,
+    }
 }
 
 /// That the cluster takes the pod away.
@@ -112,7 +133,7 @@ pub(super) fn of_status(pod: &Pod) -> Vec<StatusFact> {
         let message = status.message.clone();
         let what = match status.reason.as_str() {
             "Evicted" => Happening::Evicted { message },
-            reason => Happening::Failed { reason: reason.to_owned(), message },
+            reason => Happening::Failed { reason: reason.to_owned(), message: without_rejection(&message).to_owned() },
         };
         once(what, None, latest);
     }
@@ -135,6 +156,11 @@ pub(super) fn of_status(pod: &Pod) -> Vec<StatusFact> {
         of_container(pod, container, init, latest, &mut facts);
     }
     facts
+}
+
+/// The status of a pod that a kubelet refuses says so, and its Event does not.
+fn without_rejection(message: &str) -> &str {
+    message.strip_prefix("Pod was rejected: ").unwrap_or(message)
 }
 
 /// The last moment that the status tells of.
@@ -195,8 +221,9 @@ fn pull_error(reason: &str, message: &str) -> Option<String> {
 fn ended_well(pod: &Pod, terminated: &Terminated) -> bool {
     let oom = terminated.reason == "OOMKilled";
     let asked_for = pod.metadata.deletion_timestamp.is_some() && !oom;
-    // A pod thrown out is told by its phase; its containers' ends say nothing more.
-    let thrown_out = !pod.status.reason.is_empty() && !oom;
+    // A pod thrown out is told by its phase or condition; its containers' ends say nothing more.
+    let disrupted = |condition: &Condition| condition.kind == "DisruptionTarget" && condition.status == "True";
+    let thrown_out = (!pod.status.reason.is_empty() || pod.status.conditions.iter().any(disrupted)) && !oom;
     (terminated.exit_code == 0 && !oom) || asked_for || thrown_out
 }
 

@@ -167,7 +167,7 @@ impl<D: Directory> Correlator<D> {
 
     fn is_explained(&self, tracked: &Tracked, by: &Explained) -> bool {
         match by {
-            Explained::Told(keys) => tracked.told.has_said(keys),
+            Explained::Told(keys) | Explained::ToldLater(keys) => tracked.told.has_said(keys),
             Explained::Pod(name) => self.names.of(Kind::Pod, &tracked.subject.namespace, name).next().is_some(),
         }
     }

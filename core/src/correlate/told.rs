@@ -35,6 +35,9 @@ const BURST: u32 = 8;
 /// A secondary fact waits this long for the one that explains it.
 const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
+/// `CrashLoopBackOff` shows in the status 2 to 15 s after the Event.
+const LATER: SignedDuration = SignedDuration::from_secs(20);
+
 /// A fact that is held for no longer than this keeps its mark, so that it is told after a restart. All later Events of the
 /// object would be told again with it, so one that is held for minutes is not worth that.
 const MARK_KEPT: SignedDuration = SignedDuration::from_mins(1);
@@ -150,6 +153,8 @@ pub(super) struct Held {
 pub(super) enum Explained {
     /// One of these was told about the same object.
     Told(Vec<Key>),
+    /// The same, where a kubelet writes its status long after the Event.
+    ToldLater(Vec<Key>),
     /// The pod of this name in the same namespace is followed.
     Pod(String),
 }
@@ -295,6 +300,7 @@ impl Told {
                 let pause = PAUSES[said.pause];
                 (pause - fact.at.duration_since(said.at)).clamp(SignedDuration::ZERO, pause)
             }
+            None if matches!(fact.explained_by, Some(Explained::ToldLater(_))) => LATER,
             None => UNEXPLAINED_AFTER,
         };
         let due = match &entry.held {

@@ -348,7 +348,8 @@ fn what_nothing_better_explains_is_told_after_a_moment() {
         let before = story.said_to(ALICE).len();
         story.observe(event(kind, "ns", name, reason, message, 1, 1));
         assert_eq!(story.said_to(ALICE).len(), before, "{message}");
-        story.tick(6);
+        // A kubelet writes that a container crashes again and again later than anything else.
+        story.tick(if reason == "BackOff" && message.contains("restarting") { 21 } else { 6 });
         assert_eq!(story.said_to(ALICE)[before..], [(said(reason, message), None)]);
         assert!(story.nothing_is_held());
     }
@@ -378,4 +379,34 @@ fn an_autoscaler_that_cannot_help_is_one_cause_whatever_the_number_of_nodes() {
     let told: Vec<_> = story.said_to(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
     // The second reason is one of its own once it is about a node.
     assert_eq!(told.len(), 2, "{told:#?}");
+}
+
+#[test]
+fn a_start_that_fails_and_a_pod_that_is_refused_are_one_line_each() {
+    let message = format!("failed to create containerd task: {} no such file", "x".repeat(2_000));
+    let ended = json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": message,
+        "finishedAt": "2026-11-22T12:00:09Z"}});
+    let failing = json!({"containerStatuses": [{"name": "dev", "restartCount": 0, "lastState": ended,
+        "state": {"waiting": {"reason": "RunContainerError", "message": message}}}]});
+    let mut story = with_pod();
+    story.observe(seen(pod("ws", "ns", ALICE, &failing)));
+    let at = "2026-11-22T12:00:09Z";
+    let cut = &message[..900];
+    story.observe(tell(json!({
+        "metadata": {"namespace": "ns", "uid": "e", "resourceVersion": "99"},
+        "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws",
+            "fieldPath": "spec.containers{dev}"},
+        "reason": "Failed", "message": format!("Error: {cut}"), "type": "Warning", "count": 1,
+        "firstTimestamp": at, "lastTimestamp": at,
+    })));
+    story.tick(3_600);
+    assert_eq!(story.said_to(ALICE).len(), 2, "{:#?}", story.said_to(ALICE));
+
+    let mut story = with_pod();
+    let message = "Predicate NodeAffinity failed";
+    story.observe(event("Pod", "ns", "ws", "NodeAffinity", message, 1, 1));
+    let refused =
+        json!({"phase": "Failed", "reason": "NodeAffinity", "message": format!("Pod was rejected: {message}")});
+    story.observe(seen(pod("ws", "ns", ALICE, &refused)));
+    assert_eq!(story.said_to(ALICE).len(), 2, "{:#?}", story.said_to(ALICE));
 }
