@@ -1,7 +1,7 @@
 //! What an Event says.
 
 use super::{
-    cause::{reasons, without_numbers},
+    cause::{normalized, reasons, without_numbers},
     fact::{cause, crash_loop, disrupted, ended, hash, image_name, image_pull, no_start},
     told::{Cause, Explained},
 };
@@ -76,12 +76,9 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
                 return said(pull);
             }
             let what = verbatim();
-            EventFact {
-                cause: cause_of(&what, event),
-                explained_by: explained_by(subject, event, message, images),
-                once: is_step(subject, event),
-                what,
-            }
+            let once = is_step(subject, event);
+            let cause = if once { step(event) } else { cause_of(&what, event) };
+            EventFact { cause, explained_by: explained_by(subject, event, message, images), once, what }
         }
     }
 }
@@ -183,6 +180,11 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
 fn created_by_stateful_set(message: &str) -> Option<&str> {
     let (name, rest) = message.strip_prefix("create Pod ")?.split_once(' ')?;
     rest.ends_with("successful").then_some(name)
+}
+
+/// How long the step took is not another step.
+fn step(event: &Event) -> Cause {
+    hash(&("step", &event.involved_object.field_path, &event.reason, normalized(&event.message))).into()
 }
 
 /// The steps that a kubelet takes again at each try.

@@ -410,3 +410,25 @@ fn a_start_that_fails_and_a_pod_that_is_refused_are_one_line_each() {
     story.observe(seen(pod("ws", "ns", ALICE, &refused)));
     assert_eq!(story.said_to(ALICE).len(), 2, "{:#?}", story.said_to(ALICE));
 }
+
+#[test]
+fn an_image_pulled_at_each_restart_is_told_once() {
+    let mut story = with_pod();
+    for n in 0..5 {
+        for (reason, message) in [
+            ("Pulling", "Pulling image \"img\"".to_owned()),
+            ("Pulled", format!("Successfully pulled image \"img\" in {n}39ms (1.{n}78s including waiting)")),
+            ("Started", "Container started".to_owned()),
+        ] {
+            let at = (start() + SignedDuration::from_secs(n * 20)).to_string();
+            story.observe(tell(json!({
+                "metadata": {"namespace": "ns", "uid": message, "resourceVersion": (100 + n).to_string()},
+                "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws"},
+                "reason": reason, "message": message, "type": "Normal", "count": n + 1,
+                "firstTimestamp": at, "lastTimestamp": at,
+            })));
+        }
+        story.tick(20);
+    }
+    assert_eq!(story.said_to(ALICE).len(), 4, "{:#?}", story.said_to(ALICE));
+}
