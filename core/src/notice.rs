@@ -99,7 +99,7 @@ pub enum Happening {
         container: String,
         /// The image's reference.
         image: String,
-        /// What the registry or the runtime said.
+        /// Message of the registry or the runtime.
         message: String,
     },
     /// A container cannot start.

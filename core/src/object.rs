@@ -488,7 +488,7 @@ impl Event {
         self.series.as_ref().map_or(self.count, |series| series.count).max(1)
     }
 
-    /// What it is about, if that is of a kind we explain. The UID is [`Uid::UNKNOWN`] where the Event gives none.
+    /// The object it is about, if its kind is watched. The UID is [`Uid::UNKNOWN`] where the Event gives none.
     pub fn subject(&self) -> Option<Subject> {
         let about = &self.involved_object;
         let namespace = if about.namespace.is_empty() { &self.metadata.namespace } else { &about.namespace };
@@ -500,7 +500,7 @@ impl Event {
         })
     }
 
-    /// Whether it is about an object of its own namespace. With eventTime the API server does not compare the two, so
+    /// True if it is about an object in its own namespace. With eventTime the API server does not compare the two, so
     /// anyone who may write Events somewhere could write about any object.
     pub fn stays_in_its_namespace(&self) -> bool {
         let about = &self.involved_object.namespace;

@@ -44,7 +44,7 @@ pub struct QueueFull;
 #[derive(Debug, Clone)]
 pub struct Lookups(mpsc::Sender<Question>);
 
-/// What is asked about an object.
+/// A question about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Question {
     /// The object, if it is selected.

@@ -1,5 +1,5 @@
-//! What two messages have in common when they tell the same cause: random names, addresses and the order of lists are
-//! left out.
+//! Normalization of messages, so that two messages with the same cause compare equal. Random names, addresses and list
+//! order are removed.
 
 use std::net::Ipv4Addr;
 

@@ -83,22 +83,22 @@ pub struct Correlator<D> {
     pub(super) waiting: Waiting,
     /// The newest listing of each scope.
     pub(super) listings: HashMap<ScopeId, Listing>,
-    /// Missing objects whose whereabouts are asked for, and since when.
+    /// Missing objects that are being confirmed, and when that was last requested.
     pub(super) confirming: BTreeMap<Uid, Timestamp>,
-    /// When facts that were held back are to be said. An object is in it once at most.
+    /// Due times of held facts, at most one entry for each object.
     pub(super) due: BTreeSet<(Timestamp, Uid)>,
 }
 
 /// A listing of a scope.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Listing {
-    /// The how manieth it is.
+    /// Sequence number.
     pub(super) number: u32,
     /// The highest resourceVersion in it: the list is at least as new.
     pub(super) highest: u64,
 }
 
-/// How an object came to be known.
+/// The origin of an object.
 #[derive(Debug, Clone, Copy)]
 struct Origin {
     /// The scope that shows it; none for a lookup.

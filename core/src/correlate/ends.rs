@@ -1,4 +1,4 @@
-//! Which end of a container is which: the status shows one end several times, and several ends at a time.
+//! Identity of container terminations: a status shows the same one several times, and several at once.
 
 use jiff::Timestamp;
 
@@ -17,7 +17,7 @@ pub(super) struct End {
     container: Key,
     /// The runtime's id of this run; `None` where the status has none.
     id: Option<Key>,
-    /// How many runs ended before, where that is certain: a container that waits may be counted on already.
+    /// Number of earlier runs; `None` while the container waits, because its restart count may already be ahead.
     run: Option<u32>,
     at: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! What an Event says.
+//! Mapping of Events to facts.
 
 use super::{
     cause::{normalized, reasons, without_numbers},
@@ -11,14 +11,14 @@ use crate::{
     object::{Event, Pod},
 };
 
-/// What an Event tells, with what is random in it left out.
+/// The fact an Event reports.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EventFact {
     pub(super) what: Happening,
     pub(super) cause: Cause,
-    /// What says the same better. It is said only if that is not.
+    /// A more informative fact for the same cause. The Event becomes a line only without it.
     pub(super) explained_by: Option<Explained>,
-    /// A step of a start that is tried again and again: what fails is counted, and not the step.
+    /// A step of a start that is retried: the failure is counted, not the step.
     pub(super) once: bool,
 }
 
@@ -50,7 +50,7 @@ impl Images {
     }
 }
 
-/// What an Event tells about its subject.
+/// Maps an Event to a fact about its subject.
 pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> EventFact {
     let message = event.message.strip_prefix("(combined from similar events): ").unwrap_or(&event.message);
     let said = |what: Happening| EventFact { cause: cause(&what), what, explained_by: None, once: false };
@@ -141,7 +141,7 @@ fn restarted(message: &str) -> Option<&str> {
     message.strip_prefix("Back-off restarting failed container ")?.split_whitespace().next()
 }
 
-/// What says the same as this Event, and says it better.
+/// The more informative fact for the same cause, if there can be one.
 fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images) -> Option<Explained> {
     let told = |keys: Vec<u64>| Some(Explained::Told(keys));
     let container = container(event);
@@ -182,7 +182,7 @@ fn created_by_stateful_set(message: &str) -> Option<&str> {
     rest.ends_with("successful").then_some(name)
 }
 
-/// How long the step took is not another step.
+/// The cause of a step, without how long it took.
 fn step(event: &Event) -> Cause {
     hash(&("step", &event.involved_object.field_path, &event.reason, normalized(&event.message))).into()
 }

@@ -1,4 +1,4 @@
-//! What a pod's status says, and when two facts say the same.
+//! Facts in a pod's status, and the cause each fact belongs to.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -17,7 +17,7 @@ use crate::{
 /// A fact of a pod's status.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StatusFact {
-    /// What it is said once for; of a container's end: what it is a repeat of.
+    /// The cause. Reported once, except that container terminations are counted.
     pub(super) cause: Cause,
     /// Which end of a container it is, if it is one.
     pub(super) end: Option<End>,
@@ -38,7 +38,7 @@ impl StatusFact {
     }
 }
 
-/// What a fact that status and Events both tell, or that Events alone tell, is about.
+/// The cause of a fact, the same for status and Events.
 pub(super) fn cause(what: &Happening) -> Cause {
     match what {
         Happening::Event { reason, message, warning: true } => hash(&("event", reason, normalized(message))).into(),
@@ -98,7 +98,7 @@ fn beginning(message: &str) -> &str {
     message[..message.floor_char_boundary(LENGTH)].trim()
 }
 
-/// What the kubelet says of an end that it then says again of a container that waits.
+/// The waiting state that repeats this failed start.
 pub(super) fn said_by_end(what: &Happening) -> Option<Key> {
     match what {
         Happening::Terminated { container, reason, message, .. }

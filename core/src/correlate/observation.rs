@@ -49,7 +49,7 @@ pub enum Observation {
     },
     /// The answer to [`Effect::Confirm`](super::Effect::Confirm).
     Confirmed {
-        /// What was asked about.
+        /// The object in question.
         subject: Subject,
         /// Where it is; `Err` when the API server would not say.
         presence: Result<Presence, LookupFailed>,
@@ -70,7 +70,7 @@ pub enum Observation {
 #[error("the API server did not answer the lookup")]
 pub struct LookupFailed;
 
-/// Whether an object is there, by its UID.
+/// Presence of an object, by UID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     /// It exists and is selected.

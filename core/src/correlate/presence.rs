@@ -1,4 +1,4 @@
-//! Whether an object that is not shown any more is deleted, has left the selection, or is hidden by a stale list.
+//! Objects that the watch no longer shows: deleted, no longer selected, or hidden by a stale list.
 
 use jiff::{SignedDuration, Timestamp};
 

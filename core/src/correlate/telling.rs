@@ -1,4 +1,4 @@
-//! What becomes of a fact: said, counted, or held until it is worth a line.
+//! Decides for each fact: report it, count it, or hold it until its pause ends.
 
 use jiff::Timestamp;
 

@@ -42,7 +42,7 @@ const LATER: SignedDuration = SignedDuration::from_secs(20);
 /// object would be told again with it, so one that is held for minutes is not worth that.
 const MARK_KEPT: SignedDuration = SignedDuration::from_mins(1);
 
-/// What a fact is about: facts of one key are one cause and counted together. A part not seen before, such as a
+/// The cause of a fact. Facts with the same key are counted together. A part not seen before, such as a
 /// scheduler's reason or an error's text, is a new cause within it and is said anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cause {
@@ -142,13 +142,13 @@ pub(super) struct Held {
     pub(super) what: Happening,
     pub(super) at: Timestamp,
     pub(super) mark: Option<Mark>,
-    /// Whether the mark is held with it: after a restart the fact is told again.
+    /// True if its mark is held, so that the fact is reported after a restart.
     pub(super) keeps_mark: bool,
     /// It adds nothing once this was told.
     pub(super) explained_by: Option<Explained>,
 }
 
-/// What makes a secondary fact superfluous.
+/// The fact that makes a secondary one superfluous.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Explained {
     /// One of these was told about the same object.
@@ -343,7 +343,7 @@ impl Told {
         }
     }
 
-    /// Whether one of these was said.
+    /// True if a fact with one of these keys was reported.
     pub(super) fn has_said(&self, keys: &[Key]) -> bool {
         self.entries.iter().any(|entry| !entry.unsaid && keys.contains(&entry.key))
     }

@@ -131,7 +131,7 @@ impl Tracked {
         new
     }
 
-    /// Whether it existed at this time, by clocks of whole seconds.
+    /// True if it existed at this time, by clocks of whole seconds.
     pub(super) fn lived_at(&self, time: Timestamp) -> bool {
         let created = self.created.is_none_or(|created| created.as_second() <= time.as_second() + 1);
         created && self.gone_at.is_none_or(|gone| time.as_second() <= gone.as_second() + 1)

@@ -1,4 +1,4 @@
-//! What a real kubelet wrote, replayed. The fixtures are its statuses and Events in order, with their times.
+//! Replays of recordings of a real kubelet: its statuses and Events in order, with their times.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What is told, to whom and when, rule by rule.
+//! The correlation rules, one by one.
 
 use super::*;
 use crate::object::Event;

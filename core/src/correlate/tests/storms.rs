@@ -3,7 +3,7 @@
 use super::*;
 use crate::object::Event;
 
-/// What an outage of so many minutes tells, one try each 12 s, the first ten as Events of their own.
+/// Number of lines for an outage of this many minutes with a retry every 12 s. The first ten are separate Events.
 fn lines_of(minutes: i64, kind: &str, name: &str, reason: &str, message: impl Fn(i64) -> String) -> usize {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
