@@ -229,7 +229,7 @@ impl<D: Directory> Correlator<D> {
         let mark = mark_of(marks, meta, uid);
         if !known && self.is_new(meta, uid, how) {
             let at = meta.creation_timestamp.unwrap_or(now);
-            self.say(uid, Telling { what: Happening::Created, at, mark }, None, effects);
+            self.announce(now, uid, Telling::new(Happening::Created, at, mark), effects);
         }
         if let Object::Pod(pod) = object {
             self.status(now, uid, pod, (known, how), mark, effects);
@@ -367,7 +367,7 @@ impl<D: Directory> Correlator<D> {
             };
             // It stays remembered as told, so that what follows is a repeat.
             if how != Sighting::ListedKnown && !old {
-                let telling = Telling { what, at: at.unwrap_or(now), mark };
+                let telling = Telling::new(what, at.unwrap_or(now), mark);
                 self.tell(now, uid, (key, verdict), telling, None, effects);
             }
         }

@@ -51,7 +51,7 @@ impl<D: Directory> Correlator<D> {
         }
         tracked.gone_at = Some(now);
         self.say_all_held(uid, effects);
-        self.say(uid, Telling { what: Happening::Deleted, at: at.unwrap_or(now).min(now), mark }, None, effects);
+        self.say(uid, Telling::new(Happening::Deleted, at.unwrap_or(now).min(now), mark), None, effects);
         effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
     }
 

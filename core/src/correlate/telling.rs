@@ -11,7 +11,7 @@ use super::{
     tracked::{HELD, Tracked},
 };
 use crate::{
-    identity::{Kind, Uid},
+    identity::{Kind, Subject, Uid},
     line::Mark,
     notice::{Happening, Notice, Repeat},
     object::Event,
@@ -23,7 +23,18 @@ pub(super) struct Telling {
     pub(super) what: Happening,
     pub(super) at: Timestamp,
     pub(super) mark: Option<Mark>,
+    /// The object it is about, if that is another than the one that tells it.
+    pub(super) about: Option<Subject>,
 }
+
+impl Telling {
+    pub(super) fn new(what: Happening, at: Timestamp, mark: Option<Mark>) -> Self {
+        Self { what, at, mark, about: None }
+    }
+}
+
+/// Pods of one workload that are each announced, before a new one is only counted.
+const ANNOUNCED: u32 = 3;
 
 /// Of an Event: its mark is kept while it is held, so that it is told after a restart; and what makes it superfluous.
 pub(super) struct ByEvent {
@@ -55,6 +66,9 @@ impl<D: Directory> Correlator<D> {
         }
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         let key = fact.cause.key;
+        if tracked.only_counted && (fact.once || event.reason == "Scheduled") {
+            return effects.push(Effect::Count(Counted::Collapsed));
+        }
         let verdict = if fact.once {
             match tracked.told.status(fact.cause) {
                 Verdict::Known => return effects.push(Effect::Count(Counted::Collapsed)),
@@ -63,7 +77,7 @@ impl<D: Directory> Correlator<D> {
         } else {
             tracked.told.event(fact.cause, count, fact.explained_by.is_some(), told_until)
         };
-        let telling = Telling { what: fact.what, at, mark: Some(mark) };
+        let telling = Telling::new(fact.what, at, Some(mark));
         let by = ByEvent { explained_by: fact.explained_by };
         self.tell(now, uid, (key, verdict), telling, Some(by), effects);
     }
@@ -80,8 +94,8 @@ impl<D: Directory> Correlator<D> {
     ) {
         match verdict {
             Verdict::Known => {}
-            Verdict::Say(None) if matches!(telling.what, Happening::Evicted { .. }) => {
-                self.tell_eviction(now, uid, telling, by.is_some(), effects);
+            Verdict::Say(None) if matches!(telling.what, Happening::Evicted { .. } | Happening::Failed { .. }) => {
+                self.tell_of_workload(now, uid, telling, by.is_some(), effects);
             }
             Verdict::Say(repeat) => self.say(uid, telling, repeat, effects),
             Verdict::Collapsed => {
@@ -92,21 +106,50 @@ impl<D: Directory> Correlator<D> {
         self.settle_released(uid, effects);
     }
 
-    /// A workload makes a new pod for each that is evicted, which is evicted again: to the reader that is a repeat.
-    fn tell_eviction(&mut self, now: Timestamp, uid: Uid, telling: Telling, by_event: bool, effects: &mut Vec<Effect>) {
-        let controller = self.tracked.get(&uid).and_then(|tracked| tracked.controller);
-        let Some(workload) = controller.filter(|uid| self.tracked.contains_key(uid)) else {
+    /// Announces an object. Of a workload whose pods fail one after the other the first few are announced.
+    pub(super) fn announce(&mut self, now: Timestamp, uid: Uid, telling: Telling, effects: &mut Vec<Effect>) {
+        self.tell_of_workload(now, uid, telling, false, effects);
+    }
+
+    /// A workload makes a new pod for each that is evicted or refused, which fares no better: to the reader that is a
+    /// repeat.
+    fn tell_of_workload(
+        &mut self,
+        now: Timestamp,
+        uid: Uid,
+        mut telling: Telling,
+        by_event: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(tracked) = self.tracked.get(&uid) else { return };
+        let subject = tracked.subject.clone();
+        let Some((workload, told)) =
+            tracked.controller.and_then(|uid| Some((uid, &mut self.tracked.get_mut(&uid)?.told)))
+        else {
             return self.say(uid, telling, None, effects);
         };
-        let Happening::Evicted { message } = &telling.what else { return };
-        let key = hash(&("evicted pods", without_numbers(message)));
-        let Some(tracked) = self.tracked.get_mut(&workload) else { return };
-        match tracked.told.incident(key, telling.at) {
+        let (key, verdict) = match &telling.what {
+            Happening::Evicted { message } | Happening::Failed { message, .. } => {
+                let key = hash(&("pods end", without_numbers(message)));
+                (key, told.incident(key, telling.at))
+            }
+            _ => {
+                let key = hash(&"pods created");
+                (key, told.incident_after(ANNOUNCED, key, telling.at))
+            }
+        };
+        match verdict {
             Verdict::Say(repeat) => self.say(uid, telling, repeat, effects),
             Verdict::Known => {}
             Verdict::Collapsed => {
                 effects.push(Effect::Count(Counted::Collapsed));
                 let by = by_event.then_some(ByEvent { explained_by: None });
+                if telling.what == Happening::Created
+                    && let Some(tracked) = self.tracked.get_mut(&uid)
+                {
+                    tracked.only_counted = true;
+                }
+                telling.about = Some(subject);
                 self.hold(now, workload, key, telling, by, effects);
             }
         }
@@ -122,10 +165,10 @@ impl<D: Directory> Correlator<D> {
         by: Option<ByEvent>,
         effects: &mut Vec<Effect>,
     ) {
-        let Telling { what, at, mark } = telling;
+        let Telling { what, at, mark, about } = telling;
         // What a status says has no Event to be told from again: its object would be announced a second time.
         let keeps_mark = by.is_some();
-        let held = Held { what, at, mark, keeps_mark, explained_by: by.and_then(|by| by.explained_by) };
+        let held = Held { what, at, mark, about, keeps_mark, explained_by: by.and_then(|by| by.explained_by) };
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         if tracked.told.hold(key, now, held) {
             effects.extend(mark.map(Effect::Hold));
@@ -153,12 +196,12 @@ impl<D: Directory> Correlator<D> {
 
     fn say_held_until(&mut self, until: Timestamp, uid: Uid, effects: &mut Vec<Effect>) {
         while let Some((key, held)) = self.tracked.get_mut(&uid).and_then(|tracked| tracked.told.take_due(until)) {
-            let Held { what, at, mark, keeps_mark, explained_by } = held;
+            let Held { what, at, mark, about, keeps_mark, explained_by } = held;
             let Some(tracked) = self.tracked.get(&uid) else { return };
             let explained = explained_by.is_some_and(|by| self.is_explained(tracked, &by));
             if !explained && let Some(tracked) = self.tracked.get_mut(&uid) {
                 let repeat = tracked.told.say_held(key, at);
-                self.say(uid, Telling { what, at, mark }, repeat, effects);
+                self.say(uid, Telling { what, at, mark, about }, repeat, effects);
             }
             effects.extend(mark.filter(|_| keeps_mark).map(Effect::Settle));
         }
@@ -200,10 +243,10 @@ impl<D: Directory> Correlator<D> {
 
     /// Makes a notice for each agent of the object, and keeps it for those that are not known yet.
     pub(super) fn say(&mut self, uid: Uid, telling: Telling, repeat: Option<Repeat>, effects: &mut Vec<Effect>) {
-        let Telling { what, at, mark } = telling;
+        let Telling { what, at, mark, about } = telling;
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        let notice =
-            Notice { agents: tracked.agents.clone(), subject: tracked.subject.clone(), at, what, repeat, mark };
+        let subject = about.unwrap_or_else(|| tracked.subject.clone());
+        let notice = Notice { agents: tracked.agents.clone(), subject, at, what, repeat, mark };
         if !tracked.unresolved.is_empty() {
             if tracked.held.len() >= HELD {
                 effects.push(Effect::Count(Counted::Overflow));

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    identity::Uid,
+    identity::{Subject, Uid},
     line::Mark,
     notice::{Happening, Repeat},
 };
@@ -142,6 +142,8 @@ pub(super) struct Held {
     pub(super) what: Happening,
     pub(super) at: Timestamp,
     pub(super) mark: Option<Mark>,
+    /// The object it is about, if that is another than the one that holds it.
+    pub(super) about: Option<Subject>,
     /// True if its mark is held, so that the fact is reported after a restart.
     pub(super) keeps_mark: bool,
     /// It adds nothing once this was told.
@@ -206,6 +208,22 @@ impl Told {
     /// One more of the same, at a time of its own, such as a container's end.
     pub(super) fn incident(&mut self, cause: impl Into<Cause>, at: Timestamp) -> Verdict {
         self.count(cause.into(), 1, None, (at, at), false)
+    }
+
+    /// Like [`Self::incident`], but the first `free` ones are each reported.
+    pub(super) fn incident_after(&mut self, free: u32, key: Key, at: Timestamp) -> Verdict {
+        match self.find(key) {
+            Some(entry) if entry.times >= free => self.incident(key, at),
+            _ => {
+                let verdict = self.count(key.into(), 1, None, (at, at), false);
+                if let Some(entry) = self.find(key) {
+                    entry.said = Some(Said { times: entry.times, at, pause: 0 });
+                    let held = entry.held.take();
+                    self.release(held);
+                }
+                if verdict == Verdict::Known { verdict } else { Verdict::Say(None) }
+            }
+        }
     }
 
     /// An Event: its count is over all its times. What its status said before counts as said. A secondary one is not

@@ -59,6 +59,8 @@ pub(super) struct Tracked {
     pub(super) gone_at: Option<Timestamp>,
     /// It may be deleted, or have left the selection, or be hidden by a stale list.
     pub(super) missing: Option<Missing>,
+    /// One of many pods of its workload: its creation was counted, and the steps of its start are not told.
+    pub(super) only_counted: bool,
     /// It exists and is not selected any more: nothing is said of it.
     pub(super) left: bool,
 }
@@ -85,6 +87,7 @@ impl Tracked {
             seen: VecDeque::new(),
             gone_at: None,
             missing: None,
+            only_counted: false,
             left: false,
         }
     }

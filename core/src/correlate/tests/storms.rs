@@ -156,6 +156,7 @@ fn pods_evicted_one_after_the_other_are_counted_at_their_workload() {
     for n in 0..25 {
         let name = format!("ws-{}", random(n, "bcdfghjklmnpqrstvwxz2456789", 5));
         let mut json = pod_json(&name, "ns", &env(ALICE));
+        json["metadata"]["creationTimestamp"] = (start() + SignedDuration::from_secs(n * 12)).to_string().into();
         json["metadata"]["ownerReferences"] =
             json!([{"kind": "ReplicaSet", "name": "ws", "uid": "ns/ws", "controller": true}]);
         let status =
@@ -171,4 +172,12 @@ fn pods_evicted_one_after_the_other_are_counted_at_their_workload() {
         story.said_to(ALICE).into_iter().filter(|(what, _)| matches!(what, Happening::Evicted { .. })).collect();
     assert!(told.len() <= 6, "{told:#?}");
     assert_eq!(told.last().unwrap().1.unwrap().times, 25, "{told:#?}");
+    let announced: Vec<_> = story
+        .notices()
+        .into_iter()
+        .filter(|notice| notice.what == Happening::Created && notice.subject.kind == Kind::Pod)
+        .collect();
+    assert!(announced.len() <= 8 && announced.last().unwrap().repeat.unwrap().times == 25, "{announced:#?}");
+    assert!(announced[..3].iter().all(|notice| notice.repeat.is_none()), "{announced:#?}");
+    assert!(story.nothing_is_held());
 }
