@@ -100,7 +100,7 @@ fn line(criterion: &mut Criterion) {
                 let event = serde_json::from_str(&event).expect("an Event");
                 let effects = correlator.observe(Timestamp::now(), Observation::Event { scope: SCOPE, event });
                 let lines = effects.iter().filter_map(|effect| match effect {
-                    Effect::Notice(notice) => Some(render(notice)),
+                    Effect::Notice(notice) => Some(render(notice, |_| false)),
                     _ => None,
                 });
                 let lines: Vec<_> = lines.collect();

@@ -1,15 +1,17 @@
 //! Which agents a pod's spec (or a template's) carries, and where each token is to be found.
 
 use crate::{
+    expansion::{self, Piece},
     object::{Container, EnvVar, KeyToPath, PodSpec, Volume},
-    token::AgentToken,
+    token::{AgentToken, Sealed},
 };
 
 /// The token itself.
 pub const TOKEN: &str = "CODER_AGENT_TOKEN";
 /// The path of a file that holds it.
 pub const TOKEN_FILE: &str = "CODER_AGENT_TOKEN_FILE";
-/// The environment variables that tell an agent its token; the values of all others are never kept.
+/// The environment variables that tell an agent its token. The values of all others are dropped while decoding, but of
+/// those that these refer to as `$(NAME)`.
 pub const VARIABLES: [&str; 2] = [TOKEN, TOKEN_FILE];
 
 /// Where a token is to be found.
@@ -17,7 +19,7 @@ pub const VARIABLES: [&str; 2] = [TOKEN, TOKEN_FILE];
 pub enum TokenSource {
     /// In the spec itself.
     Value(AgentToken),
-    /// In objects of the pod's namespace; the first of these that holds the key tells it.
+    /// In objects of the pod's namespace; the first of these that holds the key counts.
     Reference(Vec<Reference>),
 }
 
@@ -30,6 +32,10 @@ pub struct Reference {
     pub name: String,
     /// The key in its `data`.
     pub key: String,
+    /// The pod starts without it too: if it does not exist now, there is no reason to wait for it.
+    pub optional: bool,
+    /// The object is provided as a whole (`envFrom`), and may well not have the key.
+    pub whole: bool,
 }
 
 /// The kinds of object that hold a token for a pod.
@@ -59,10 +65,16 @@ pub struct Extracted {
     pub not_tokens: usize,
 }
 
+/// Maximum length of an expanded value, in bytes: longer than any token and any path.
+const MAX_EXPANDED: usize = 4 * 1024;
+/// Maximum number of references expanded for one variable. A forged spec can hold a million.
+const MAX_REFERENCES: usize = 256;
+
 /// Finds the agents of a spec.
 ///
-/// As in Kubernetes the last entry of a name wins in `env`, and `env` wins over `envFrom`. As in Coder's agent the
-/// token wins over the token file. An `envFrom` is only a possibility until its objects are read.
+/// As in Kubernetes the last entry of a name wins in `env`, `env` wins over `envFrom`, and `$(NAME)` in a value stands for
+/// a variable of `envFrom` or of an earlier entry. As in Coder's agent the token wins over the token file. An `envFrom` is
+/// only a possibility until its objects are read.
 pub fn agents(spec: &PodSpec) -> Extracted {
     let mut extracted = Extracted::default();
     for container in spec.init_containers.iter().chain(&spec.containers) {
@@ -84,50 +96,115 @@ enum Found {
 }
 
 fn token_of(container: &Container, volumes: &[Volume]) -> Found {
-    let variable = |name: &str| container.env.iter().rev().find(|variable| variable.name == name);
-    if let Some(variable) = variable(TOKEN) {
-        return of_variable(variable);
+    let variable = |name: &str| container.env.iter().rposition(|variable| variable.name == name);
+    if let Some(index) = variable(TOKEN) {
+        return match value_of(container, index) {
+            // An empty value is how a template switches the agent off.
+            Value::Text(text) if text.expose().is_empty() => Found::Nothing,
+            Value::Text(text) => AgentToken::parse(text.expose())
+                .map_or(Found::NotAToken, |token| Found::Source(TokenSource::Value(token))),
+            Value::Reference(references) => Found::Source(TokenSource::Reference(references)),
+            Value::Elsewhere => Found::Nothing,
+            Value::Mixed => Found::NotAToken,
+        };
     }
-    if let Some(path) = variable(TOKEN_FILE).and_then(|file| file.value.as_ref()) {
+    if let Some(index) = variable(TOKEN_FILE)
+        && let Value::Text(path) = value_of(container, index)
+    {
         return match file_references(path.expose(), container, volumes) {
             references if references.is_empty() => Found::Nothing,
             references => Found::Source(TokenSource::Reference(references)),
         };
     }
-    match env_from_references(container) {
+    match env_from_references(container, TOKEN) {
         references if references.is_empty() => Found::Nothing,
         references => Found::Source(TokenSource::Reference(references)),
     }
 }
 
-fn of_variable(variable: &EnvVar) -> Found {
-    if let Some(from) = &variable.value_from {
-        let (holder, selector) = match (&from.secret_key_ref, &from.config_map_key_ref) {
-            (Some(selector), _) => (Holder::Secret, selector),
-            (None, Some(selector)) => (Holder::ConfigMap, selector),
-            (None, None) => return Found::Nothing,
+/// The value of an environment variable, as far as the spec tells.
+enum Value {
+    Text(Sealed),
+    /// The whole value is in another object; the first of these that holds the key counts.
+    Reference(Vec<Reference>),
+    /// It is a field of the pod or the like: no token.
+    Elsewhere,
+    /// A part of it is in another object.
+    Mixed,
+}
+
+/// The value of the variable at this position in `env`.
+fn value_of(container: &Container, index: usize) -> Value {
+    // Each once and in order, as the kubelet does it: variables that refer to each other many times cost nothing.
+    let mut values: Vec<Value> = Vec::with_capacity(index + 1);
+    let mut room = MAX_REFERENCES;
+    for variable in &container.env[..=index] {
+        let value = match &variable.value {
+            Some(value) if !value.expose().is_empty() => expand(value.expose(), container, &values, &mut room),
+            _ => of_source(variable),
         };
-        let reference = Reference { holder, name: selector.name.clone(), key: selector.key.clone() };
-        return Found::Source(TokenSource::Reference(vec![reference]));
+        values.push(value);
     }
-    match &variable.value {
-        // An empty value is how a template switches the agent off.
-        None => Found::Nothing,
-        Some(value) if value.expose().is_empty() => Found::Nothing,
-        Some(value) => {
-            AgentToken::parse(value.expose()).map_or(Found::NotAToken, |token| Found::Source(TokenSource::Value(token)))
+    values.pop().unwrap_or(Value::Elsewhere)
+}
+
+fn of_source(variable: &EnvVar) -> Value {
+    let Some(from) = &variable.value_from else { return Value::Text(Sealed::new("")) };
+    let (holder, selector) = match (&from.secret_key_ref, &from.config_map_key_ref) {
+        (Some(selector), _) => (Holder::Secret, selector),
+        (None, Some(selector)) => (Holder::ConfigMap, selector),
+        (None, None) => return Value::Elsewhere,
+    };
+    let (name, key) = (selector.name.clone(), selector.key.clone());
+    Value::Reference(vec![Reference { holder, name, key, optional: selector.optional, whole: false }])
+}
+
+/// Expands the references in a value, as long as there is room for them. `before` are the values of the entries before it.
+fn expand(value: &str, container: &Container, before: &[Value], room: &mut usize) -> Value {
+    let mut expanded = String::new();
+    let mut references = None;
+    for piece in expansion::pieces(value) {
+        let name = match piece {
+            Piece::Text(text) => {
+                expanded.push_str(text);
+                continue;
+            }
+            Piece::Variable(name) => name,
+        };
+        let Some(left) = room.checked_sub(1) else { return Value::Mixed };
+        *room = left;
+        match container.env[..before.len()].iter().rposition(|variable| variable.name == name).map(|at| &before[at]) {
+            Some(Value::Text(text)) => expanded.push_str(text.expose()),
+            Some(Value::Reference(found)) if references.is_none() => references = Some(found.clone()),
+            Some(_) => return Value::Mixed,
+            None => match env_from_references(container, name) {
+                found if found.is_empty() => expanded.extend(["$(", name, ")"]),
+                found if references.is_none() => references = Some(found),
+                _ => return Value::Mixed,
+            },
         }
+        if expanded.len() > MAX_EXPANDED {
+            return Value::Mixed;
+        }
+    }
+    match references {
+        None => Value::Text(Sealed::new(expanded)),
+        // White space around a token is not part of it.
+        Some(references) if expanded.trim().is_empty() => Value::Reference(references),
+        Some(_) => Value::Mixed,
     }
 }
 
-fn env_from_references(container: &Container) -> Vec<Reference> {
+/// Where `envFrom` may provide this variable.
+fn env_from_references(container: &Container, variable: &str) -> Vec<Reference> {
     let mut references = Vec::new();
     // The last source that has the key wins, so it is asked first.
     for from in container.env_from.iter().rev() {
-        let Some(key) = TOKEN.strip_prefix(from.prefix.as_str()) else { continue };
+        let Some(key) = variable.strip_prefix(from.prefix.as_str()).filter(|key| !key.is_empty()) else { continue };
         for (holder, reference) in [(Holder::Secret, &from.secret_ref), (Holder::ConfigMap, &from.config_map_ref)] {
             if let Some(reference) = reference {
-                references.push(Reference { holder, name: reference.name.clone(), key: key.to_owned() });
+                let (name, key) = (reference.name.clone(), key.to_owned());
+                references.push(Reference { holder, name, key, optional: reference.optional, whole: true });
             }
         }
     }
@@ -158,28 +235,29 @@ fn file_references(path: &str, container: &Container, volumes: &[Volume]) -> Vec
 
 fn in_volume(volume: &Volume, path: &str) -> Vec<Reference> {
     let mut references = Vec::new();
-    let mut push = |holder, name: &str, items: &[KeyToPath]| {
+    let mut push = |holder, name: &str, items: &[KeyToPath], optional| {
         let key = if items.is_empty() {
             Some(path)
         } else {
             items.iter().find(|item| item.path.trim_matches('/') == path).map(|item| item.key.as_str())
         };
         if let Some(key) = key.filter(|key| !key.is_empty()) {
-            references.push(Reference { holder, name: name.to_owned(), key: key.to_owned() });
+            let (name, key) = (name.to_owned(), key.to_owned());
+            references.push(Reference { holder, name, key, optional, whole: false });
         }
     };
     if let Some(secret) = &volume.secret {
-        push(Holder::Secret, &secret.secret_name, &secret.items);
+        push(Holder::Secret, &secret.secret_name, &secret.items, secret.optional);
     }
     if let Some(map) = &volume.config_map {
-        push(Holder::ConfigMap, &map.name, &map.items);
+        push(Holder::ConfigMap, &map.name, &map.items, map.optional);
     }
     for source in volume.projected.iter().flat_map(|projected| &projected.sources) {
         if let Some(secret) = &source.secret {
-            push(Holder::Secret, &secret.name, &secret.items);
+            push(Holder::Secret, &secret.name, &secret.items, secret.optional);
         }
         if let Some(map) = &source.config_map {
-            push(Holder::ConfigMap, &map.name, &map.items);
+            push(Holder::ConfigMap, &map.name, &map.items, map.optional);
         }
     }
     references
@@ -197,7 +275,13 @@ mod tests {
     }
 
     fn secret(name: &str, key: &str) -> TokenSource {
-        TokenSource::Reference(vec![Reference { holder: Holder::Secret, name: name.into(), key: key.into() }])
+        TokenSource::Reference(vec![Reference {
+            holder: Holder::Secret,
+            name: name.into(),
+            key: key.into(),
+            optional: false,
+            whole: false,
+        }])
     }
 
     fn only_source(spec: &PodSpec) -> TokenSource {
@@ -251,10 +335,98 @@ mod tests {
         assert_eq!(
             only_source(&env_from),
             TokenSource::Reference(vec![
-                Reference { holder: Holder::Secret, name: "second".into(), key: "AGENT_TOKEN".into() },
-                Reference { holder: Holder::ConfigMap, name: "first".into(), key: "CODER_AGENT_TOKEN".into() },
+                Reference {
+                    holder: Holder::Secret,
+                    name: "second".into(),
+                    key: "AGENT_TOKEN".into(),
+                    optional: false,
+                    whole: true
+                },
+                Reference {
+                    holder: Holder::ConfigMap,
+                    name: "first".into(),
+                    key: "CODER_AGENT_TOKEN".into(),
+                    optional: false,
+                    whole: true
+                },
             ])
         );
+    }
+
+    fn source_of(env: &serde_json::Value, env_from: &serde_json::Value) -> TokenSource {
+        only_source(&spec(serde_json::json!({"containers": [{"name": "dev", "env": env, "envFrom": env_from}]})))
+    }
+
+    #[test]
+    fn references_to_earlier_variables_are_expanded() {
+        let token = |env: &serde_json::Value| source_of(env, &serde_json::Value::Null);
+        let value = TokenSource::Value(AgentToken::parse(A).unwrap());
+        let var = |name: &str, value: &str| serde_json::json!({"name": name, "value": value});
+        for env in [
+            vec![var("TOKEN", A), var("CODER_AGENT_TOKEN", "$(TOKEN)")],
+            vec![var("T", "22222222"), var("U", "$(T)-2222"), var("CODER_AGENT_TOKEN", "$(U)-4333-8444-555555555555")],
+            vec![var("TOKEN", B), var("OTHER", "x"), var("TOKEN", A), var("CODER_AGENT_TOKEN", " $(TOKEN)\n")],
+            vec![var("CODER_AGENT_TOKEN", A), var("CODER_AGENT_TOKEN", "$(CODER_AGENT_TOKEN)")],
+            vec![var("TOKEN", A), var("CODER_AGENT_TOKEN", "$(TOKEN)"), var("TOKEN", B)],
+        ] {
+            assert_eq!(token(&env.clone().into()), value, "{env:?}");
+        }
+        let from =
+            serde_json::json!({"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "agent", "key": "token"}}});
+        let env = serde_json::json!([from, var("ALIAS", "$(TOKEN)"), var("CODER_AGENT_TOKEN", "$(ALIAS)")]);
+        assert_eq!(token(&env), secret("agent", "token"));
+    }
+
+    #[test]
+    fn a_reference_may_be_to_a_variable_of_env_from() {
+        let env = serde_json::json!([{"name": "CODER_AGENT_TOKEN", "value": "$(WS_TOKEN)"}]);
+        let from = serde_json::json!([{"prefix": "WS_", "secretRef": {"name": "agent"}}]);
+        let TokenSource::Reference(found) = source_of(&env, &from) else { panic!() };
+        assert_eq!(
+            found,
+            [Reference {
+                holder: Holder::Secret,
+                name: "agent".into(),
+                key: "TOKEN".into(),
+                optional: false,
+                whole: true
+            }]
+        );
+    }
+
+    #[test]
+    fn what_does_not_expand_to_a_token_is_none() {
+        let var = |name: &str, value: &str| serde_json::json!({"name": name, "value": value});
+        let from = serde_json::json!({"name": "T", "valueFrom": {"secretKeyRef": {"name": "agent", "key": "token"}}});
+        for (env, not_tokens) in [
+            (vec![var("TOKEN", A), var("CODER_AGENT_TOKEN", "$$(TOKEN)")], 1),
+            (vec![var("CODER_AGENT_TOKEN", "$(TOKEN)"), var("TOKEN", A)], 1),
+            (vec![var("CODER_AGENT_TOKEN", "$(MISSING)")], 1),
+            (vec![from, var("CODER_AGENT_TOKEN", "x$(T)")], 1),
+            (vec![var("EMPTY", ""), var("CODER_AGENT_TOKEN", "$(EMPTY)")], 0),
+        ] {
+            let spec = spec(serde_json::json!({"containers": [{"name": "dev", "env": env}]}));
+            assert_eq!(agents(&spec), Extracted { agents: vec![], not_tokens }, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn variables_that_double_each_other_cost_nothing() {
+        let mut env = vec![serde_json::json!({"name": "V0", "value": "x".repeat(200)})];
+        env.extend((1..200).map(|n| {
+            let twice = format!("$(V{})$(V{})", n - 1, n - 1);
+            serde_json::json!({"name": format!("V{n}"), "value": twice})
+        }));
+        env.push(serde_json::json!({"name": "CODER_AGENT_TOKEN", "value": "$(V199)"}));
+        let spec = spec(serde_json::json!({"containers": [{"name": "dev", "env": env}]}));
+        assert_eq!(agents(&spec).not_tokens, 1);
+    }
+
+    #[test]
+    fn optional_references_are_marked() {
+        let env_from = serde_json::json!([{"secretRef": {"name": "agent", "optional": true}}]);
+        let TokenSource::Reference(found) = source_of(&serde_json::json!([]), &env_from) else { panic!() };
+        assert!(found[0].optional);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Who an object is, and whose it is.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::object::Meta;
+use crate::object::{Meta, text};
 
 /// The kinds of object a line can be about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,7 +64,9 @@ impl Uid {
             return None;
         }
         Some(Self(Uuid::try_parse(text).unwrap_or_else(|_| {
-            let digest = Sha256::digest(text);
+            // No UID is as long; of what claims to be one the start and the length have to do.
+            let digest =
+                Sha256::new().chain_update(text::start(text, 256)).chain_update(text.len().to_be_bytes()).finalize();
             let mut bytes = [0; 16];
             bytes.copy_from_slice(&digest[..16]);
             Uuid::from_bytes(bytes)
@@ -86,8 +88,7 @@ impl fmt::Debug for Uid {
 
 impl<'de> Deserialize<'de> for Uid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("an empty uid"))
+        text::read(deserializer, Self::parse)?.ok_or_else(|| serde::de::Error::custom("an empty uid"))
     }
 }
 
@@ -133,7 +134,7 @@ impl Owner {
     /// `coder-OWNER-WORKSPACE`, else the namespace.
     pub fn derive(sources: &[&Meta], name: &str, namespace: &str) -> Self {
         let label = |key: &str| first(sources.iter().map(|meta| &meta.labels), key);
-        let annotation = |key: &str| first(sources.iter().map(|meta| &meta.annotations), key);
+        let annotation = |key: &str| first(sources.iter().map(|meta| &meta.annotations.known), key);
         let from_name = parse_name(name);
         Self {
             user: label(USERNAME)
@@ -164,10 +165,12 @@ fn parse_name(name: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::Annotations;
 
     fn meta(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Meta {
         let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Meta { labels: map(labels), annotations: map(annotations), ..Meta::default() }
+        let annotations = Annotations { known: map(annotations), other: 0 };
+        Meta { labels: map(labels), annotations, ..Meta::default() }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! [`render`] turns it into a [`LogLine`](line::LogLine). Nothing here knows an async runtime, HTTP or a client.
 
 pub mod correlate;
+mod expansion;
 pub mod extract;
 pub mod identity;
 pub mod line;

@@ -108,6 +108,8 @@ pub enum Happening {
         container: String,
         /// Why, with reasons that alternate taken as one.
         why: WaitingFor,
+        /// The kubelet's reason, such as `ImagePullBackOff`.
+        reason: String,
         /// The image's reference.
         image: String,
         /// What the kubelet said.
@@ -142,5 +144,95 @@ impl WaitingFor {
             "CreateContainerError" | "RunContainerError" => Self::Container,
             _ => return None,
         })
+    }
+}
+
+/// Why an image is not pulled, as far as the message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ImageFailure {
+    /// The kubelet's own limit of pulls.
+    NodeBusy,
+    /// No space is left on the node.
+    NodeDisk,
+    /// The node's container runtime does not answer.
+    NodeRuntime,
+    /// The image is not built for the node's architecture.
+    Platform,
+    /// `imagePullPolicy: Never`, and the node does not have the image.
+    NeverPull,
+    /// The registry's limit of pulls.
+    RateLimit,
+    /// The registry's certificate is not trusted.
+    Certificate,
+    /// The registry speaks HTTP instead of HTTPS.
+    PlainHttp,
+    /// Credentials are missing or wrong; many registries also say this of an image that does not exist.
+    Login,
+    /// The registry answers with an error of its own.
+    Registry,
+    /// The registry does not answer.
+    Unreachable,
+    /// The registry does not have the image.
+    NotFound,
+}
+
+impl ImageFailure {
+    /// The failure that a kubelet's message tells of; `None` if it is not known. Words in the image's name and in
+    /// quotations are not looked at.
+    pub fn parse(message: &str, image: &str) -> Option<Self> {
+        const WORDS: [(ImageFailure, &[&str]); 12] = [
+            (ImageFailure::NodeBusy, &["pull qps exceeded"]),
+            (ImageFailure::NodeDisk, &["no space left on device"]),
+            (ImageFailure::NodeRuntime, &["dial unix"]),
+            (
+                ImageFailure::Platform,
+                &["no match for platform", "no matching manifest for", "does not match the specified platform"],
+            ),
+            (ImageFailure::NeverPull, &["pull policy of never"]),
+            (ImageFailure::RateLimit, &["toomanyrequests", "too many requests", "rate limit", ": 429"]),
+            (ImageFailure::Certificate, &["x509:", "failed to verify certificate"]),
+            (ImageFailure::PlainHttp, &["server gave http response to https client"]),
+            (
+                ImageFailure::Login,
+                &[
+                    "unauthorized",
+                    "authentication required",
+                    "no basic auth",
+                    "insufficient_scope",
+                    "access denied",
+                    "authorization failed",
+                    "failed to authorize",
+                    "denied: ",
+                    "403 forbidden",
+                    ": 401",
+                ],
+            ),
+            (ImageFailure::Registry, &[": 500 ", ": 502 ", ": 503 ", ": 504 ", "internal server error", "bad gateway"]),
+            (
+                ImageFailure::Unreachable,
+                &[
+                    "no such host",
+                    "i/o timeout",
+                    "tls handshake timeout",
+                    "connection refused",
+                    "connection reset",
+                    "no route to host",
+                    "network is unreachable",
+                    "deadline exceeded",
+                    "server misbehaving",
+                ],
+            ),
+            (ImageFailure::NotFound, &[": not found", "manifest unknown", "name unknown", "code = notfound"]),
+        ];
+        let message = if image.is_empty() { message.to_owned() } else { message.replace(image, "") };
+        // Every second part is inside quotes; a transport error is quoted too, and that one says which.
+        let outside: String = message
+            .split('"')
+            .enumerate()
+            .filter(|(index, part)| index % 2 == 0 || part.starts_with("transport: "))
+            .map(|(_, part)| part)
+            .collect();
+        let lower = outside.to_ascii_lowercase();
+        WORDS.into_iter().find(|(_, words)| words.iter().any(|word| lower.contains(word))).map(|(failure, _)| failure)
     }
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::object::text;
+
 /// The token by which a Coder agent authenticates: a user's credential.
 ///
 /// Coder's agent tokens are UUIDs, so one takes 16 bytes here and is copied freely. Its value is not reachable
@@ -48,6 +50,12 @@ impl AgentToken {
     }
 }
 
+impl From<Uuid> for AgentToken {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
 impl fmt::Debug for AgentToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AgentToken({})", self.fingerprint())
@@ -66,7 +74,8 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Text out of a pod's spec that may be a secret: an environment value. `Debug` does not show it.
+/// Text of an object that may be a secret, such as an environment value. `Debug` does not show it. Decoding keeps at most
+/// 4 KiB.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(Box<str>);
 
@@ -74,6 +83,13 @@ impl Sealed {
     /// Seals a text.
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
+    }
+
+    /// Keeps its start, at most so many bytes; what was cut is no token and no path.
+    pub(crate) fn shorten(&mut self, limit: usize) {
+        if let std::borrow::Cow::Owned(shorter) = text::excerpt(&self.0, limit) {
+            self.0 = shorter.into();
+        }
     }
 
     /// The text. Its reader must not print it.
@@ -90,7 +106,7 @@ impl fmt::Debug for Sealed {
 
 impl<'de> Deserialize<'de> for Sealed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<str>::deserialize(deserializer).map(Self)
+        text::read(deserializer, |text| Self(text::excerpt(text, text::MAX_VALUE).into()))
     }
 }
 

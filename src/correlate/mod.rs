@@ -115,7 +115,8 @@ impl Correlation {
                 if notice.what == Happening::Created {
                     self.progress.announced(notice.subject.uid, notice.at);
                 }
-                let line = render(&notice);
+                let registry = self.correlator.directory();
+                let line = render(&notice, |token| registry.knows(token));
                 self.metrics.told(&line);
                 tracing::debug!(
                     subject = %notice.subject,

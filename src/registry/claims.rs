@@ -44,6 +44,11 @@ pub(super) struct Claims {
 }
 
 impl Claims {
+    /// Whether a claim names this token.
+    pub(super) fn knows(&self, token: AgentToken) -> bool {
+        self.tokens.contains_key(&token)
+    }
+
     /// Adds a claim, or refreshes it. Returns the tokens that no claim named before.
     pub(super) fn add(
         &mut self,

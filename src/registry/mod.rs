@@ -58,6 +58,12 @@ impl Registry {
         Self { state: Mutex::default(), prepare, clock, metrics }
     }
 
+    /// Whether this is the token of an agent of any workspace, claimed at admission or read from the API server.
+    pub fn knows(&self, token: AgentToken) -> bool {
+        let state = self.state();
+        state.carriers.contains_key(&token) || state.claims.knows(token)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // No holder panics half way: each changes one map after another without a fallible step between.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -194,6 +200,18 @@ mod tests {
         let (registry, _) = registry();
         registry.register(claim(Kind::Pod, Some("ws"), None));
         assert!(registry.state().bound.is_empty() && registry.state().carriers.is_empty());
+    }
+
+    #[test]
+    fn tokens_are_known_from_claims_and_from_objects() {
+        let (registry, _) = registry();
+        assert!(!registry.knows(token()));
+        registry.bind(&subject(Kind::Pod, "ws"), None, [token()].into());
+        assert!(registry.knows(token()));
+        registry.end(uid("ws"));
+        assert!(!registry.knows(token()));
+        registry.register(claim(Kind::Pod, Some("ws"), None));
+        assert!(registry.knows(token()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Nothing of a Secret is kept but the one token that was asked for, and that only in its answer.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -33,20 +33,42 @@ use super::{
     names::is_name,
 };
 
-/// Searches that are alive at most; each takes some 500 bytes while it waits.
+/// Maximum number of searches of each [`Lane`]; each takes some 500 bytes while it waits.
 const MAX_SEARCHES: usize = 1_024;
-/// Requests under way at once.
-const CONCURRENCY: usize = 4;
+/// Maximum number of concurrent requests of each [`Lane`].
+const CONCURRENCY: usize = 2;
 /// How long a search waits for an object that does not exist (or cannot be read just now). A pod whose Secret comes
 /// later waits as well, and starts when it comes.
 const PATIENCE_FOR_OBJECTS: Duration = Duration::from_hours(1);
+/// The same for an object that is provided as a whole: shorter, because it is only a possibility that it holds a token.
+const PATIENCE_FOR_WHOLE_OBJECTS: Duration = Duration::from_mins(10);
 /// How long it waits for a key in objects that exist. Short, because an `envFrom` is only a possibility: in a cluster
 /// of other things than workspaces there may be thousands without the key, and they must not crowd out the others.
 const PATIENCE_FOR_KEYS: Duration = Duration::from_mins(2);
 /// How long it waits for a permission: an API server that has just started refuses everything for a second or two.
 const PATIENCE_FOR_PERMISSION: Duration = Duration::from_secs(15);
-/// Objects whose refusal was logged are remembered up to this number.
-const MAX_TOLD: usize = 1_024;
+/// Refusals are logged at most this often for each kind of object.
+const REFUSALS_LOGGED_EVERY: Duration = Duration::from_hours(1);
+
+/// Searches of one lane never wait for those of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// For a key that the spec names.
+    Keys,
+    /// For a key that an object may or may not hold (`envFrom`): half the pods of a cluster have one.
+    Possibilities,
+}
+
+impl Lane {
+    fn of(source: &TokenSource) -> Self {
+        match source {
+            TokenSource::Reference(references) if references.iter().all(|reference| reference.whole) => {
+                Self::Possibilities
+            }
+            TokenSource::Reference(_) | TokenSource::Value(_) => Self::Keys,
+        }
+    }
+}
 
 /// Where tokens are asked for; clones share the table.
 #[derive(Debug, Clone)]
@@ -60,7 +82,9 @@ impl References {
     /// [`References::forget`] comes first. A search that is alive already is not begun again.
     pub fn ask(&self, subject: Subject, source: TokenSource) -> Result<(), QueueFull> {
         let mut searches = self.table.lock();
-        if searches.values().map(Vec::len).sum::<usize>() >= MAX_SEARCHES {
+        let lane = Lane::of(&source);
+        let is_in_lane = |alive: &&Alive| Lane::of(&alive.source) == lane;
+        if searches.values().flatten().filter(is_in_lane).count() >= MAX_SEARCHES {
             return Err(QueueFull);
         }
         let of_subject = searches.entry(subject.uid).or_default();
@@ -136,9 +160,10 @@ pub(super) struct Resolver {
 
 impl Resolver {
     pub(super) fn new(client: Client, out: mpsc::Sender<Observation>, metrics: Metrics) -> (References, Self) {
-        let (sender, queue) = mpsc::channel(MAX_SEARCHES);
+        let (sender, queue) = mpsc::channel(2 * MAX_SEARCHES);
         let table = Table::default();
-        let reader = Reader { client, turns: Semaphore::new(CONCURRENCY), told: Mutex::default() };
+        let turns = [Semaphore::new(CONCURRENCY), Semaphore::new(CONCURRENCY)];
+        let reader = Reader { client, turns, refusals: Mutex::default() };
         (References { table: table.clone(), queue: sender }, Self { queue, table, reader, out, metrics })
     }
 
@@ -158,7 +183,7 @@ impl Resolver {
                 table.end(subject.uid, &source, &forgotten);
                 out.send(Observation::Resolved { subject, source, token }).await
             })
-            .buffer_unordered(MAX_SEARCHES);
+            .buffer_unordered(2 * MAX_SEARCHES);
         let mut answers = std::pin::pin!(answers);
         while let Some(Ok(())) = answers.next().await {}
     }
@@ -187,9 +212,34 @@ enum Round {
 
 struct Reader {
     client: Client,
-    turns: Semaphore,
-    /// The objects whose refusal was logged, by namespace and name.
-    told: Mutex<HashSet<(Arc<str>, String)>>,
+    /// By lane.
+    turns: [Semaphore; 2],
+    refusals: Mutex<Refusals>,
+}
+
+/// Searches that ended because an object may not be read, since that was last logged.
+#[derive(Debug, Default)]
+struct Refusals {
+    secrets: Refused,
+    config_maps: Refused,
+}
+
+#[derive(Debug, Default)]
+struct Refused {
+    unlogged: u64,
+    logged_at: Option<Instant>,
+}
+
+impl Refused {
+    /// Counts one more. Returns how many there were since the last log message, if another is due.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.unlogged += 1;
+        if self.logged_at.is_some_and(|at| now.duration_since(at) < REFUSALS_LOGGED_EVERY) {
+            return None;
+        }
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
+    }
 }
 
 impl Reader {
@@ -207,7 +257,7 @@ impl Reader {
             };
             if began.elapsed() >= patience {
                 if outcome == ReferenceOutcome::Forbidden {
-                    self.tell_forbidden(subject, references);
+                    self.log_refusal(subject, references);
                 }
                 return (None, outcome);
             }
@@ -227,7 +277,12 @@ impl Reader {
             match self.look(subject, reference).await {
                 Look::Token(token) => return Round::Over(Some(token), ReferenceOutcome::Found),
                 Look::NotAToken => return Round::Over(None, ReferenceOutcome::NotAToken),
+                // The pod starts without it as well: there is nothing to wait for.
+                Look::NoKey | Look::NoObject if reference.optional => {}
                 Look::NoKey => wait(PATIENCE_FOR_KEYS, ReferenceOutcome::Absent),
+                Look::NoObject | Look::Failed if reference.whole => {
+                    wait(PATIENCE_FOR_WHOLE_OBJECTS, ReferenceOutcome::Absent);
+                }
                 Look::NoObject | Look::Failed => wait(PATIENCE_FOR_OBJECTS, ReferenceOutcome::Absent),
                 Look::Forbidden => wait(PATIENCE_FOR_PERMISSION, ReferenceOutcome::Forbidden),
                 Look::Never => {}
@@ -258,7 +313,7 @@ impl Reader {
     /// The value of the key; `None` when the object has no such key.
     async fn read(&self, namespace: &str, reference: &Reference) -> Result<Option<Sealed>, Failure> {
         // The semaphore is never closed; were it, the limit would be all that is lost.
-        let _turn = self.turns.acquire().await.ok();
+        let _turn = self.turns[usize::from(reference.whole)].acquire().await.ok();
         let plural = match reference.holder {
             Holder::Secret => "secrets",
             Holder::ConfigMap => "configmaps",
@@ -269,23 +324,17 @@ impl Reader {
         Ok(contents.value(reference))
     }
 
-    /// Once for each object that is referred to.
-    fn tell_forbidden(&self, subject: &Subject, references: &[Reference]) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= MAX_TOLD {
-            told.clear();
-        }
-        for reference in references {
-            if !told.insert((subject.namespace.clone(), reference.name.clone())) {
-                continue;
-            }
-            let remedy = match reference.holder {
-                Holder::Secret => "switch on reading Secrets, or agents whose token is in one get no log",
-                Holder::ConfigMap => "let configmaps be read, or agents whose token is in one get no log",
-            };
-            tracing::warn!(namespace = %subject.namespace, name = reference.name, about = %subject, remedy,
-                "forbidden to read a token");
-        }
+    /// Once an hour for Secrets and for ConfigMaps; the metric counts each.
+    fn log_refusal(&self, subject: &Subject, references: &[Reference]) {
+        let Some(Reference { holder, name, .. }) = references.first() else { return };
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let (refused, resource) = match holder {
+            Holder::Secret => (&mut refusals.secrets, "secrets"),
+            Holder::ConfigMap => (&mut refusals.config_maps, "configmaps"),
+        };
+        let Some(agents) = refused.count(Instant::now()) else { return };
+        tracing::warn!(namespace = %subject.namespace, name, subject = %subject, resource, agents,
+            "agents get no logs: reading their tokens is forbidden");
     }
 }
 
@@ -338,7 +387,7 @@ mod tests {
     }
 
     fn reference(holder: Holder) -> Reference {
-        Reference { holder, name: "agent".into(), key: "token".into() }
+        Reference { holder, name: "agent".into(), key: "token".into(), optional: false, whole: false }
     }
 
     fn secret() -> TokenSource {
@@ -430,6 +479,53 @@ mod tests {
         assert_eq!(token, None);
         assert!(took < PATIENCE_FOR_PERMISSION + Duration::from_secs(31), "{took:?}");
         assert!(metrics.value("references_total{outcome=\"forbidden\"}") > 0.5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_optional_object_that_is_missing_is_absent_at_once() {
+        let server = Script::new().always(SECRET, Answer::status(404, "no")).start();
+        for whole in [true, false] {
+            let optional = Reference { optional: true, whole, ..reference(Holder::Secret) };
+            let (token, took) = resolved(&server, TokenSource::Reference(vec![optional]), &Metrics::default()).await;
+            assert_eq!((token, took), (None, Duration::ZERO));
+        }
+        let server = Script::new().always(SECRET, holding(&json!({}))).start();
+        let optional = Reference { optional: true, ..reference(Holder::Secret) };
+        let (token, took) = resolved(&server, TokenSource::Reference(vec![optional]), &Metrics::default()).await;
+        assert_eq!((token, took), (None, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn possibilities_leave_room_for_keys() {
+        let (out, _observations) = mpsc::channel(1);
+        let (references, _resolver) = Resolver::new(Script::new().start().client(), out, Metrics::default());
+        let whole = TokenSource::Reference(vec![Reference { whole: true, ..reference(Holder::Secret) }]);
+        let asked = |number: i32| Subject { uid: Uid::parse(&number.to_string()).unwrap(), ..subject() };
+        let fill =
+            |source: &TokenSource| (0..).take_while(|n| references.ask(asked(*n), source.clone()).is_ok()).count();
+        assert_eq!(fill(&whole), MAX_SEARCHES);
+        assert_eq!(fill(&secret()), MAX_SEARCHES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_possible_object_is_waited_for_minutes_not_an_hour() {
+        let server = Script::new().always(SECRET, Answer::status(404, "no")).start();
+        let whole = Reference { whole: true, ..reference(Holder::Secret) };
+        let (token, took) = resolved(&server, TokenSource::Reference(vec![whole]), &Metrics::default()).await;
+        assert_eq!(token, None);
+        let least = PATIENCE_FOR_WHOLE_OBJECTS;
+        assert!(took >= least && took < least + Duration::from_secs(31), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_are_logged_once_an_hour_with_their_number() {
+        let mut refused = Refused::default();
+        assert_eq!(refused.count(Instant::now()), Some(1));
+        for _ in 0..1_000 {
+            assert_eq!(refused.count(Instant::now()), None);
+        }
+        tokio::time::advance(REFUSALS_LOGGED_EVERY).await;
+        assert_eq!(refused.count(Instant::now()), Some(1_001));
     }
 
     #[tokio::test(start_paused = true)]

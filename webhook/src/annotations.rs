@@ -7,6 +7,7 @@ use json_patch::{AddOperation, Patch, PatchOperation, jsonptr::PointerBuf};
 use logstream_core::{
     extract::{Agent, Holder, TokenSource},
     identity::Owner,
+    object::Annotations as Annotated,
 };
 use serde_json::Value;
 
@@ -57,19 +58,21 @@ pub(crate) enum Change {
 impl Annotations<'_> {
     /// Compares with what a pod carries. The patch always applies to a pod whose `metadata` is an object and whose
     /// annotations are absent, null or these: one that does not apply makes the API server refuse the pod.
-    pub(crate) fn change(&self, existing: &BTreeMap<String, String>, issued: &Issued) -> Change {
-        if self.are_there(existing, issued) {
+    pub(crate) fn change(&self, existing: &Annotated, issued: &Issued) -> Change {
+        let Annotated { known, other } = existing;
+        if self.are_there(known, issued) {
             return Change::None;
         }
         let ours = self.entries();
-        let theirs = existing.iter().filter(|(key, _)| !ours.iter().any(|(ours, _)| ours == key));
-        let size = theirs.map(|(key, value)| key.len() + value.len()).sum::<usize>()
+        let theirs = known.iter().filter(|(key, _)| !ours.iter().any(|(ours, _)| ours == key));
+        let size = other
+            + theirs.map(|(key, value)| key.len() + value.len()).sum::<usize>()
             + ours.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
         if size > TOTAL_SIZE {
             return Change::NoRoom;
         }
         let mut operations = Vec::with_capacity(1 + ours.len());
-        if existing.is_empty() {
+        if known.is_empty() && *other == 0 {
             operations.push(add(&["metadata", "annotations"], Value::Object(serde_json::Map::new())));
         }
         operations.extend(ours.into_iter().map(|(key, value)| add(&["metadata", "annotations", key], value.into())));
@@ -128,8 +131,9 @@ fn seconds(at: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
-        entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    fn map(entries: &[(&str, &str)]) -> Annotated {
+        let entries = entries.iter().map(|(key, value)| (*key, *value)).collect::<BTreeMap<_, _>>();
+        serde_json::from_value(serde_json::json!(entries)).unwrap()
     }
 
     fn annotations(owner: &Owner) -> Annotations<'_> {
@@ -176,6 +180,15 @@ mod tests {
             forged[index].1 = "forged";
             assert!(matches!(annotations(&owner).change(&map(&forged), &issued), Change::Patch(_)), "{forged:?}");
         }
+    }
+
+    #[test]
+    fn annotations_of_others_are_left_alone() {
+        let Change::Patch(patch) = annotations(&owner()).change(&map(&[("", "")]), &Issued::default()) else {
+            panic!()
+        };
+        let patch = serde_json::to_value(patch).unwrap();
+        assert!(patch.as_array().unwrap().iter().all(|step| step["path"] != "/metadata/annotations"), "{patch}");
     }
 
     #[test]

@@ -127,6 +127,11 @@ impl<D: Directory> Correlator<D> {
         }
     }
 
+    /// The registry beside it.
+    pub fn directory(&self) -> &D {
+        &self.directory
+    }
+
     /// How many objects are followed.
     pub fn tracked(&self) -> usize {
         self.tracked.len()

@@ -10,7 +10,7 @@ use super::{
     told::{Cause, Key},
 };
 use crate::{
-    notice::{Happening, WaitingFor},
+    notice::{Happening, ImageFailure, WaitingFor},
     object::{Condition, ContainerStatus, Pod, Terminated},
 };
 
@@ -56,7 +56,12 @@ pub(super) fn cause(what: &Happening) -> Cause {
             hash(&("ended", container, exit_code, reason)).into()
         }
         Happening::ImagePull { image, message, .. } => {
-            Cause { key: image_pull(image), parts: vec![hash(&normalized(beginning(message)))] }
+            // A failure that is known is one cause in whatever words.
+            let cause = match ImageFailure::parse(message, image) {
+                Some(known) => hash(&known),
+                None => hash(&normalized(beginning(message))),
+            };
+            Cause { key: image_pull(image), parts: vec![cause] }
         }
         Happening::Waiting { why: WaitingFor::Image, image, .. } => image_pull(image).into(),
         Happening::Waiting { why: WaitingFor::CrashLoop, container, .. } => crash_loop(container).into(),
@@ -198,11 +203,12 @@ fn of_container(
     let Some(waiting) = &status.state.waiting else { return };
     let Some(why) = WaitingFor::parse(&waiting.reason) else { return };
     let (container, image) = (status.name.clone(), image(pod, &status.name));
+    let reason = waiting.reason.clone();
     let what = match (why, pull_error(&waiting.reason, &waiting.message)) {
         (_, Some(message)) => Happening::ImagePull { container: first_with(pod, &image, container), image, message },
         // How long it waits differs from time to time, and its Event words it otherwise.
-        (WaitingFor::CrashLoop, _) => Happening::Waiting { container, why, image, message: String::new() },
-        _ => Happening::Waiting { container, why, image, message: waiting.message.clone() },
+        (WaitingFor::CrashLoop, _) => Happening::Waiting { container, why, reason, image, message: String::new() },
+        _ => Happening::Waiting { container, why, reason, image, message: waiting.message.clone() },
     };
     facts.push(StatusFact { cause: cause(&what), end: None, at: None, began: latest, what });
 }
@@ -229,7 +235,7 @@ fn ended_well(pod: &Pod, terminated: &Terminated) -> bool {
 
 fn memory_limit(pod: &Pod, container: &str) -> Option<String> {
     let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-    all.find(|spec| spec.name == container)?.resources.limits.get("memory").map(|quantity| quantity.0.clone())
+    all.find(|spec| spec.name == container)?.resources.limits.memory.as_ref().map(|quantity| quantity.0.clone())
 }
 
 fn image(pod: &Pod, container: &str) -> String {
@@ -273,5 +279,22 @@ mod tests {
             let pod: Pod = serde_json::from_value(json).unwrap();
             assert_eq!(of_status(&pod), []);
         }
+    }
+
+    #[test]
+    fn a_new_cause_of_an_image_failure_is_a_new_fact() {
+        let facts = |reason: &str, message: &str| {
+            let waiting = serde_json::json!({"waiting": {"reason": reason, "message": message}});
+            let status = serde_json::json!({"containerStatuses": [{"name": "dev", "state": waiting}]});
+            of_status(&serde_json::from_value(serde_json::json!({"status": status})).unwrap()).remove(0).cause
+        };
+        let busy = facts("ErrImagePull", "pull QPS exceeded");
+        let login = facts("ErrImagePull", "failed to resolve image: 401 Unauthorized");
+        assert!(busy.key == login.key && busy.parts != login.parts);
+        let again = facts("ImagePullBackOff", "Back-off pulling image \"x\": ErrImagePull: failed: 401 Unauthorized");
+        assert_eq!(again, login);
+        // Before Kubernetes 1.31 a back-off does not repeat the cause, and says nothing new behind a message that does.
+        let no_cause = facts("ImagePullBackOff", "Back-off pulling image \"x\"");
+        assert_eq!((no_cause.key, no_cause.parts), (login.key, Vec::new()));
     }
 }

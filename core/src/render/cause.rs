@@ -5,10 +5,9 @@ const LAST_WORDS: usize = 300;
 
 /// Why the cluster takes the pod away, and what the reader can do.
 pub(super) fn disrupted(reason: &str, message: &str) -> (String, &'static str) {
-    let text = match (message.trim(), reason) {
-        ("", "") => "The cluster evicts the pod".to_owned(),
-        ("", reason) => format!("The cluster evicts the pod ({reason})"),
-        (message, reason) => format!("The cluster evicts the pod: {message} ({reason})"),
+    let text = match message.trim() {
+        "" => "The cluster evicts the pod".to_owned(),
+        message => format!("The cluster evicts the pod: {message}"),
     };
     let hint = match reason {
         "EvictionByEvictionAPI" => {
@@ -34,7 +33,7 @@ pub(super) fn disrupted(reason: &str, message: &str) -> (String, &'static str) {
 /// Which image cannot be pulled, in the kubelet's words.
 pub(super) fn image_pull(container: &str, image: &str, message: &str) -> String {
     let who = if container.is_empty() { String::new() } else { format!("Container {container} cannot start: ") };
-    format!("{who}Failed to pull image \"{image}\": {} (ErrImagePull)", message.trim())
+    format!("{who}Failed to pull image \"{image}\": {}", message.trim())
 }
 
 /// The end of what a container said last, on one line, behind a colon; empty if it said nothing.
@@ -64,12 +63,12 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_and_the_message_are_in_the_line() {
+    fn the_message_is_in_the_line() {
         let (text, hint) = disrupted("EvictionByEvictionAPI", "Eviction API: evicting");
-        assert!(text.contains("Eviction API: evicting (EvictionByEvictionAPI)") && hint.contains("drained"));
+        assert!(text.contains("Eviction API: evicting") && hint.contains("drained"));
         assert_eq!(
             image_pull("dev", "img", "401 Unauthorized"),
-            "Container dev cannot start: Failed to pull image \"img\": 401 Unauthorized (ErrImagePull)"
+            "Container dev cannot start: Failed to pull image \"img\": 401 Unauthorized"
         );
     }
 }

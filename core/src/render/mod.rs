@@ -14,30 +14,42 @@ use crate::{
     identity::Kind,
     line::{Level, LogLine, MAX_CHARS},
     notice::{Happening, Notice, Repeat, WaitingFor},
+    object::text,
+    token::AgentToken,
 };
 
 /// What a hint may take of a line; the rest is for what happened.
 const MAX_HINT: usize = 400;
+
+/// What a reason may take of a line.
+const MAX_REASON: usize = 128;
+
+/// What is looked at of a text, in bytes: no line has room for more.
+const MAX_MASKED: usize = 16 * 1024;
 
 const BOLD: &str = "\u{1b}[1m";
 const WHITE: &str = "\u{1b}[37m";
 const RESET: &str = "\u{1b}[0m";
 
 /// Finds the words for a notice. The line is the same for each of the notice's agents.
-pub fn render(notice: &Notice) -> LogLine {
-    let Words { level, label, colour, text, hint } = words(notice);
-    let tokens: Vec<String> = notice.agents.iter().map(crate::token::AgentToken::expose).collect();
-    let text = mask::mask(text.trim(), &tokens);
-    let hint = hint.map(|hint| format!(" → {}", cut(&mask::mask(&hint, &tokens), MAX_HINT))).unwrap_or_default();
+///
+/// `is_agent` tells the tokens of agents that are known, of any workspace: none of them appears in the line.
+pub fn render(notice: &Notice, is_agent: impl Fn(AgentToken) -> bool) -> LogLine {
+    let Words { level, reason, label, colour, text, hint } = words(notice);
+    let is_agent = |token| notice.agents.contains(&token) || is_agent(token);
+    let mask = |text: &str| mask::mask(&text::excerpt(text.trim(), MAX_MASKED), &is_agent);
+    let text = mask(&text);
+    let hint = hint.map(|hint| format!(" → {}", cut(&mask(&hint), MAX_HINT))).unwrap_or_default();
+    let reason = reason.map(|reason| format!(" ({})", cut(&mask(&reason), MAX_REASON))).unwrap_or_default();
     let count = notice.repeat.map(|repeat| format!(" {}", times(repeat))).unwrap_or_default();
     let (open, close) = if colour { (WHITE, RESET) } else { ("", "") };
-    let room =
-        MAX_CHARS.saturating_sub([&label, open, close, &count, &hint].iter().map(|part| part.chars().count()).sum());
+    let room = MAX_CHARS
+        .saturating_sub([&label, open, close, &reason, &count, &hint].iter().map(|part| part.chars().count()).sum());
     let text = cut(&text, room);
     LogLine {
         at: notice.at,
         level,
-        text: format!("{label}{open}{text}{close}{count}{hint}"),
+        text: format!("{label}{open}{text}{close}{reason}{count}{hint}"),
         repeat: notice.repeat.is_some(),
         mark: notice.mark,
     }
@@ -45,6 +57,8 @@ pub fn render(notice: &Notice) -> LogLine {
 
 struct Words {
     level: Level,
+    /// The Kubernetes reason, where the text does not hold it: people search for it.
+    reason: Option<String>,
     /// Our own, with its colours.
     label: String,
     colour: bool,
@@ -55,25 +69,34 @@ struct Words {
 fn words(notice: &Notice) -> Words {
     let object = |level, mark: &str, what: &str| Words {
         level,
+        reason: None,
         label: format!("{mark} {BOLD}{what}{RESET}: "),
         colour: false,
         text: notice.subject.name.to_string(),
         hint: None,
     };
-    let plain = |level, text, hint| Words { level, label: String::new(), colour: false, text, hint };
-    let said =
-        |level, text: &str, hint| Words { level, label: String::new(), colour: true, text: text.to_owned(), hint };
+    let plain = |level, text, hint| Words { level, reason: None, label: String::new(), colour: false, text, hint };
+    let said = |level, reason: &str, text: &str, hint| {
+        let is_there = match level {
+            Level::Debug => text.to_ascii_lowercase().contains(&reason.to_ascii_lowercase()),
+            _ => text.contains(reason),
+        };
+        let reason = (!is_there).then(|| reason.to_owned());
+        Words { level, reason, label: String::new(), colour: true, text: text.to_owned(), hint }
+    };
     match &notice.what {
         Happening::Created => object(Level::Debug, "🐳", &created(notice.subject.kind)),
         Happening::Deleted => object(Level::Error, "🗑️", &format!("Deleted {}", noun(notice.subject.kind))),
         Happening::Event { reason, message, warning } => {
             let level = if *warning { Level::Warn } else { Level::Debug };
             let text = if message.is_empty() { reason } else { message };
-            said(level, text, hint::event(reason, message))
+            said(level, reason, text, hint::event(reason, message))
         }
-        Happening::Refused { message } => said(Level::Error, message, hint::refused(message)),
-        Happening::Unschedulable { message } => said(Level::Warn, message, hint::unschedulable(message)),
-        Happening::Evicted { message } => said(Level::Error, message, Some(hint::evicted(message))),
+        Happening::Refused { message } => said(Level::Error, "FailedCreate", message, hint::refused(message)),
+        Happening::Unschedulable { message } => {
+            said(Level::Warn, "FailedScheduling", message, hint::unschedulable(message))
+        }
+        Happening::Evicted { message } => said(Level::Error, "Evicted", message, hint::evicted(message)),
         Happening::Failed { reason, message } if message.is_empty() => {
             plain(Level::Error, format!("The pod failed: {reason}"), None)
         }
@@ -86,18 +109,20 @@ fn words(notice: &Notice) -> Words {
             plain(Level::Error, text + &cause::last_words(message), hint)
         }
         Happening::ImagePull { container, image, message } => {
-            let hint = hint::waiting(container, WaitingFor::Image, image, message).1;
-            plain(Level::Error, cause::image_pull(container, image, message), Some(hint))
+            let hint = hint::waiting(container, WaitingFor::Image, "ErrImagePull", image, message).1;
+            let words = plain(Level::Error, cause::image_pull(container, image, message), hint);
+            Words { reason: Some("ErrImagePull".to_owned()), ..words }
         }
         Happening::Disrupted { reason, message } => {
             let (text, hint) = cause::disrupted(reason, message);
-            plain(Level::Error, text, Some(hint.to_owned()))
+            let reason = (!reason.is_empty()).then(|| reason.clone());
+            Words { reason, ..plain(Level::Error, text, Some(hint.to_owned())) }
         }
-        Happening::Waiting { container, why, image, message } => {
-            let (text, hint) = hint::waiting(container, *why, image, message);
+        Happening::Waiting { container, why, reason, image, message } => {
+            let (text, hint) = hint::waiting(container, *why, reason, image, message);
             // The end that leads to a crash loop is an error of its own.
             let level = if *why == WaitingFor::CrashLoop { Level::Warn } else { Level::Error };
-            plain(level, text, Some(hint))
+            plain(level, text, hint)
         }
     }
 }
@@ -147,10 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        identity::{Subject, Uid},
-        token::AgentToken,
-    };
+    use crate::identity::{Subject, Uid};
 
     const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
 
@@ -166,27 +188,27 @@ mod tests {
     }
 
     fn event(message: &str) -> Notice {
-        notice(Kind::Pod, Happening::Event { reason: "Pulled".into(), message: message.into(), warning: false })
+        notice(Kind::Pod, Happening::Event { reason: "Pulling".into(), message: message.into(), warning: false })
     }
 
     fn text(notice: &Notice) -> String {
-        render(notice).text.replace([BOLD, WHITE, RESET].map(str::to_owned).join("").as_str(), "")
+        render(notice, |_| false).text.replace([BOLD, WHITE, RESET].map(str::to_owned).join("").as_str(), "")
     }
 
     #[test]
     fn the_words_of_the_program_we_replace_stay() {
-        let line = |kind, what| render(&notice(kind, what)).text;
+        let line = |kind, what| render(&notice(kind, what), |_| false).text;
         assert_eq!(line(Kind::Pod, Happening::Created), "🐳 \u{1b}[1mCreated pod\u{1b}[0m: ws-1");
         assert_eq!(line(Kind::ReplicaSet, Happening::Created), "🐳 \u{1b}[1mQueued pod from ReplicaSet\u{1b}[0m: ws-1");
         assert_eq!(line(Kind::Pod, Happening::Deleted), "🗑️ \u{1b}[1mDeleted pod\u{1b}[0m: ws-1");
         assert_eq!(line(Kind::ReplicaSet, Happening::Deleted), "🗑️ \u{1b}[1mDeleted ReplicaSet\u{1b}[0m: ws-1");
-        assert_eq!(render(&event("Pulling image \"x\"")).text, "\u{1b}[37mPulling image \"x\"\u{1b}[0m");
+        assert_eq!(render(&event("Pulling image \"x\""), |_| false).text, "\u{1b}[37mPulling image \"x\"\u{1b}[0m");
     }
 
     #[test]
     fn a_repeat_tells_how_often_and_for_how_long() {
         let repeat = Some(Repeat { times: 9, over: SignedDuration::from_secs(121) });
-        let line = render(&Notice { repeat, ..event("Back-off pulling image") });
+        let line = render(&Notice { repeat, ..event("Back-off pulling image") }, |_| false);
         assert!(line.repeat && line.text.ends_with(" (x9 over 2m)"), "{}", line.text);
     }
 
@@ -194,7 +216,7 @@ mod tests {
     fn a_refusal_ends_a_start_and_says_what_to_do() {
         let message = "Error creating: pods \"ws-1-…\" is forbidden: exceeded quota: team, requested: pods=1, \
                        used: pods=3, limited: pods=3";
-        let line = render(&notice(Kind::ReplicaSet, Happening::Refused { message: message.into() }));
+        let line = render(&notice(Kind::ReplicaSet, Happening::Refused { message: message.into() }), |_| false);
         assert_eq!(line.level, Level::Error);
         assert!(line.text.contains(message) && line.text.contains("quota \"team\""), "{}", line.text);
     }
@@ -223,6 +245,86 @@ mod tests {
         assert!(text.contains("registry/x") && text.contains("y=1"), "{text}");
     }
 
+    /// Every kind of notice, with this text in each of its fields.
+    fn with_text(text: &str) -> Vec<Happening> {
+        let text = || text.to_owned();
+        let (container, image, message, reason) = (text, text, text, text);
+        let waiting = |why| Happening::Waiting {
+            container: container(),
+            why,
+            reason: reason(),
+            image: image(),
+            message: message(),
+        };
+        let mut all: Vec<Happening> = [
+            WaitingFor::Image,
+            WaitingFor::ImageName,
+            WaitingFor::CrashLoop,
+            WaitingFor::Config,
+            WaitingFor::Container,
+        ]
+        .map(waiting)
+        .into();
+        for reason in ["FailedMount".to_owned(), reason()] {
+            all.push(Happening::Event { reason, message: message(), warning: true });
+        }
+        all.push(Happening::Event { reason: reason(), message: String::new(), warning: false });
+        for prefix in ["", "exceeded quota: ", "0/1 nodes are available: 1 node(s) had untolerated taint {"] {
+            all.push(Happening::Refused { message: format!("{prefix}{}", message()) });
+            all.push(Happening::Unschedulable { message: format!("{prefix}{}", message()) });
+        }
+        all.push(Happening::Evicted { message: message() });
+        all.push(Happening::Failed { reason: reason(), message: message() });
+        for reason in ["OOMKilled".to_owned(), reason()] {
+            let (container, memory_limit) = (container(), Some(text()));
+            let message = message();
+            all.push(Happening::Terminated { container, init: false, exit_code: 1, reason, memory_limit, message });
+        }
+        all.push(Happening::ImagePull { container: container(), image: text(), message: message() });
+        all.push(Happening::Disrupted { reason: reason(), message: message() });
+        all
+    }
+
+    #[test]
+    fn the_kubernetes_reason_is_in_the_line() {
+        let event = |reason: &str, message: &str, warning| {
+            notice(Kind::Pod, Happening::Event { reason: reason.into(), message: message.into(), warning })
+        };
+        let message = || "something happened".to_owned();
+        for (reason, notice) in [
+            ("Evicted", notice(Kind::Pod, Happening::Evicted { message: message() })),
+            ("FailedCreate", notice(Kind::Job, Happening::Refused { message: message() })),
+            ("FailedScheduling", notice(Kind::Pod, Happening::Unschedulable { message: message() })),
+            (
+                "DeadlineExceeded",
+                notice(Kind::Pod, Happening::Failed { reason: "DeadlineExceeded".into(), message: message() }),
+            ),
+            ("BackOff", event("BackOff", "Back-off restarting failed container", true)),
+            ("Killing", event("Killing", "Stopping container dev", false)),
+            ("Preempted", event("Preempted", "", true)),
+        ] {
+            let line = text(&notice);
+            assert_eq!(line.matches(reason).count(), 1, "{line}");
+        }
+        assert_eq!(text(&event("Started", "Container started", false)), format!("{WHITE}Container started{RESET}"));
+    }
+
+    #[test]
+    fn no_field_of_a_notice_shows_a_secret() {
+        let other = "33333333-2222-4333-8444-555555555555";
+        let text = format!("{TOKEN} {other} password: hunter22, \"api-key\":\"hunter23\" https://u:hunt/er24@h");
+        for what in with_text(&text) {
+            for kind in [Kind::Pod, Kind::Job] {
+                let notice = notice(kind, what.clone());
+                let notice = Notice { subject: Subject { name: text.as_str().into(), ..notice.subject }, ..notice };
+                let line = render(&notice, |token| token == AgentToken::parse(other).unwrap()).text;
+                for secret in [TOKEN, other, "hunter22", "hunter23", "er24"] {
+                    assert!(!line.contains(secret), "{secret}: {line}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn any_message_makes_a_line_that_coder_takes_whole(
@@ -234,10 +336,10 @@ mod tests {
             let unschedulable = Happening::Unschedulable { message: message.clone() };
             let evicted = Happening::Evicted { message: message.clone() };
             let waiting = Happening::Waiting {
-                container: reason.clone(), why: WaitingFor::Image, image: message.clone(), message: message.clone() };
+                container: reason.clone(), why: WaitingFor::Image, reason: reason.clone(), image: message.clone(), message: message.clone() };
             let event = Happening::Event { reason, message, warning: true };
             for what in [refused, unschedulable, evicted, waiting, event] {
-                let line = render(&Notice { repeat, agents: Arc::from([]), ..notice(Kind::Pod, what) });
+                let line = render(&Notice { repeat, agents: Arc::from([]), ..notice(Kind::Pod, what) }, |_| false);
                 prop_assert!(line.text.chars().count() <= MAX_CHARS);
                 prop_assert!(!line.text.contains(['\0', '\n', '\r']));
                 prop_assert!(!line.text.is_empty());

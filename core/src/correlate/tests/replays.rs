@@ -76,7 +76,7 @@ impl Recording {
         }
         assert!(story.nothing_is_held());
         let lines = story.notices().into_iter().map(|notice| {
-            let LogLine { text, .. } = render(notice);
+            let LogLine { text, .. } = render(notice, |_| false);
             ["\u{1b}[1m", "\u{1b}[37m", "\u{1b}[0m"].iter().fold(text, |text, code| text.replace(code, ""))
         });
         lines.collect()
@@ -180,7 +180,8 @@ fn what_takes_a_pod_away_is_told_before_it_is_gone() {
 #[test]
 fn a_containers_last_words_are_told() {
     let lines = recording!("termination-message").play();
-    let told = with(&lines, "Container dev ended with exit code 5: agent: cannot reach https://coder.example.com");
+    let told =
+        with(&lines, "Container dev ended with exit code 5 (Error): agent: cannot reach https://coder.example.com");
     assert!(!told.is_empty(), "{lines:#?}");
 }
 

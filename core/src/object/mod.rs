@@ -1,7 +1,12 @@
 //! Kubernetes objects, decoded as far as this program uses them.
 //!
 //! The same types are read out of an AdmissionReview, a list, a watch and a GET. A field that is not here is never
-//! kept: managedFields, volumes' contents, probes and most of the spec fall away while decoding.
+//! kept: managedFields, volumes' contents, probes and most of the spec fall away while decoding. What is kept is limited
+//! in length and number, so that an object of any size takes little memory.
+
+mod bounded;
+mod env;
+pub(crate) mod text;
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -11,34 +16,36 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{
-    identity::{Kind, Subject, Uid},
-    token::Sealed,
-};
+use self::bounded::{Class, Element, Entries};
+pub use self::env::EnvVar;
+use crate::identity::{Kind, Subject, Uid};
 
 /// Metadata of an object. At admission a pod of a workload has neither name nor UID nor creationTimestamp.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Meta {
     /// Empty on a pod that a workload is about to create.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// The name's prefix, when the API server makes the rest.
+    #[serde(deserialize_with = "text::name")]
     pub generate_name: String,
     /// Empty in some reviews: `request.namespace` is always there.
+    #[serde(deserialize_with = "text::name")]
     pub namespace: String,
     /// `None` before the object is stored.
     #[serde(deserialize_with = "uid")]
     pub uid: Option<Uid>,
     /// Opaque by contract and a growing number in fact (see [`Meta::revision`]).
+    #[serde(deserialize_with = "text::word")]
     pub resource_version: String,
-    /// The labels.
-    #[serde(deserialize_with = "nullable")]
+    /// The labels: the first 256.
+    #[serde(deserialize_with = "labels")]
     pub labels: BTreeMap<String, String>,
-    /// The annotations.
-    #[serde(deserialize_with = "nullable")]
-    pub annotations: BTreeMap<String, String>,
-    /// Who made it.
-    #[serde(deserialize_with = "nullable")]
+    /// The annotations of Coder and of this program.
+    pub annotations: Annotations,
+    /// Its owners.
+    #[serde(deserialize_with = "bounded::list")]
     pub owner_references: Vec<OwnerReference>,
     /// In whole seconds, by the API server's clock.
     pub creation_timestamp: Option<Timestamp>,
@@ -74,12 +81,31 @@ impl Meta {
     }
 }
 
+/// Annotations, as far as they are used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// Those whose keys begin with `com.coder.` or `logstream.coder.com/`: the first 64, with at most 8 KiB of each value.
+    pub known: BTreeMap<String, String>,
+    /// Size of the keys and values of all others, in bytes; 0 only if there are none.
+    pub other: usize,
+}
+
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let needed = |key: &str| key.starts_with("com.coder.") || key.starts_with("logstream.coder.com/");
+        let (known, other) = bounded::map(deserializer, &Entries { limit: 64, value: 8 * 1024, needed })?;
+        Ok(Self { known, other })
+    }
+}
+
 /// An entry of `metadata.ownerReferences`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct OwnerReference {
     /// `ReplicaSet`, `StatefulSet`, `Job`, or anything else.
+    #[serde(deserialize_with = "text::word")]
     pub kind: String,
     /// The owner's name.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// The owner's UID.
     pub uid: Uid,
@@ -107,13 +133,13 @@ pub struct Pod {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
     /// Containers that run before the others, and sidecars.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub init_containers: Vec<Container>,
     /// The containers.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub containers: Vec<Container>,
     /// Volumes, those kinds alone that can hold a token file.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub volumes: Vec<Volume>,
 }
 
@@ -122,17 +148,19 @@ pub struct PodSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
     /// Unique within the pod.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// The image's reference.
+    #[serde(deserialize_with = "text::path")]
     pub image: String,
-    /// Environment variables; a later one of a name wins.
-    #[serde(deserialize_with = "nullable")]
+    /// The environment variables that can tell the agent's token; a later one of a name wins.
+    #[serde(deserialize_with = "env::environment")]
     pub env: Vec<EnvVar>,
     /// Whole ConfigMaps and Secrets as environment; `env` wins over these, and a later one over an earlier.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub env_from: Vec<EnvFrom>,
     /// Where volumes appear.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub volume_mounts: Vec<VolumeMount>,
     /// Its limits.
     #[serde(deserialize_with = "nullable")]
@@ -143,9 +171,17 @@ pub struct Container {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Resources {
-    /// `memory`, `cpu`, … as the user wrote them.
+    /// The memory limit, as the user wrote it.
     #[serde(deserialize_with = "nullable")]
-    pub limits: BTreeMap<String, Quantity>,
+    pub limits: Limits,
+}
+
+/// `limits` of a container, as far as they are used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Of memory.
+    pub memory: Option<Quantity>,
 }
 
 /// A resource quantity, as text (`4Gi`). The API server writes strings; a manifest at admission may hold a number.
@@ -154,48 +190,33 @@ pub struct Quantity(pub String);
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            Text(String),
-            Integer(i64),
-            Float(f64),
-        }
-        Ok(Self(match Either::deserialize(deserializer)? {
-            Either::Text(text) => text,
-            Either::Integer(number) => number.to_string(),
-            Either::Float(number) => number.to_string(),
-        }))
-    }
-}
+        struct Reader;
 
-/// An environment variable. The value of any but the agent's own is dropped while decoding.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EnvVar {
-    /// The variable's name.
-    pub name: String,
-    /// Its value, if given here and if the variable is one of [`crate::extract::VARIABLES`].
-    pub value: Option<Sealed>,
-    /// Its value, if found elsewhere.
-    pub value_from: Option<EnvSource>,
-}
+        impl Visitor<'_> for Reader {
+            type Value = Quantity;
 
-impl<'de> Deserialize<'de> for EnvVar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Raw {
-            #[serde(default)]
-            name: String,
-            value: Option<Sealed>,
-            value_from: Option<EnvSource>,
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a quantity")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Quantity, E> {
+                Ok(Quantity(text::excerpt(text, 64).into_owned()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Quantity, E> {
+                Ok(Quantity(number.to_string()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Quantity, E> {
+                Ok(Quantity(number.to_string()))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Quantity, E> {
+                Ok(Quantity(number.to_string()))
+            }
         }
-        let Raw { name, value, value_from } = Raw::deserialize(deserializer)?;
-        if crate::extract::VARIABLES.contains(&name.as_str()) {
-            Ok(Self { name, value, value_from })
-        } else {
-            Ok(Self::default())
-        }
+
+        deserializer.deserialize_any(Reader)
     }
 }
 
@@ -214,9 +235,14 @@ pub struct EnvSource {
 #[serde(default)]
 pub struct KeySelector {
     /// The object's name.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// The key.
+    #[serde(deserialize_with = "text::name")]
     pub key: String,
+    /// The pod starts even if it does not exist.
+    #[serde(deserialize_with = "nullable")]
+    pub optional: bool,
 }
 
 /// A whole ConfigMap or Secret as environment.
@@ -224,6 +250,7 @@ pub struct KeySelector {
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvFrom {
     /// Put before each key.
+    #[serde(deserialize_with = "text::name")]
     pub prefix: String,
     /// A Secret in the pod's namespace.
     pub secret_ref: Option<NameReference>,
@@ -236,7 +263,11 @@ pub struct EnvFrom {
 #[serde(default)]
 pub struct NameReference {
     /// The object's name.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
+    /// The pod starts even if it does not exist.
+    #[serde(deserialize_with = "nullable")]
+    pub optional: bool,
 }
 
 /// Where a container sees a volume.
@@ -244,10 +275,13 @@ pub struct NameReference {
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeMount {
     /// The volume's name.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// An absolute path.
+    #[serde(deserialize_with = "text::path")]
     pub mount_path: String,
     /// A path inside the volume, mounted instead of its root.
+    #[serde(deserialize_with = "text::path")]
     pub sub_path: String,
 }
 
@@ -256,6 +290,7 @@ pub struct VolumeMount {
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
     /// The volume's name.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// A Secret.
     pub secret: Option<SecretVolume>,
@@ -270,10 +305,14 @@ pub struct Volume {
 #[serde(rename_all = "camelCase", default)]
 pub struct SecretVolume {
     /// The Secret's name.
+    #[serde(deserialize_with = "text::name")]
     pub secret_name: String,
     /// The keys shown and their paths; empty: every key under its own name.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub items: Vec<KeyToPath>,
+    /// The pod starts even if it does not exist.
+    #[serde(deserialize_with = "nullable")]
+    pub optional: bool,
 }
 
 /// A ConfigMap as a volume, or a Secret or ConfigMap in a projected one.
@@ -281,10 +320,14 @@ pub struct SecretVolume {
 #[serde(default)]
 pub struct NamedItems {
     /// The object's name.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// The keys shown and their paths; empty: every key under its own name.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub items: Vec<KeyToPath>,
+    /// The pod starts even if it does not exist.
+    #[serde(deserialize_with = "nullable")]
+    pub optional: bool,
 }
 
 /// A projected volume.
@@ -292,7 +335,7 @@ pub struct NamedItems {
 #[serde(default)]
 pub struct Projected {
     /// Its parts.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub sources: Vec<ProjectedSource>,
 }
 
@@ -311,8 +354,10 @@ pub struct ProjectedSource {
 #[serde(default)]
 pub struct KeyToPath {
     /// The key.
+    #[serde(deserialize_with = "text::name")]
     pub key: String,
     /// The path, relative to the volume.
+    #[serde(deserialize_with = "text::path")]
     pub path: String,
 }
 
@@ -321,21 +366,24 @@ pub struct KeyToPath {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStatus {
     /// `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`.
+    #[serde(deserialize_with = "text::word")]
     pub phase: String,
     /// Such as `Evicted`.
+    #[serde(deserialize_with = "text::reason")]
     pub reason: String,
     /// Of the reason.
+    #[serde(deserialize_with = "text::message")]
     pub message: String,
     /// Conditions.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub conditions: Vec<Condition>,
     /// When the kubelet took the pod on.
     pub start_time: Option<Timestamp>,
     /// Of the init containers.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub init_container_statuses: Vec<ContainerStatus>,
     /// Of the containers.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "bounded::list")]
     pub container_statuses: Vec<ContainerStatus>,
 }
 
@@ -344,13 +392,16 @@ pub struct PodStatus {
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
     /// Such as `PodScheduled`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "text::name")]
     pub kind: String,
     /// `True`, `False` or `Unknown`.
+    #[serde(deserialize_with = "text::word")]
     pub status: String,
     /// Such as `Unschedulable`.
+    #[serde(deserialize_with = "text::reason")]
     pub reason: String,
     /// Of the reason.
+    #[serde(deserialize_with = "text::message")]
     pub message: String,
     /// When the status changed.
     pub last_transition_time: Option<Timestamp>,
@@ -361,6 +412,7 @@ pub struct Condition {
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerStatus {
     /// The container's name.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// How often it was started again.
     pub restart_count: u32,
@@ -387,8 +439,10 @@ pub struct ContainerState {
 #[serde(default)]
 pub struct Waiting {
     /// Such as `ImagePullBackOff`.
+    #[serde(deserialize_with = "text::reason")]
     pub reason: String,
     /// Of the reason.
+    #[serde(deserialize_with = "text::message")]
     pub message: String,
 }
 
@@ -399,8 +453,10 @@ pub struct Terminated {
     /// The process's exit code.
     pub exit_code: i32,
     /// Such as `OOMKilled`, `Error`, `Completed`.
+    #[serde(deserialize_with = "text::reason")]
     pub reason: String,
     /// Of the reason; may be the container's own termination message.
+    #[serde(deserialize_with = "text::message")]
     pub message: String,
     /// By the node's clock.
     pub finished_at: Option<Timestamp>,
@@ -443,16 +499,19 @@ pub struct Template {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Event {
-    /// Its metadata.
+    /// Its metadata, without labels, annotations and owners.
+    #[serde(deserialize_with = "bare")]
     pub metadata: Meta,
     /// What it is about.
     pub involved_object: InvolvedObject,
     /// Such as `FailedScheduling`.
+    #[serde(deserialize_with = "text::reason")]
     pub reason: String,
-    /// For people; at most 1,024 bytes.
+    /// For people; at most 2 KiB are kept.
+    #[serde(deserialize_with = "text::message")]
     pub message: String,
     /// `Normal` or `Warning`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "text::word")]
     pub kind: String,
     /// How often, for Events of controllers and kubelets; absent on the scheduler's.
     #[serde(deserialize_with = "nullable")]
@@ -513,15 +572,19 @@ impl Event {
 #[serde(rename_all = "camelCase", default)]
 pub struct InvolvedObject {
     /// Any kind.
+    #[serde(deserialize_with = "text::word")]
     pub kind: String,
     /// Its namespace.
+    #[serde(deserialize_with = "text::name")]
     pub namespace: String,
     /// Its name.
+    #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// Its UID.
     #[serde(deserialize_with = "uid")]
     pub uid: Option<Uid>,
     /// A part of the object, such as `spec.containers{dev}`.
+    #[serde(deserialize_with = "text::name")]
     pub field_path: String,
 }
 
@@ -564,5 +627,92 @@ fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializ
 
 /// An empty UID is none.
 fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uid>, D::Error> {
-    Ok(Option::<std::borrow::Cow<str>>::deserialize(deserializer)?.and_then(|text| Uid::parse(&text)))
+    text::read(deserializer, Uid::parse)
+}
+
+/// The labels.
+fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    // The longest value that Kubernetes accepts.
+    let entries = Entries { limit: 256, value: 63, needed: |_| true };
+    bounded::map(deserializer, &entries).map(|(labels, _)| labels)
+}
+
+/// Metadata without what only pods and workloads are asked for.
+fn bare<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Meta, D::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Bare {
+        #[serde(deserialize_with = "text::name")]
+        name: String,
+        #[serde(deserialize_with = "text::name")]
+        namespace: String,
+        #[serde(deserialize_with = "uid")]
+        uid: Option<Uid>,
+        #[serde(deserialize_with = "text::word")]
+        resource_version: String,
+        creation_timestamp: Option<Timestamp>,
+        deletion_timestamp: Option<Timestamp>,
+    }
+    let Bare { name, namespace, uid, resource_version, creation_timestamp, deletion_timestamp } =
+        Bare::deserialize(deserializer)?;
+    let meta = Meta { name, namespace, uid, resource_version, creation_timestamp, ..Meta::default() };
+    Ok(Meta { deletion_timestamp, ..meta })
+}
+
+impl Element for OwnerReference {
+    const LIMITS: [usize; 2] = [4, 16];
+
+    fn class(&self) -> Option<Class> {
+        Some(if self.controller { Class::Carrier } else { Class::Other })
+    }
+}
+
+impl Element for Container {
+    const LIMITS: [usize; 2] = [128, 128];
+
+    fn class(&self) -> Option<Class> {
+        let carrier = !self.env.is_empty() || !self.env_from.is_empty();
+        let other = !self.name.is_empty();
+        if carrier { Some(Class::Carrier) } else { other.then_some(Class::Other) }
+    }
+}
+
+/// Elements that are of use only if they can lead to a token.
+macro_rules! carriers {
+    ($($element:ty, $limit:literal, $useful:expr;)*) => {$(
+        impl Element for $element {
+            const LIMITS: [usize; 2] = [$limit, 0];
+
+            fn class(&self) -> Option<Class> {
+                let useful: fn(&Self) -> bool = $useful;
+                useful(self).then_some(Class::Carrier)
+            }
+        }
+    )*};
+}
+
+carriers! {
+    EnvFrom, 64, |from| from.secret_ref.is_some() || from.config_map_ref.is_some();
+    VolumeMount, 128, |mount| !mount.name.is_empty() && !mount.mount_path.is_empty();
+    Volume, 128, |volume| volume.secret.is_some() || volume.config_map.is_some() || volume.projected.is_some();
+    ProjectedSource, 32, |source| source.secret.is_some() || source.config_map.is_some();
+    KeyToPath, 64, |item| !item.key.is_empty() && !item.path.is_empty();
+}
+
+/// Elements that are all alike.
+macro_rules! others {
+    ($($element:ty, $limit:literal;)*) => {$(
+        impl Element for $element {
+            const LIMITS: [usize; 2] = [0, $limit];
+
+            fn class(&self) -> Option<Class> {
+                Some(Class::Other)
+            }
+        }
+    )*};
+}
+
+others! {
+    Condition, 32;
+    ContainerStatus, 256;
 }
