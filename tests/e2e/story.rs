@@ -192,7 +192,7 @@ async fn a_replicasets_events_are_told() -> Result<()> {
     deployments.patch(&story.deployment.name_any(), &PatchParams::default(), &scale).await?;
     let lines = story.wait_for(&["Deleted pod: ", "🗑️ Deleted pod: "]).await?;
     let told = texts(&lines);
-    assert!(told.contains(&format!("Deleted pod: {pod}")), "{told:#?}");
+    assert_eq!(told.iter().filter(|text| text.starts_with(&format!("Deleted pod: {pod}"))).count(), 1, "{told:#?}");
     Ok(())
 }
 
