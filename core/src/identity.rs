@@ -55,6 +55,9 @@ impl fmt::Display for Kind {
 pub struct Uid(Uuid);
 
 impl Uid {
+    /// Of an object that is known by kind, namespace and name alone, as in an Event without `involvedObject.uid`.
+    pub const UNKNOWN: Self = Self(Uuid::nil());
+
     /// The UID of this text; `None` when it is empty, as on an object that was not yet stored.
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {

@@ -63,6 +63,14 @@ pub enum Happening {
         /// What the kubelet said.
         message: String,
     },
+    /// The cluster takes the pod away: a drain, a taint, a pod of higher priority. From the pod's `DisruptionTarget`
+    /// condition.
+    Disrupted {
+        /// The condition's reason, such as `EvictionByEvictionAPI`.
+        reason: String,
+        /// Of the reason.
+        message: String,
+    },
     /// The node or the control plane ended the pod for another reason.
     Failed {
         /// The reason in the pod's status.
@@ -82,6 +90,17 @@ pub enum Happening {
         reason: String,
         /// The container's memory limit, as its spec has it.
         memory_limit: Option<String>,
+        /// The container's own last words (`terminationMessagePath`, or the end of its log), or the kubelet's.
+        message: String,
+    },
+    /// An image cannot be pulled. Told by an Event and by the pod's status alike.
+    ImagePull {
+        /// The container, or the first one, that needs the image; empty where nothing tells.
+        container: String,
+        /// The image's reference.
+        image: String,
+        /// Message of the registry or the runtime.
+        message: String,
     },
     /// A container cannot start.
     Waiting {
@@ -101,7 +120,7 @@ pub enum Happening {
 /// Why a container does not start: kubelet's waiting reasons, those that alternate taken as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WaitingFor {
-    /// `ErrImagePull`, `ImagePullBackOff`, `ErrImageNeverPull`, `RegistryUnavailable`
+    /// `ErrImageNeverPull`, `RegistryUnavailable`; `ErrImagePull` and `ImagePullBackOff` where they give no cause
     Image,
     /// `InvalidImageName`
     ImageName,

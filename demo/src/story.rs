@@ -92,7 +92,6 @@ impl Story {
                 "Created pod: coder-bob-api-",
                 "Failed to pull image",
                 "There is no such image. Check its name and tag in the template.",
-                "Back-off pulling image",
             ],
             Self::QuotaExceeded => &[
                 "Queued pod from ReplicaSet: coder-carol-web-",
@@ -103,7 +102,6 @@ impl Story {
             Self::CrashLoop => &[
                 "Created pod: coder-dave-worker-",
                 "Container dev ended with exit code 1",
-                "Back-off restarting failed container dev",
                 "Container dev ends again and again (CrashLoopBackOff)",
             ],
             Self::OomKilled => &[

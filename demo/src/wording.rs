@@ -33,7 +33,9 @@ pub(crate) fn ended(container: &str, exit_code: i32, reason: &str) -> String {
 /// Nothing for the reasons of an ordinary start.
 pub(crate) fn waiting(container: &str, reason: &str) -> Option<String> {
     match reason {
-        "ErrImagePull" | "ImagePullBackOff" => Some(format!("Container {container} cannot start: image")),
+        "ErrImagePull" | "ImagePullBackOff" => {
+            Some(format!("Container {container} cannot start: Failed to pull image"))
+        }
         "CrashLoopBackOff" => Some(format!("Container {container} ends again and again")),
         _ => None,
     }

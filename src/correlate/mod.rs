@@ -56,6 +56,7 @@ pub struct Correlation {
 #[derive(Debug, Default)]
 pub struct Requests {
     lookups: Postponed<Subject>,
+    confirmations: Postponed<Subject>,
     references: Postponed<(Subject, TokenSource)>,
 }
 
@@ -100,6 +101,7 @@ impl Correlation {
 
     async fn tick(&mut self) {
         self.postponed.lookups.retry(|subject| self.lookups.ask(subject));
+        self.postponed.confirmations.retry(|subject| self.lookups.confirm(subject));
         self.postponed.references.retry(|(subject, source)| self.references.ask(subject, source));
         for effect in self.correlator.tick(self.clock.now()) {
             self.carry_out(effect).await;
@@ -130,6 +132,12 @@ impl Correlation {
             Effect::Ended(agent) => self.send(Command::Ended { agent }).await,
             Effect::LookUp(subject) => {
                 if !self.postponed.lookups.request(subject, |subject| self.lookups.ask(subject)) {
+                    self.metrics.count(Counted::Overflow);
+                }
+            }
+            Effect::Confirm(subject) => {
+                // The correlator asks again for what is let go.
+                if !self.postponed.confirmations.request(subject, |subject| self.lookups.confirm(subject)) {
                     self.metrics.count(Counted::Overflow);
                 }
             }
@@ -182,7 +190,9 @@ impl Position {
             Observation::Event { scope, event } => (*scope, &event.metadata),
             Observation::Relisting(scope) => return Self::Listing(*scope),
             Observation::Synced(scope) => return Self::Synced(*scope),
-            Observation::LookedUp { .. } | Observation::Resolved { .. } => return Self::None,
+            Observation::LookedUp { .. } | Observation::Confirmed { .. } | Observation::Resolved { .. } => {
+                return Self::None;
+            }
         };
         meta.revision().map_or(Self::None, |revision| Self::Fact(scope, revision))
     }

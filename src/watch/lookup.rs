@@ -1,5 +1,7 @@
 //! Objects looked up because an Event about them came before themselves.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use kube::{
     Client,
@@ -7,7 +9,7 @@ use kube::{
     core::Request,
 };
 use logstream_core::{
-    correlate::{LookupFailed, Object, Observation},
+    correlate::{LookupFailed, Object, Observation, Presence},
     identity::{Kind, Subject},
     line::Stream,
     object::Meta,
@@ -21,6 +23,7 @@ use super::{
     failure::{Failure, Reason},
     metrics::{LookupOutcome, Metrics},
     names::is_name,
+    scope::Scopes,
     selectors::Selectors,
     slim::{Fact, Jobs, Pods, ReplicaSets, Slim, StatefulSets, Watched, path},
 };
@@ -39,19 +42,35 @@ pub struct QueueFull;
 
 /// Where lookups are asked for; clones share the queue.
 #[derive(Debug, Clone)]
-pub struct Lookups(mpsc::Sender<Subject>);
+pub struct Lookups(mpsc::Sender<Question>);
+
+/// A question about an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Question {
+    /// The object, if it is selected.
+    LookUp(Subject),
+    /// Where it is, now that the watch does not show it any more.
+    Confirm(Subject),
+}
 
 impl Lookups {
     /// Asks for an object. The answer comes as [`Observation::LookedUp`], once; none comes for what is refused here.
     pub fn ask(&self, subject: Subject) -> Result<(), QueueFull> {
-        self.0.try_send(subject).map_err(|_| QueueFull)
+        self.0.try_send(Question::LookUp(subject)).map_err(|_| QueueFull)
+    }
+
+    /// Asks whether an object still exists and is selected. The answer comes as [`Observation::Confirmed`], once; none
+    /// comes for what is refused here.
+    pub fn confirm(&self, subject: Subject) -> Result<(), QueueFull> {
+        self.0.try_send(Question::Confirm(subject)).map_err(|_| QueueFull)
     }
 }
 
 /// Serves the lookups.
 pub(super) struct Lookup {
-    queue: mpsc::Receiver<Subject>,
+    queue: mpsc::Receiver<Question>,
     client: Client,
+    scopes: Arc<Scopes>,
     selectors: Selectors,
     out: mpsc::Sender<Observation>,
     metrics: Metrics,
@@ -60,33 +79,70 @@ pub(super) struct Lookup {
 impl Lookup {
     pub(super) fn new(
         client: Client,
+        scopes: Arc<Scopes>,
         selectors: Selectors,
         out: mpsc::Sender<Observation>,
         metrics: Metrics,
     ) -> (Lookups, Self) {
         let (sender, queue) = mpsc::channel(QUEUE);
-        (Lookups(sender), Self { queue, client, selectors, out, metrics })
+        (Lookups(sender), Self { queue, client, scopes, selectors, out, metrics })
     }
 
     /// Serves until all [`Lookups`] are dropped or the output is closed.
     pub(super) async fn run(self) {
-        let Self { mut queue, client, selectors, out, metrics } = self;
-        let (client, selectors, out, metrics) = (&client, &selectors, &out, &metrics);
+        let Self { mut queue, client, scopes, selectors, out, metrics } = self;
+        let (client, scopes, selectors, out, metrics) = (&client, &scopes, &selectors, &out, &metrics);
         let requests = futures::stream::poll_fn(move |context| queue.poll_recv(context));
         let answers = requests
-            .map(|subject| async move {
-                let found = find(client, selectors, &subject).await;
-                metrics.lookup(match &found {
-                    Ok(Some(_)) => LookupOutcome::Found,
-                    Ok(None) => LookupOutcome::Absent,
-                    Err(LookupFailed) => LookupOutcome::Failed,
-                });
-                out.send(Observation::LookedUp { subject, found }).await
+            .map(|question| async move {
+                let answer = match question {
+                    Question::LookUp(subject) => {
+                        let found = find(client, selectors, &subject).await;
+                        metrics.lookup(outcome(found.as_ref().map(Option::is_some)));
+                        let scope = scopes.covering(stream(subject.kind), &subject.namespace);
+                        Observation::LookedUp { scope, subject, found }
+                    }
+                    Question::Confirm(subject) => {
+                        let presence = presence(client, selectors, &subject).await;
+                        metrics.lookup(outcome(presence.as_ref().map(|presence| *presence != Presence::Absent)));
+                        Observation::Confirmed { subject, presence }
+                    }
+                };
+                out.send(answer).await
             })
             .buffer_unordered(CONCURRENCY);
         let mut answers = std::pin::pin!(answers);
         while let Some(Ok(())) = answers.next().await {}
     }
+}
+
+fn outcome(found: Result<bool, &LookupFailed>) -> LookupOutcome {
+    match found {
+        Ok(true) => LookupOutcome::Found,
+        Ok(false) => LookupOutcome::Absent,
+        Err(LookupFailed) => LookupOutcome::Failed,
+    }
+}
+
+fn stream(kind: Kind) -> Stream {
+    match kind {
+        Kind::Pod => Stream::Pods,
+        Kind::ReplicaSet => Stream::ReplicaSets,
+        Kind::StatefulSet => Stream::StatefulSets,
+        Kind::Job => Stream::Jobs,
+    }
+}
+
+/// Where an object is: first with the user's selection, then without.
+async fn presence(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Presence, LookupFailed> {
+    if find(client, selectors, subject).await?.is_some() {
+        return Ok(Presence::Selected);
+    }
+    let everything = Selectors::default();
+    if *selectors != everything && find(client, &everything, subject).await?.is_some() {
+        return Ok(Presence::Unselected);
+    }
+    Ok(Presence::Absent)
 }
 
 /// Looks for the object until there is an answer or no sense in trying again.
@@ -180,13 +236,42 @@ mod tests {
         let selectors =
             Selectors { field: Some("spec.nodeName!=x".into()), label: Some(LabelSelector::parse("team=a").unwrap()) };
         let (out, mut observations) = mpsc::channel(1);
-        let (lookups, lookup) = Lookup::new(server.client(), selectors, out, Metrics::default());
+        let (lookups, lookup) = Lookup::new(server.client(), scopes(), selectors, out, Metrics::default());
         lookups.ask(subject.clone()).unwrap();
         drop(lookups);
         lookup.run().await;
         match observations.recv().await {
-            Some(Observation::LookedUp { subject: about, found }) if about == subject => found,
+            Some(Observation::LookedUp { scope, subject: about, found }) if about == subject => {
+                assert_eq!(scope, scopes().covering(stream(subject.kind), "ns"));
+                found
+            }
             other => panic!("{other:?}"),
+        }
+    }
+
+    fn scopes() -> Arc<Scopes> {
+        Arc::new(Scopes::new(&["ns".to_owned()]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_pod_is_looked_for_with_and_without_the_users_selection() {
+        let pod = json!({"metadata": {"name": "dev", "namespace": "ns", "uid": "u"}});
+        let label = Some(LabelSelector::parse("team=a").unwrap());
+        for (selected, exists, expected) in [
+            (Answer::list(9, std::slice::from_ref(&pod)), Answer::list(9, &[]), Ok(Presence::Selected)),
+            (Answer::list(9, &[]), Answer::list(9, std::slice::from_ref(&pod)), Ok(Presence::Unselected)),
+            (Answer::list(9, &[]), Answer::list(9, &[]), Ok(Presence::Absent)),
+            (Answer::list(9, &[]), Answer::status(403, "no"), Err(LookupFailed)),
+        ] {
+            let server = Script::new().on("labelSelector=team=a", selected).always("/pods?", exists).start();
+            let (out, mut observations) = mpsc::channel(1);
+            let selectors = Selectors { field: None, label: label.clone() };
+            let (lookups, lookup) = Lookup::new(server.client(), scopes(), selectors, out, Metrics::default());
+            lookups.confirm(subject(Kind::Pod, "dev", "u")).unwrap();
+            drop(lookups);
+            lookup.run().await;
+            let Some(Observation::Confirmed { presence, .. }) = observations.recv().await else { panic!("no answer") };
+            assert_eq!(presence, expected, "{:?}", server.seen());
         }
     }
 
@@ -261,7 +346,7 @@ mod tests {
     async fn a_full_queue_refuses() {
         let (out, _observations) = mpsc::channel(1);
         let server = Script::new().start();
-        let (lookups, _lookup) = Lookup::new(server.client(), Selectors::default(), out, Metrics::default());
+        let (lookups, _lookup) = Lookup::new(server.client(), scopes(), Selectors::default(), out, Metrics::default());
         let mut asked = 0;
         while lookups.ask(subject(Kind::Pod, "dev", "u")).is_ok() {
             asked += 1;

@@ -100,7 +100,8 @@ impl Watch {
     pub fn new(setup: Setup, out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> Self {
         let Setup { client, scopes, selectors, baseline, metrics } = setup;
         let states = SyncStates::new(scopes.clone(), metrics.clone());
-        let (lookups, lookup) = Lookup::new(client.clone(), selectors.clone(), out.clone(), metrics.clone());
+        let (lookups, lookup) =
+            Lookup::new(client.clone(), scopes.clone(), selectors.clone(), out.clone(), metrics.clone());
         let (references, resolver) = Resolver::new(client.clone(), out.clone(), metrics.clone());
         let no_streaming = NoStreaming::default();
         let shared = Shared { client, selectors, out: out.clone(), states: states.clone(), metrics, no_streaming };

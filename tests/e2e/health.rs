@@ -97,7 +97,7 @@ async fn metrics_are_complete_from_the_first_scrape_and_name_nobody() -> Result<
         world.create(&workspace.deployment()).await?;
     }
     world.wait_for(&agents[0], &["Container started"]).await?;
-    world.wait_for(&agents[1], &["Back-off pulling image"]).await?;
+    world.wait_for(&agents[1], &["Failed to pull image"]).await?;
     world.coder.refuse(true)?;
     let pod = Workspace::new(namespace, "bob", "away", &agents[0]).pod();
     let pod = world.create(&pod).await?;

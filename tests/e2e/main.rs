@@ -25,6 +25,7 @@ mod island;
 mod limits;
 mod network;
 mod no_ipv6;
+mod presence;
 mod refusals;
 mod restarts;
 mod review;

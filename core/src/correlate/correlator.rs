@@ -1,22 +1,25 @@
 //! The state machine from observations to effects.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Counted, Directory, Effect, LookupFailed, Object, Observation, Sighting,
+    event_fact::Images,
     fact::{self, StatusFact},
+    names::Names,
     strangers::Strangers,
+    telling::Telling,
     told::Verdict,
-    tracked::{HELD, Tracked},
+    tracked::Tracked,
     waiting::{Waiter, Waiting},
 };
 use crate::{
     extract::{self, TokenSource},
     identity::{Kind, Subject, Uid},
     line::{Mark, ScopeId, WorkspaceKey},
-    notice::{Happening, Notice, Repeat},
+    notice::{Happening, Notice},
     object::{Event, Meta, Pod},
     token::AgentToken,
 };
@@ -67,16 +70,42 @@ impl Default for Limits {
 /// Knows which facts are news, and to whom.
 #[derive(Debug)]
 pub struct Correlator<D> {
-    directory: D,
-    history: History,
+    pub(super) directory: D,
+    pub(super) history: History,
     limits: Limits,
     /// Whether pods that admission did not claim count as repaired.
     expects_claims: bool,
-    tracked: HashMap<Uid, Tracked>,
-    strangers: Strangers,
-    waiting: Waiting,
-    /// How often each scope was listed.
-    listings: HashMap<ScopeId, u32>,
+    pub(super) tracked: HashMap<Uid, Tracked>,
+    pub(super) names: Names,
+    pub(super) strangers: Strangers,
+    /// Pods that left the selection and were forgotten since: when one comes back it is not new.
+    pub(super) left: Strangers,
+    pub(super) waiting: Waiting,
+    /// The newest listing of each scope.
+    pub(super) listings: HashMap<ScopeId, Listing>,
+    /// Missing objects that are being confirmed, and when that was last requested.
+    pub(super) confirming: BTreeMap<Uid, Timestamp>,
+    /// Due times of held facts, at most one entry for each object.
+    pub(super) due: BTreeSet<(Timestamp, Uid)>,
+}
+
+/// A listing of a scope.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Listing {
+    /// Sequence number.
+    pub(super) number: u32,
+    /// The highest resourceVersion in it: the list is at least as new.
+    pub(super) highest: u64,
+}
+
+/// The origin of an object.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    /// The scope that shows it; none for a lookup.
+    scope: Option<ScopeId>,
+    /// The scope of the marks of what is said of it.
+    marks: Option<ScopeId>,
+    how: Sighting,
 }
 
 impl<D: Directory> Correlator<D> {
@@ -88,9 +117,13 @@ impl<D: Directory> Correlator<D> {
             limits,
             expects_claims,
             tracked: HashMap::new(),
+            names: Names::default(),
             strangers: Strangers::new(limits.strangers),
+            left: Strangers::new(limits.strangers),
             waiting: Waiting::new(limits.waiting),
             listings: HashMap::new(),
+            confirming: BTreeMap::new(),
+            due: BTreeSet::new(),
         }
     }
 
@@ -113,81 +146,119 @@ impl<D: Directory> Correlator<D> {
     pub fn observe(&mut self, now: Timestamp, observation: Observation) -> Vec<Effect> {
         let mut effects = Vec::new();
         match observation {
-            Observation::Seen { scope, object, how } => self.seen(now, Some(scope), object, how, &mut effects),
+            Observation::Seen { scope, object, how } => {
+                self.seen(now, Origin { scope: Some(scope), marks: Some(scope), how }, &object, &mut effects);
+            }
             Observation::Gone { scope, object } => self.gone(now, scope, &object, &mut effects),
             Observation::Event { scope, event } => self.event(now, scope, *event, &mut effects),
-            Observation::Relisting(scope) => *self.listings.entry(scope).or_default() += 1,
+            Observation::Relisting(scope) => {
+                let listing = self.listings.entry(scope).or_default();
+                *listing = Listing { number: listing.number.wrapping_add(1), highest: 0 };
+            }
             Observation::Synced(scope) => self.synced(now, scope, &mut effects),
-            Observation::LookedUp { subject, found } => self.looked_up(now, &subject, found, &mut effects),
+            Observation::LookedUp { scope, subject, found } => {
+                self.looked_up(now, scope, &subject, found, &mut effects);
+            }
+            Observation::Confirmed { subject, presence } => self.confirmed(now, &subject, presence, &mut effects),
             Observation::Resolved { subject, source, token } => self.resolved(&subject, &source, token, &mut effects),
         }
         effects
     }
 
-    /// Lets time pass: looks up what has waited, gives up what waited too long, forgets what is long gone. To be
-    /// called about once a second; no line waits for it but those whose subject the watch did not show.
+    /// Lets time pass: looks up what has waited, gives up what waited too long, says the repeats whose pause is over,
+    /// forgets what is long gone. To be called about once a second.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut effects: Vec<Effect> =
             self.waiting.due_for_lookup(self.limits.look_up_after, now).into_iter().map(Effect::LookUp).collect();
         let aged = self.waiting.take_older(self.limits.give_up_after, now);
         give_up(aged, Counted::Aged, &mut effects);
-        let remember = self.limits.remember_gone;
-        self.tracked.retain(|uid, tracked| {
-            let forget = tracked.gone_at.is_some_and(|at| now.duration_since(at) > remember);
-            if forget {
-                release(tracked, &mut effects);
-                effects.push(Effect::Forget(*uid));
-            }
-            !forget
-        });
+        self.say_due(now, &mut effects);
+        self.confirm_again(now, &mut effects);
+        self.forget(now, &mut effects);
         effects
     }
 
-    fn seen(
-        &mut self,
-        now: Timestamp,
-        scope: Option<ScopeId>,
-        object: Object,
-        how: Sighting,
-        effects: &mut Vec<Effect>,
-    ) {
-        let (kind, meta) = parts(&object);
+    fn forget(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let remember = self.limits.remember_gone;
+        let gone_long = |tracked: &Tracked| tracked.gone_at.is_some_and(|at| now.duration_since(at) > remember);
+        let mut forgotten: Vec<Uid> =
+            self.tracked.iter().filter(|(_, tracked)| gone_long(tracked)).map(|(uid, _)| *uid).collect();
+        forgotten.sort_unstable();
+        for uid in forgotten {
+            self.say_all_held(uid, effects);
+            let Some(mut tracked) = self.tracked.remove(&uid) else { continue };
+            self.unschedule(uid, &tracked);
+            self.names.remove(&tracked.subject);
+            if tracked.left {
+                self.left.insert(&tracked.subject);
+            }
+            release(&mut tracked, effects);
+            effects.push(Effect::Forget(uid));
+        }
+    }
+
+    fn seen(&mut self, now: Timestamp, origin: Origin, object: &Object, effects: &mut Vec<Effect>) {
+        let Origin { scope, marks, mut how } = origin;
+        let (kind, meta) = parts(object);
         let Some(subject) = meta.subject(kind) else {
             return effects.push(Effect::Count(Counted::Malformed));
         };
         let uid = subject.uid;
         if self.history.pending.contains(&uid) && how == Sighting::ListedKnown {
-            return self.seen(now, scope, object, Sighting::ListedChanged, effects);
+            how = Sighting::ListedChanged;
         }
-        // A pod's environment does not change; a template's may.
-        if kind == Kind::Pod && self.strangers.contains(uid) {
-            return;
+        if let Some(listing) = scope.and_then(|scope| self.listings.get_mut(&scope)) {
+            listing.highest = listing.highest.max(meta.revision().unwrap_or_default());
         }
         let known = self.tracked.contains_key(&uid);
-        if (!known || kind != Kind::Pod) && !self.carried(&subject, &object, effects) {
+        // A pod's environment does not change; a template's may.
+        if (!known || kind != Kind::Pod) && !self.carried(&subject, object, effects) {
             return;
         }
+        // What it was before it left was said then.
+        if !known && self.left.remove(&subject) {
+            how = Sighting::ListedKnown;
+        }
+        let was_missing = self.found(uid);
         let listing = scope.and_then(|scope| self.listings.get(&scope).copied()).unwrap_or_default();
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         if scope.is_some() {
             tracked.scope = scope;
-            tracked.listing = listing;
+            tracked.listing = listing.number;
         }
+        tracked.revision = tracked.revision.max(meta.revision().unwrap_or_default());
+        tracked.left = false;
         if tracked.gone_at.take().is_some() {
             bind(&self.directory, tracked, effects);
         }
-        let mark = mark_of(scope, meta, uid);
+        let mark = mark_of(marks, meta, uid);
         if !known && self.is_new(meta, uid, how) {
-            self.say(uid, Happening::Created, meta.creation_timestamp.unwrap_or(now), None, mark, effects);
+            let at = meta.creation_timestamp.unwrap_or(now);
+            self.announce(now, uid, Telling::new(Happening::Created, at, mark), effects);
         }
-        if let Object::Pod(pod) = &object {
-            self.status(now, uid, pod, how, mark, effects);
+        if let Object::Pod(pod) = object {
+            self.status(now, uid, pod, (known, how), mark, effects);
         }
-        if !known {
-            for Waiter { event, mark } in self.waiting.take(uid) {
-                self.tell_event(now, &subject, &event, mark, effects);
-                effects.push(Effect::Settle(mark));
+        if !known || was_missing {
+            self.tell_waiting(now, &subject, effects);
+        }
+    }
+
+    /// Tells the Events that waited for an object.
+    pub(super) fn tell_waiting(&mut self, now: Timestamp, subject: &Subject, effects: &mut Vec<Effect>) {
+        let mut waiters = self.waiting.take(subject);
+        let nameless = Subject { uid: Uid::UNKNOWN, ..subject.clone() };
+        for waiter in self.waiting.take(&nameless) {
+            let lived = |tracked: &Tracked| waiter.event.time().is_none_or(|at| tracked.lived_at(at));
+            if self.tracked.get(&subject.uid).is_some_and(lived) {
+                waiters.push(waiter);
+            } else {
+                give_up(vec![waiter], Counted::Stranger, effects);
             }
+        }
+        for Waiter { event, mark } in waiters {
+            self.tell_event(now, subject.uid, &event, mark, effects);
+            effects.push(Effect::Settle(mark));
         }
     }
 
@@ -201,40 +272,48 @@ impl<D: Directory> Correlator<D> {
             }
         };
         let uid = subject.uid;
+        let known = self.tracked.contains_key(&uid);
         let found = extract::agents(spec);
-        if found.not_tokens > 0 && !self.tracked.contains_key(&uid) && !self.strangers.contains(uid) {
+        if found.not_tokens > 0 && !known && !self.strangers.contains(subject) {
             effects.push(Effect::Count(Counted::NotAToken));
         }
-        if found.agents.is_empty() && !self.tracked.contains_key(&uid) {
-            self.estrange(uid, effects);
+        if found.agents.is_empty() && !known {
+            self.estrange(subject, effects);
             return false;
         }
-        if self.tracked.len() >= self.limits.tracked && !self.tracked.contains_key(&uid) {
+        if self.tracked.len() >= self.limits.tracked && !known {
             effects.push(Effect::Count(Counted::TooMany));
-            give_up(self.waiting.take(uid), Counted::Overflow, effects);
+            give_up(self.waiting.take(subject), Counted::Overflow, effects);
             return false;
         }
-        self.strangers.remove(uid);
-        let new = !self.tracked.contains_key(&uid);
+        // What shows the object knows better than a lookup before.
+        self.strangers.remove(subject);
+        if !known {
+            self.names.add(subject);
+        }
         let controller = meta.controller().map(|owner| owner.uid);
         let tracked = self.tracked.entry(uid).or_insert_with(|| {
             let workspace = template
                 .and_then(|template| WorkspaceKey::of(&subject.namespace, template))
                 .or_else(|| WorkspaceKey::of(&subject.namespace, meta));
-            Tracked::new(subject.clone(), workspace, controller)
+            let images = if let Object::Pod(pod) = object { Images::of(pod) } else { Images::default() };
+            let mut tracked = Tracked::new(subject.clone(), workspace, controller);
+            (tracked.images, tracked.created) = (images, meta.creation_timestamp);
+            tracked
         });
-        let before = tracked.agents.len();
+        let before = tracked.agents.clone();
         let to_resolve = tracked.carry(found.agents);
-        if new || tracked.agents.len() > before {
+        if !known {
             let claimed = bind(&self.directory, tracked, effects);
-            if new
-                && subject.kind == Kind::Pod
-                && self.expects_claims
-                && !claimed
-                && !known_to_history(&self.history, meta, uid)
-            {
+            let missed = subject.kind == Kind::Pod && self.expects_claims && !claimed;
+            if missed && !known_to_history(&self.history, meta, uid) {
                 effects.push(Effect::Count(Counted::Repaired));
             }
+        } else if tracked.agents != before {
+            rebind(&self.directory, tracked, effects);
+        }
+        if tracked.unresolved.is_empty() {
+            release(tracked, effects);
         }
         effects.extend(to_resolve.into_iter().map(|source| Effect::Resolve { subject: subject.clone(), source }));
         true
@@ -251,128 +330,111 @@ impl<D: Directory> Correlator<D> {
         }
     }
 
-    fn status(
+    /// `known`: whether the pod was followed before. What the status of a new one says may have been told before a
+    /// restart.
+    pub(super) fn status(
         &mut self,
         now: Timestamp,
         uid: Uid,
         pod: &Pod,
-        how: Sighting,
+        (known, how): (bool, Sighting),
         mark: Option<Mark>,
         effects: &mut Vec<Effect>,
     ) {
-        for StatusFact { identity, repeats, at, what } in fact::of_status(pod) {
+        let told_until = self.history.told_until;
+        let may_be_old = how == Sighting::ListedChanged && !known && !self.history.pending.contains(&uid);
+        for fact in fact::of_status(pod) {
             let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-            if !tracked.notes(identity) {
+            let identity = fact.identity();
+            let StatusFact { cause, end, at, began, what } = fact;
+            let first = match &end {
+                Some(end) => tracked.ends.notes(end),
+                None => tracked.notes(identity),
+            };
+            if !first {
                 continue;
             }
-            if let Some(without_cause) = fact::without_cause(&what) {
-                tracked.notes(without_cause);
-            }
-            let old = at.is_some_and(|at| at < self.history.told_until) && !self.history.pending.contains(&uid);
-            let verdict = match repeats {
-                Some(key) => tracked.told.incident(key, at.unwrap_or(now)),
-                None => tracked.told.status(identity),
+            let old = may_be_old && began.is_some_and(|began| began < told_until);
+            let key = cause.key;
+            let verdict = match (&what, end) {
+                (Happening::Terminated { container, .. }, Some(_)) => {
+                    tracked.told.status(fact::ended(container));
+                    if let Some(said) = fact::said_by_end(&what) {
+                        tracked.told.status(said);
+                    }
+                    tracked.told.incident(cause, at.unwrap_or(now))
+                }
+                _ if old => {
+                    tracked.told.history(cause);
+                    Verdict::Known
+                }
+                _ => tracked.told.status(cause),
             };
-            match verdict {
-                // It stays remembered as told, so that what follows is a repeat.
-                _ if how == Sighting::ListedKnown || (how == Sighting::ListedChanged && old) => {}
-                Verdict::Say(repeat) => self.say(uid, what, at.unwrap_or(now), repeat, mark, effects),
-                Verdict::Known => {}
-                Verdict::Collapsed => effects.push(Effect::Count(Counted::Collapsed)),
+            // It stays remembered as told, so that what follows is a repeat.
+            if how != Sighting::ListedKnown && !old {
+                let telling = Telling::new(what, at.unwrap_or(now), mark);
+                self.tell(now, uid, (key, verdict), telling, None, effects);
             }
-        }
-    }
-
-    fn gone(&mut self, now: Timestamp, scope: ScopeId, object: &Object, effects: &mut Vec<Effect>) {
-        let Some(uid) = parts(object).1.uid else {
-            return effects.push(Effect::Count(Counted::Malformed));
-        };
-        let meta = parts(object).1;
-        // The last state of a pod may tell what no Event told.
-        if let Object::Pod(pod) = object
-            && self.tracked.contains_key(&uid)
-        {
-            self.status(now, uid, pod, Sighting::Watched, mark_of(Some(scope), meta, uid), effects);
-        }
-        self.strangers.remove(uid);
-        give_up(self.waiting.take(uid), Counted::Stranger, effects);
-        self.end(now, uid, meta.deletion_timestamp, mark_of(Some(scope), meta, uid), effects);
-    }
-
-    fn end(&mut self, now: Timestamp, uid: Uid, at: Option<Timestamp>, mark: Option<Mark>, effects: &mut Vec<Effect>) {
-        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        if tracked.gone_at.is_some() {
-            return;
-        }
-        tracked.gone_at = Some(now);
-        self.say(uid, Happening::Deleted, at.unwrap_or(now).min(now), None, mark, effects);
-        effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
-    }
-
-    fn synced(&mut self, now: Timestamp, scope: ScopeId, effects: &mut Vec<Effect>) {
-        let listing = self.listings.get(&scope).copied().unwrap_or_default();
-        let mut missing: Vec<Uid> = self
-            .tracked
-            .iter()
-            .filter(|(_, tracked)| tracked.scope == Some(scope) && tracked.listing != listing)
-            .map(|(uid, _)| *uid)
-            .collect();
-        missing.sort_unstable();
-        for uid in missing {
-            self.end(now, uid, None, None, effects);
         }
     }
 
     fn event(&mut self, now: Timestamp, scope: ScopeId, event: Event, effects: &mut Vec<Effect>) {
-        let Some(subject) = event.subject() else {
+        let Some(mut subject) = event.subject() else {
             return effects.push(Effect::Count(Counted::OtherKind));
         };
-        let mark = Mark { scope, revision: event.metadata.revision().unwrap_or_default(), subject: subject.uid };
-        if self.tracked.contains_key(&subject.uid) {
-            self.tell_event(now, &subject, &event, mark, effects);
-        } else if self.strangers.contains(subject.uid) {
-            effects.push(Effect::Count(Counted::Stranger));
-        } else {
-            effects.push(Effect::Hold(mark));
-            let overflow = self.waiting.push(&subject, event, mark, now);
-            give_up(overflow, Counted::Overflow, effects);
-            if self.directory.claimed(&subject) && self.waiting.look_up(subject.uid) {
-                effects.push(Effect::LookUp(subject));
-            }
+        if !event.stays_in_its_namespace() {
+            return effects.push(Effect::Count(Counted::ForeignNamespace));
         }
-    }
-
-    fn tell_event(&mut self, now: Timestamp, subject: &Subject, event: &Event, mark: Mark, effects: &mut Vec<Effect>) {
-        let what = fact::of_event(subject, event);
-        let at = event.time().unwrap_or(now);
-        let since = event.since().unwrap_or(at);
-        let Some(tracked) = self.tracked.get_mut(&subject.uid) else { return };
-        let event_uid = event.metadata.uid.unwrap_or(subject.uid);
-        match tracked.told.event(fact::key_of_event(&what, event), event_uid, event.times(), since, at) {
-            Verdict::Say(repeat) => self.say(subject.uid, what, at, repeat, Some(mark), effects),
-            Verdict::Known => {}
-            Verdict::Collapsed => effects.push(Effect::Count(Counted::Collapsed)),
+        if subject.uid == Uid::UNKNOWN {
+            let mut named = self.names.of(subject.kind, &subject.namespace, &subject.name);
+            let lived = |uid: &Uid| {
+                self.tracked.get(uid).is_some_and(|object| event.time().is_none_or(|at| object.lived_at(at)))
+            };
+            subject.uid = named.find(lived).unwrap_or(Uid::UNKNOWN);
+        }
+        let mark = Mark { scope, revision: event.metadata.revision().unwrap_or_default(), subject: subject.uid };
+        match self.tracked.get(&subject.uid) {
+            Some(tracked) if tracked.subject.namespace != subject.namespace => {
+                effects.push(Effect::Count(Counted::ForeignNamespace));
+            }
+            Some(tracked) if tracked.left || tracked.subject != subject => {
+                effects.push(Effect::Count(Counted::Stranger));
+            }
+            Some(tracked) if tracked.missing.is_none() => self.tell_event(now, subject.uid, &event, mark, effects),
+            missing => {
+                let missing = missing.is_some();
+                if self.strangers.contains(&subject) {
+                    return effects.push(Effect::Count(Counted::Stranger));
+                }
+                effects.push(Effect::Hold(mark));
+                let overflow = self.waiting.push(&subject, event, mark, now);
+                give_up(overflow, Counted::Overflow, effects);
+                // A missing object is being looked up already.
+                let look_up = missing || (subject.uid != Uid::UNKNOWN && self.directory.claimed(&subject));
+                if look_up && self.waiting.look_up(&subject) && !missing {
+                    effects.push(Effect::LookUp(subject));
+                }
+            }
         }
     }
 
     fn looked_up(
         &mut self,
         now: Timestamp,
+        scope: Option<ScopeId>,
         subject: &Subject,
         found: Result<Option<Object>, LookupFailed>,
         effects: &mut Vec<Effect>,
     ) {
+        if self.tracked.contains_key(&subject.uid) {
+            return;
+        }
         match found {
-            Ok(Some(object)) if parts(&object).1.uid == Some(subject.uid) => {
-                if !self.tracked.contains_key(&subject.uid) {
-                    self.seen(now, None, object, Sighting::ListedChanged, effects);
-                }
+            Ok(Some(object)) if parts(&object).1.subject(subject.kind).as_ref() == Some(subject) => {
+                let origin = Origin { scope: None, marks: scope, how: Sighting::ListedChanged };
+                self.seen(now, origin, &object, effects);
             }
-            Ok(_) => {
-                if !self.tracked.contains_key(&subject.uid) {
-                    self.estrange(subject.uid, effects);
-                }
-            }
+            Ok(_) => self.estrange(subject, effects),
             // It goes on waiting: the watch may show it yet.
             Err(LookupFailed) => {}
         }
@@ -394,67 +456,48 @@ impl<D: Directory> Correlator<D> {
         }
         match token {
             None => effects.push(Effect::Count(Counted::NotAToken)),
-            Some(token) if tracked.agents.contains(&token) => {}
             Some(token) => {
-                tracked.add(token);
-                let gone = tracked.gone_at.is_some();
-                bind(&self.directory, tracked, effects);
-                for notice in &tracked.held {
-                    effects.push(Effect::Notice(Notice { agents: [token].into(), ..notice.clone() }));
-                }
-                if gone {
-                    effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
+                if tracked.resolve(source, token) {
+                    let gone = tracked.gone_at.is_some();
+                    bind(&self.directory, tracked, effects);
+                    for notice in &tracked.held {
+                        effects.push(Effect::Notice(Notice { agents: [token].into(), ..notice.clone() }));
+                    }
+                    if gone {
+                        effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
+                    }
                 }
             }
         }
         if tracked.unresolved.is_empty() {
             release(tracked, effects);
-            if tracked.agents.is_empty() {
-                self.tracked.remove(&uid);
-                self.strangers.insert(uid);
+            if tracked.agents.is_empty()
+                && let Some(mut tracked) = self.tracked.remove(&uid)
+            {
+                self.unschedule(uid, &tracked);
+                tracked.told.drop_held();
+                effects.extend(tracked.told.released().map(Effect::Settle));
+                self.confirming.remove(&uid);
+                self.names.remove(&tracked.subject);
+                self.strangers.insert(&tracked.subject);
             }
         }
     }
 
-    fn estrange(&mut self, uid: Uid, effects: &mut Vec<Effect>) {
-        self.strangers.insert(uid);
-        give_up(self.waiting.take(uid), Counted::Stranger, effects);
-    }
-
-    fn say(
-        &mut self,
-        uid: Uid,
-        what: Happening,
-        at: Timestamp,
-        repeat: Option<Repeat>,
-        mark: Option<Mark>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        let notice =
-            Notice { agents: tracked.agents.clone(), subject: tracked.subject.clone(), at, what, repeat, mark };
-        if !tracked.unresolved.is_empty() {
-            if tracked.held.len() >= HELD {
-                effects.push(Effect::Count(Counted::Overflow));
-            } else {
-                effects.extend(mark.map(Effect::Hold));
-                tracked.held.push(notice.clone());
-            }
-        }
-        if !notice.agents.is_empty() {
-            effects.push(Effect::Notice(notice));
-        }
+    fn estrange(&mut self, subject: &Subject, effects: &mut Vec<Effect>) {
+        self.strangers.insert(subject);
+        give_up(self.waiting.take(subject), Counted::Stranger, effects);
     }
 }
 
-fn parts(object: &Object) -> (Kind, &Meta) {
+pub(super) fn parts(object: &Object) -> (Kind, &Meta) {
     match object {
         Object::Pod(pod) => (Kind::Pod, &pod.metadata),
         Object::Workload(kind, workload) => (*kind, &workload.metadata),
     }
 }
 
-fn mark_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> Option<Mark> {
+pub(super) fn mark_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> Option<Mark> {
     Some(Mark { scope: scope?, revision: meta.revision()?, subject })
 }
 
@@ -473,7 +516,17 @@ fn bind(directory: &impl Directory, tracked: &Tracked, effects: &mut Vec<Effect>
     bound.claimed
 }
 
-fn give_up(waiters: Vec<Waiter>, why: Counted, effects: &mut Vec<Effect>) {
+/// Tells the directory of other agents than before: those that are carried no more end.
+fn rebind(directory: &impl Directory, tracked: &Tracked, effects: &mut Vec<Effect>) {
+    let ended = directory.end(tracked.subject.uid);
+    let bound = directory.bind(&tracked.subject, tracked.controller, tracked.agents.clone());
+    for agent in bound.opened.into_iter().filter(|agent| !ended.contains(agent)) {
+        effects.push(Effect::Open { agent, workspace: tracked.workspace.clone() });
+    }
+    effects.extend(ended.into_iter().filter(|agent| !tracked.agents.contains(agent)).map(Effect::Ended));
+}
+
+pub(super) fn give_up(waiters: Vec<Waiter>, why: Counted, effects: &mut Vec<Effect>) {
     for Waiter { mark, .. } in waiters {
         effects.push(Effect::Count(why));
         effects.push(Effect::Settle(mark));

@@ -24,6 +24,8 @@ pub enum Effect {
     Ended(AgentToken),
     /// Read this object from the API server and come back with `LookedUp`.
     LookUp(Subject),
+    /// Find out whether this object still exists and is selected, and come back with `Confirmed`.
+    Confirm(Subject),
     /// Read this reference and come back with `Resolved`.
     Resolve {
         /// The object whose spec holds the reference.
@@ -62,11 +64,13 @@ pub enum Counted {
     TooMany,
     /// An object without a UID or an Event without a usable subject.
     Malformed,
+    /// An Event about an object of another namespace than its own.
+    ForeignNamespace,
 }
 
 impl Counted {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OtherKind,
         Self::Stranger,
         Self::Aged,
@@ -76,6 +80,7 @@ impl Counted {
         Self::NotAToken,
         Self::TooMany,
         Self::Malformed,
+        Self::ForeignNamespace,
     ];
 
     /// The reason's name in metrics.
@@ -90,6 +95,7 @@ impl Counted {
             Self::NotAToken => "not_a_token",
             Self::TooMany => "too_many",
             Self::Malformed => "malformed",
+            Self::ForeignNamespace => "foreign_namespace",
         }
     }
 }

@@ -4,12 +4,18 @@
 //! the same lines: an Event that comes before its object waits for it, and what both an Event and the object's
 //! status say is said by whichever comes first.
 
+mod cause;
 mod correlator;
 mod directory;
 mod effect;
+mod ends;
+mod event_fact;
 mod fact;
+mod names;
 mod observation;
+mod presence;
 mod strangers;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -19,4 +25,4 @@ mod waiting;
 pub use correlator::{Correlator, History, Limits};
 pub use directory::{Binding, Directory};
 pub use effect::{Counted, Effect};
-pub use observation::{LookupFailed, Object, Observation, Sighting};
+pub use observation::{LookupFailed, Object, Observation, Presence, Sighting};

@@ -40,10 +40,19 @@ pub enum Observation {
     Synced(ScopeId),
     /// The answer to a lookup: the object if it exists, is selected and has the UID that was asked for.
     LookedUp {
+        /// The scope that the object would come by, for the marks of what is said of it; `None` if it is not watched.
+        scope: Option<ScopeId>,
         /// What was asked for.
         subject: Subject,
         /// The answer; `Err` when the API server would not give one.
         found: Result<Option<Object>, LookupFailed>,
+    },
+    /// The answer to [`Effect::Confirm`](super::Effect::Confirm).
+    Confirmed {
+        /// The object in question.
+        subject: Subject,
+        /// Where it is; `Err` when the API server would not say.
+        presence: Result<Presence, LookupFailed>,
     },
     /// The answer to a reference.
     Resolved {
@@ -60,6 +69,17 @@ pub enum Observation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the API server did not answer the lookup")]
 pub struct LookupFailed;
+
+/// Presence of an object, by UID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It exists and is selected.
+    Selected,
+    /// It exists, and the user's selectors leave it out.
+    Unselected,
+    /// It does not exist.
+    Absent,
+}
 
 /// How the watch came by an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

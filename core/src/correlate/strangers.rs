@@ -1,29 +1,37 @@
 //! Objects known to be no workspaces.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
+};
 
-use crate::identity::Uid;
+use crate::identity::Subject;
 
-/// A set of UIDs that forgets the oldest. What it forgot costs one lookup at its next Event, nothing else.
+/// A set of subjects that forgets the oldest. What it forgot costs one lookup at its next Event, nothing else.
+///
+/// Of a subject with all that names it, not of a UID: an Event that gives a workspace's UID another name or namespace
+/// must not make a stranger of the workspace.
 #[derive(Debug)]
 pub(super) struct Strangers {
-    known: HashSet<Uid>,
-    order: VecDeque<Uid>,
+    known: HashSet<u64>,
+    order: VecDeque<u64>,
     limit: usize,
+    hashes: RandomState,
 }
 
 impl Strangers {
     pub(super) fn new(limit: usize) -> Self {
-        Self { known: HashSet::new(), order: VecDeque::new(), limit }
+        Self { known: HashSet::new(), order: VecDeque::new(), limit, hashes: RandomState::new() }
     }
 
-    pub(super) fn contains(&self, uid: Uid) -> bool {
-        self.known.contains(&uid)
+    pub(super) fn contains(&self, subject: &Subject) -> bool {
+        self.known.contains(&self.hashes.hash_one(subject))
     }
 
-    pub(super) fn insert(&mut self, uid: Uid) {
-        if self.known.insert(uid) {
-            self.order.push_back(uid);
+    pub(super) fn insert(&mut self, subject: &Subject) {
+        let hash = self.hashes.hash_one(subject);
+        if self.known.insert(hash) {
+            self.order.push_back(hash);
         }
         // `order` also holds what was removed meanwhile, so it has the limit.
         while self.order.len() > self.limit {
@@ -33,24 +41,31 @@ impl Strangers {
         }
     }
 
-    pub(super) fn remove(&mut self, uid: Uid) {
-        self.known.remove(&uid);
+    /// Removes a subject; whether it was there.
+    pub(super) fn remove(&mut self, subject: &Subject) -> bool {
+        self.known.remove(&self.hashes.hash_one(subject))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::{Kind, Uid};
 
     #[test]
     fn the_oldest_is_forgotten_at_the_limit() {
-        let uid = |n: u32| Uid::parse(&n.to_string()).unwrap();
+        let pod = |n: u32| Subject {
+            kind: Kind::Pod,
+            namespace: "ns".into(),
+            name: "ws".into(),
+            uid: Uid::parse(&n.to_string()).unwrap(),
+        };
         let mut strangers = Strangers::new(2);
         for n in 0..3 {
-            strangers.insert(uid(n));
+            strangers.insert(&pod(n));
         }
-        assert!(!strangers.contains(uid(0)) && strangers.contains(uid(1)) && strangers.contains(uid(2)));
-        strangers.remove(uid(2));
-        assert!(!strangers.contains(uid(2)));
+        assert!(!strangers.contains(&pod(0)) && strangers.contains(&pod(1)) && strangers.contains(&pod(2)));
+        strangers.remove(&pod(2));
+        assert!(!strangers.contains(&pod(2)));
     }
 }

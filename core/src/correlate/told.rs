@@ -2,7 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{identity::Uid, notice::Repeat};
+use crate::{
+    identity::{Subject, Uid},
+    line::Mark,
+    notice::{Happening, Repeat},
+};
 
 /// What makes two facts about one object the same to its reader: a hash of what they would read.
 pub(super) type Key = u64;
@@ -11,35 +15,150 @@ pub(super) type Key = u64;
 /// at most a line said twice.
 const LIMIT: usize = 48;
 
-/// A repeat is said when this long has passed since it was last said; the pause doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+/// Parts remembered for each cause. Beyond, the oldest is forgotten and may be said twice.
+const PARTS: usize = 32;
+
+/// A repeat is said when this long has passed since it was last said. A storm that goes on for ten minutes takes five
+/// lines, one of an hour eight.
+const PAUSES: [SignedDuration; 6] = [
+    SignedDuration::from_secs(10),
+    SignedDuration::from_secs(20),
+    SignedDuration::from_secs(40),
+    SignedDuration::from_mins(4),
+    SignedDuration::from_mins(10),
+    SignedDuration::from_mins(15),
+];
 
 /// A repeat is said at once when there are this many times as many as were last said.
 const BURST: u32 = 8;
+
+/// A secondary fact waits this long for the one that explains it.
+const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_secs(5);
+
+/// `CrashLoopBackOff` shows in the status 2 to 15 s after the Event.
+const LATER: SignedDuration = SignedDuration::from_secs(20);
+
+/// A fact that is held for no longer than this keeps its mark, so that it is told after a restart. All later Events of the
+/// object would be told again with it, so one that is held for minutes is not worth that.
+const MARK_KEPT: SignedDuration = SignedDuration::from_mins(1);
+
+/// The cause of a fact. Facts with the same key are counted together. A part not seen before, such as a
+/// scheduler's reason or an error's text, is a new cause within it and is said anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cause {
+    pub(super) key: Key,
+    pub(super) parts: Vec<Key>,
+}
+
+impl From<Key> for Cause {
+    fn from(key: Key) -> Self {
+        Self { key, parts: Vec::new() }
+    }
+}
 
 /// What was told about one object.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     entries: Vec<Entry>,
+    /// Of facts that are held no more.
+    released: Vec<Mark>,
 }
 
 #[derive(Debug)]
 struct Entry {
     key: Key,
+    parts: Vec<Key>,
     /// How often, over all Events that say the same.
     times: u32,
     /// The count last seen of each Event, for those Events that may still grow.
     events: Vec<(Uid, u32)>,
     since: Option<Timestamp>,
     said: Option<Said>,
+    /// Told before a restart, as far as the status shows: an Event that began later is news.
+    history: bool,
+    /// Nothing of it was said yet: it waits for the fact that explains it.
+    unsaid: bool,
+    /// The newest fact that was not said, to be said when the pause ends.
+    held: Option<(Timestamp, Held)>,
+}
+
+impl Entry {
+    fn new(Cause { key, parts }: Cause) -> Self {
+        Self {
+            key,
+            parts,
+            times: 0,
+            events: Vec::new(),
+            since: None,
+            said: None,
+            history: false,
+            unsaid: false,
+            held: None,
+        }
+    }
+
+    /// Takes over the parts; true if one was not there before.
+    fn learns(&mut self, parts: Vec<Key>) -> bool {
+        let before = self.parts.len();
+        let known = std::mem::take(&mut self.parts);
+        let fresh: Vec<Key> = parts.into_iter().filter(|part| !known.contains(part)).collect();
+        let learned = !fresh.is_empty();
+        self.parts = known;
+        self.parts.extend(fresh);
+        let over = self.parts.len().saturating_sub(PARTS.max(before));
+        self.parts.drain(..over);
+        learned
+    }
+
+    fn counts(&mut self, uid: Uid, times: u32) {
+        if let Some(count) = self.events.iter_mut().find(|(known, _)| *known == uid) {
+            count.1 = times;
+            return;
+        }
+        // Enough for the ten single Events that come before a combined one.
+        if self.events.len() >= 16 {
+            self.events.remove(0);
+        }
+        self.events.push((uid, times));
+    }
+
+    fn repeat(&self, at: Timestamp) -> Repeat {
+        let since = self.since.unwrap_or(at);
+        Repeat { times: self.times, over: at.duration_since(since).max(SignedDuration::ZERO) }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Said {
     times: u32,
     at: Timestamp,
-    pause: SignedDuration,
+    /// An index into [`PAUSES`].
+    pause: usize,
+}
+
+/// A fact that is not said yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) what: Happening,
+    pub(super) at: Timestamp,
+    pub(super) mark: Option<Mark>,
+    /// The object it is about, if that is another than the one that holds it.
+    pub(super) about: Option<Subject>,
+    /// True if its mark is held, so that the fact is reported after a restart.
+    pub(super) keeps_mark: bool,
+    /// It adds nothing once this was told.
+    pub(super) explained_by: Option<Explained>,
+}
+
+/// The fact that makes a secondary one superfluous.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Explained {
+    /// One of these was told about the same object.
+    Told(Vec<Key>),
+    /// The same, where a kubelet writes its status long after the Event.
+    ToldLater(Vec<Key>),
+    /// The pod of this name in the same namespace is followed.
+    Pod(String),
 }
 
 /// What to do with a fact.
@@ -53,71 +172,207 @@ pub(super) enum Verdict {
     Collapsed,
 }
 
+/// An Event's count and times.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count {
+    pub(super) event: Uid,
+    pub(super) times: u32,
+    pub(super) since: Timestamp,
+    pub(super) at: Timestamp,
+}
+
 impl Told {
     /// A fact of the object's status, which has no count: said once.
-    pub(super) fn status(&mut self, key: Key) -> Verdict {
-        if self.find(key).is_some() {
-            return Verdict::Known;
+    pub(super) fn status(&mut self, cause: impl Into<Cause>) -> Verdict {
+        let cause = cause.into();
+        let learned = self.find(cause.key).map(|entry| entry.learns(cause.parts.clone()));
+        match learned {
+            Some(false) => Verdict::Known,
+            Some(true) => Verdict::Say(None),
+            None => {
+                self.insert(Entry::new(cause));
+                Verdict::Say(None)
+            }
         }
-        self.insert(Entry { key, times: 0, events: Vec::new(), since: None, said: None });
-        Verdict::Say(None)
+    }
+
+    /// A fact of status that may have been told before a restart: not said, unless an Event that began since says it.
+    pub(super) fn history(&mut self, cause: Cause) {
+        if let Some(entry) = self.find(cause.key) {
+            entry.learns(cause.parts);
+        } else {
+            self.insert(Entry { history: true, ..Entry::new(cause) });
+        }
     }
 
     /// One more of the same, at a time of its own, such as a container's end.
-    pub(super) fn incident(&mut self, key: Key, at: Timestamp) -> Verdict {
-        self.count(key, 1, at, at, None)
+    pub(super) fn incident(&mut self, cause: impl Into<Cause>, at: Timestamp) -> Verdict {
+        self.count(cause.into(), 1, None, (at, at), false)
     }
 
-    /// An Event: `times` is its count, from `since` to `at`. What its status said before counts as said.
-    pub(super) fn event(&mut self, key: Key, event: Uid, times: u32, since: Timestamp, at: Timestamp) -> Verdict {
-        let before = self
-            .find(key)
-            .map_or(0, |entry| entry.events.iter().find(|(uid, _)| *uid == event).map_or(0, |(_, times)| *times));
+    /// Like [`Self::incident`], but the first `free` ones are each reported.
+    pub(super) fn incident_after(&mut self, free: u32, key: Key, at: Timestamp) -> Verdict {
+        match self.find(key) {
+            Some(entry) if entry.times >= free => self.incident(key, at),
+            _ => {
+                let verdict = self.count(key.into(), 1, None, (at, at), false);
+                if let Some(entry) = self.find(key) {
+                    entry.said = Some(Said { times: entry.times, at, pause: 0 });
+                    let held = entry.held.take();
+                    self.release(held);
+                }
+                if verdict == Verdict::Known { verdict } else { Verdict::Say(None) }
+            }
+        }
+    }
+
+    /// An Event: its count is over all its times. What its status said before counts as said. A secondary one is not
+    /// said before it has waited for what explains it. `until`: what happened before was told before a restart.
+    pub(super) fn event(
+        &mut self,
+        cause: impl Into<Cause>,
+        count: Count,
+        secondary: bool,
+        until: Timestamp,
+    ) -> Verdict {
+        let cause = cause.into();
+        let Count { event, times, since, at } = count;
+        let Some(entry) = self.find(cause.key) else {
+            return self.count(cause, times, Some((event, times)), (since, at), secondary);
+        };
+        if entry.history && since >= until {
+            entry.history = false;
+            entry.parts.clear();
+            entry.unsaid = true;
+        }
+        let before = entry.events.iter().find(|(uid, _)| *uid == event).map_or(0, |(_, times)| *times);
         // A count that shrank is an Event that began anew.
         let more = if times >= before { times - before } else { times };
         if more == 0 {
             return Verdict::Known;
         }
-        self.count(key, more, since, at, Some((event, times)))
+        self.count(cause, more, Some((event, times)), (since, at), secondary)
     }
 
-    fn count(&mut self, key: Key, more: u32, since: Timestamp, at: Timestamp, event: Option<(Uid, u32)>) -> Verdict {
+    fn count(
+        &mut self,
+        cause: Cause,
+        more: u32,
+        event: Option<(Uid, u32)>,
+        (since, at): (Timestamp, Timestamp),
+        secondary: bool,
+    ) -> Verdict {
+        let Cause { key, parts } = cause;
         let known = self.find(key).is_some();
         if !known {
-            self.insert(Entry { key, times: 0, events: Vec::new(), since: None, said: None });
+            self.insert(Entry { unsaid: true, ..Entry::new(key.into()) });
         }
         let Some(entry) = self.find(key) else { return Verdict::Known };
+        let learned = entry.learns(parts);
         entry.times = entry.times.saturating_add(more);
-        let first = *entry.since.get_or_insert(since);
+        entry.since.get_or_insert(since);
         if let Some((uid, times)) = event {
-            if let Some(count) = entry.events.iter_mut().find(|(known, _)| *known == uid) {
-                count.1 = times;
-            } else {
-                // Enough for the ten single Events that come before a combined one.
-                if entry.events.len() >= 16 {
-                    entry.events.remove(0);
-                }
-                entry.events.push((uid, times));
-            }
+            entry.counts(uid, times);
         }
-        let repeat = Repeat { times: entry.times, over: at.duration_since(first).max(SignedDuration::ZERO) };
+        if entry.unsaid && secondary {
+            return Verdict::Collapsed;
+        }
+        let repeat = entry.repeat(at);
         let verdict = match entry.said {
+            _ if entry.unsaid => Verdict::Say((entry.times > 1).then_some(repeat)),
+            _ if learned => Verdict::Say(None),
             // Status said it; this is the Event that says the same.
-            None if known && entry.times == 1 => Verdict::Known,
-            None => Verdict::Say((entry.times > 1).then_some(repeat)),
+            None if entry.times == 1 => Verdict::Known,
+            None => Verdict::Say(Some(repeat)),
             Some(said)
-                if entry.times >= said.times.saturating_mul(BURST) || at.duration_since(said.at) >= said.pause =>
+                if entry.times >= said.times.saturating_mul(BURST)
+                    || at.duration_since(said.at) >= PAUSES[said.pause] =>
             {
                 Verdict::Say(Some(repeat))
             }
             Some(_) => return Verdict::Collapsed,
         };
-        let pause = match (verdict, entry.said) {
-            (Verdict::Say(Some(_)), Some(said)) => (said.pause * 2).min(LONGEST_PAUSE),
-            _ => FIRST_PAUSE,
-        };
-        entry.said = Some(Said { times: entry.times, at, pause });
+        self.said(key, at);
         verdict
+    }
+
+    /// Notes that this was said, and lets go of what was held of it.
+    fn said(&mut self, key: Key, at: Timestamp) {
+        let Some(entry) = self.find(key) else { return };
+        let pause = match entry.said {
+            Some(said) => (said.pause + 1).min(PAUSES.len() - 1),
+            None => 0,
+        };
+        entry.unsaid = false;
+        entry.said = Some(Said { times: entry.times, at, pause });
+        let held = entry.held.take();
+        self.release(held);
+    }
+
+    /// Keeps a collapsed fact until its pause ends, instead of the one kept before. Returns whether its mark is kept too.
+    pub(super) fn hold(&mut self, key: Key, now: Timestamp, mut fact: Held) -> bool {
+        let Some(entry) = self.find(key) else { return false };
+        let wait = match entry.said {
+            // By the clock of those who write Events, as both times are theirs.
+            Some(said) => {
+                let pause = PAUSES[said.pause];
+                (pause - fact.at.duration_since(said.at)).clamp(SignedDuration::ZERO, pause)
+            }
+            None if matches!(fact.explained_by, Some(Explained::ToldLater(_))) => LATER,
+            None => UNEXPLAINED_AFTER,
+        };
+        let due = match &entry.held {
+            Some((due, _)) => *due,
+            None => now.saturating_add(wait).unwrap_or(now),
+        };
+        fact.keeps_mark &= fact.mark.is_some() && due.duration_since(now) <= MARK_KEPT;
+        let keeps_mark = fact.keeps_mark;
+        let before = entry.held.replace((due, fact));
+        self.release(before);
+        keeps_mark
+    }
+
+    /// When the next held fact is to be said.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.entries.iter().filter_map(|entry| entry.held.as_ref()).map(|(due, _)| *due).min()
+    }
+
+    /// Takes a held fact whose time has come. Where it is said, [`Self::say_held`] notes that.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(Key, Held)> {
+        self.entries.iter_mut().find_map(|entry| {
+            let (_, held) = entry.held.take_if(|(due, _)| *due <= now)?;
+            Some((entry.key, held))
+        })
+    }
+
+    /// A held fact is said now: how often it happened by now.
+    pub(super) fn say_held(&mut self, key: Key, at: Timestamp) -> Option<Repeat> {
+        let entry = self.find(key)?;
+        let repeat = (entry.times > 1).then(|| entry.repeat(at));
+        self.said(key, at);
+        repeat
+    }
+
+    /// Lets go of all that is held.
+    pub(super) fn drop_held(&mut self) {
+        for entry in &mut self.entries {
+            let held = entry.held.take();
+            self.released.extend(held.and_then(|(_, held)| held.mark.filter(|_| held.keeps_mark)));
+        }
+    }
+
+    /// True if a fact with one of these keys was reported.
+    pub(super) fn has_said(&self, keys: &[Key]) -> bool {
+        self.entries.iter().any(|entry| !entry.unsaid && keys.contains(&entry.key))
+    }
+
+    /// The marks of held facts that were replaced or said since this was last asked.
+    pub(super) fn released(&mut self) -> impl Iterator<Item = Mark> {
+        self.released.drain(..)
+    }
+
+    fn release(&mut self, held: Option<(Timestamp, Held)>) {
+        self.released.extend(held.and_then(|(_, held)| held.mark.filter(|_| held.keeps_mark)));
     }
 
     fn find(&mut self, key: Key) -> Option<&mut Entry> {
@@ -126,7 +381,8 @@ impl Told {
 
     fn insert(&mut self, entry: Entry) {
         if self.entries.len() >= LIMIT {
-            self.entries.remove(0);
+            let oldest = self.entries.remove(0);
+            self.release(oldest.held);
         }
         self.entries.push(entry);
     }
@@ -144,6 +400,10 @@ mod tests {
         Uid::parse(&n.to_string()).unwrap()
     }
 
+    fn event(told: &mut Told, key: Key, event: Uid, times: u32, since: Timestamp, at: Timestamp) -> Verdict {
+        told.event(key, Count { event, times, since, at }, false, Timestamp::UNIX_EPOCH)
+    }
+
     fn said(times: u32, over: i64) -> Verdict {
         Verdict::Say(Some(Repeat { times, over: SignedDuration::from_secs(over) }))
     }
@@ -151,36 +411,36 @@ mod tests {
     #[test]
     fn nine_refusals_and_a_combined_event_are_one_line_and_counts() {
         let mut told = Told::default();
-        assert_eq!(told.event(1, uid(0), 1, at(0), at(0)), Verdict::Say(None));
+        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Say(None));
         for n in 1..7 {
-            assert_eq!(told.event(1, uid(n), 1, at(0), at(0)), Verdict::Collapsed);
+            assert_eq!(event(&mut told, 1, uid(n), 1, at(0), at(0)), Verdict::Collapsed);
         }
-        assert_eq!(told.event(1, uid(7), 1, at(1), at(1)), said(8, 1));
-        assert_eq!(told.event(1, uid(9), 1, at(2), at(2)), Verdict::Collapsed);
-        assert_eq!(told.event(1, uid(9), 2, at(2), at(30)), said(10, 30));
+        assert_eq!(event(&mut told, 1, uid(7), 1, at(1), at(1)), said(8, 1));
+        assert_eq!(event(&mut told, 1, uid(9), 1, at(2), at(2)), Verdict::Collapsed);
+        assert_eq!(event(&mut told, 1, uid(9), 2, at(2), at(30)), said(10, 30));
     }
 
     #[test]
     fn a_count_that_grew_is_said_with_its_number() {
         let mut told = Told::default();
-        assert_eq!(told.event(1, uid(0), 1, at(0), at(0)), Verdict::Say(None));
-        assert_eq!(told.event(1, uid(0), 1, at(0), at(0)), Verdict::Known);
-        assert_eq!(told.event(1, uid(0), 9, at(0), at(120)), said(9, 120));
-        assert_eq!(told.event(1, uid(0), 10, at(0), at(130)), Verdict::Collapsed);
-        assert_eq!(told.event(1, uid(0), 11, at(0), at(140)), said(11, 140));
+        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Say(None));
+        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Known);
+        assert_eq!(event(&mut told, 1, uid(0), 9, at(0), at(120)), said(9, 120));
+        assert_eq!(event(&mut told, 1, uid(0), 10, at(0), at(130)), Verdict::Collapsed);
+        assert_eq!(event(&mut told, 1, uid(0), 11, at(0), at(140)), said(11, 140));
     }
 
     #[test]
     fn status_and_event_say_the_same_once_whichever_comes_first() {
         let mut told = Told::default();
         assert_eq!(told.status(1), Verdict::Say(None));
-        assert_eq!(told.event(1, uid(0), 1, at(0), at(0)), Verdict::Known);
-        assert_eq!(told.event(1, uid(0), 2, at(0), at(20)), said(2, 20));
+        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Known);
+        assert_eq!(event(&mut told, 1, uid(0), 2, at(0), at(20)), said(2, 20));
 
         let mut told = Told::default();
-        assert_eq!(told.event(1, uid(0), 1, at(0), at(0)), Verdict::Say(None));
+        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Say(None));
         assert_eq!(told.status(1), Verdict::Known);
-        assert_eq!(told.event(1, uid(0), 2, at(0), at(20)), said(2, 20));
+        assert_eq!(event(&mut told, 1, uid(0), 2, at(0), at(20)), said(2, 20));
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! An object that carries agents, as the correlator remembers it.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::told::{Key, Told};
+use super::{
+    ends::Ends,
+    event_fact::Images,
+    told::{Key, Told},
+};
 use crate::{
     extract::{Agent, TokenSource},
     identity::{Subject, Uid},
-    line::{ScopeId, WorkspaceKey},
+    line::{Mark, ScopeId, WorkspaceKey},
     notice::Notice,
     token::AgentToken,
 };
@@ -16,14 +20,26 @@ use crate::{
 /// How many notices are kept for an agent whose token is still being resolved.
 pub(super) const HELD: usize = 64;
 
-/// The facts of status that are remembered as seen; a pod has a few at a time.
-const SEEN: usize = 64;
+/// The facts of status that are remembered as seen; a pod has a few for each container at a time.
+const SEEN: usize = 512;
+
+/// An object that is missing, until it is confirmed where it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Missing {
+    pub(super) since: Timestamp,
+    pub(super) mark: Option<Mark>,
+}
 
 #[derive(Debug)]
 pub(super) struct Tracked {
     pub(super) subject: Subject,
     pub(super) workspace: Option<WorkspaceKey>,
     pub(super) controller: Option<Uid>,
+    pub(super) created: Option<Timestamp>,
+    /// Its resourceVersion when it was last seen.
+    pub(super) revision: u64,
+    /// Of a pod's containers.
+    pub(super) images: Images,
     /// The scope that shows it; none while only a lookup has.
     pub(super) scope: Option<ScopeId>,
     /// The listing of that scope in which it was last seen.
@@ -32,11 +48,21 @@ pub(super) struct Tracked {
     pub(super) sources: Vec<TokenSource>,
     pub(super) agents: Arc<[AgentToken]>,
     pub(super) unresolved: Vec<TokenSource>,
+    resolved: Vec<(TokenSource, AgentToken)>,
     /// What was said while references were unresolved, for the agents to come.
     pub(super) held: Vec<Notice>,
     pub(super) told: Told,
-    seen: Vec<Key>,
+    /// When the next held fact of `told` is due, as the correlator has it in its order.
+    pub(super) due: Option<Timestamp>,
+    pub(super) ends: Ends,
+    seen: VecDeque<Key>,
     pub(super) gone_at: Option<Timestamp>,
+    /// It may be deleted, or have left the selection, or be hidden by a stale list.
+    pub(super) missing: Option<Missing>,
+    /// One of many pods of its workload: its creation was counted, and the steps of its start are not told.
+    pub(super) only_counted: bool,
+    /// It exists and is not selected any more: nothing is said of it.
+    pub(super) left: bool,
 }
 
 impl Tracked {
@@ -45,19 +71,29 @@ impl Tracked {
             subject,
             workspace,
             controller,
+            created: None,
+            revision: 0,
+            images: Images::default(),
             scope: None,
             listing: 0,
             sources: Vec::new(),
             agents: Arc::from([]),
             unresolved: Vec::new(),
+            resolved: Vec::new(),
             held: Vec::new(),
             told: Told::default(),
-            seen: Vec::new(),
+            due: None,
+            ends: Ends::default(),
+            seen: VecDeque::new(),
             gone_at: None,
+            missing: None,
+            only_counted: false,
+            left: false,
         }
     }
 
-    /// Takes over what a spec carries. Returns the references that are new and must be resolved.
+    /// Takes over what a spec carries, and lets go of what it does not carry any more. Returns the references that are
+    /// new and must be resolved.
     pub(super) fn carry(&mut self, agents: Vec<Agent>) -> Vec<TokenSource> {
         let mut sources: Vec<TokenSource> = Vec::with_capacity(agents.len());
         for Agent { source, .. } in agents {
@@ -66,22 +102,42 @@ impl Tracked {
             }
         }
         let before = std::mem::replace(&mut self.sources, sources.clone());
-        sources.retain(|source| !before.contains(source));
-        for source in &sources {
-            if let TokenSource::Value(token) = source {
-                self.add(*token);
+        if before == sources {
+            return Vec::new();
+        }
+        self.resolved.retain(|(source, _)| sources.contains(source));
+        self.unresolved.retain(|source| sources.contains(source));
+        let resolved = self.resolved.iter().map(|(_, token)| *token);
+        let values = sources.iter().filter_map(|source| match source {
+            TokenSource::Value(token) => Some(*token),
+            TokenSource::Reference(_) => None,
+        });
+        let mut carried: Vec<AgentToken> = Vec::new();
+        for token in values.chain(resolved) {
+            if !carried.contains(&token) {
+                carried.push(token);
             }
         }
-        sources.retain(|source| matches!(source, TokenSource::Reference(_)));
+        self.agents = carried.into();
+        sources.retain(|source| matches!(source, TokenSource::Reference(_)) && !before.contains(source));
         self.unresolved.extend(sources.iter().cloned());
         sources
     }
 
-    /// Adds an agent, once.
-    pub(super) fn add(&mut self, token: AgentToken) {
-        if !self.agents.contains(&token) {
+    /// A reference was read. False if its agent was there already.
+    pub(super) fn resolve(&mut self, source: &TokenSource, token: AgentToken) -> bool {
+        self.resolved.push((source.clone(), token));
+        let new = !self.agents.contains(&token);
+        if new {
             self.agents = self.agents.iter().copied().chain([token]).collect();
         }
+        new
+    }
+
+    /// True if it existed at this time, by clocks of whole seconds.
+    pub(super) fn lived_at(&self, time: Timestamp) -> bool {
+        let created = self.created.is_none_or(|created| created.as_second() <= time.as_second() + 1);
+        created && self.gone_at.is_none_or(|gone| time.as_second() <= gone.as_second() + 1)
     }
 
     /// Notes a fact of status; true the first time.
@@ -90,9 +146,9 @@ impl Tracked {
             return false;
         }
         if self.seen.len() >= SEEN {
-            self.seen.remove(0);
+            self.seen.pop_front();
         }
-        self.seen.push(identity);
+        self.seen.push_back(identity);
         true
     }
 }

@@ -377,6 +377,8 @@ pub struct PodStatus {
     /// Conditions.
     #[serde(deserialize_with = "bounded::list")]
     pub conditions: Vec<Condition>,
+    /// When the kubelet took the pod on.
+    pub start_time: Option<Timestamp>,
     /// Of the init containers.
     #[serde(deserialize_with = "bounded::list")]
     pub init_container_statuses: Vec<ContainerStatus>,
@@ -458,6 +460,9 @@ pub struct Terminated {
     pub message: String,
     /// By the node's clock.
     pub finished_at: Option<Timestamp>,
+    /// Of this run of the container; empty where the runtime gives none.
+    #[serde(rename = "containerID")]
+    pub container_id: String,
 }
 
 /// An apps/v1 ReplicaSet or StatefulSet, or a batch/v1 Job.
@@ -542,7 +547,7 @@ impl Event {
         self.series.as_ref().map_or(self.count, |series| series.count).max(1)
     }
 
-    /// What it is about, if that is of a kind we explain and is named whole.
+    /// The object it is about, if its kind is watched. The UID is [`Uid::UNKNOWN`] where the Event gives none.
     pub fn subject(&self) -> Option<Subject> {
         let about = &self.involved_object;
         let namespace = if about.namespace.is_empty() { &self.metadata.namespace } else { &about.namespace };
@@ -550,8 +555,15 @@ impl Event {
             kind: Kind::parse(&about.kind)?,
             namespace: namespace.as_str().into(),
             name: about.name.as_str().into(),
-            uid: about.uid?,
+            uid: about.uid.unwrap_or(Uid::UNKNOWN),
         })
+    }
+
+    /// True if it is about an object in its own namespace. With eventTime the API server does not compare the two, so
+    /// anyone who may write Events somewhere could write about any object.
+    pub fn stays_in_its_namespace(&self) -> bool {
+        let about = &self.involved_object.namespace;
+        about.is_empty() || *about == self.metadata.namespace
     }
 }
 

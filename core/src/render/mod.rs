@@ -3,6 +3,7 @@
 //! What the program we replace says, is said in its words: the marks 🐳 and 🗑️, the bold verb, an Event's message in
 //! white. What it leaves out follows behind an arrow: a plain sentence on what the reader can do.
 
+mod cause;
 mod hint;
 mod mask;
 mod quantity;
@@ -102,10 +103,20 @@ fn words(notice: &Notice) -> Words {
         Happening::Failed { reason, message } => {
             plain(Level::Error, format!("The pod failed: {reason}: {message}"), None)
         }
-        Happening::Terminated { container, init, exit_code, reason, memory_limit } => {
+        Happening::Terminated { container, init, exit_code, reason, memory_limit, message } => {
             let what = if *init { "Init container" } else { "Container" };
             let (text, hint) = hint::terminated(what, container, *exit_code, reason, memory_limit.as_deref());
-            plain(Level::Error, text, hint)
+            plain(Level::Error, text + &cause::last_words(message), hint)
+        }
+        Happening::ImagePull { container, image, message } => {
+            let hint = hint::waiting(container, WaitingFor::Image, "ErrImagePull", image, message).1;
+            let words = plain(Level::Error, cause::image_pull(container, image, message), hint);
+            Words { reason: Some("ErrImagePull".to_owned()), ..words }
+        }
+        Happening::Disrupted { reason, message } => {
+            let (text, hint) = cause::disrupted(reason, message);
+            let reason = (!reason.is_empty()).then(|| reason.clone());
+            Words { reason, ..plain(Level::Error, text, Some(hint.to_owned())) }
         }
         Happening::Waiting { container, why, reason, image, message } => {
             let (text, hint) = hint::waiting(container, *why, reason, image, message);
@@ -218,6 +229,7 @@ mod tests {
             exit_code: 137,
             reason: "OOMKilled".into(),
             memory_limit: Some("2Gi".into()),
+            message: String::new(),
         };
         let text = text(&notice(Kind::Pod, what));
         assert!(text.contains("OOMKilled") && text.contains("2Gi") && text.contains("memory"), "{text}");
@@ -265,8 +277,11 @@ mod tests {
         all.push(Happening::Failed { reason: reason(), message: message() });
         for reason in ["OOMKilled".to_owned(), reason()] {
             let (container, memory_limit) = (container(), Some(text()));
-            all.push(Happening::Terminated { container, init: false, exit_code: 1, reason, memory_limit });
+            let message = message();
+            all.push(Happening::Terminated { container, init: false, exit_code: 1, reason, memory_limit, message });
         }
+        all.push(Happening::ImagePull { container: container(), image: text(), message: message() });
+        all.push(Happening::Disrupted { reason: reason(), message: message() });
         all
     }
 

@@ -1,0 +1,275 @@
+//! Mapping of Events to facts.
+
+use super::{
+    cause::{normalized, reasons, without_numbers},
+    fact::{cause, crash_loop, disrupted, ended, hash, image_name, image_pull, no_start},
+    told::{Cause, Explained},
+};
+use crate::{
+    identity::{Kind, Subject},
+    notice::Happening,
+    object::{Event, Pod},
+};
+
+/// The fact an Event reports.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct EventFact {
+    pub(super) what: Happening,
+    pub(super) cause: Cause,
+    /// A more informative fact for the same cause. The Event becomes a line only without it.
+    pub(super) explained_by: Option<Explained>,
+    /// A step of a start that is retried: the failure is counted, not the step.
+    pub(super) once: bool,
+}
+
+/// The images of a pod's containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Images(Vec<(Box<str>, Box<str>)>);
+
+impl Images {
+    /// Containers beyond are not found by their image: their lines are said twice, once by status and once by Event.
+    const LIMIT: usize = 32;
+
+    pub(super) fn of(pod: &Pod) -> Self {
+        let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+        let images = all.map(|container| (container.name.as_str().into(), container.image.as_str().into()));
+        Self(images.take(Self::LIMIT).collect())
+    }
+
+    fn first_with(&self, image: &str) -> Option<&str> {
+        self.0.iter().find(|(_, of)| **of == *image).map(|(container, _)| &**container)
+    }
+
+    /// That an image cannot be pulled: the container's, or any where the Event names none.
+    fn pulls(&self, container: &str, image: Option<&str>) -> Vec<u64> {
+        if let Some(image) = image {
+            return vec![image_pull(image)];
+        }
+        let mine = self.0.iter().filter(|(name, _)| container.is_empty() || **name == *container);
+        mine.map(|(_, image)| image_pull(image)).collect()
+    }
+}
+
+/// Maps an Event to a fact about its subject.
+pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> EventFact {
+    let message = event.message.strip_prefix("(combined from similar events): ").unwrap_or(&event.message);
+    let said = |what: Happening| EventFact { cause: cause(&what), what, explained_by: None, once: false };
+    let verbatim = || Happening::Event {
+        reason: event.reason.clone(),
+        message: message.to_owned(),
+        warning: event.kind == "Warning",
+    };
+    let message_of = || message.to_owned();
+    match (subject.kind, event.reason.as_str()) {
+        // The name that a StatefulSet gives its pod is no chance.
+        (Kind::StatefulSet, "FailedCreate") => said(Happening::Refused { message: message_of() }),
+        (Kind::ReplicaSet | Kind::Job, "FailedCreate") => {
+            said(Happening::Refused { message: without_pod_name(&subject.name, message) })
+        }
+        (Kind::Pod, "FailedScheduling") => said(Happening::Unschedulable { message: message_of() }),
+        (Kind::Pod, "Evicted") => said(Happening::Evicted { message: message_of() }),
+        (Kind::Pod, reason) if ends_the_pod(reason) => {
+            said(Happening::Failed { reason: reason.to_owned(), message: message_of() })
+        }
+        _ => {
+            if let Some(pull) = failed_pull(event, message, images) {
+                return said(pull);
+            }
+            let what = verbatim();
+            let once = is_step(subject, event);
+            let cause = if once { step(event) } else { cause_of(&what, event) };
+            EventFact { cause, explained_by: explained_by(subject, event, message, images), once, what }
+        }
+    }
+}
+
+/// The kubelet refuses or ends the pod, and says so in its status under the same reason.
+fn ends_the_pod(reason: &str) -> bool {
+    let known = [
+        "AppArmor",
+        "DeadlineExceeded",
+        "NodeAffinity",
+        "NodePorts",
+        "PodOSNotSupported",
+        "SysctlForbidden",
+        "TopologyAffinityError",
+        "UnexpectedAdmissionError",
+    ];
+    known.contains(&reason) || reason.starts_with("OutOf")
+}
+
+/// Of each container by itself: kubelet's `Container started` does not name it.
+fn cause_of(what: &Happening, event: &Event) -> Cause {
+    let path = &event.involved_object.field_path;
+    // How many nodes a reason is about changes with each try, and so does which reasons there are.
+    if event.reason == "NotTriggerScaleUp" {
+        let message = event.message.split_once(": ").map_or("", |(_, reasons)| reasons);
+        let reasons = reasons(&format!("nodes are available: {message}"));
+        let parts = reasons.iter().map(|reason| hash(&without_numbers(reason))).collect();
+        return Cause { key: hash(&("event", path, &event.reason)), parts };
+    }
+    let Cause { key, parts } = cause(what);
+    Cause { key: hash(&("event", path, key)), parts }
+}
+
+/// `Failed to pull image "X": why`, which the status says as `ErrImagePull`.
+fn failed_pull(event: &Event, message: &str, images: &Images) -> Option<Happening> {
+    if event.reason != "Failed" && event.reason != "BackOff" {
+        return None;
+    }
+    let (image, rest) = match message.strip_prefix("Failed to pull image \"") {
+        Some(rest) => rest.split_once('"')?,
+        None => message.strip_prefix("Back-off pulling image \"")?.split_once('"')?,
+    };
+    let rest = rest.trim_start_matches(':').trim_start();
+    let why = rest.strip_prefix("ErrImagePull: ").unwrap_or(rest);
+    if why.is_empty() {
+        return None;
+    }
+    let container = images.first_with(image).unwrap_or_else(|| container(event));
+    Some(Happening::ImagePull { container: container.to_owned(), image: image.to_owned(), message: why.to_owned() })
+}
+
+/// The container that the Event is about; empty where it is about none.
+fn container(event: &Event) -> &str {
+    let path = &event.involved_object.field_path;
+    path.split_once('{').and_then(|(_, name)| name.strip_suffix('}')).unwrap_or_default()
+}
+
+/// The container of `Back-off restarting failed container dev in pod …`.
+fn restarted(message: &str) -> Option<&str> {
+    message.strip_prefix("Back-off restarting failed container ")?.split_whitespace().next()
+}
+
+/// The more informative fact for the same cause, if there can be one.
+fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images) -> Option<Explained> {
+    let told = |keys: Vec<u64>| Some(Explained::Told(keys));
+    let container = container(event);
+    if subject.kind != Kind::Pod {
+        let name = match event.reason.as_str() {
+            "SuccessfulCreate" => message.strip_prefix("Created pod: ").or_else(|| created_by_stateful_set(message)),
+            _ => None,
+        };
+        return name.map(|name| Explained::Pod(name.trim().to_owned()));
+    }
+    match event.reason.as_str() {
+        "Failed" => match message.strip_prefix("Error: ")? {
+            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => told(images.pulls(container, None)),
+            "InvalidImageName" => told(vec![image_name(container)]),
+            why => told(vec![no_start(container, why)]),
+        },
+        "ErrImageNeverPull" => told(images.pulls(container, None)),
+        "InspectFailed" => told(vec![image_name(container)]),
+        "BackOff" => {
+            if let Some(name) = restarted(message) {
+                let container = if container.is_empty() { name } else { container };
+                return Some(Explained::ToldLater(vec![ended(container), crash_loop(container)]));
+            }
+            let image = message.strip_prefix("Back-off pulling image \"").and_then(|rest| rest.split('"').next());
+            told(images.pulls(container, image))
+        }
+        "Preempted" => told(vec![disrupted("PreemptionByScheduler")]),
+        "TaintManagerEviction" if message.starts_with("Marking for deletion") => {
+            told(vec![disrupted("DeletionByTaintManager")])
+        }
+        _ => None,
+    }
+}
+
+/// `create Pod db-0 in StatefulSet db successful`
+fn created_by_stateful_set(message: &str) -> Option<&str> {
+    let (name, rest) = message.strip_prefix("create Pod ")?.split_once(' ')?;
+    rest.ends_with("successful").then_some(name)
+}
+
+/// The cause of a step, without how long it took.
+fn step(event: &Event) -> Cause {
+    hash(&("step", &event.involved_object.field_path, &event.reason, normalized(&event.message))).into()
+}
+
+/// The steps that a kubelet takes again at each try.
+fn is_step(subject: &Subject, event: &Event) -> bool {
+    let step = match event.reason.as_str() {
+        "Pulling" | "Pulled" | "Created" | "Started" => true,
+        "Killing" => event.message.ends_with("will be restarted") || event.message == "FailedPostStartHook",
+        _ => false,
+    };
+    step && subject.kind == Kind::Pod && event.kind == "Normal"
+}
+
+/// What a made name keeps of the name it is made from: with five random characters it has 63
+/// (`MaxGeneratedNameLength` of k8s.io/apiserver).
+const KEPT_OF_NAME: usize = 58;
+
+/// `pods "ws-74fc974fd4-vgfrf"` → `pods "ws-74fc974fd4-…"`, for the pods of this workload alone; an invalid one is a
+/// `Pod "…"`. A refusal before the name is made (a missing ServiceAccount) has none: `pods "ws-74fc974fd4-"`.
+fn without_pod_name(workload: &str, message: &str) -> String {
+    let after = |word: &str| message.find(word).map(|at| at + word.len());
+    let Some(start) = after("pods \"").or_else(|| after("Pod \"")) else { return message.to_owned() };
+    let Some(end) = message[start..].find('"').map(|at| start + at) else { return message.to_owned() };
+    let kept = &workload[..workload.floor_char_boundary(KEPT_OF_NAME)];
+    let cut = workload.len() >= KEPT_OF_NAME;
+    match message[start..end].strip_prefix(kept) {
+        Some(suffix) if cut || suffix.starts_with('-') => {
+            format!("{}{workload}-…{}", &message[..start], &message[end..])
+        }
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_that_differ_in_the_random_name_are_the_same() {
+        let quota = |name: &str| format!("Error creating: pods \"{name}\" is forbidden: exceeded quota: q");
+        let expected = "Error creating: pods \"ws-74fc974fd4-…\" is forbidden: exceeded quota: q";
+        // One random suffix in a thousand has no letter.
+        for name in ["ws-74fc974fd4-vgfrf", "ws-74fc974fd4-95785", "ws-74fc974fd4-"] {
+            assert_eq!(without_pod_name("ws-74fc974fd4", &quota(name)), expected);
+        }
+        for name in ["another-vgfrf", "ws-74fc974fd4"] {
+            assert_eq!(without_pod_name("ws-74fc974fd4", &quota(name)), quota(name));
+        }
+        let long = format!("{}-74fc974fd4", "w".repeat(50));
+        let expected = quota(&format!("{long}-…"));
+        for name in [format!("{}vgfrf", &long[..58]), format!("{}95785", &long[..58]), format!("{long}-")] {
+            assert_eq!(without_pod_name(&long, &quota(&name)), expected);
+        }
+        assert_eq!(without_pod_name("ws", "no name at all"), "no name at all");
+        assert_eq!(without_pod_name("ws", "pods \"unclosed"), "pods \"unclosed");
+    }
+
+    #[test]
+    fn a_stateful_sets_refused_pod_is_named() {
+        let message = "create Pod db-0 in StatefulSet db failed error: pods \"db-0\" is forbidden: exceeded quota: q";
+        let refused = |kind, reason: &str| {
+            let uid = crate::identity::Uid::parse("u").unwrap();
+            let subject = Subject { kind, namespace: "ns".into(), name: "db".into(), uid };
+            let event = Event { reason: reason.into(), message: message.into(), ..Event::default() };
+            of_event(&subject, &event, &Images::default()).what
+        };
+        assert_eq!(refused(Kind::StatefulSet, "FailedCreate"), Happening::Refused { message: message.to_owned() });
+        let shortened = message.replace("\"db-0\"", "\"db-…\"");
+        assert_eq!(refused(Kind::Job, "FailedCreate"), Happening::Refused { message: shortened });
+    }
+
+    #[test]
+    fn the_same_words_about_another_container_are_another_fact() {
+        let subject = Subject {
+            kind: Kind::Pod,
+            namespace: "ns".into(),
+            name: "ws".into(),
+            uid: crate::identity::Uid::parse("u").unwrap(),
+        };
+        let key = |path: &str| {
+            let event: Event = serde_json::from_value(serde_json::json!({"reason": "Started", "type": "Normal",
+                "message": "Container started", "involvedObject": {"fieldPath": path}}))
+            .unwrap();
+            of_event(&subject, &event, &Images::default()).cause
+        };
+        assert_eq!(key("spec.containers{dev}"), key("spec.containers{dev}"));
+        assert_ne!(key("spec.initContainers{prepare}"), key("spec.containers{dev}"));
+    }
+}

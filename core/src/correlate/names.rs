@@ -1,0 +1,32 @@
+//! Objects by kind, namespace and name, for Events that give no UID.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::identity::{Kind, Subject, Uid};
+
+/// The UIDs that had a name, the newest last. Bounded by the objects that are followed.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashMap<(Kind, Arc<str>, Arc<str>), Vec<Uid>>);
+
+impl Names {
+    pub(super) fn add(&mut self, subject: &Subject) {
+        let key = (subject.kind, subject.namespace.clone(), subject.name.clone());
+        self.0.entry(key).or_default().push(subject.uid);
+    }
+
+    pub(super) fn remove(&mut self, subject: &Subject) {
+        let key = (subject.kind, subject.namespace.clone(), subject.name.clone());
+        if let Some(uids) = self.0.get_mut(&key) {
+            uids.retain(|uid| *uid != subject.uid);
+            if uids.is_empty() {
+                self.0.remove(&key);
+            }
+        }
+    }
+
+    /// The UIDs of this name, the newest first.
+    pub(super) fn of(&self, kind: Kind, namespace: &Arc<str>, name: &str) -> impl Iterator<Item = Uid> + use<'_> {
+        let uids = self.0.get(&(kind, namespace.clone(), Arc::from(name)));
+        uids.into_iter().flatten().rev().copied()
+    }
+}

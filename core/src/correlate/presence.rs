@@ -1,0 +1,141 @@
+//! Objects that the watch no longer shows: deleted, no longer selected, or hidden by a stale list.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Correlator, Counted, Directory, Effect, LookupFailed, Object, Presence, Sighting,
+    correlator::{give_up, mark_of, parts},
+    telling::Telling,
+    tracked::Missing,
+};
+use crate::{
+    identity::{Kind, Subject, Uid},
+    line::{Mark, ScopeId},
+    notice::Happening,
+};
+
+/// A question that the API server would not answer is asked again after this long.
+const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
+impl<D: Directory> Correlator<D> {
+    /// The watch shows an object as deleted. It says the same of a pod that a selector leaves out from now on, and of
+    /// one deleted by force, which was never marked for deletion: then the API server is asked.
+    pub(super) fn gone(&mut self, now: Timestamp, scope: ScopeId, object: &Object, effects: &mut Vec<Effect>) {
+        let (kind, meta) = parts(object);
+        let Some(subject) = meta.subject(kind) else {
+            return effects.push(Effect::Count(Counted::Malformed));
+        };
+        let uid = subject.uid;
+        let mark = mark_of(Some(scope), meta, uid);
+        self.strangers.remove(&subject);
+        if !self.tracked.contains_key(&uid) {
+            self.left.remove(&subject);
+            return give_up(self.waiting.take(&subject), Counted::Stranger, effects);
+        }
+        if kind == Kind::Pod && meta.deletion_timestamp.is_none() {
+            return self.missing(now, uid, mark, effects);
+        }
+        // The last state of a pod may tell what no Event told.
+        if let Object::Pod(pod) = object {
+            self.status(now, uid, pod, (true, Sighting::Watched), mark, effects);
+        }
+        self.found(uid);
+        self.end(now, uid, meta.deletion_timestamp, mark, effects);
+        self.tell_waiting(now, &subject, effects);
+    }
+
+    fn end(&mut self, now: Timestamp, uid: Uid, at: Option<Timestamp>, mark: Option<Mark>, effects: &mut Vec<Effect>) {
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        if tracked.gone_at.is_some() {
+            return;
+        }
+        tracked.gone_at = Some(now);
+        self.say_all_held(uid, effects);
+        self.say(uid, Telling::new(Happening::Deleted, at.unwrap_or(now).min(now), mark), None, effects);
+        effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
+    }
+
+    /// A list is complete: what it should show and does not is gone. A pod may also have left the selection, and what
+    /// is newer than the list may be hidden by an API server whose cache lags behind.
+    pub(super) fn synced(&mut self, now: Timestamp, scope: ScopeId, effects: &mut Vec<Effect>) {
+        let listing = self.listings.get(&scope).copied().unwrap_or_default();
+        let mut missing: Vec<(Uid, bool)> = self
+            .tracked
+            .iter()
+            .filter(|(_, tracked)| tracked.scope == Some(scope) && tracked.listing != listing.number)
+            .filter(|(_, tracked)| tracked.gone_at.is_none() && tracked.missing.is_none())
+            .map(|(uid, tracked)| (*uid, tracked.subject.kind != Kind::Pod && tracked.revision <= listing.highest))
+            .collect();
+        missing.sort_unstable();
+        for (uid, certain) in missing {
+            if certain {
+                self.end(now, uid, None, None, effects);
+            } else {
+                self.missing(now, uid, None, effects);
+            }
+        }
+    }
+
+    /// An object is not shown any more. Nothing is said of it before it is known why.
+    fn missing(&mut self, now: Timestamp, uid: Uid, mark: Option<Mark>, effects: &mut Vec<Effect>) {
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        if tracked.gone_at.is_some() || tracked.missing.is_some() {
+            return;
+        }
+        tracked.missing = Some(Missing { since: now, mark });
+        self.confirming.insert(uid, now);
+        effects.push(Effect::Confirm(tracked.subject.clone()));
+    }
+
+    /// An object is shown again; whether it was missing.
+    pub(super) fn found(&mut self, uid: Uid) -> bool {
+        self.confirming.remove(&uid);
+        self.tracked.get_mut(&uid).is_some_and(|tracked| tracked.missing.take().is_some())
+    }
+
+    /// Asks again where the API server would not answer.
+    pub(super) fn confirm_again(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        for (uid, asked) in &mut self.confirming {
+            if now.duration_since(*asked) >= ASK_AGAIN_AFTER
+                && let Some(tracked) = self.tracked.get(uid)
+            {
+                *asked = now;
+                effects.push(Effect::Confirm(tracked.subject.clone()));
+            }
+        }
+    }
+
+    /// The answer to [`Effect::Confirm`].
+    pub(super) fn confirmed(
+        &mut self,
+        now: Timestamp,
+        subject: &Subject,
+        presence: Result<Presence, LookupFailed>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let uid = subject.uid;
+        let Ok(presence) = presence else { return };
+        let Some(Missing { since, mark }) = self.tracked.get_mut(&uid).and_then(|tracked| tracked.missing.take())
+        else {
+            return;
+        };
+        self.confirming.remove(&uid);
+        match presence {
+            Presence::Absent => {
+                self.end(now, uid, Some(since), mark, effects);
+                self.tell_waiting(now, subject, effects);
+            }
+            Presence::Selected => self.tell_waiting(now, subject, effects),
+            Presence::Unselected => {
+                if let Some(tracked) = self.tracked.get_mut(&uid) {
+                    tracked.left = true;
+                    tracked.gone_at = Some(now);
+                    tracked.told.drop_held();
+                }
+                self.settle_released(uid, effects);
+                give_up(self.waiting.take(subject), Counted::Stranger, effects);
+                effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
+            }
+        }
+    }
+}

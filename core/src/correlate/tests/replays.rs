@@ -1,0 +1,238 @@
+//! Replays of recordings of a real kubelet: its statuses and Events in order, with their times.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::*;
+use crate::{line::LogLine, render::render};
+
+#[derive(Deserialize)]
+struct Recording {
+    pod: Value,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Step {
+    at: f64,
+    status: Option<Value>,
+    deletion_timestamp: Option<String>,
+    event: Option<Value>,
+}
+
+impl Recording {
+    fn of(text: &str) -> Self {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn pod(&self, status: &Value, deleted: Option<&str>, revision: usize) -> Object {
+        let containers = |key: &str| -> Vec<Value> {
+            let mut containers = self.pod[key].as_array().cloned().unwrap_or_default();
+            for container in &mut containers {
+                container["env"] = json!([env(ALICE)]);
+            }
+            containers
+        };
+        let json = json!({
+            "metadata": {"name": self.pod["name"], "namespace": self.pod["namespace"], "uid": self.pod["uid"],
+                "creationTimestamp": self.pod["creationTimestamp"], "deletionTimestamp": deleted,
+                "resourceVersion": (1_000 + revision).to_string()},
+            "spec": {"containers": containers("containers"), "initContainers": containers("initContainers")},
+            "status": status,
+        });
+        Object::Pod(Box::new(serde_json::from_value(json).unwrap()))
+    }
+
+    fn observations(&self) -> Vec<(Timestamp, Observation)> {
+        let steps = self.steps.iter().enumerate().map(|(n, step)| {
+            #[expect(clippy::cast_possible_truncation, reason = "a time of today")]
+            let at = Timestamp::from_millisecond((step.at * 1_000.0) as i64).unwrap();
+            let observation = if let Some(status) = &step.status {
+                seen(self.pod(status, step.deletion_timestamp.as_deref(), n))
+            } else {
+                let event = serde_json::from_value(step.event.clone().unwrap()).unwrap();
+                Observation::Event { scope: EVENTS, event: Box::new(event) }
+            };
+            (at, observation)
+        });
+        steps.collect()
+    }
+
+    /// Plays it with a tick each second and for an hour after it, and gives the lines, without colours.
+    fn play(&self) -> Vec<String> {
+        let mut story = Story::with(Limits::default(), History::default());
+        let steps = self.observations();
+        story.now = steps[0].0;
+        for (at, observation) in steps {
+            while story.now + SignedDuration::from_secs(1) < at {
+                story.tick(1);
+            }
+            story.now = story.now.max(at);
+            story.observe(observation);
+        }
+        for _ in 0..3_600 {
+            story.tick(1);
+        }
+        assert!(story.nothing_is_held());
+        let lines = story.notices().into_iter().map(|notice| {
+            let LogLine { text, .. } = render(notice, |_| false);
+            ["\u{1b}[1m", "\u{1b}[37m", "\u{1b}[0m"].iter().fold(text, |text, code| text.replace(code, ""))
+        });
+        lines.collect()
+    }
+}
+
+macro_rules! recording {
+    ($name:literal) => {
+        Recording::of(include_str!(concat!("../../../tests/fixtures/", $name, ".json")))
+    };
+}
+
+/// The lines that hold a text.
+fn with<'a>(lines: &'a [String], text: &str) -> Vec<&'a String> {
+    lines.iter().filter(|line| line.contains(text)).collect()
+}
+
+/// Of the lines that hold a text the first is no repeat, and the last tells this many.
+#[track_caller]
+fn assert_counted(lines: &[String], text: &str, times: u32) {
+    let told = with(lines, text);
+    assert!(told.len() > 1 && told.len() <= 5 && !told[0].contains("(x"), "{lines:#?}");
+    assert!(told.last().unwrap().contains(&format!("(x{times} over")), "{lines:#?}");
+}
+
+#[test]
+fn ends_of_a_container_are_counted_exactly() {
+    for (recording, text, times) in [
+        (recording!("oom-main"), "Container dev was killed: out of memory", 5),
+        (recording!("oom-init"), "Init container prepare was killed: out of memory", 5),
+        (recording!("exit-1"), "Container dev ended with exit code 1", 5),
+        (recording!("liveness-exec"), "Container dev ended with exit code 137", 6),
+        (recording!("liveness-http"), "Container dev ended with exit code 137", 6),
+    ] {
+        assert_counted(&recording.play(), text, times);
+    }
+}
+
+#[test]
+fn each_restart_of_the_program_counts_an_end_once_too() {
+    for text in
+        [include_str!("../../../tests/fixtures/oom-main.json"), include_str!("../../../tests/fixtures/exit-1.json")]
+    {
+        let recording = Recording::of(text);
+        let mut story = Story::new();
+        for (at, observation) in recording.observations() {
+            story.now = at;
+            // Each status is seen again, as after a broken watch.
+            let again = observation.clone();
+            story.observe(observation);
+            if let Observation::Seen { scope, object, .. } = again {
+                story.observe(Observation::Seen { scope, object, how: Sighting::ListedChanged });
+            }
+        }
+        story.tick(3_600);
+        let counts = story.notices().into_iter().filter(|notice| matches!(notice.what, Happening::Terminated { .. }));
+        assert_eq!(counts.filter_map(|notice| notice.repeat).map(|repeat| repeat.times).max(), Some(5));
+    }
+}
+
+#[test]
+fn a_crash_loop_is_one_line_for_the_end_and_one_for_the_loop() {
+    let lines = recording!("exit-1").play();
+    assert_eq!(with(&lines, "CrashLoopBackOff").len(), 1, "{lines:#?}");
+    assert_eq!(with(&lines, "Back-off restarting"), [] as [&String; 0], "{lines:#?}");
+    for step in ["Container image", "Container created"] {
+        assert_eq!(with(&lines, step).len(), 1, "{lines:#?}");
+    }
+}
+
+#[test]
+fn an_image_that_is_missing_is_one_cause() {
+    let lines = recording!("image-not-found").play();
+    assert_counted(
+        &lines,
+        "Failed to pull image \"registry.example.com/team/missing:1.0\": rpc error: code = NotFound",
+        4,
+    );
+    for other in ["Error: ErrImagePull", "Error: ImagePullBackOff", "Back-off pulling", "cannot be pulled"] {
+        assert_eq!(with(&lines, other), [] as [&String; 0], "{lines:#?}");
+    }
+    assert_eq!(with(&lines, "Pulling image").len(), 1, "{lines:#?}");
+}
+
+#[test]
+fn what_takes_a_pod_away_is_told_before_it_is_gone() {
+    for (recording, why) in [
+        (recording!("drained"), "Eviction API: evicting (EvictionByEvictionAPI)"),
+        (recording!("taint-evicted"), "deleting due to NoExecute taint (DeletionByTaintManager)"),
+        (recording!("preempted"), "higher priority pod (PreemptionByScheduler)"),
+        (recording!("evicted-memory"), "The node was low on resource: memory"),
+    ] {
+        let lines = recording.play();
+        assert_eq!(with(&lines, why).len(), 1, "{lines:#?}");
+        for other in ["Marking for deletion", "Preempted by pod"] {
+            assert_eq!(with(&lines, other), [] as [&String; 0], "{lines:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_containers_last_words_are_told() {
+    let lines = recording!("termination-message").play();
+    let told =
+        with(&lines, "Container dev ended with exit code 5 (Error): agent: cannot reach https://coder.example.com");
+    assert!(!told.is_empty(), "{lines:#?}");
+}
+
+/// All that is told in the first two minutes of each failure, and in the hour after it.
+#[test]
+fn a_failure_that_goes_on_is_few_lines() {
+    for (recording, most) in [
+        (recording!("image-not-found"), 8),
+        (recording!("exit-1"), 12),
+        (recording!("oom-init"), 12),
+        (recording!("liveness-http"), 18),
+    ] {
+        let lines = recording.play();
+        assert!(lines.len() <= most, "{} lines: {lines:#?}", lines.len());
+    }
+}
+
+proptest! {
+    /// Invariant 6, on what a kubelet wrote.
+    #[test]
+    fn invariant_6_any_interleaving_of_a_recording_gives_the_same_lines(
+        which in 0_usize..4,
+        picks in proptest::collection::vec(any::<bool>(), 120),
+    ) {
+        let recording = match which {
+            0 => recording!("image-not-found"),
+            1 => recording!("exit-1"),
+            2 => recording!("liveness-exec"),
+            _ => recording!("taint-evicted"),
+        };
+        let steps = recording.observations();
+        let (pods, events): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|(_, observation)| matches!(observation, Observation::Seen { .. }));
+        let mut expected = Story::new();
+        for (_, observation) in pods.iter().chain(&events) {
+            expected.observe(observation.clone());
+        }
+        let mut story = Story::new();
+        let (mut pods, mut events) = (pods.into_iter(), events.into_iter());
+        for pick in picks {
+            let next = if pick { pods.next() } else { events.next() };
+            if let Some((_, observation)) = next {
+                story.observe(observation);
+            }
+        }
+        for (_, observation) in pods.chain(events) {
+            story.observe(observation);
+        }
+        expected.tick(3_600);
+        story.tick(3_600);
+        prop_assert_eq!(sorted(story.said_to(ALICE)), sorted(expected.said_to(ALICE)));
+        prop_assert!(story.nothing_is_held());
+    }
+}

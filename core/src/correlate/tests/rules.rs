@@ -1,0 +1,434 @@
+//! The correlation rules, one by one.
+
+use super::*;
+use crate::object::Event;
+
+fn tell(event: serde_json::Value) -> Observation {
+    Observation::Event { scope: EVENTS, event: Box::new(serde_json::from_value::<Event>(event).unwrap()) }
+}
+
+/// A pod with a resourceVersion and anything else in its metadata.
+fn pod_with(revision: u32, status: &serde_json::Value, metadata: &serde_json::Value) -> Object {
+    let mut json = pod_json("ws", "ns", &env(ALICE));
+    json["metadata"]["resourceVersion"] = revision.to_string().into();
+    for (key, value) in metadata.as_object().unwrap() {
+        json["metadata"][key] = value.clone();
+    }
+    json["status"] = status.clone();
+    Object::Pod(Box::new(serde_json::from_value(json).unwrap()))
+}
+
+fn listed(object: Object) -> Observation {
+    Observation::Seen { scope: PODS, object, how: Sighting::ListedChanged }
+}
+
+// A pod that is selected later.
+
+#[test]
+fn a_pod_looked_up_before_it_is_selected_is_told_when_the_watch_shows_it() {
+    let mut story = Story::new();
+    story.book.claims.borrow_mut().insert("ws".into());
+    let effects = story.observe(event("Pod", "ns", "ws", "R", "before", 1, 1));
+    let subject = effects.into_iter().find_map(|effect| match effect {
+        Effect::LookUp(subject) => Some(subject),
+        _ => None,
+    });
+    story.observe(Observation::LookedUp { scope: Some(PODS), subject: subject.unwrap(), found: Ok(None) });
+    let effects = story.observe(event("Pod", "ns", "ws", "R", "not selected", 1, 2));
+    assert_eq!(effects, [Effect::Count(Counted::Stranger)]);
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    story.observe(event("Pod", "ns", "ws", "R", "after", 1, 3));
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "after"), None)]);
+    assert!(story.nothing_is_held());
+}
+
+#[test]
+fn lines_of_an_object_that_was_looked_up_have_a_mark() {
+    let mut story = Story::new();
+    let Object::Pod(found) = pod("ws", "ns", ALICE, &json!({})) else { unreachable!() };
+    let subject = found.metadata.subject(Kind::Pod).unwrap();
+    story.observe(Observation::LookedUp { scope: Some(PODS), subject, found: Ok(Some(Object::Pod(found))) });
+    let mark = story.notices()[0].mark.unwrap();
+    assert_eq!((mark.scope, mark.revision, mark.subject), (PODS, 10, Uid::parse("ns/ws").unwrap()));
+}
+
+// Whose Event it is.
+
+#[test]
+fn invariant_1_an_event_of_another_namespace_reaches_nobody() {
+    let forged = |namespace: &str, about: &str, name: &str| {
+        tell(json!({
+            "metadata": {"namespace": namespace, "uid": "e", "resourceVersion": "99"},
+            "involvedObject": {"kind": "Pod", "namespace": about, "name": name, "uid": "ns/ws"},
+            "reason": "R", "message": "forged", "type": "Warning", "eventTime": start().to_string(),
+        }))
+    };
+    let mut story = Story::new();
+    let forgeries = [("evil", "ns", "ws"), ("evil", "evil", "ws"), ("evil", "", "ws"), ("evil", "evil", "other")];
+    // Before the pod is known, and after.
+    for (namespace, about, name) in forgeries {
+        story.observe(forged(namespace, about, name));
+    }
+    for effect in story.tick(3) {
+        let Effect::LookUp(subject) = effect else { continue };
+        assert_eq!(&*subject.namespace, "evil");
+        story.observe(Observation::LookedUp { scope: None, subject, found: Ok(None) });
+    }
+    story.observe(event("Pod", "ns", "ws", "R", "true", 1, 1));
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    for (namespace, about, name) in forgeries {
+        story.observe(forged(namespace, about, name));
+    }
+    story.observe(forged("ns", "ns", "other"));
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "true"), None)]);
+    assert_eq!(story.counted(Counted::ForeignNamespace), 5);
+    assert!(story.nothing_is_held());
+}
+
+fn nameless(message: &str, at: &str) -> Observation {
+    tell(json!({
+        "metadata": {"namespace": "ns", "uid": format!("e{message}"), "resourceVersion": "50"},
+        "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws"},
+        "reason": "TaintManagerEviction", "message": message, "type": "Normal", "count": 1,
+        "firstTimestamp": at, "lastTimestamp": at,
+    }))
+}
+
+#[test]
+fn an_event_without_a_uid_is_of_the_object_that_lived_then() {
+    let mut story = Story::new();
+    story.observe(nameless("before the pod", "2026-11-22T11:59:00Z"));
+    story.observe(nameless("of the pod, early", "2026-11-22T12:00:02Z"));
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    story.observe(nameless("of the pod", "2026-11-22T12:00:03Z"));
+    story.now = "2026-11-22T12:00:10Z".parse().unwrap();
+    let gone = pod_with(11, &json!({}), &json!({"deletionTimestamp": "2026-11-22T12:00:09Z"}));
+    story.observe(Observation::Gone { scope: PODS, object: gone });
+    story.observe(nameless("after the pod", "2026-11-22T12:00:40Z"));
+    story.tick(600);
+    let told = story.said_to(ALICE).into_iter().filter_map(|(what, _)| match what {
+        Happening::Event { message, .. } => Some(message),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["of the pod, early", "of the pod"]);
+    assert!(story.nothing_is_held());
+}
+
+// What is not shown any more.
+
+fn with_pod() -> Story {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    story
+}
+
+#[test]
+fn a_pod_that_leaves_the_selection_is_silent_and_goes_on_when_it_comes_back() {
+    for seconds in [0, 600] {
+        let mut story = with_pod();
+        story.observe(Observation::Gone { scope: PODS, object: pod("ws", "ns", ALICE, &json!({})) });
+        story.observe(event("Pod", "ns", "ws", "R", "while it is asked", 1, 1));
+        story.confirm(Presence::Unselected);
+        assert!(story.effects.contains(&Effect::Ended(token(ALICE))));
+        story.observe(event("Pod", "ns", "ws", "R", "left out", 1, 2));
+        story.tick(seconds);
+        story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+        story.observe(event("Pod", "ns", "ws", "R", "back", 1, 3));
+        assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "back"), None)]);
+        assert!(story.nothing_is_held());
+    }
+}
+
+#[test]
+fn a_pod_deleted_by_force_is_told_as_deleted_with_its_last_events() {
+    let mut story = with_pod();
+    story.observe(Observation::Gone { scope: PODS, object: pod("ws", "ns", ALICE, &json!({})) });
+    story.observe(event("Pod", "ns", "ws", "R", "last", 1, 1));
+    // The API server does not answer at first.
+    let asked = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Confirm(subject) => Some(subject.clone()),
+            _ => None,
+        })
+    };
+    let subject = asked(&story.effects).unwrap();
+    story.observe(Observation::Confirmed { subject, presence: Err(LookupFailed) });
+    assert_eq!(asked(&story.tick(5)), None);
+    let again = story.tick(30);
+    assert!(asked(&again).is_some(), "{again:?}");
+    story.confirm(Presence::Absent);
+    let last = [(Happening::Created, None), (Happening::Deleted, None), (said("R", "last"), None)];
+    assert_eq!(story.said_to(ALICE), last);
+}
+
+#[test]
+fn a_stale_list_does_not_end_what_is_newer() {
+    let mut story = Story::new();
+    story.observe(seen(pod_with(50, &json!({}), &json!({}))));
+    story.observe(seen(replicaset("rs", "ns", BOB)));
+    for scope in [PODS, REPLICASETS] {
+        story.observe(Observation::Relisting(scope));
+        story.observe(Observation::Synced(scope));
+    }
+    story.observe(event("Pod", "ns", "ws", "R", "meanwhile", 1, 1));
+    story.confirm(Presence::Selected);
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "meanwhile"), None)]);
+    assert_eq!(story.said_to(BOB), [(Happening::Created, None)]);
+    // A list that shows something newer is newer: what it does not show is gone.
+    story.observe(Observation::Relisting(REPLICASETS));
+    let mut newer = json!({"metadata": {"name": "other", "namespace": "ns", "uid": "other", "resourceVersion": "90"}});
+    newer["spec"] = json!({"template": {"spec": {"containers": []}}});
+    let newer = Object::Workload(Kind::ReplicaSet, Box::new(serde_json::from_value(newer).unwrap()));
+    story.observe(Observation::Seen { scope: REPLICASETS, object: newer, how: Sighting::ListedChanged });
+    story.observe(Observation::Synced(REPLICASETS));
+    assert_eq!(story.said_to(BOB), [(Happening::Created, None), (Happening::Deleted, None)]);
+}
+
+// What was told before a restart.
+
+#[test]
+fn facts_told_before_a_restart_are_not_told_again() {
+    let since = start() + SignedDuration::from_hours(1);
+    let condition = json!([{"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-22T12:00:02Z"}]);
+    let waiting = |reason: &str, message: &str| {
+        json!({"conditions": condition, "containerStatuses": [
+            {"name": "dev", "state": {"waiting": {"reason": reason, "message": message}}}]})
+    };
+    for status in [
+        waiting("ErrImagePull", "not found"),
+        waiting("CreateContainerConfigError", "secret \"x\" not found"),
+        waiting("CrashLoopBackOff", "back-off"),
+        json!({"phase": "Failed", "reason": "Evicted", "message": "low on memory", "startTime": "2026-11-22T12:00:02Z"}),
+        json!({"phase": "Failed", "reason": "NodeLost", "conditions": condition}),
+        json!({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+            "lastTransitionTime": "2026-11-22T12:00:02Z"}]}),
+        // Nothing but the pod's own time tells when.
+        json!({"containerStatuses": [{"name": "dev", "state": {"waiting": {"reason": "InvalidImageName"}}}]}),
+    ] {
+        let mut story = Story::with(Limits::default(), History { since, ..History::default() });
+        story.observe(listed(pod_with(20, &status, &json!({}))));
+        // It alternates, as a kubelet's status does.
+        story.observe(seen(pod_with(21, &status, &json!({}))));
+        assert_eq!(story.said_to(ALICE), [], "{status}");
+    }
+}
+
+#[test]
+fn facts_that_began_after_a_restart_are_told() {
+    let since = start() + SignedDuration::from_hours(1);
+    let history = || History { since, ..History::default() };
+    // Its pod is old, and what happens to it is new: the end of a container tells when, of a pull the Event does.
+    let mut story = Story::with(Limits::default(), history());
+    let crashed = json!({"containerStatuses": [{"name": "dev", "restartCount": 1,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T13:00:09Z"}}}]});
+    story.observe(listed(pod_with(20, &crashed, &json!({}))));
+    assert_eq!(story.said_to(ALICE).len(), 2, "{:#?}", story.said_to(ALICE));
+
+    let mut story = Story::with(Limits::default(), history());
+    let waiting = json!({"containerStatuses": [
+        {"name": "dev", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}]});
+    story.observe(listed(pod_with(20, &waiting, &json!({}))));
+    let event = |second: i64| {
+        let at = since + SignedDuration::from_secs(second);
+        tell(json!({
+            "metadata": {"namespace": "ns", "uid": "e", "resourceVersion": (50 + second).to_string()},
+            "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws",
+                "fieldPath": "spec.containers{dev}"},
+            "reason": "Failed", "message": "Failed to pull image \"img\": not found", "type": "Warning", "count": 1,
+            "firstTimestamp": at.to_string(), "lastTimestamp": at.to_string(),
+        }))
+    };
+    story.observe(event(1));
+    assert_eq!(story.said_to(ALICE).len(), 1, "{:#?}", story.said_to(ALICE));
+}
+
+// Agents and counts.
+
+#[test]
+fn a_workload_with_another_agent_keeps_only_that() {
+    let mut story = Story::new();
+    story.observe(seen(replicaset("ws", "ns", ALICE)));
+    let effects = story.observe(seen(replicaset("ws", "ns", BOB)));
+    assert!(effects.contains(&Effect::Ended(token(ALICE))), "{effects:?}");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Open { agent, .. } if *agent == token(BOB))));
+    story.observe(event("ReplicaSet", "ns", "ws", "R", "for bob", 1, 1));
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
+    assert_eq!(story.said_to(BOB), [(said("R", "for bob"), None)]);
+    // Without a change nothing ends.
+    let effects = story.observe(seen(replicaset("ws", "ns", BOB)));
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn one_end_of_each_of_many_containers_is_no_repeat() {
+    let mut story = Story::new();
+    let statuses: Vec<_> = (0..70)
+        .map(|n| {
+            json!({"name": format!("c{n}"), "restartCount": 1, "lastState":
+                {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-11-22T12:00:09Z"}}})
+        })
+        .collect();
+    let status = json!({"containerStatuses": statuses});
+    for revision in 20..30 {
+        story.observe(seen(pod_with(revision, &status, &json!({}))));
+    }
+    story.tick(3_600);
+    let told = story.said_to(ALICE);
+    assert_eq!(told.len(), 71);
+    assert!(told.iter().all(|(_, repeat)| repeat.is_none()));
+}
+
+#[test]
+fn a_repeat_that_was_held_back_is_told_when_its_pause_ends() {
+    let mut story = with_pod();
+    for count in 1..=6 {
+        story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) / 2));
+    }
+    assert_eq!(story.said_to(ALICE).len(), 2);
+    story.tick(8);
+    assert_eq!(story.said_to(ALICE).len(), 2, "its pause is not over");
+    story.tick(3);
+    let repeat = story.said_to(ALICE).last().unwrap().1.unwrap();
+    assert_eq!((repeat.times, repeat.over), (6, SignedDuration::from_secs(3)));
+    // The mark of what was held is gone with it.
+    story.tick(3_600);
+    assert_eq!(story.said_to(ALICE).len(), 3);
+    assert!(story.nothing_is_held());
+}
+
+#[test]
+fn one_more_after_a_burst_is_told_too_and_before_the_pod_is_deleted() {
+    let mut story = with_pod();
+    for count in [1, 8, 9] {
+        story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, 1));
+    }
+    let gone = pod_with(11, &json!({}), &json!({"deletionTimestamp": "2026-11-22T12:00:09Z"}));
+    story.observe(Observation::Gone { scope: PODS, object: gone });
+    let told: Vec<_> = story.said_to(ALICE).into_iter().skip(1).map(|(_, repeat)| repeat.map(|it| it.times)).collect();
+    assert_eq!(told, [None, Some(8), Some(9), None]);
+    assert!(story.nothing_is_held());
+}
+
+#[test]
+fn a_held_repeat_keeps_its_mark_over_a_restart() {
+    let mut story = with_pod();
+    for count in 1..=3 {
+        story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count)));
+    }
+    let held = story.effects.iter().filter_map(|effect| match effect {
+        Effect::Hold(mark) => Some(mark.revision),
+        _ => None,
+    });
+    assert_eq!(held.collect::<Vec<_>>(), [102, 103]);
+    let settled = story.effects.iter().filter(|effect| matches!(effect, Effect::Settle(mark) if mark.revision == 102));
+    assert_eq!(settled.count(), 1);
+    // After minutes of pause it would cost too many lines said twice.
+    let held = |story: &Story| story.effects.iter().filter(|effect| matches!(effect, Effect::Hold(_))).count();
+    for count in [20, 40, 60, 80] {
+        story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) * 3));
+    }
+    let before = held(&story);
+    story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", 81, 241));
+    assert_eq!(held(&story), before);
+}
+
+#[test]
+fn what_nothing_better_explains_is_told_after_a_moment() {
+    for (kind, name, reason, message) in [
+        ("Pod", "ws", "BackOff", "Back-off pulling image \"img\""),
+        ("Pod", "ws", "Failed", "Error: ErrImagePull"),
+        ("Pod", "ws", "Failed", "Error: secret \"x\" not found"),
+        ("Pod", "ws", "BackOff", "Back-off restarting failed container dev in pod ws_ns(u)"),
+        ("ReplicaSet", "rs", "SuccessfulCreate", "Created pod: not-selected"),
+        ("Pod", "ws", "TaintManagerEviction", "Marking for deletion Pod ns/ws"),
+    ] {
+        let mut story = with_pod();
+        story.observe(seen(replicaset("rs", "ns", ALICE)));
+        let before = story.said_to(ALICE).len();
+        story.observe(event(kind, "ns", name, reason, message, 1, 1));
+        assert_eq!(story.said_to(ALICE).len(), before, "{message}");
+        // A kubelet writes that a container crashes again and again later than anything else.
+        story.tick(if reason == "BackOff" && message.contains("restarting") { 21 } else { 6 });
+        assert_eq!(story.said_to(ALICE)[before..], [(said(reason, message), None)]);
+        assert!(story.nothing_is_held());
+    }
+}
+
+#[test]
+fn a_gated_pod_says_why_it_is_not_scheduled() {
+    let message = "Scheduling is blocked due to non-empty scheduling gates";
+    let gated = json!({"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": message}]});
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &gated)));
+    let expected = Happening::Unschedulable { message: message.into() };
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (expected, None)]);
+}
+
+#[test]
+fn an_autoscaler_that_cannot_help_is_one_cause_whatever_the_number_of_nodes() {
+    let mut story = with_pod();
+    for n in 0..6 {
+        let message = format!(
+            "pod didn't trigger scale-up: {} node(s) didn't match Pod's node affinity/selector, {n} max node group size reached",
+            12 + n
+        );
+        story.observe(event("Pod", "ns", "ws", "NotTriggerScaleUp", &message, 1, n));
+    }
+    let told: Vec<_> = story.said_to(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
+    // The second reason is one of its own once it is about a node.
+    assert_eq!(told.len(), 2, "{told:#?}");
+}
+
+#[test]
+fn a_start_that_fails_and_a_pod_that_is_refused_are_one_line_each() {
+    let message = format!("failed to create containerd task: {} no such file", "x".repeat(2_000));
+    let ended = json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": message,
+        "finishedAt": "2026-11-22T12:00:09Z"}});
+    let failing = json!({"containerStatuses": [{"name": "dev", "restartCount": 0, "lastState": ended,
+        "state": {"waiting": {"reason": "RunContainerError", "message": message}}}]});
+    let mut story = with_pod();
+    story.observe(seen(pod("ws", "ns", ALICE, &failing)));
+    let at = "2026-11-22T12:00:09Z";
+    let cut = &message[..900];
+    story.observe(tell(json!({
+        "metadata": {"namespace": "ns", "uid": "e", "resourceVersion": "99"},
+        "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws",
+            "fieldPath": "spec.containers{dev}"},
+        "reason": "Failed", "message": format!("Error: {cut}"), "type": "Warning", "count": 1,
+        "firstTimestamp": at, "lastTimestamp": at,
+    })));
+    story.tick(3_600);
+    assert_eq!(story.said_to(ALICE).len(), 2, "{:#?}", story.said_to(ALICE));
+
+    let mut story = with_pod();
+    let message = "Predicate NodeAffinity failed";
+    story.observe(event("Pod", "ns", "ws", "NodeAffinity", message, 1, 1));
+    let refused =
+        json!({"phase": "Failed", "reason": "NodeAffinity", "message": format!("Pod was rejected: {message}")});
+    story.observe(seen(pod("ws", "ns", ALICE, &refused)));
+    assert_eq!(story.said_to(ALICE).len(), 2, "{:#?}", story.said_to(ALICE));
+}
+
+#[test]
+fn an_image_pulled_at_each_restart_is_told_once() {
+    let mut story = with_pod();
+    for n in 0..5 {
+        for (reason, message) in [
+            ("Pulling", "Pulling image \"img\"".to_owned()),
+            ("Pulled", format!("Successfully pulled image \"img\" in {n}39ms (1.{n}78s including waiting)")),
+            ("Started", "Container started".to_owned()),
+        ] {
+            let at = (start() + SignedDuration::from_secs(n * 20)).to_string();
+            story.observe(tell(json!({
+                "metadata": {"namespace": "ns", "uid": message, "resourceVersion": (100 + n).to_string()},
+                "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws"},
+                "reason": reason, "message": message, "type": "Normal", "count": n + 1,
+                "firstTimestamp": at, "lastTimestamp": at,
+            })));
+        }
+        story.tick(20);
+    }
+    assert_eq!(story.said_to(ALICE).len(), 4, "{:#?}", story.said_to(ALICE));
+}

@@ -1,0 +1,183 @@
+//! The same thing again and again, in words that differ.
+
+use super::*;
+use crate::object::Event;
+
+/// Number of lines for an outage of this many minutes with a retry every 12 s. The first ten are separate Events.
+fn lines_of(minutes: i64, kind: &str, name: &str, reason: &str, message: impl Fn(i64) -> String) -> usize {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    story.observe(seen(replicaset("rs", "ns", ALICE)));
+    for n in 0..minutes * 5 {
+        let at = start() + SignedDuration::from_secs(n * 12);
+        let (uid, prefix, count) = match n {
+            0..10 => (n, "", 1),
+            _ => (10, "(combined from similar events): ", n - 9),
+        };
+        let event: Event = serde_json::from_value(json!({
+            "metadata": {"namespace": "ns", "uid": format!("e{uid}"), "resourceVersion": (100 + n).to_string()},
+            "involvedObject": {"kind": kind, "namespace": "ns", "name": name, "uid": format!("ns/{name}")},
+            "reason": reason, "message": format!("{prefix}{}", message(n)), "type": "Warning", "count": count,
+            "firstTimestamp": start().to_string(), "lastTimestamp": at.to_string(),
+        }))
+        .unwrap();
+        story.now = at;
+        story.observe(Observation::Event { scope: EVENTS, event: Box::new(event) });
+        for _ in 0..11 {
+            story.tick(1);
+        }
+    }
+    let told = story.said_to(ALICE).into_iter().filter(|(what, _)| *what != Happening::Created);
+    told.count()
+}
+
+/// Letters and digits that Kubernetes' names and ids are made of.
+fn random(n: i64, letters: &str, length: usize) -> String {
+    let letters: Vec<char> = letters.chars().collect();
+    let mut state = u64::try_from(n).unwrap().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        letters[usize::try_from(state % letters.len() as u64).unwrap()]
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn a_storm_is_few_lines() {
+    let hex = |n| random(n, "0123456789abcdef", 64);
+    let name = |n| random(n, "bcdfghjklmnpqrstvwxz2456789", 5);
+    let sandbox = |n: i64| {
+        format!("Failed to create pod sandbox: failed to setup network for sandbox \"{}\": Unauthorized", hex(n))
+    };
+    let invalid = |n: i64| {
+        format!(
+            "Error creating: Pod \"rs-{}\" is invalid: spec.containers[0].resources: Invalid value: \"4Gi\"",
+            name(n)
+        )
+    };
+    let mount = |n: i64| {
+        let mut volumes = ["config", "logs", "dags", "kube-api-access-t8b2v", "home"];
+        volumes.rotate_left(usize::try_from(n % 5).unwrap());
+        format!(
+            "Unable to attach or mount volumes: unmounted volumes=[home], unattached volumes=[{}]: timed out",
+            volumes.join(" ")
+        )
+    };
+    let quota =
+        |n: i64| format!("Error creating: pods \"rs-{}\" is forbidden: exceeded quota: q, used: memory={n}Gi", name(n));
+    let nodes = |n: i64| {
+        format!(
+            "0/{} nodes are available: {} Insufficient cpu, {} Too many pods. preemption: no",
+            400 + n % 3,
+            100 + n,
+            n % 2
+        )
+    };
+    let uuid = |n: i64| format!("rpc error: denied, request id: {}", name(n));
+    for minutes in [10, 60] {
+        let limit = if minutes == 10 { 5 } else { 10 };
+        for (told, what) in [
+            (lines_of(minutes, "Pod", "ws", "FailedCreatePodSandBox", sandbox), "sandbox"),
+            (lines_of(minutes, "ReplicaSet", "rs", "FailedCreate", invalid), "invalid"),
+            (lines_of(minutes, "Pod", "ws", "FailedMount", mount), "mount"),
+            (lines_of(minutes, "ReplicaSet", "rs", "FailedCreate", quota), "quota"),
+            (lines_of(minutes, "Pod", "ws", "FailedScheduling", nodes), "nodes"),
+            (lines_of(minutes, "Pod", "ws", "FailedAttachVolume", uuid), "request"),
+        ] {
+            assert!((2..=limit).contains(&told), "{what}: {told} lines in {minutes} minutes");
+        }
+    }
+}
+
+#[test]
+fn unschedulable_status_whose_numbers_change_is_one_line() {
+    let mut story = Story::new();
+    for n in 0..300 {
+        let message =
+            format!("0/{} nodes are available: {n} Insufficient cpu, {} Insufficient memory.", 400 + n, n % 7 + 1);
+        let status = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]});
+        story.observe(seen(pod("ws", "ns", ALICE, &status)));
+        story.tick(11);
+    }
+    // The second reason with its first "0 Insufficient cpu" is known; no reason is new after the first two.
+    assert!(story.said_to(ALICE).len() <= 3, "{:#?}", story.said_to(ALICE));
+}
+
+#[test]
+fn a_new_reason_is_told_anew() {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    for (n, message) in [
+        "0/4 nodes are available: 4 Insufficient cpu.",
+        "0/5 nodes are available: 5 Insufficient cpu.",
+        "0/5 nodes are available: 4 Insufficient cpu, 1 node(s) were unschedulable.",
+        "0/5 nodes are available: 5 node(s) were unschedulable.",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        story.observe(event("Pod", "ns", "ws", "FailedScheduling", message, 1, i64::try_from(n).unwrap()));
+    }
+    let told: Vec<_> = story.said_to(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).collect();
+    assert_eq!(told.len(), 3, "{told:#?}");
+}
+
+#[test]
+fn a_pull_that_fails_for_another_reason_is_told_anew() {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    for (n, why) in ["pull QPS exceeded", "401 Unauthorized", "pull QPS exceeded"].into_iter().enumerate() {
+        let message = format!("Failed to pull image \"img\": {why}");
+        story.observe(event(
+            "Pod",
+            "ns",
+            "ws",
+            "Failed",
+            &message,
+            u32::try_from(n).unwrap() + 1,
+            i64::try_from(n).unwrap(),
+        ));
+        let waiting = json!({"containerStatuses": [{"name": "dev", "state": {"waiting": {"reason": "ErrImagePull", "message": why}}}]});
+        story.observe(seen(pod("ws", "ns", ALICE, &waiting)));
+    }
+    let pull =
+        |message: &str| Happening::ImagePull { container: "dev".into(), image: "img".into(), message: message.into() };
+    let told: Vec<_> =
+        story.said_to(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).map(|(what, _)| what).collect();
+    assert_eq!(told, [Happening::Created, pull("pull QPS exceeded"), pull("401 Unauthorized")]);
+}
+
+#[test]
+fn pods_evicted_one_after_the_other_are_counted_at_their_workload() {
+    let mut story = Story::new();
+    story.observe(seen(replicaset("ws", "ns", ALICE)));
+    for n in 0..25 {
+        let name = format!("ws-{}", random(n, "bcdfghjklmnpqrstvwxz2456789", 5));
+        let mut json = pod_json(&name, "ns", &env(ALICE));
+        json["metadata"]["creationTimestamp"] = (start() + SignedDuration::from_secs(n * 12)).to_string().into();
+        json["metadata"]["ownerReferences"] =
+            json!([{"kind": "ReplicaSet", "name": "ws", "uid": "ns/ws", "controller": true}]);
+        let status =
+            json!({"phase": "Failed", "reason": "Evicted", "message": "The node had condition: [DiskPressure]. "});
+        story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json.clone()).unwrap()))));
+        json["status"] = status;
+        story.observe(event("Pod", "ns", &name, "Evicted", "The node had condition: [DiskPressure]. ", 1, n * 12));
+        story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
+        story.tick(12);
+    }
+    story.tick(3_600);
+    let told: Vec<_> =
+        story.said_to(ALICE).into_iter().filter(|(what, _)| matches!(what, Happening::Evicted { .. })).collect();
+    assert!(told.len() <= 6, "{told:#?}");
+    assert_eq!(told.last().unwrap().1.unwrap().times, 25, "{told:#?}");
+    let announced: Vec<_> = story
+        .notices()
+        .into_iter()
+        .filter(|notice| notice.what == Happening::Created && notice.subject.kind == Kind::Pod)
+        .collect();
+    assert!(announced.len() <= 8 && announced.last().unwrap().repeat.unwrap().times == 25, "{announced:#?}");
+    assert!(announced[..3].iter().all(|notice| notice.repeat.is_none()), "{announced:#?}");
+    assert!(story.nothing_is_held());
+}
