@@ -161,11 +161,14 @@ fn verdict(error: &SendError) -> Verdict {
         Failure::Limited { retry_after } => Verdict::Refused(*retry_after),
         Failure::Timeout | Failure::Network { .. } => Verdict::Lost,
         // A proxy's own words say nothing of Coder's limiter.
-        Failure::Server { .. } | Failure::NotCoder { .. } if error.rate.is_none() => Verdict::Lost,
+        Failure::Server { .. } | Failure::NotCoder { .. } | Failure::BodyTooLarge if error.rate.is_none() => {
+            Verdict::Lost
+        }
         Failure::Server { .. }
         | Failure::NotCoder { .. }
         | Failure::Unauthorized
         | Failure::TooLarge
+        | Failure::BodyTooLarge
         | Failure::BadRequest { .. } => Verdict::Taken,
     }
 }
