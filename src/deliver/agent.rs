@@ -1,14 +1,16 @@
 //! One agent: what is known of it, and what it wants next.
 
+use jiff::Timestamp;
 use logstream_core::{line::WorkspaceKey, token::AgentToken};
 use tokio::time::Instant;
 
 use super::{
     budget::Budget,
     disposition::Standing,
+    isolation::Isolation,
     lanes::{Lane, Seat},
     metrics::AgentState,
-    outbox::{Outbox, Remains},
+    outbox::{Outbox, Remains, Taken},
     settings::Settings,
 };
 
@@ -59,6 +61,7 @@ pub(super) struct Agent {
     pub(super) given_up: bool,
     pub(super) outbox: Outbox,
     pub(super) budget: Budget,
+    pub(super) isolation: Isolation,
     pub(super) workspace: Option<WorkspaceKey>,
     /// The agent of its workspace's next start, if that began while a request of this one was under way.
     pub(super) followed_by: Option<AgentToken>,
@@ -93,6 +96,7 @@ impl Agent {
             given_up: false,
             outbox: Outbox::default(),
             budget: Budget::default(),
+            isolation: Isolation::default(),
             workspace: None,
             followed_by: None,
             place: Place::default(),
@@ -198,6 +202,18 @@ impl Agent {
         if workspace.is_some() {
             self.workspace = workspace;
         }
+    }
+
+    /// Takes the next request's worth out of its outbox.
+    pub(super) fn take(&mut self, now: Timestamp) -> Taken {
+        if !self.isolation.replaces() {
+            return self.outbox.take(self.isolation.limit(), &mut self.budget, now);
+        }
+        let taken = self.outbox.take_replaced(&mut self.budget, now);
+        if taken.batch.is_empty() {
+            self.isolation.taken(1);
+        }
+        taken
     }
 
     /// Lets go of everything it holds. Its reader, if there will be one, finds the count.

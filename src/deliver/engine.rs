@@ -156,7 +156,7 @@ impl<A: CoderApi> Engine<A> {
                 Box::pin(async move { (None, api.post_log_source(&token).await) })
             }
             Endpoint::Logs => {
-                let Taken { batch, refused } = agent.outbox.take(&mut agent.budget, (self.clock)());
+                let Taken { batch, refused } = agent.take((self.clock)());
                 agent.in_flight = (!batch.is_empty()).then(|| batch.lines());
                 self.books.dropped(refused, Dropped::Budget);
                 if batch.is_empty() {

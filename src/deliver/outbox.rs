@@ -17,7 +17,7 @@ pub(super) const MAX_LINES: usize = 256;
 /// Bytes of text an agent may have waiting.
 pub(super) const MAX_BYTES: usize = 128 * 1024;
 /// Lines of one request: the whole outbox in four.
-const BATCH_LINES: usize = 64;
+pub(super) const BATCH_LINES: usize = 64;
 /// Bytes of one request's lines: one refused for its size would have to cross Coder's limit with a fraction of it.
 const BATCH_BYTES: usize = 64 * 1024;
 
@@ -68,10 +68,12 @@ pub(super) struct Outbox {
 }
 
 /// What one request carries.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Batch {
     parts: Vec<Part>,
     bytes: usize,
+    /// The words for a missing line stand in place of the only part.
+    replaced: bool,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,7 @@ struct Part {
 }
 
 /// What was taken out of an outbox.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Taken {
     /// To be sent; may be empty where the budget refused all.
     pub(super) batch: Batch,
@@ -173,11 +175,11 @@ impl Outbox {
         self.lines
     }
 
-    /// Takes the next request's worth, charged to the budget.
-    pub(super) fn take(&mut self, budget: &mut Budget, now: Timestamp) -> Taken {
-        let mut taken = Taken { batch: Batch { parts: Vec::new(), bytes: 0 }, refused: Vec::new() };
+    /// Takes the next request's worth, with at most this many entries, charged to the budget.
+    pub(super) fn take(&mut self, limit: usize, budget: &mut Budget, now: Timestamp) -> Taken {
+        let mut taken = Taken::default();
         let batch = &mut taken.batch;
-        while batch.parts.len() < BATCH_LINES {
+        while batch.parts.len() < limit.min(BATCH_LINES) {
             let Some(entry) = self.entries.pop_front() else { break };
             let part = Part::new(entry, now);
             let bytes = part.output().len();
@@ -210,6 +212,29 @@ impl Outbox {
         if self.entries.is_empty() {
             // An idle agent keeps no buffer.
             self.entries = VecDeque::new();
+        }
+        taken
+    }
+
+    /// Takes the first entry alone, to be sent as the words for a missing line.
+    pub(super) fn take_replaced(&mut self, budget: &mut Budget, now: Timestamp) -> Taken {
+        let mut taken = Taken::default();
+        let Some(entry) = self.entries.pop_front() else { return taken };
+        let missing = match &entry {
+            Entry::Gap(count) => *count,
+            Entry::Line(_) | Entry::Note(_) => 1,
+        };
+        match &entry {
+            Entry::Line(held) => self.count_out(held),
+            Entry::Note(_) => self.notes -= 1,
+            Entry::Gap(_) => {}
+        }
+        let part = Part { entry, output: Some(gap_words(missing)), at: now };
+        if budget.charge_note(part.output().len()) {
+            taken.batch.replaced = true;
+            taken.batch.add(part);
+        } else {
+            taken.refused.extend(part.into_line());
         }
         taken
     }
@@ -332,6 +357,16 @@ impl Batch {
         self.bytes
     }
 
+    /// Number of entries, our own words included.
+    pub(super) fn entries(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether the words for a missing line stand in place of its only line.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.replaced
+    }
+
     /// How many lines of the reader's it carries; our own words do not count.
     pub(super) fn lines(&self) -> usize {
         self.parts.iter().filter(|part| matches!(part.entry, Entry::Line(_))).count()
@@ -339,8 +374,9 @@ impl Batch {
 
     /// The lines as they go out.
     pub(super) fn wire(&self) -> Vec<WireLine<'_>> {
+        let level = |part: &Part| if self.replaced { Level::Warn } else { part.level() };
         let parts = self.parts.iter();
-        parts.map(|part| WireLine { created_at: part.at, level: part.level(), output: part.output().into() }).collect()
+        parts.map(|part| WireLine { created_at: part.at, level: level(part), output: part.output().into() }).collect()
     }
 
     /// The lines, and how many are missing with them if they are not shown.
