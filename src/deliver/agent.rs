@@ -115,7 +115,7 @@ impl Agent {
         if self.life == Life::Claimed {
             return (self.access == Access::Fresh).then_some(Lane::Prepare);
         }
-        if !self.outbox.is_ready() {
+        if !self.is_ready() {
             return None;
         }
         match (self.access, self.failures) {
@@ -130,12 +130,19 @@ impl Agent {
         }
     }
 
+    /// Whether it has something to send. That lines are missing is told at once to an agent that is valid; one that is
+    /// not is not tried for that alone.
+    fn is_ready(&self) -> bool {
+        let told_alone = matches!(self.access, Access::Fresh | Access::Registered);
+        self.outbox.is_ready() || (told_alone && !self.outbox.is_empty())
+    }
+
     /// When something has to be done about it although nothing comes in.
     pub(super) fn deadline(&self, now: Instant, settings: &Settings) -> Option<Instant> {
         if self.in_flight.is_some() {
             return None;
         }
-        let retry = self.not_before.filter(|at| *at > now && self.outbox.is_ready());
+        let retry = self.not_before.filter(|at| *at > now && self.is_ready());
         let end = self.end(settings);
         match (retry, end) {
             (Some(retry), Some(end)) => Some(retry.min(end)),
@@ -180,13 +187,13 @@ impl Agent {
 
     /// Whether it can be forgotten for the sake of another.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight.is_none() && !self.outbox.is_ready() && self.life != Life::Live
+        self.in_flight.is_none() && !self.is_ready() && self.life != Life::Live
     }
 
     /// Whether lines of it could still be delivered, given time.
     pub(super) fn is_pending(&self) -> bool {
         let deliverable = !self.given_up && !matches!(self.access, Access::Full | Access::Over);
-        self.in_flight.is_some() || (deliverable && self.outbox.is_ready())
+        self.in_flight.is_some() || (deliverable && self.is_ready())
     }
 
     /// A live object was seen with its token.

@@ -152,7 +152,7 @@ impl Outbox {
         Remains::of(std::mem::take(self).entries)
     }
 
-    /// Marks that lines are missing before what is here. A gap alone is not sent: it waits for a line to go with.
+    /// Marks that lines are missing before what is here.
     pub(super) fn gap_front(&mut self, count: u32) {
         match self.entries.front_mut() {
             Some(Entry::Gap(there)) => *there += count,
@@ -161,14 +161,20 @@ impl Outbox {
         }
     }
 
-    /// Whether there is something to send.
+    /// Whether there is something to send that is worth finding out whether the agent is valid.
     pub(super) fn is_ready(&self) -> bool {
         self.lines + self.notes > 0
     }
 
+    /// Whether there is nothing to send, not even that lines are missing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether all there is to send repeats what the reader knows.
     pub(super) fn only_repeats(&self) -> bool {
-        self.fresh + self.notes == 0
+        // What is neither a line nor a note is a gap, and what is missing is news.
+        self.fresh + self.notes == 0 && self.entries.len() == self.lines
     }
 
     pub(super) fn lines(&self) -> usize {

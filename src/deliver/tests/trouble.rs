@@ -266,6 +266,28 @@ async fn a_coder_that_stores_and_then_loses_the_answer_never_fills_the_log() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn missing_lines_are_told_although_no_line_follows() {
+    let settings = crate::deliver::Settings { max_lines: 1, ..Default::default() };
+    let mut world = World::with(super::fake::FakeCoder::new(LATENCY), settings);
+    world.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));
+    for number in 1..=2 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "Created pod").await;
+    }
+    world.pass(secs(1)).await;
+    // Both hold one line, so one of them holds none now.
+    assert_eq!(world.metric("lines_dropped_total{reason=\"overflow\"}"), 1.0);
+    world.coder.state().script = Box::new(|_| None);
+    for number in 1..=2 {
+        world.until_lines(number, 1, secs(60)).await;
+    }
+    let mut told = [world.log(1), world.log(2)].concat();
+    told.sort();
+    assert_eq!(told, ["(1 line from Kubernetes is missing here)", "Created pod"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn too_many_lines_over_all_are_taken_from_the_agent_that_holds_most() {
     let settings = crate::deliver::Settings { max_lines: 300, ..Default::default() };
     let mut world = World::with(super::fake::FakeCoder::new(LATENCY), settings);
