@@ -72,6 +72,8 @@ pub(super) struct Agent {
 #[derive(Debug, Default)]
 pub(super) struct Place {
     pub(super) seat: Option<Seat>,
+    /// The number of the seat from which its last request went: it keeps its turn after one failure.
+    pub(super) turn: Option<i64>,
     pub(super) timer: Option<Instant>,
     /// As what the metrics count it.
     pub(super) state: Option<AgentState>,
@@ -118,16 +120,15 @@ impl Agent {
         if !self.is_ready() {
             return None;
         }
-        match (self.access, self.failures) {
-            (Access::Full | Access::Over, _) => None,
-            (Access::Waiting, 0) => Some(Lane::Probe),
-            (Access::Fresh, 0) => Some(Lane::Register),
-            (Access::Fresh | Access::Waiting, _) => Some(Lane::RetryRegister),
-            (Access::Registered, 0) if !self.told => Some(Lane::FirstLines),
-            (Access::Registered, 0) if self.outbox.only_repeats() => Some(Lane::Repeats),
-            (Access::Registered, 0) => Some(Lane::FurtherLines),
-            (Access::Registered, _) => Some(Lane::RetryLines),
-        }
+        let lane = match self.access {
+            Access::Full | Access::Over => return None,
+            Access::Waiting => Lane::Probe,
+            Access::Fresh => Lane::Register,
+            Access::Registered if !self.told => Lane::FirstLines,
+            Access::Registered if self.outbox.only_repeats() => Lane::Repeats,
+            Access::Registered => Lane::FurtherLines,
+        };
+        Some(if self.failures > 0 { lane.retry() } else { lane })
     }
 
     /// Whether it has something to send. That lines are missing is told at once to an agent that is valid; one that is

@@ -155,6 +155,11 @@ impl Pace {
         self.allowance = Some(1);
     }
 
+    /// How many requests may lack an answer, where that is bounded.
+    pub(super) fn allowance(&self) -> Option<usize> {
+        self.allowance.and_then(|allowance| usize::try_from(allowance).ok())
+    }
+
     /// Requests a minute, where there is a limit.
     pub(super) fn limit(&self) -> Option<f64> {
         self.window.as_ref().map(|window| window.limit)
