@@ -7,7 +7,7 @@ use logstream_core::line::{Level, LogLine};
 use tokio::time::Instant;
 
 use super::{
-    budget::{Budget, Grant},
+    budget::{Budget, Charge, Grant},
     text,
 };
 use crate::coder::WireLine;
@@ -71,7 +71,7 @@ pub(super) struct Outbox {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     parts: Vec<Part>,
-    bytes: usize,
+    charge: Charge,
     /// The words for a missing line stand in place of the only part.
     replaced: bool,
 }
@@ -189,14 +189,14 @@ impl Outbox {
             let Some(entry) = self.entries.pop_front() else { break };
             let part = Part::new(entry, now);
             let bytes = part.output().len();
-            if batch.bytes + bytes > BATCH_BYTES && !batch.parts.is_empty() {
+            if batch.charge.bytes + bytes > BATCH_BYTES && !batch.parts.is_empty() {
                 self.entries.push_front(part.entry);
                 break;
             }
             match part.entry {
                 Entry::Line(ref held) => {
                     self.count_out(held);
-                    if let Grant::Refused(words) = budget.charge(held.line.level, bytes) {
+                    if let Grant::Refused(words) = budget.charge(held.line.level, held.line.repeat, bytes) {
                         taken.refused.extend(part.into_line());
                         if let Some(text) = words
                             && budget.charge_note(text.len())
@@ -350,7 +350,11 @@ fn gap_words(count: u32) -> Box<str> {
 
 impl Batch {
     fn add(&mut self, part: Part) {
-        self.bytes += part.output().len();
+        let bytes = part.output().len();
+        self.charge.bytes += bytes;
+        if !self.replaced && matches!(&part.entry, Entry::Line(held) if held.line.repeat) {
+            self.charge.repeats += bytes;
+        }
         self.parts.push(part);
     }
 
@@ -358,9 +362,9 @@ impl Batch {
         self.parts.is_empty()
     }
 
-    /// Bytes of output, as charged.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// What was charged for it.
+    pub(super) fn charge(&self) -> Charge {
+        self.charge
     }
 
     /// Number of entries, our own words included.

@@ -102,6 +102,7 @@ impl<A: CoderApi> Engine<A> {
                     self.leftovers.forget(workspace);
                 }
                 agent.isolation.taken(batch.entries());
+                self.books.spent(token, agent.budget.spent());
                 if batch.is_replaced() {
                     warn!(agent = %token.fingerprint(), "left out a line that is refused each time");
                     self.books.dropped(batch.into_remains().lines, Dropped::Refused);
@@ -147,6 +148,9 @@ impl<A: CoderApi> Engine<A> {
         let Some(agent) = self.roster.get_mut(token) else { return };
         let entries = batch.entries();
         return_to(agent, batch, failure);
+        if failure.is_some_and(Failure::in_doubt) {
+            self.books.spent(token, agent.budget.spent());
+        }
         match failure.map_or(Step::Wait, |failure| agent.isolation.refused(failure, entries)) {
             Step::Wait => self.retry(token, now),
             Step::Go => agent.not_before = None,
@@ -229,9 +233,9 @@ impl<A: CoderApi> Engine<A> {
 
 fn return_to(agent: &mut Agent, batch: Batch, failure: Option<&Failure>) {
     if failure.is_some_and(Failure::in_doubt) {
-        agent.budget.refund_in_doubt(batch.bytes());
+        agent.budget.refund_in_doubt(batch.charge());
     } else {
-        agent.budget.refund(batch.bytes());
+        agent.budget.refund(batch.charge());
     }
     agent.outbox.put_back(batch);
 }
