@@ -69,10 +69,10 @@ const FEWER_REPEATS: &str = "Kubernetes has repeated itself so often that from h
                              and less often";
 const NO_MORE_ROUTINE: &str = "Kubernetes has said so much about this start that from here on only its warnings and \
                                errors are shown, so that the log has room for the workspace itself";
-const NO_MORE_WARNINGS: &str = "Kubernetes has said so much about this start that from here on only its errors are \
-                                shown, so that the log has room for the workspace itself";
-const NO_MORE: &str = "Kubernetes has said so much about this start that no more of it is shown, so that the log has \
-                       room for the workspace itself";
+const NO_MORE_WARNINGS: &str = "Kubernetes has said so much about this start that no more of it is shown except errors, \
+                                so that the log has room for the workspace itself";
+const NO_MORE: &str = "Kubernetes has said so much about this start that from here on not even its errors are shown, \
+                       so that the log has room for the workspace itself";
 
 impl Budget {
     /// The budget of an agent to which earlier processes have already sent this many bytes.

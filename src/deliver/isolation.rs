@@ -24,7 +24,7 @@ enum Weight {
     Coder,
     /// The batch is too large for Coder or for a proxy.
     Size,
-    /// Something in between answered.
+    /// Something in between answered, or nothing did.
     Proxy,
     /// Trouble that usually passes.
     Trouble,
@@ -36,7 +36,9 @@ impl Weight {
             Failure::BadRequest { .. } => Some(Self::Coder),
             Failure::BodyTooLarge => Some(Self::Size),
             failure if failure.is_refusal() => Some(Self::Proxy),
-            Failure::Server { .. } | Failure::Timeout | Failure::Network { connected: true, .. } => Some(Self::Trouble),
+            // Each try takes half a minute: a few must do.
+            Failure::Timeout => Some(Self::Proxy),
+            Failure::Server { .. } | Failure::Network { connected: true, .. } => Some(Self::Trouble),
             _ => None,
         }
     }
