@@ -227,6 +227,7 @@ impl Agent {
     /// Lets go of everything it holds. Its reader, if there will be one, finds the count.
     pub(super) fn let_go(&mut self) -> Remains {
         let remains = self.outbox.clear();
+        self.isolation.away();
         self.outbox.gap_front(remains.count);
         remains
     }
@@ -235,10 +236,21 @@ impl Agent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{coder::Failure, deliver::isolation::Step};
 
     #[test]
     fn an_idle_agent_is_small() {
         let size = size_of::<Agent>();
         assert!(size <= 320, "{size} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_whose_lines_are_gone_suspects_none_that_follow() {
+        let mut agent = Agent::new(Life::Live, Instant::now());
+        while agent.isolation.refused(&Failure::BodyTooLarge, 1) != Step::Confirm {}
+        agent.isolation.registered();
+        assert!(agent.isolation.replaces());
+        agent.let_go();
+        assert!(!agent.isolation.replaces());
     }
 }

@@ -142,7 +142,7 @@ impl Isolation {
     /// A batch of this many entries was not taken.
     pub(super) fn refused(&mut self, failure: &Failure, entries: usize) -> Step {
         let Some(weight) = Weight::of(failure) else {
-            *self = Self { halvings: self.halvings, wary: self.wary, ..Self::default() };
+            self.away();
             return Step::Wait;
         };
         if self.replaces() {
@@ -183,7 +183,7 @@ impl Isolation {
         wanted
     }
 
-    /// The log source could not be registered: Coder is away, and the lines are not at fault.
+    /// Begins anew: Coder is away, the agent is not valid, or its lines are gone.
     pub(super) fn away(&mut self) {
         *self = Self { halvings: self.halvings, wary: self.wary, ..Self::default() };
     }

@@ -122,10 +122,12 @@ impl<A: CoderApi> Engine<A> {
             }
             Disposition::NotYet => {
                 return_to(agent, batch, failure);
+                agent.isolation.away();
                 self.wait(token, now);
             }
             Disposition::Claimed => {
                 return_to(agent, batch, failure);
+                agent.isolation.away();
                 agent.access = Access::Fresh;
                 // The first time at once; were it to go on, with growing waits.
                 if agent.failures > 0 {
