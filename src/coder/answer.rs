@@ -27,6 +27,11 @@ pub struct Rate {
 
 /// Below this a reset is a distance in seconds, as some proxies write it, and not a time.
 const EARLIEST_TIME: i64 = 1_000_000_000;
+/// The year 5138: a reset beyond it is not a time in seconds.
+const LATEST_TIME: i64 = 100_000_000_000;
+/// Maximum distance in seconds between a reset and the answer's own date. A window is a minute long; a reset farther
+/// away was written by another clock, or in another unit.
+const FARTHEST_RESET: u64 = 3_600;
 
 impl Rate {
     /// Reads the headers; `None` without a limit and what remains of it.
@@ -40,6 +45,10 @@ impl Rate {
             (Some(distance), Some(date)) => Some(date.saturating_add(distance)),
             _ => None,
         };
+        let reset = reset.filter(|reset| match date {
+            Some(date) => reset.abs_diff(date) <= FARTHEST_RESET,
+            None => *reset <= LATEST_TIME,
+        });
         Some(Self { limit, remaining, reset, date })
     }
 }
@@ -96,6 +105,27 @@ mod tests {
         ]))
         .unwrap();
         assert_eq!((rate.remaining, rate.reset), (0, Some(1_784_541_637)));
+    }
+
+    #[test]
+    fn a_reset_that_is_no_time_is_ignored() {
+        let reset = |reset, date| {
+            let pairs = [("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", reset)];
+            let mut headers = headers(&pairs);
+            if let Some(date) = date {
+                headers.insert(DATE, HeaderValue::from_static(date));
+            }
+            Rate::read(&headers).unwrap().reset
+        };
+        let date = Some("Mon, 20 Jul 2026 10:00:07 GMT");
+        let absurd = ["9223372036854775807", "-9223372036854775808", "1784541660000", "NaN", "1e9", "9999999", ""];
+        for text in absurd {
+            assert_eq!(reset(text, date), None, "{text}");
+        }
+        for text in ["9223372036854775807", "-1", "NaN", "30"] {
+            assert_eq!(reset(text, None), None, "{text}");
+        }
+        assert_eq!(reset("1784541660", None), Some(1_784_541_660));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
     redirect::Policy,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     CoderApi,
@@ -34,8 +34,6 @@ const IDLE_CONNECTIONS: usize = 32;
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// The most of an answer's body that is read. A body read to its end leaves its connection to the next request.
 const BODY_LIMIT: usize = 16 * 1024;
-/// The most of Coder's own words that is kept of a refusal.
-const MESSAGE_CHARS: usize = 200;
 
 const LOG_SOURCE_ENDPOINT: &str = "api/v2/workspaceagents/me/log-source";
 const LOGS_ENDPOINT: &str = "api/v2/workspaceagents/me/logs";
@@ -208,12 +206,9 @@ async fn judge(response: Response) -> Result<(Response, Option<Rate>), SendError
     let rate = Rate::read(response.headers());
     match classify(response.status(), response.headers()) {
         None => Ok((response, rate)),
-        Some(mut failure) => {
+        Some(failure) => {
             let body = read(response).await.unwrap_or_default();
-            if let Failure::BadRequest { message } = &mut failure {
-                *message = words(&body);
-            }
-            Err(SendError { failure, rate })
+            Err(SendError { failure: failure.explained_by(&body), rate })
         }
     }
 }
@@ -229,16 +224,4 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
         }
     }
     Ok(body)
-}
-
-/// The message of Coder's error body. Its detail may repeat what we sent, so it is left alone.
-fn words(body: &[u8]) -> Box<str> {
-    #[derive(Deserialize)]
-    struct Refusal {
-        message: String,
-    }
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) => refusal.message.chars().take(MESSAGE_CHARS).collect::<String>().into(),
-        Err(_) => "refused without a reason".into(),
-    }
 }

@@ -4,8 +4,9 @@ use std::{fmt::Write as _, time::Duration};
 
 use reqwest::{
     StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use serde::Deserialize;
 
 use super::answer::{Rate, date};
 
@@ -25,9 +26,12 @@ pub enum Failure {
     /// 401: Coder knows no agent of this token: not yet, not now, or no longer.
     #[error("401: no agent has this token now")]
     Unauthorized,
-    /// 413: the agent's log is full.
+    /// 413 with Coder's own message: the agent's log is full.
     #[error("413: the agent's log is full")]
     TooLarge,
+    /// Any other 413: this request is too large for Coder or for a proxy in between. A smaller one may pass.
+    #[error("413: the request is too large")]
+    BodyTooLarge,
     /// 400: what we sent was not what Coder expects.
     #[error("400: {message}")]
     BadRequest {
@@ -71,6 +75,28 @@ impl Failure {
         matches!(self, Self::Timeout | Self::Network { connected: true, .. } | Self::Server { status: 502 | 504 })
     }
 
+    /// Whether something refused this one request, rather than being overloaded or away. Coder itself sends none of
+    /// these to a request of ours.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::NotCoder { .. } | Self::BodyTooLarge => true,
+            Self::Server { status } => !matches!(status, 408 | 425 | 500 | 502..=504),
+            _ => false,
+        }
+    }
+
+    /// The failure once the start of the body is known as well: Coder's own refusals are JSON with a message, those
+    /// of a proxy are not.
+    pub(super) fn explained_by(self, body: &[u8]) -> Self {
+        match (self, message(body)) {
+            (Self::BodyTooLarge, Some(message)) if is_log_full(&message) => Self::TooLarge,
+            (Self::BadRequest { .. }, Some(message)) => Self::BadRequest { message },
+            (Self::BadRequest { .. }, None) => Self::not_coder("it answers 400"),
+            (Self::Unauthorized, None) if !is_empty_or_json(body) => Self::not_coder("it answers 401"),
+            (failure, _) => failure,
+        }
+    }
+
     pub(super) fn not_coder(reason: impl Into<Box<str>>) -> Self {
         Self::NotCoder { reason: reason.into() }
     }
@@ -94,7 +120,7 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
-/// What an answer's head says; `None` for success.
+/// The failure that the status and the headers of an answer mean; `None` for success.
 pub(super) fn classify(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
     if status == StatusCode::TOO_MANY_REQUESTS {
         return Some(Failure::Limited { retry_after: retry_after(headers) });
@@ -105,14 +131,18 @@ pub(super) fn classify(status: StatusCode, headers: &HeaderMap) -> Option<Failur
     if status.is_redirection() {
         return Some(Failure::not_coder(format!("it redirects ({})", status.as_u16())));
     }
+    // Whatever its body looks like: many proxies answer it with a web page.
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return Some(Failure::BodyTooLarge);
+    }
     // A login page of a proxy, with whatever status: above all not the 401 of an agent that is over.
     if is_html(headers) {
         return Some(Failure::not_coder(format!("it answers {} with a web page", status.as_u16())));
     }
     match status {
         _ if status.is_success() => None,
+        StatusCode::UNAUTHORIZED if asks_for_a_login(headers) => Some(Failure::not_coder("it answers 401")),
         StatusCode::UNAUTHORIZED => Some(Failure::Unauthorized),
-        StatusCode::PAYLOAD_TOO_LARGE => Some(Failure::TooLarge),
         StatusCode::BAD_REQUEST => Some(Failure::BadRequest { message: Box::default() }),
         _ => Some(Failure::not_coder(format!("it answers {}", status.as_u16()))),
     }
@@ -123,6 +153,35 @@ fn is_html(headers: &HeaderMap) -> bool {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
+}
+
+/// A proxy wants its own user name and password. Coder never asks for these.
+fn asks_for_a_login(headers: &HeaderMap) -> bool {
+    let schemes = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()?.split(' ').next());
+    schemes.into_iter().any(|scheme| {
+        ["basic", "digest", "negotiate", "ntlm"].iter().any(|login| scheme.trim().eq_ignore_ascii_case(login))
+    })
+}
+
+/// Maximum number of characters kept of a message of Coder's.
+const MESSAGE_CHARS: usize = 200;
+
+/// The message of Coder's error body, shortened. Its detail may repeat what we sent, so it is not read.
+fn message(body: &[u8]) -> Option<Box<str>> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        message: String,
+    }
+    let refusal: Refusal = serde_json::from_slice(body).ok()?;
+    Some(refusal.message.chars().take(MESSAGE_CHARS).collect::<String>().into())
+}
+
+fn is_log_full(message: &str) -> bool {
+    message.to_ascii_lowercase().starts_with("logs limit exceeded")
+}
+
+fn is_empty_or_json(body: &[u8]) -> bool {
+    body.trim_ascii().is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 /// `Retry-After`, as seconds or as a date.
@@ -148,11 +207,53 @@ mod tests {
     #[test]
     fn a_web_page_is_never_a_refused_token() {
         let html = headers(&[(CONTENT_TYPE, "text/HTML; charset=utf-8")]);
-        for status in [200, 401, 400, 413, 404] {
+        for status in [200, 401, 400, 403, 404, 451] {
             let failure = classify(StatusCode::from_u16(status).unwrap(), &html);
             assert!(matches!(failure, Some(Failure::NotCoder { .. })), "{status}: {failure:?}");
         }
         assert_eq!(classify(StatusCode::BAD_GATEWAY, &html), Some(Failure::Server { status: 502 }));
+    }
+
+    #[test]
+    fn only_coders_own_413_is_a_full_log() {
+        let full = |body: &str| Failure::BodyTooLarge.explained_by(body.as_bytes());
+        assert_eq!(full(r#"{"message": "Logs limit exceeded", "detail": "x"}"#), Failure::TooLarge);
+        for other in ["", "null", "[]", "<html>", r#"{"message": "Request body too large"}"#, r#"{"message": 7}"#] {
+            assert_eq!(full(other), Failure::BodyTooLarge, "{other}");
+        }
+        let html = headers(&[(CONTENT_TYPE, "text/html")]);
+        assert_eq!(classify(StatusCode::PAYLOAD_TOO_LARGE, &html), Some(Failure::BodyTooLarge));
+    }
+
+    #[test]
+    fn a_401_of_a_proxy_is_not_a_refused_token() {
+        let told = |body: &str| Failure::Unauthorized.explained_by(body.as_bytes());
+        for coder in ["", "{}", r#"{"message": "Workspace agent not authorized."}"#, r#"{"message": "Suspended"}"#] {
+            assert_eq!(told(coder), Failure::Unauthorized, "{coder}");
+        }
+        assert!(matches!(told("Access denied"), Failure::NotCoder { .. }));
+        for (scheme, refused) in [("Basic realm=\"proxy\"", false), ("Negotiate", false), ("Bearer", true)] {
+            let failure = classify(StatusCode::UNAUTHORIZED, &headers(&[(WWW_AUTHENTICATE, scheme)]));
+            assert_eq!(failure == Some(Failure::Unauthorized), refused, "{scheme}");
+        }
+    }
+
+    #[test]
+    fn a_400_without_coders_message_is_not_coders() {
+        let told = |body: &str| Failure::BadRequest { message: Box::default() }.explained_by(body.as_bytes());
+        assert_eq!(told(r#"{"message": "No logs"}"#), Failure::BadRequest { message: "No logs".into() });
+        for other in ["", "Bad Request", r#"{"error": "blocked"}"#] {
+            assert!(matches!(told(other), Failure::NotCoder { .. }), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_absurd_retry_after_is_ignored_or_bounded_later() {
+        let read = |text: &'static str| retry_after(&headers(&[(RETRY_AFTER, text)]));
+        for text in ["-5", "1e9", "NaN", "", "99999999999999999999999", "Mon, 99 Jul 2026 10:00:17 GMT"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(read("18446744073709551615"), Some(Duration::from_secs(u64::MAX)));
     }
 
     #[test]

@@ -149,7 +149,11 @@ async fn each_refusal_has_its_class() {
     let json = [("content-type", "application/json")];
     let cases: Vec<(Response, Failure)> = vec![
         ((StatusCode::UNAUTHORIZED, json, "{}").into_response(), Failure::Unauthorized),
-        ((StatusCode::PAYLOAD_TOO_LARGE, json, "{}").into_response(), Failure::TooLarge),
+        (
+            (StatusCode::PAYLOAD_TOO_LARGE, json, r#"{"message": "Logs limit exceeded"}"#).into_response(),
+            Failure::TooLarge,
+        ),
+        ((StatusCode::PAYLOAD_TOO_LARGE, html, "<html>").into_response(), Failure::BodyTooLarge),
         (
             (StatusCode::BAD_REQUEST, json, r#"{"message": "No logs", "detail": "12345678"}"#).into_response(),
             Failure::BadRequest { message: "No logs".into() },

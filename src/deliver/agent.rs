@@ -1,14 +1,16 @@
 //! One agent: what is known of it, and what it wants next.
 
+use jiff::Timestamp;
 use logstream_core::{line::WorkspaceKey, token::AgentToken};
 use tokio::time::Instant;
 
 use super::{
     budget::Budget,
     disposition::Standing,
+    isolation::Isolation,
     lanes::{Lane, Seat},
     metrics::AgentState,
-    outbox::{Outbox, Remains},
+    outbox::{Outbox, Remains, Taken},
     settings::Settings,
 };
 
@@ -59,6 +61,7 @@ pub(super) struct Agent {
     pub(super) given_up: bool,
     pub(super) outbox: Outbox,
     pub(super) budget: Budget,
+    pub(super) isolation: Isolation,
     pub(super) workspace: Option<WorkspaceKey>,
     /// The agent of its workspace's next start, if that began while a request of this one was under way.
     pub(super) followed_by: Option<AgentToken>,
@@ -69,6 +72,8 @@ pub(super) struct Agent {
 #[derive(Debug, Default)]
 pub(super) struct Place {
     pub(super) seat: Option<Seat>,
+    /// The number of the seat from which its last request went: it keeps its turn after one failure.
+    pub(super) turn: Option<i64>,
     pub(super) timer: Option<Instant>,
     /// As what the metrics count it.
     pub(super) state: Option<AgentState>,
@@ -93,6 +98,7 @@ impl Agent {
             given_up: false,
             outbox: Outbox::default(),
             budget: Budget::default(),
+            isolation: Isolation::default(),
             workspace: None,
             followed_by: None,
             place: Place::default(),
@@ -111,19 +117,25 @@ impl Agent {
         if self.life == Life::Claimed {
             return (self.access == Access::Fresh).then_some(Lane::Prepare);
         }
-        if !self.outbox.is_ready() {
+        if !self.is_ready() {
             return None;
         }
-        match (self.access, self.failures) {
-            (Access::Full | Access::Over, _) => None,
-            (Access::Waiting, 0) => Some(Lane::Probe),
-            (Access::Fresh, 0) => Some(Lane::Register),
-            (Access::Fresh | Access::Waiting, _) => Some(Lane::RetryRegister),
-            (Access::Registered, 0) if !self.told => Some(Lane::FirstLines),
-            (Access::Registered, 0) if self.outbox.only_repeats() => Some(Lane::Repeats),
-            (Access::Registered, 0) => Some(Lane::FurtherLines),
-            (Access::Registered, _) => Some(Lane::RetryLines),
-        }
+        let lane = match self.access {
+            Access::Full | Access::Over => return None,
+            Access::Waiting => Lane::Probe,
+            Access::Fresh => Lane::Register,
+            Access::Registered if !self.told => Lane::FirstLines,
+            Access::Registered if self.outbox.only_repeats() => Lane::Repeats,
+            Access::Registered => Lane::FurtherLines,
+        };
+        Some(if self.failures > 0 { lane.retry() } else { lane })
+    }
+
+    /// Whether it has something to send. That lines are missing is told at once to an agent that is valid; one that is
+    /// not is not tried for that alone.
+    fn is_ready(&self) -> bool {
+        let told_alone = matches!(self.access, Access::Fresh | Access::Registered);
+        self.outbox.is_ready() || (told_alone && !self.outbox.is_empty())
     }
 
     /// When something has to be done about it although nothing comes in.
@@ -131,7 +143,7 @@ impl Agent {
         if self.in_flight.is_some() {
             return None;
         }
-        let retry = self.not_before.filter(|at| *at > now && self.outbox.is_ready());
+        let retry = self.not_before.filter(|at| *at > now && self.is_ready());
         let end = self.end(settings);
         match (retry, end) {
             (Some(retry), Some(end)) => Some(retry.min(end)),
@@ -176,13 +188,13 @@ impl Agent {
 
     /// Whether it can be forgotten for the sake of another.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight.is_none() && !self.outbox.is_ready() && self.life != Life::Live
+        self.in_flight.is_none() && !self.is_ready() && self.life != Life::Live
     }
 
     /// Whether lines of it could still be delivered, given time.
     pub(super) fn is_pending(&self) -> bool {
         let deliverable = !self.given_up && !matches!(self.access, Access::Full | Access::Over);
-        self.in_flight.is_some() || (deliverable && self.outbox.is_ready())
+        self.in_flight.is_some() || (deliverable && self.is_ready())
     }
 
     /// A live object was seen with its token.
@@ -200,9 +212,22 @@ impl Agent {
         }
     }
 
+    /// Takes the next request's worth out of its outbox.
+    pub(super) fn take(&mut self, now: Timestamp) -> Taken {
+        if !self.isolation.replaces() {
+            return self.outbox.take(self.isolation.limit(), &mut self.budget, now);
+        }
+        let taken = self.outbox.take_replaced(&mut self.budget, now);
+        if taken.batch.is_empty() {
+            self.isolation.taken(1);
+        }
+        taken
+    }
+
     /// Lets go of everything it holds. Its reader, if there will be one, finds the count.
     pub(super) fn let_go(&mut self) -> Remains {
         let remains = self.outbox.clear();
+        self.isolation.away();
         self.outbox.gap_front(remains.count);
         remains
     }
@@ -211,10 +236,21 @@ impl Agent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{coder::Failure, deliver::isolation::Step};
 
     #[test]
     fn an_idle_agent_is_small() {
         let size = size_of::<Agent>();
         assert!(size <= 320, "{size} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_whose_lines_are_gone_suspects_none_that_follow() {
+        let mut agent = Agent::new(Life::Live, Instant::now());
+        while agent.isolation.refused(&Failure::BodyTooLarge, 1) != Step::Confirm {}
+        agent.isolation.registered();
+        assert!(agent.isolation.replaces());
+        agent.let_go();
+        assert!(!agent.isolation.replaces());
     }
 }

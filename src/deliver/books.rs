@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use logstream_core::line::Mark;
+use logstream_core::{line::Mark, token::AgentToken};
 use tokio::time::Instant;
 
 use super::{
+    budget::Budget,
     metrics::{Dropped, Metrics},
     outbox::Held,
     text,
@@ -17,6 +18,19 @@ pub trait Settled: Send + Sync {
     /// The line of this mark was delivered, or dropped for good. Called once for each line that has a mark, from the
     /// task of the engine: it must not block. A line that a shutdown leaves undelivered is not settled.
     fn settled(&self, mark: Mark);
+
+    /// The log of this agent holds at most so many bytes of this program's by now, over all processes. Called after
+    /// each delivery to it, and each that may have been one, from the task of the engine: it must not block.
+    fn spent(&self, agent: &AgentToken, bytes: u64) {
+        let _ = (agent, bytes);
+    }
+
+    /// The bytes that were last told by [`spent`](Self::spent), maybe to an earlier process; 0 for an agent that is
+    /// not known. Asked whenever delivery begins to keep an agent, from the task of the engine: it must not block.
+    fn spent_before(&self, agent: &AgentToken) -> u64 {
+        let _ = agent;
+        0
+    }
 }
 
 pub(super) struct Books {
@@ -29,6 +43,16 @@ pub(super) struct Books {
 impl Books {
     pub(super) fn new(settled: Arc<dyn Settled>, metrics: Metrics) -> Self {
         Self { settled, metrics, lines: 0, delivered: 0 }
+    }
+
+    /// An agent's log holds so many bytes of ours.
+    pub(super) fn spent(&self, agent: AgentToken, bytes: u64) {
+        self.settled.spent(&agent, bytes);
+    }
+
+    /// The budget of an agent that delivery begins to keep.
+    pub(super) fn budget(&self, agent: AgentToken) -> Budget {
+        Budget::resumed(self.settled.spent_before(&agent))
     }
 
     /// Lines that are held or under way.

@@ -1,16 +1,23 @@
 //! An agent's budget: how much of its log's one mebibyte this program takes.
 //!
 //! The log is shared with the agent's own startup script, and whoever crosses its limit closes it for both. So we stay
-//! far below, keep the last part for warnings and errors, and count what may have been stored twice.
+//! far below, and count what may have been stored twice and what earlier processes sent.
+//!
+//! What comes often must not take the room of what comes once: a part is kept for errors alone, one more for warnings,
+//! and repeats thin out the more of them were sent.
 
 use logstream_core::line::Level;
 
 /// A quarter of Coder's 1 MiB, in bytes of output.
 const TOTAL: usize = 256 * 1024;
-/// The part kept for what matters most: room for over thirty messages of full length.
-const RESERVE: usize = 32 * 1024;
+/// The part kept for errors alone: room for over fifteen messages of full length.
+const ERRORS: usize = 16 * 1024;
+/// The part beside it that is kept for warnings, and errors, that are told for the first time.
+const WARNINGS: usize = 16 * 1024;
 /// The part kept for our own words on lines that are missing: they are short, and few.
 const NOTES: usize = 2 * 1024;
+/// After each this much output of repeats, only half as many of the next ones are sent.
+const REPEATS: usize = 8 * 1024;
 /// Output that may have been stored although its request failed, and was sent again. As much again as the budget: with
 /// it we still take at most half of the log. What is beyond this counts as used.
 const DOUBT: usize = 256 * 1024;
@@ -20,10 +27,24 @@ const DOUBT: usize = 256 * 1024;
 pub(super) struct Budget {
     used: usize,
     doubted: usize,
-    /// Only warnings and errors may go. Stays so, even after a refund: the reader was told.
-    only_severe: bool,
-    /// Nothing may go any more.
-    closed: bool,
+    /// Output of repeats that were sent.
+    repeats: usize,
+    /// Repeats since the last one that was sent.
+    skipped: u32,
+    /// The lines that may still go. Stays so, even after a refund: the reader was told.
+    limit: Limit,
+    /// The reader was told that repeats are thinned out.
+    thinned: bool,
+}
+
+/// Which lines may still go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Limit {
+    #[default]
+    None,
+    Warnings,
+    Errors,
+    Nothing,
 }
 
 /// Whether a line may go.
@@ -35,25 +56,65 @@ pub(super) enum Grant {
     Refused(Option<&'static str>),
 }
 
+/// What was charged for a request, to be taken back if it was not stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Charge {
+    /// Bytes of output.
+    pub(super) bytes: usize,
+    /// Of these, bytes of repeats.
+    pub(super) repeats: usize,
+}
+
+const FEWER_REPEATS: &str = "Kubernetes has repeated itself so often that from here on its repetitions are shown less \
+                             and less often";
 const NO_MORE_ROUTINE: &str = "Kubernetes has said so much about this start that from here on only its warnings and \
                                errors are shown, so that the log has room for the workspace itself";
-const NO_MORE: &str = "Kubernetes has said so much about this start that no more of it is shown, so that the log has \
-                       room for the workspace itself";
+const NO_MORE_WARNINGS: &str = "Kubernetes has said so much about this start that no more of it is shown except errors, \
+                                so that the log has room for the workspace itself";
+const NO_MORE: &str = "Kubernetes has said so much about this start that from here on not even its errors are shown, \
+                       so that the log has room for the workspace itself";
 
 impl Budget {
-    /// Charges a line of this many bytes of output, if there is room for it.
-    pub(super) fn charge(&mut self, level: Level, bytes: usize) -> Grant {
-        let used = self.used + bytes + NOTES;
-        if self.closed || used > TOTAL {
-            let first = !std::mem::replace(&mut self.closed, true);
-            return Grant::Refused(first.then_some(NO_MORE));
+    /// The budget of an agent to which earlier processes have already sent this many bytes.
+    pub(super) fn resumed(spent: u64) -> Self {
+        Self { used: usize::try_from(spent).unwrap_or(usize::MAX).min(2 * TOTAL + DOUBT), ..Self::default() }
+    }
+
+    /// Bytes of output in the agent's log by now, at most: with what may have been stored twice.
+    pub(super) fn spent(&self) -> u64 {
+        u64::try_from(self.used + self.doubted).unwrap_or(u64::MAX)
+    }
+
+    /// Charges a line of this many bytes of output, if there is room for it. A repeat has no part in what is kept for
+    /// warnings and errors.
+    pub(super) fn charge(&mut self, level: Level, repeat: bool, bytes: usize) -> Grant {
+        let (kept, limit, words) = match level {
+            _ if repeat || level < Level::Warn => (ERRORS + WARNINGS, Limit::Warnings, NO_MORE_ROUTINE),
+            Level::Warn => (ERRORS, Limit::Errors, NO_MORE_WARNINGS),
+            _ => (0, Limit::Nothing, NO_MORE),
+        };
+        if self.limit >= limit || self.used + bytes + NOTES + kept > TOTAL {
+            let first = self.limit < limit;
+            self.limit = self.limit.max(limit);
+            return Grant::Refused(first.then_some(words));
         }
-        if level < Level::Warn && (self.only_severe || used + RESERVE > TOTAL) {
-            let first = !std::mem::replace(&mut self.only_severe, true);
-            return Grant::Refused(first.then_some(NO_MORE_ROUTINE));
+        if repeat {
+            if self.is_thinned_out() {
+                self.skipped = self.skipped.saturating_add(1);
+                let first = !std::mem::replace(&mut self.thinned, true);
+                return Grant::Refused(first.then_some(FEWER_REPEATS));
+            }
+            self.skipped = 0;
+            self.repeats += bytes;
         }
         self.used += bytes;
         Grant::Granted
+    }
+
+    /// Whether the next repeat is left out: of the repeats after the n-th part, one in two to the power of n is sent.
+    fn is_thinned_out(&self) -> bool {
+        let halvings = u32::try_from(self.repeats / REPEATS).unwrap_or(u32::MAX);
+        self.skipped < 1_u32.checked_shl(halvings).map_or(u32::MAX, |one_in| one_in - 1)
     }
 
     /// Charges our own words, which may take the last part too. Says whether there was room.
@@ -66,16 +127,17 @@ impl Budget {
     }
 
     /// Takes back the charge for what was not stored.
-    pub(super) fn refund(&mut self, bytes: usize) {
-        self.used = self.used.saturating_sub(bytes);
+    pub(super) fn refund(&mut self, charge: Charge) {
+        self.used = self.used.saturating_sub(charge.bytes);
+        self.repeats = self.repeats.saturating_sub(charge.repeats);
     }
 
     /// Takes back the charge for what may have been stored, and will be sent again.
-    pub(super) fn refund_in_doubt(&mut self, bytes: usize) {
-        self.doubted += bytes;
+    pub(super) fn refund_in_doubt(&mut self, charge: Charge) {
+        self.doubted += charge.bytes;
         let beyond = self.doubted.saturating_sub(DOUBT);
         self.doubted -= beyond;
-        self.refund(bytes.saturating_sub(beyond));
+        self.refund(Charge { bytes: charge.bytes.saturating_sub(beyond), repeats: charge.repeats });
     }
 }
 
@@ -85,32 +147,73 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_last_part_is_kept_for_warnings_and_each_end_is_said_once() {
-        let mut budget = Budget::default();
-        let fill = |budget: &mut Budget, level| {
-            let mut taken = 0;
-            loop {
-                match budget.charge(level, 100) {
-                    Grant::Granted => taken += 100,
-                    Grant::Refused(words) => return (taken, words),
-                }
+    /// Sends lines until one is refused. Returns the bytes sent and the words for the reader.
+    fn fill(budget: &mut Budget, level: Level) -> (usize, Option<&'static str>) {
+        let mut taken = 0;
+        loop {
+            match budget.charge(level, false, 100) {
+                Grant::Granted => taken += 100,
+                Grant::Refused(words) => return (taken, words),
             }
-        };
+        }
+    }
+
+    #[test]
+    fn parts_are_kept_for_warnings_and_errors_and_each_end_is_said_once() {
+        let mut budget = Budget::default();
         let (routine, words) = fill(&mut budget, Level::Debug);
         assert!(routine > 200_000 && words == Some(NO_MORE_ROUTINE), "{routine}");
-        assert_eq!(budget.charge(Level::Info, 100), Grant::Refused(None));
+        assert_eq!(budget.charge(Level::Info, false, 100), Grant::Refused(None));
         let (warnings, words) = fill(&mut budget, Level::Warn);
-        assert!((30_000..=RESERVE + 200).contains(&warnings) && words == Some(NO_MORE), "{warnings}");
-        assert_eq!(budget.charge(Level::Error, 100), Grant::Refused(None));
+        assert!((15_000..=WARNINGS + 200).contains(&warnings) && words == Some(NO_MORE_WARNINGS), "{warnings}");
+        let (errors, words) = fill(&mut budget, Level::Error);
+        assert!((15_000..=ERRORS + 200).contains(&errors) && words == Some(NO_MORE), "{errors}");
+        for level in [Level::Debug, Level::Warn, Level::Error] {
+            assert_eq!(budget.charge(level, false, 100), Grant::Refused(None));
+        }
+    }
+
+    #[test]
+    fn a_chronic_warning_leaves_room_for_everything_else() {
+        let mut budget = Budget::default();
+        let mut granted = 0;
+        for _ in 0..25_710 {
+            granted += usize::from(budget.charge(Level::Warn, true, 150) == Grant::Granted);
+        }
+        assert!((300..=500).contains(&granted), "{granted}");
+        assert!(budget.used < 80 * 1024, "{}", budget.used);
+        let (routine, _) = fill(&mut budget, Level::Debug);
+        assert!(routine > 128 * 1024, "{routine}");
+        assert_eq!(budget.charge(Level::Warn, true, 150), Grant::Refused(None));
+        assert_eq!(budget.charge(Level::Warn, false, 150), Grant::Granted);
+    }
+
+    #[test]
+    fn a_chronic_warning_with_new_words_each_time_leaves_room_for_errors() {
+        let mut budget = Budget::default();
+        fill(&mut budget, Level::Warn);
+        assert_eq!(budget.charge(Level::Error, false, 1_024), Grant::Granted);
+    }
+
+    #[test]
+    fn what_earlier_processes_sent_counts() {
+        let mut spent = 0;
+        for _ in 0..6 {
+            let mut budget = Budget::resumed(spent);
+            fill(&mut budget, Level::Debug);
+            spent = budget.spent();
+        }
+        assert!(spent <= 256 * 1024, "{spent}");
+        let mut budget = Budget::resumed(u64::MAX);
+        assert!(matches!(budget.charge(Level::Error, false, 1), Grant::Refused(_)) && !budget.charge_note(1));
     }
 
     #[test]
     fn an_endless_doubt_uses_up_the_budget() {
         let mut budget = Budget::default();
         let mut tries = 0;
-        while budget.charge(Level::Debug, 1_000) == Grant::Granted {
-            budget.refund_in_doubt(1_000);
+        while budget.charge(Level::Debug, false, 1_000) == Grant::Granted {
+            budget.refund_in_doubt(Charge { bytes: 1_000, repeats: 0 });
             tries += 1;
             assert!(tries < 1_000);
         }
@@ -121,17 +224,18 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn no_sequence_takes_more_than_half_of_the_log(
-            steps in prop::collection::vec((0_usize..3, 1_usize..4_096, any::<bool>()), 0..2_000)
+            steps in prop::collection::vec((0_usize..3, 1_usize..4_096, any::<bool>(), any::<bool>()), 0..2_000)
         ) {
             let mut budget = Budget::default();
             let mut stored = 0;
-            for (fate, bytes, severe) in steps {
+            for (fate, bytes, severe, repeat) in steps {
                 let level = if severe { Level::Error } else { Level::Debug };
-                match budget.charge(level, bytes) {
+                let charge = Charge { bytes, repeats: if repeat { bytes } else { 0 } };
+                match budget.charge(level, repeat, bytes) {
                     Grant::Granted => match fate {
-                        0 => budget.refund(bytes),
+                        0 => budget.refund(charge),
                         1 => {
-                            budget.refund_in_doubt(bytes);
+                            budget.refund_in_doubt(charge);
                             stored += bytes;
                         }
                         _ => stored += bytes,
@@ -144,6 +248,7 @@ mod tests {
                     Grant::Refused(None) => {}
                 }
             }
+            prop_assert!(budget.spent() >= stored as u64, "{stored}");
             prop_assert!(stored <= 512 * 1024, "{stored}");
         }
     }

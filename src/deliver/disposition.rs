@@ -44,9 +44,11 @@ pub(super) fn dispose(result: Result<(), &Failure>, standing: Standing) -> Dispo
             (true, false) => Disposition::Claimed,
             (true, true) => Disposition::Over,
         },
-        Failure::Server { .. } | Failure::Timeout | Failure::Network { .. } | Failure::NotCoder { .. } => {
-            Disposition::Retry
-        }
+        Failure::Server { .. }
+        | Failure::Timeout
+        | Failure::Network { .. }
+        | Failure::NotCoder { .. }
+        | Failure::BodyTooLarge => Disposition::Retry,
         Failure::Limited { retry_after } => Disposition::Pause(*retry_after),
         Failure::TooLarge => Disposition::Full,
         Failure::BadRequest { .. } => Disposition::Drop,

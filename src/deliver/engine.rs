@@ -156,7 +156,7 @@ impl<A: CoderApi> Engine<A> {
                 Box::pin(async move { (None, api.post_log_source(&token).await) })
             }
             Endpoint::Logs => {
-                let Taken { batch, refused } = agent.outbox.take(&mut agent.budget, (self.clock)());
+                let Taken { batch, refused } = agent.take((self.clock)());
                 agent.in_flight = (!batch.is_empty()).then(|| batch.lines());
                 self.books.dropped(refused, Dropped::Budget);
                 if batch.is_empty() {
@@ -185,18 +185,27 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
+    /// Adds an agent if there is room, with what earlier processes left of its budget.
+    fn add(&mut self, token: AgentToken, life: Life, now: Instant) -> bool {
+        let added = self.roster.add(token, life, now, &self.settings);
+        if added && let Some(agent) = self.roster.get_mut(token) {
+            agent.budget = self.books.budget(token);
+        }
+        added
+    }
+
     fn prepare(&mut self, agent: AgentToken, now: Instant) {
         if self.roster.knows(agent) {
             return;
         }
-        if !self.roster.add(agent, Life::Claimed, now, &self.settings) {
+        if !self.add(agent, Life::Claimed, now) {
             self.books.metrics.claim_ignored();
         }
         self.roster.reseat(agent, now, &self.settings);
     }
 
     fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
-        if !self.roster.knows(token) && !self.roster.add(token, Life::Live, now, &self.settings) {
+        if !self.roster.knows(token) && !self.add(token, Life::Live, now) {
             if !std::mem::replace(&mut self.said.crowded, true) {
                 warn!(agent = %token.fingerprint(), "too many agents, from this one on they get no lines");
             }
@@ -245,7 +254,7 @@ impl<A: CoderApi> Engine<A> {
     fn line(&mut self, token: AgentToken, line: LogLine, now: Instant) {
         self.books.received();
         let held = Held { line, received: now };
-        if !self.roster.knows(token) && !self.roster.add(token, Life::Ended, now, &self.settings) {
+        if !self.roster.knows(token) && !self.add(token, Life::Ended, now) {
             self.books.dropped(vec![held], Dropped::TooManyAgents);
             return;
         }

@@ -11,43 +11,72 @@ pub(super) enum Endpoint {
     Logs,
 }
 
-/// What an agent waits for, the most urgent first.
+/// What an agent waits for. A repetition after a failure has the same urgency, and a lane of its own that may hold
+/// less of the requests under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
     /// Its first line, with the source registered.
     FirstLines,
+    RetryFirstLines,
     /// Its source, so that its first line can go.
     Register,
+    RetryRegister,
     /// More lines.
     FurtherLines,
-    /// Its source, after a failure.
-    RetryRegister,
-    /// Lines, after a failure.
-    RetryLines,
+    RetryFurtherLines,
     /// To be valid at all.
     Probe,
     /// To say again what its reader knows.
     Repeats,
+    RetryRepeats,
     /// Nothing yet: a claim's source is registered ahead.
     Prepare,
 }
 
 impl Lane {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::FirstLines,
+        Self::RetryFirstLines,
         Self::Register,
-        Self::FurtherLines,
         Self::RetryRegister,
-        Self::RetryLines,
+        Self::FurtherLines,
+        Self::RetryFurtherLines,
         Self::Probe,
         Self::Repeats,
+        Self::RetryRepeats,
         Self::Prepare,
     ];
+
+    /// The lanes of each urgency, the most urgent first. Within one the order of arrival counts.
+    pub(super) const BY_URGENCY: [&[Self]; 6] = [
+        &[Self::FirstLines, Self::RetryFirstLines],
+        &[Self::Register, Self::RetryRegister],
+        &[Self::FurtherLines, Self::RetryFurtherLines],
+        &[Self::Probe],
+        &[Self::Repeats, Self::RetryRepeats],
+        &[Self::Prepare],
+    ];
+
+    /// The lane of the same urgency for a repetition after a failure.
+    pub(super) fn retry(self) -> Self {
+        match self {
+            Self::FirstLines => Self::RetryFirstLines,
+            Self::Register => Self::RetryRegister,
+            Self::FurtherLines => Self::RetryFurtherLines,
+            Self::Repeats => Self::RetryRepeats,
+            other => other,
+        }
+    }
 
     pub(super) fn endpoint(self) -> Endpoint {
         match self {
             Self::Register | Self::RetryRegister | Self::Probe | Self::Prepare => Endpoint::LogSource,
-            Self::FirstLines | Self::FurtherLines | Self::RetryLines | Self::Repeats => Endpoint::Logs,
+            Self::FirstLines
+            | Self::RetryFirstLines
+            | Self::FurtherLines
+            | Self::RetryFurtherLines
+            | Self::Repeats
+            | Self::RetryRepeats => Endpoint::Logs,
         }
     }
 
@@ -56,7 +85,11 @@ impl Lane {
     pub(super) fn divisor(self) -> usize {
         match self {
             Self::FirstLines | Self::Register | Self::FurtherLines | Self::Repeats => 1,
-            Self::RetryRegister | Self::RetryLines | Self::Probe => 4,
+            Self::RetryFirstLines
+            | Self::RetryRegister
+            | Self::RetryFurtherLines
+            | Self::RetryRepeats
+            | Self::Probe => 4,
             Self::Prepare => 16,
         }
     }
@@ -66,7 +99,8 @@ impl Lane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seat {
     pub(super) lane: Lane,
-    number: i64,
+    /// Its place in the order of arrival over all lanes.
+    pub(super) number: i64,
 }
 
 /// All lanes. An agent has one seat at most, so their size is bounded by the number of agents.
@@ -98,16 +132,24 @@ impl Lanes {
         Seat { lane, number }
     }
 
+    /// The seat of this number, which must be free: for one that has had it before.
+    pub(super) fn rejoin_at(&mut self, lane: Lane, number: i64, agent: AgentToken) -> Seat {
+        self.seats[lane as usize].insert(number, agent);
+        Seat { lane, number }
+    }
+
     pub(super) fn leave(&mut self, seat: Seat) {
         self.seats[seat.lane as usize].remove(&seat.number);
     }
 
-    pub(super) fn pop(&mut self, lane: Lane) -> Option<AgentToken> {
-        self.seats[lane as usize].pop_first().map(|(_, agent)| agent)
+    /// Takes the first agent of a lane, and the number of its seat.
+    pub(super) fn pop(&mut self, lane: Lane) -> Option<(i64, AgentToken)> {
+        self.seats[lane as usize].pop_first()
     }
 
-    pub(super) fn is_empty(&self, lane: Lane) -> bool {
-        self.seats[lane as usize].is_empty()
+    /// The number of the first seat of a lane.
+    pub(super) fn first(&self, lane: Lane) -> Option<i64> {
+        self.seats[lane as usize].first_key_value().map(|(number, _)| *number)
     }
 }
 
@@ -126,12 +168,23 @@ mod tests {
         let seat = lanes.join(Lane::Probe, agent(2));
         lanes.join(Lane::Probe, agent(3));
         lanes.leave(seat);
-        assert_eq!(lanes.pop(Lane::Probe), Some(agent(1)));
+        let pop = |lanes: &mut Lanes| lanes.pop(Lane::Probe).map(|(_, agent)| agent);
+        assert_eq!(pop(&mut lanes), Some(agent(1)));
         lanes.rejoin(Lane::Probe, agent(1));
-        assert_eq!(lanes.pop(Lane::Probe), Some(agent(1)));
-        assert_eq!(lanes.pop(Lane::Probe), Some(agent(3)));
-        assert_eq!(lanes.pop(Lane::Probe), None);
-        assert!(lanes.is_empty(Lane::Probe));
+        assert_eq!(pop(&mut lanes), Some(agent(1)));
+        assert_eq!(pop(&mut lanes), Some(agent(3)));
+        assert_eq!(pop(&mut lanes), None);
+        assert_eq!(lanes.first(Lane::Probe), None);
+    }
+
+    #[test]
+    fn each_lane_has_one_urgency_and_one_endpoint() {
+        let by_urgency: Vec<_> = Lane::BY_URGENCY.into_iter().flatten().copied().collect();
+        assert_eq!(by_urgency, Lane::ALL);
+        for lanes in Lane::BY_URGENCY {
+            assert!(lanes.iter().all(|lane| lane.endpoint() == lanes[0].endpoint()));
+            assert!(lanes.iter().all(|lane| lanes.contains(&lane.retry())));
+        }
     }
 
     #[test]

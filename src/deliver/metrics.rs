@@ -20,7 +20,7 @@ pub enum Dropped {
     Budget,
     /// Its agent's log was full.
     Full,
-    /// Coder could not read it: a bug of ours. The reader is told.
+    /// Coder, or a proxy in front of it, refuses it each time. The reader is told.
     Refused,
     /// Its agent never became valid. The workspace's next start is told, where it is known.
     NeverValid,
@@ -258,14 +258,25 @@ fn name(endpoint: Endpoint) -> &'static str {
     }
 }
 
-const OUTCOMES: [&str; 9] =
-    ["ok", "unauthorized", "too_large", "bad_request", "limited", "server", "timeout", "network", "not_coder"];
+const OUTCOMES: [&str; 10] = [
+    "ok",
+    "unauthorized",
+    "too_large",
+    "body_too_large",
+    "bad_request",
+    "limited",
+    "server",
+    "timeout",
+    "network",
+    "not_coder",
+];
 
 fn outcome(failure: Option<&Failure>) -> &'static str {
     match failure {
         None => "ok",
         Some(Failure::Unauthorized) => "unauthorized",
         Some(Failure::TooLarge) => "too_large",
+        Some(Failure::BodyTooLarge) => "body_too_large",
         Some(Failure::BadRequest { .. }) => "bad_request",
         Some(Failure::Limited { .. }) => "limited",
         Some(Failure::Server { .. }) => "server",

@@ -16,6 +16,7 @@ mod command;
 mod disposition;
 mod drain;
 mod engine;
+mod isolation;
 mod lanes;
 mod leftovers;
 mod link;

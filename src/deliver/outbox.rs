@@ -7,7 +7,7 @@ use logstream_core::line::{Level, LogLine};
 use tokio::time::Instant;
 
 use super::{
-    budget::{Budget, Grant},
+    budget::{Budget, Charge, Grant},
     text,
 };
 use crate::coder::WireLine;
@@ -17,7 +17,7 @@ pub(super) const MAX_LINES: usize = 256;
 /// Bytes of text an agent may have waiting.
 pub(super) const MAX_BYTES: usize = 128 * 1024;
 /// Lines of one request: the whole outbox in four.
-const BATCH_LINES: usize = 64;
+pub(super) const BATCH_LINES: usize = 64;
 /// Bytes of one request's lines: one refused for its size would have to cross Coder's limit with a fraction of it.
 const BATCH_BYTES: usize = 64 * 1024;
 
@@ -68,10 +68,12 @@ pub(super) struct Outbox {
 }
 
 /// What one request carries.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Batch {
     parts: Vec<Part>,
-    bytes: usize,
+    charge: Charge,
+    /// The words for a missing line stand in place of the only part.
+    replaced: bool,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,7 @@ struct Part {
 }
 
 /// What was taken out of an outbox.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Taken {
     /// To be sent; may be empty where the budget refused all.
     pub(super) batch: Batch,
@@ -150,7 +152,7 @@ impl Outbox {
         Remains::of(std::mem::take(self).entries)
     }
 
-    /// Marks that lines are missing before what is here. A gap alone is not sent: it waits for a line to go with.
+    /// Marks that lines are missing before what is here.
     pub(super) fn gap_front(&mut self, count: u32) {
         match self.entries.front_mut() {
             Some(Entry::Gap(there)) => *there += count,
@@ -159,36 +161,42 @@ impl Outbox {
         }
     }
 
-    /// Whether there is something to send.
+    /// Whether there is something to send that is worth finding out whether the agent is valid.
     pub(super) fn is_ready(&self) -> bool {
         self.lines + self.notes > 0
     }
 
+    /// Whether there is nothing to send, not even that lines are missing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether all there is to send repeats what the reader knows.
     pub(super) fn only_repeats(&self) -> bool {
-        self.fresh + self.notes == 0
+        // What is neither a line nor a note is a gap, and what is missing is news.
+        self.fresh + self.notes == 0 && self.entries.len() == self.lines
     }
 
     pub(super) fn lines(&self) -> usize {
         self.lines
     }
 
-    /// Takes the next request's worth, charged to the budget.
-    pub(super) fn take(&mut self, budget: &mut Budget, now: Timestamp) -> Taken {
-        let mut taken = Taken { batch: Batch { parts: Vec::new(), bytes: 0 }, refused: Vec::new() };
+    /// Takes the next request's worth, with at most this many entries, charged to the budget.
+    pub(super) fn take(&mut self, limit: usize, budget: &mut Budget, now: Timestamp) -> Taken {
+        let mut taken = Taken::default();
         let batch = &mut taken.batch;
-        while batch.parts.len() < BATCH_LINES {
+        while batch.parts.len() < limit.min(BATCH_LINES) {
             let Some(entry) = self.entries.pop_front() else { break };
             let part = Part::new(entry, now);
             let bytes = part.output().len();
-            if batch.bytes + bytes > BATCH_BYTES && !batch.parts.is_empty() {
+            if batch.charge.bytes + bytes > BATCH_BYTES && !batch.parts.is_empty() {
                 self.entries.push_front(part.entry);
                 break;
             }
             match part.entry {
                 Entry::Line(ref held) => {
                     self.count_out(held);
-                    if let Grant::Refused(words) = budget.charge(held.line.level, bytes) {
+                    if let Grant::Refused(words) = budget.charge(held.line.level, held.line.repeat, bytes) {
                         taken.refused.extend(part.into_line());
                         if let Some(text) = words
                             && budget.charge_note(text.len())
@@ -210,6 +218,29 @@ impl Outbox {
         if self.entries.is_empty() {
             // An idle agent keeps no buffer.
             self.entries = VecDeque::new();
+        }
+        taken
+    }
+
+    /// Takes the first entry alone, to be sent as the words for a missing line.
+    pub(super) fn take_replaced(&mut self, budget: &mut Budget, now: Timestamp) -> Taken {
+        let mut taken = Taken::default();
+        let Some(entry) = self.entries.pop_front() else { return taken };
+        let missing = match &entry {
+            Entry::Gap(count) => *count,
+            Entry::Line(_) | Entry::Note(_) => 1,
+        };
+        match &entry {
+            Entry::Line(held) => self.count_out(held),
+            Entry::Note(_) => self.notes -= 1,
+            Entry::Gap(_) => {}
+        }
+        let part = Part { entry, output: Some(gap_words(missing)), at: now };
+        if budget.charge_note(part.output().len()) {
+            taken.batch.replaced = true;
+            taken.batch.add(part);
+        } else {
+            taken.refused.extend(part.into_line());
         }
         taken
     }
@@ -319,7 +350,11 @@ fn gap_words(count: u32) -> Box<str> {
 
 impl Batch {
     fn add(&mut self, part: Part) {
-        self.bytes += part.output().len();
+        let bytes = part.output().len();
+        self.charge.bytes += bytes;
+        if !self.replaced && matches!(&part.entry, Entry::Line(held) if held.line.repeat) {
+            self.charge.repeats += bytes;
+        }
         self.parts.push(part);
     }
 
@@ -327,9 +362,19 @@ impl Batch {
         self.parts.is_empty()
     }
 
-    /// Bytes of output, as charged.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// What was charged for it.
+    pub(super) fn charge(&self) -> Charge {
+        self.charge
+    }
+
+    /// Number of entries, our own words included.
+    pub(super) fn entries(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether the words for a missing line stand in place of its only line.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.replaced
     }
 
     /// How many lines of the reader's it carries; our own words do not count.
@@ -339,8 +384,9 @@ impl Batch {
 
     /// The lines as they go out.
     pub(super) fn wire(&self) -> Vec<WireLine<'_>> {
+        let level = |part: &Part| if self.replaced { Level::Warn } else { part.level() };
         let parts = self.parts.iter();
-        parts.map(|part| WireLine { created_at: part.at, level: part.level(), output: part.output().into() }).collect()
+        parts.map(|part| WireLine { created_at: part.at, level: level(part), output: part.output().into() }).collect()
     }
 
     /// The lines, and how many are missing with them if they are not shown.

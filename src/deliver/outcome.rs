@@ -11,6 +11,7 @@ use super::{
     backoff,
     disposition::{Disposition, dispose},
     engine::Engine,
+    isolation::Step,
     lanes::Endpoint,
     link::Change,
     metrics::Dropped,
@@ -29,7 +30,8 @@ impl<A: CoderApi> Engine<A> {
     pub(super) fn settle(&mut self, done: Done, now: Instant) {
         self.traffic.learn(&done, now);
         let failure = done.result.as_ref().err().map(|error| &error.failure);
-        self.observe(failure, now);
+        let lines_of = (done.lane.endpoint() == Endpoint::Logs).then_some(done.agent);
+        self.observe(failure, lines_of, now);
         let Some(agent) = self.roster.get_mut(done.agent) else { return };
         agent.in_flight = None;
         let disposition = dispose(failure.map_or(Ok(()), Err), agent.standing());
@@ -61,15 +63,20 @@ impl<A: CoderApi> Engine<A> {
                 agent.access = Access::Registered;
                 agent.worked = true;
                 agent.not_before = None;
+                agent.isolation.registered();
             }
             Disposition::Full | Disposition::Drop => {
                 // Lines without a name beside them are better than none.
                 agent.access = Access::Registered;
+                agent.isolation.registered();
                 self.refused(token, failure);
             }
             Disposition::NotYet | Disposition::Claimed => self.wait(token, now),
             Disposition::Over => self.over(token),
-            Disposition::Retry => self.retry(token, now),
+            Disposition::Retry => {
+                agent.isolation.away();
+                self.retry(token, now);
+            }
             Disposition::Pause(_) => {}
         }
     }
@@ -94,7 +101,14 @@ impl<A: CoderApi> Engine<A> {
                 {
                     self.leftovers.forget(workspace);
                 }
-                self.books.delivered(batch.into_remains().lines, time, now);
+                agent.isolation.taken(batch.entries());
+                self.books.spent(token, agent.budget.spent());
+                if batch.is_replaced() {
+                    warn!(agent = %token.fingerprint(), "left out a line that is refused each time");
+                    self.books.dropped(batch.into_remains().lines, Dropped::Refused);
+                } else {
+                    self.books.delivered(batch.into_remains().lines, time, now);
+                }
             }
             Disposition::Full => {
                 agent.access = Access::Full;
@@ -103,17 +117,17 @@ impl<A: CoderApi> Engine<A> {
                 self.books.dropped(agent.outbox.clear().lines, Dropped::Full);
             }
             Disposition::Drop => {
-                let remains = batch.into_remains();
-                agent.outbox.gap_front(remains.count);
-                self.books.dropped(remains.lines, Dropped::Refused);
+                self.isolate(token, batch, failure, now);
                 self.refused(token, failure);
             }
             Disposition::NotYet => {
                 return_to(agent, batch, failure);
+                agent.isolation.away();
                 self.wait(token, now);
             }
             Disposition::Claimed => {
                 return_to(agent, batch, failure);
+                agent.isolation.away();
                 agent.access = Access::Fresh;
                 // The first time at once; were it to go on, with growing waits.
                 if agent.failures > 0 {
@@ -126,11 +140,31 @@ impl<A: CoderApi> Engine<A> {
                 return_to(agent, batch, failure);
                 self.over(token);
             }
-            Disposition::Retry => {
-                return_to(agent, batch, failure);
-                self.retry(token, now);
-            }
+            Disposition::Retry => self.isolate(token, batch, failure, now),
             Disposition::Pause(_) => return_to(agent, batch, failure),
+        }
+    }
+
+    /// Puts a batch back that was not taken, and goes on with the search for the line at fault.
+    fn isolate(&mut self, token: AgentToken, batch: Batch, failure: Option<&Failure>, now: Instant) {
+        let Some(agent) = self.roster.get_mut(token) else { return };
+        let entries = batch.entries();
+        return_to(agent, batch, failure);
+        if failure.is_some_and(Failure::in_doubt) {
+            self.books.spent(token, agent.budget.spent());
+        }
+        match failure.map_or(Step::Wait, |failure| agent.isolation.refused(failure, entries)) {
+            Step::Wait => self.retry(token, now),
+            Step::Go => agent.not_before = None,
+            Step::Confirm => {
+                agent.access = Access::Fresh;
+                // A line that is alone is replaced while Coder is surely there.
+                if entries > 1 {
+                    self.retry(token, now);
+                } else {
+                    agent.not_before = None;
+                }
+            }
         }
     }
 
@@ -147,7 +181,7 @@ impl<A: CoderApi> Engine<A> {
     fn retry(&mut self, token: AgentToken, now: Instant) {
         let Some(agent) = self.roster.get_mut(token) else { return };
         agent.failures = agent.failures.saturating_add(1);
-        let mut wait = backoff::full_jitter(agent.failures, &mut self.random);
+        let mut wait = agent.isolation.wait(backoff::full_jitter(agent.failures, &mut self.random));
         if self.draining {
             wait = wait.min(LONGEST_WAIT_IN_DRAIN);
         }
@@ -172,8 +206,8 @@ impl<A: CoderApi> Engine<A> {
     }
 
     /// Keeps the state of the way to Coder, and says it when it changes.
-    fn observe(&mut self, failure: Option<&Failure>, now: Instant) {
-        match self.link.observe(failure) {
+    fn observe(&mut self, failure: Option<&Failure>, lines_of: Option<AgentToken>, now: Instant) {
+        match self.link.observe(failure, lines_of) {
             Some(Change::Lost) => {
                 let reason = failure.map(ToString::to_string).unwrap_or_default();
                 warn!(reason, waiting = self.books.lines(), "Coder cannot be reached, lines are held");
@@ -201,9 +235,9 @@ impl<A: CoderApi> Engine<A> {
 
 fn return_to(agent: &mut Agent, batch: Batch, failure: Option<&Failure>) {
     if failure.is_some_and(Failure::in_doubt) {
-        agent.budget.refund_in_doubt(batch.bytes());
+        agent.budget.refund_in_doubt(batch.charge());
     } else {
-        agent.budget.refund(batch.bytes());
+        agent.budget.refund(batch.charge());
     }
     agent.outbox.put_back(batch);
 }

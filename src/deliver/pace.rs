@@ -24,8 +24,9 @@ const FIRST_ALLOWANCE: u32 = 32;
 const FULL_ALLOWANCE: u32 = 256;
 /// With no allowance left, one more request goes after so long without an answer: those under way may hang.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// A server that wants more quiet than this is asked again all the same.
-const LONGEST_STOP: Duration = Duration::from_mins(5);
+/// Coder never asks for more than its window, a minute. A server that wants more quiet than this is asked again all
+/// the same.
+const LONGEST_STOP: Duration = Duration::from_mins(2);
 /// Without Retry-After, the first stop; it doubles with each refusal in a row.
 const FIRST_STOP: Duration = Duration::from_secs(1);
 
@@ -153,6 +154,11 @@ impl Pace {
         // Go on with one, and with more once it is taken.
         self.refused = true;
         self.allowance = Some(1);
+    }
+
+    /// How many requests may lack an answer, where that is bounded.
+    pub(super) fn allowance(&self) -> Option<usize> {
+        self.allowance.and_then(|allowance| usize::try_from(allowance).ok())
     }
 
     /// Requests a minute, where there is a limit.

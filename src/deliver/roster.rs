@@ -137,8 +137,12 @@ impl Roster {
             if let Some(seat) = agent.place.seat.take() {
                 self.lanes.leave(seat);
             }
-            let join = if first { Lanes::rejoin } else { Lanes::join };
-            agent.place.seat = lane.map(|lane| join(&mut self.lanes, lane, token));
+            let turn = agent.place.turn.filter(|_| agent.failures == 1);
+            agent.place.seat = lane.map(|lane| match turn {
+                _ if first => self.lanes.rejoin(lane, token),
+                Some(turn) => self.lanes.rejoin_at(lane, turn, token),
+                None => self.lanes.join(lane, token),
+            });
         }
         let deadline = agent.deadline(now, settings);
         if agent.place.timer != deadline {
@@ -163,9 +167,10 @@ impl Roster {
 
     /// The next agent of a lane, which has no seat then.
     pub(super) fn call(&mut self, lane: Lane) -> Option<(AgentToken, &mut Agent)> {
-        let token = self.lanes.pop(lane)?;
+        let (number, token) = self.lanes.pop(lane)?;
         let agent = self.agents.get_mut(&token)?;
         agent.place.seat = None;
+        agent.place.turn = Some(number);
         Some((token, agent))
     }
 

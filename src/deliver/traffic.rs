@@ -73,11 +73,10 @@ impl Traffic {
             return Next::Wait(None);
         }
         let mut wake: Option<Instant> = None;
-        for lane in Lane::ALL {
-            let room = (self.max / lane.divisor()).max(1);
-            if lanes.is_empty(lane) || self.under_way[lane as usize] >= room {
-                continue;
-            }
+        for equally_urgent in Lane::BY_URGENCY {
+            let seats = equally_urgent.iter().filter_map(|lane| Some((lanes.first(*lane)?, *lane)));
+            let earliest = seats.filter(|(_, lane)| self.has_room(*lane)).min_by_key(|(first, _)| *first);
+            let Some((_, lane)) = earliest else { continue };
             let at = self.ready_at(lane, now, draining, waiting);
             if at <= now {
                 return Next::Go(lane);
@@ -85,6 +84,16 @@ impl Traffic {
             wake = Some(wake.map_or(at, |wake| wake.min(at)));
         }
         Next::Wait(wake)
+    }
+
+    /// Whether one more request of this lane may be under way. While only a few requests may lack an answer, repetitions
+    /// may hold a part of these alone: they may hang.
+    fn has_room(&mut self, lane: Lane) -> bool {
+        let max = match self.pace(lane.endpoint()).allowance() {
+            Some(allowance) if lane.divisor() > 1 => allowance.min(self.max),
+            _ => self.max,
+        };
+        self.under_way[lane as usize] < (max / lane.divisor()).max(1)
     }
 
     fn ready_at(&mut self, lane: Lane, now: Instant, draining: bool, waiting: usize) -> Instant {
@@ -161,11 +170,14 @@ fn verdict(error: &SendError) -> Verdict {
         Failure::Limited { retry_after } => Verdict::Refused(*retry_after),
         Failure::Timeout | Failure::Network { .. } => Verdict::Lost,
         // A proxy's own words say nothing of Coder's limiter.
-        Failure::Server { .. } | Failure::NotCoder { .. } if error.rate.is_none() => Verdict::Lost,
+        Failure::Server { .. } | Failure::NotCoder { .. } | Failure::BodyTooLarge if error.rate.is_none() => {
+            Verdict::Lost
+        }
         Failure::Server { .. }
         | Failure::NotCoder { .. }
         | Failure::Unauthorized
         | Failure::TooLarge
+        | Failure::BodyTooLarge
         | Failure::BadRequest { .. } => Verdict::Taken,
     }
 }

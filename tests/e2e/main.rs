@@ -13,6 +13,7 @@
 mod admission;
 mod agents;
 mod away;
+mod blocked;
 mod bounds;
 mod command_line;
 mod events;

@@ -221,6 +221,67 @@ async fn a_429_takes_no_turn() {
     assert!(times.is_sorted(), "{times:?}");
 }
 
+/// Under a limit with hundreds of further lines waiting, one request of agent 1 for this endpoint fails.
+async fn first_line_after_one_failure(endpoint: Endpoint, failure: Failure) {
+    let mut world = limited(120, 0);
+    for number in 100..160 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "first").await;
+    }
+    world.until(secs(120), "60 first lines", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    let mut failed = false;
+    world.coder.state().script = Box::new(move |request| {
+        let fails = request.agent == agent(1) && request.endpoint == endpoint && !failed;
+        failed |= fails;
+        fails.then(|| Scripted::Failure(failure.clone()))
+    });
+    world.valid(1);
+    world.open(1).await;
+    world.line(1, "first").await;
+    // The others have always more to say than the limit lets through. What is left of this window is used up at once.
+    let start = tokio::time::Instant::now();
+    while world.log(1).is_empty() {
+        assert!(start.elapsed() < secs(75), "{endpoint:?}: not with the next window");
+        for number in 100..160 {
+            world.line(number, "further").await;
+        }
+        world.pass(millis(100)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_line_stays_before_further_lines_after_a_failure() {
+    for endpoint in [Endpoint::Logs, Endpoint::LogSource] {
+        for status in [502, 503, 500] {
+            first_line_after_one_failure(endpoint, Failure::Server { status }).await;
+        }
+        first_line_after_one_failure(endpoint, Failure::NotCoder { reason: "it answers 404".into() }).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_keeps_its_turn_after_one_failure() {
+    let mut world = limited(60, 0);
+    world.coder.state().log_source_limit = None;
+    for number in 0..200 {
+        world.valid(number);
+        world.open(number).await;
+    }
+    let mut failed = false;
+    world.coder.state().script = Box::new(move |request| {
+        let fails = request.agent == agent(0) && request.endpoint == Endpoint::Logs && !failed;
+        failed |= fails;
+        fails.then_some(Scripted::Failure(Failure::Server { status: 502 }))
+    });
+    for number in 0..200 {
+        world.line(number, "first").await;
+    }
+    world.until_lines(0, 1, secs(65)).await;
+    let served = world.coder.state().agents.values().filter(|agent| !agent.log.is_empty()).count();
+    assert!(served < 70, "{served} went before it");
+}
+
 #[tokio::test(start_paused = true)]
 async fn waiting_agents_leave_at_least_half_of_a_limit_to_others() {
     let mut world = limited(512, 0);

@@ -14,6 +14,7 @@ mod limiter;
 mod limits;
 mod pace;
 mod property;
+mod refusals;
 mod starts;
 mod trouble;
 mod waiting;

@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 
 use super::limiter::Limiter;
-use crate::deliver::pace::{Pace, Verdict};
+use crate::{
+    coder::Rate,
+    deliver::pace::{Pace, Verdict},
+};
 
 /// One sender that always has something to send, with one request under way after the other. When each went that was
 /// taken.
@@ -126,6 +129,50 @@ async fn without_a_limit_nothing_is_paced() {
         let _ = pace.send(now);
     }
     assert_eq!((pace.limit(), pace.remaining(now)), (None, None));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    /// Clocks that are set, differ between replicas, or make no sense: the next request always has its time.
+    #[test]
+    fn no_answer_stops_the_pace_for_long(
+        answers in prop::collection::vec(
+            (
+                any::<u32>(),
+                any::<u32>(),
+                prop::option::of(0_i64..253_402_300_800),
+                prop::option::of(-3_600_i64..=3_600),
+                0_u64..200_000,
+                prop::option::of(any::<u64>()),
+            ),
+            1..40,
+        ),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut pace = Pace::new();
+            for (limit, remaining, date, reset, wait, refused) in answers {
+                let rate = Rate {
+                    limit: limit.max(1),
+                    remaining,
+                    date,
+                    reset: reset.map(|reset| date.unwrap_or(100_000_000_000) + reset),
+                };
+                let pass = pace.send(Instant::now());
+                let verdict = match refused {
+                    Some(seconds) => Verdict::Refused(Some(Duration::from_secs(seconds))),
+                    None => Verdict::Taken,
+                };
+                pace.answer(Instant::now(), pass, verdict, Some(rate));
+                let now = Instant::now();
+                let at = pace.ready_at(now);
+                assert!(at <= now + Duration::from_secs(121), "{:?}", at - now);
+                let remaining = pace.remaining(now).unwrap();
+                assert!(remaining.is_finite() && remaining >= 0.0, "{remaining}");
+                advance(Duration::from_millis(wait)).await;
+            }
+        });
+    }
 }
 
 proptest! {

@@ -242,12 +242,65 @@ async fn the_budget_leaves_the_log_to_the_workspace_and_says_so() {
     }
     world.pass(secs(1)).await;
     let log = world.log(1);
-    assert_eq!(log.iter().filter(|line| line.contains("no more of it is shown")).count(), 1);
+    assert_eq!(log.iter().filter(|line| line.contains("no more of it is shown except errors")).count(), 1);
+    world.tell(1, Level::Error, false, "out of memory").await;
+    world.pass(secs(1)).await;
+    assert_eq!(world.log(1).last().unwrap(), "out of memory");
+    for line in 0..200 {
+        world.tell(1, Level::Error, false, format!("{line:>500}")).await;
+        if line % 32 == 0 {
+            world.pass(millis(100)).await;
+        }
+    }
+    world.pass(secs(1)).await;
+    let log = world.log(1);
+    assert_eq!(log.iter().filter(|line| line.contains("not even its errors")).count(), 1);
     let used: usize = log.iter().map(String::len).sum();
     assert!((250_000..=262_144).contains(&used), "{used}");
     let delivered = world.metric("lines_delivered_total");
-    assert_eq!(world.metric("lines_dropped_total{reason=\"budget\"}"), 2_200.0 - delivered);
-    assert_eq!(world.settled(), 2_200);
+    assert_eq!(world.metric("lines_dropped_total{reason=\"budget\"}"), 2_401.0 - delivered);
+    assert_eq!(world.settled(), 2_401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_after_days_of_a_chronic_warning_is_told() {
+    let mut world = World::new();
+    world.valid(1);
+    world.open(1).await;
+    for time in 0..25_710 {
+        let text = format!("Readiness probe failed: connection refused (x{time})");
+        world.tell(1, Level::Warn, time > 0, text).await;
+        world.pass(secs(10)).await;
+    }
+    world.tell(1, Level::Error, false, "Container dev was killed: out of memory").await;
+    world.pass(secs(1)).await;
+    let log = world.log(1);
+    assert!(log.last().unwrap().ends_with("out of memory"), "{:?}", log.last());
+    assert_eq!(log.iter().filter(|line| line.contains("repetitions are shown less")).count(), 1);
+    // The reader still sees that it goes on.
+    let used: usize = log.iter().map(String::len).sum();
+    assert!(log.len() > 300 && used < 80 * 1024, "{} lines, {used} bytes", log.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_outlives_the_process_and_the_agents_rest() {
+    let mut world = World::new();
+    for start in 0..6 {
+        world.valid(1);
+        world.open(1).await;
+        for line in 0..1_000 {
+            world.line(1, format!("{start} {line:>500}")).await;
+            if line % 32 == 0 {
+                world.pass(millis(100)).await;
+            }
+        }
+        // It is forgotten after that, as by a new process.
+        world.ended(1).await;
+        world.pass(secs(300)).await;
+    }
+    let used: u64 = world.log(1).iter().map(|line| line.len() as u64).sum();
+    assert!((200_000..=262_144).contains(&used), "{used}");
+    assert_eq!(world.marks.spent.lock().unwrap()[&agent(1)], used);
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,6 +316,28 @@ async fn a_coder_that_stores_and_then_loses_the_answer_never_fills_the_log() {
     world.pass(secs(20_000)).await;
     let used: usize = world.log(1).iter().map(String::len).sum();
     assert!(used <= 512 * 1024, "{used}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn missing_lines_are_told_although_no_line_follows() {
+    let settings = crate::deliver::Settings { max_lines: 1, ..Default::default() };
+    let mut world = World::with(super::fake::FakeCoder::new(LATENCY), settings);
+    world.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));
+    for number in 1..=2 {
+        world.valid(number);
+        world.open(number).await;
+        world.line(number, "Created pod").await;
+    }
+    world.pass(secs(1)).await;
+    // Both hold one line, so one of them holds none now.
+    assert_eq!(world.metric("lines_dropped_total{reason=\"overflow\"}"), 1.0);
+    world.coder.state().script = Box::new(|_| None);
+    for number in 1..=2 {
+        world.until_lines(number, 1, secs(60)).await;
+    }
+    let mut told = [world.log(1), world.log(2)].concat();
+    told.sort();
+    assert_eq!(told, ["(1 line from Kubernetes is missing here)", "Created pod"]);
 }
 
 #[tokio::test(start_paused = true)]

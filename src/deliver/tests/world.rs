@@ -45,18 +45,30 @@ pub(super) fn workspace(name: &str) -> WorkspaceKey {
 }
 
 #[derive(Default)]
-pub(super) struct Marks(Mutex<HashMap<u64, u32>>);
+pub(super) struct Marks {
+    times: Mutex<HashMap<u64, u32>>,
+    /// Bytes in each agent's log, as a checkpoint keeps them.
+    pub(super) spent: Mutex<HashMap<AgentToken, u64>>,
+}
 
 impl Settled for Marks {
     fn settled(&self, mark: Mark) {
-        *self.0.lock().unwrap().entry(mark.revision).or_default() += 1;
+        *self.times.lock().unwrap().entry(mark.revision).or_default() += 1;
+    }
+
+    fn spent(&self, agent: &AgentToken, bytes: u64) {
+        self.spent.lock().unwrap().insert(*agent, bytes);
+    }
+
+    fn spent_before(&self, agent: &AgentToken) -> u64 {
+        self.spent.lock().unwrap().get(agent).copied().unwrap_or_default()
     }
 }
 
 impl Marks {
     /// How often each mark was settled, by its revision.
     pub(super) fn all(&self) -> HashMap<u64, u32> {
-        self.0.lock().unwrap().clone()
+        self.times.lock().unwrap().clone()
     }
 }
 

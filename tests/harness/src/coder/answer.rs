@@ -36,6 +36,16 @@ pub(super) fn html(status: StatusCode) -> Answer {
     with_type(status, "text/html", text)
 }
 
+pub(super) fn text(status: StatusCode, text: &str) -> Answer {
+    with_type(status, "text/plain; charset=utf-8", text.to_owned())
+}
+
+pub(super) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = status;
+    answer
+}
+
 /// Adds what the limiter says to every answer of Coder's own.
 pub(super) fn add_limit(answer: &mut Answer, verdict: &Verdict) {
     let headers = answer.headers_mut();

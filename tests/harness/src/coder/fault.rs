@@ -11,6 +11,10 @@ pub enum Fault {
     Status(u16),
     /// This status with a page of HTML, as a proxy in between answers.
     Html(u16),
+    /// This status without a body.
+    Empty(u16),
+    /// This status with plain text, as a firewall answers.
+    Text(u16),
     /// Accepted and never answered.
     Stall,
     /// The connection ends before the request takes effect.
@@ -26,11 +30,12 @@ pub struct FaultRule {
     left: Option<u32>,
     endpoint: Option<Endpoint>,
     token: Option<String>,
+    text: Option<String>,
 }
 
 impl From<Fault> for FaultRule {
     fn from(fault: Fault) -> Self {
-        Self { fault, left: None, endpoint: None, token: None }
+        Self { fault, left: None, endpoint: None, token: None, text: None }
     }
 }
 
@@ -48,6 +53,11 @@ impl Fault {
     /// For one token only.
     pub fn to(self, token: &str) -> FaultRule {
         FaultRule::from(self).to(token)
+    }
+
+    /// For requests whose body contains this text only.
+    pub fn containing(self, text: &str) -> FaultRule {
+        FaultRule::from(self).containing(text)
     }
 }
 
@@ -73,10 +83,19 @@ impl FaultRule {
         self
     }
 
-    fn fits(&self, endpoint: Endpoint, token: &str) -> bool {
+    /// For requests whose body contains this text only.
+    #[must_use]
+    pub fn containing(mut self, text: &str) -> Self {
+        self.text = Some(text.to_owned());
+        self
+    }
+
+    fn fits(&self, endpoint: Endpoint, token: &str, body: &[u8]) -> bool {
+        let contains = |text: &str| String::from_utf8_lossy(body).contains(text);
         self.left != Some(0)
             && self.endpoint.is_none_or(|one| one == endpoint)
             && self.token.as_deref().is_none_or(|one| one == token)
+            && self.text.as_deref().is_none_or(contains)
     }
 }
 
@@ -94,8 +113,8 @@ impl Faults {
     }
 
     /// The fault for a request, which uses it up by one.
-    pub(super) fn next(&mut self, endpoint: Endpoint, token: &str) -> Option<Fault> {
-        let rule = self.0.iter_mut().find(|rule| rule.fits(endpoint, token))?;
+    pub(super) fn next(&mut self, endpoint: Endpoint, token: &str, body: &[u8]) -> Option<Fault> {
+        let rule = self.0.iter_mut().find(|rule| rule.fits(endpoint, token, body))?;
         rule.left = rule.left.map(|left| left - 1);
         let fault = rule.fault.clone();
         self.0.retain(|rule| rule.left != Some(0));
@@ -112,12 +131,15 @@ mod tests {
         let mut faults = Faults::default();
         faults.add(Fault::Status(500).times(2).to("a"));
         faults.add(Fault::Stall.at(Endpoint::LogSource));
-        assert_eq!(faults.next(Endpoint::Logs, "b"), None);
-        assert_eq!(faults.next(Endpoint::Logs, "a"), Some(Fault::Status(500)));
-        assert_eq!(faults.next(Endpoint::LogSource, "a"), Some(Fault::Status(500)));
-        assert_eq!(faults.next(Endpoint::Logs, "a"), None);
-        assert_eq!(faults.next(Endpoint::LogSource, "b"), Some(Fault::Stall));
+        assert_eq!(faults.next(Endpoint::Logs, "b", b"a line"), None);
+        assert_eq!(faults.next(Endpoint::Logs, "a", b"a line"), Some(Fault::Status(500)));
+        assert_eq!(faults.next(Endpoint::LogSource, "a", b"a line"), Some(Fault::Status(500)));
+        assert_eq!(faults.next(Endpoint::Logs, "a", b"a line"), None);
+        assert_eq!(faults.next(Endpoint::LogSource, "b", b"a line"), Some(Fault::Stall));
+        faults.add(Fault::Html(403).containing("other"));
+        faults.add(Fault::Empty(451).containing("line"));
+        assert_eq!(faults.next(Endpoint::Logs, "b", b"a line"), Some(Fault::Empty(451)));
         faults.clear();
-        assert_eq!(faults.next(Endpoint::LogSource, "b"), None);
+        assert_eq!(faults.next(Endpoint::LogSource, "b", b"a line"), None);
     }
 }

@@ -154,7 +154,7 @@ async fn handle(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>)
     pause(latency / 2).await;
     let fault = state.change(|inner| {
         *inner.requests_of.entry((asked.token.clone(), asked.endpoint)).or_default() += 1;
-        inner.faults.next(asked.endpoint, &asked.token)
+        inner.faults.next(asked.endpoint, &asked.token, &asked.body)
     });
     let at = SystemTime::now();
     let mut batch = None;
@@ -170,6 +170,8 @@ async fn handle(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>)
         None => Some(effect()),
         Some(Fault::Status(code)) => Some(answer::error(status(code), "Injected by the test.", "")),
         Some(Fault::Html(code)) => Some(answer::html(status(code))),
+        Some(Fault::Empty(code)) => Some(answer::empty(status(code))),
+        Some(Fault::Text(code)) => Some(answer::text(status(code), "Request blocked.")),
         Some(Fault::CutBefore) => None,
         Some(Fault::CutAfter) => {
             effect();

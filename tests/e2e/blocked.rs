@@ -1,0 +1,60 @@
+//! A proxy in front of Coder that blocks requests because of their text.
+
+use anyhow::Result;
+use logstream_testing::{
+    Workspace,
+    coder::{Endpoint, Fault},
+};
+
+use crate::{
+    facts::{Facts, fact},
+    figures::wait_for_figure,
+    support::{World, count, only},
+};
+
+#[tokio::test]
+async fn a_line_that_a_proxy_blocks_holds_no_other_line_up() -> Result<()> {
+    let world = World::new("blocked").await?;
+    let installation = world.install().await?;
+    let faults = [
+        Fault::Html(403),
+        Fault::Html(200),
+        Fault::Html(413),
+        Fault::Status(403),
+        Fault::Status(413),
+        Fault::Status(422),
+        Fault::Status(501),
+        Fault::Text(400),
+        Fault::Text(401),
+        Fault::Text(406),
+        Fault::Empty(302),
+        Fault::Empty(404),
+        Fault::Empty(405),
+        Fault::Empty(411),
+        Fault::Empty(415),
+        Fault::Empty(418),
+        Fault::Empty(451),
+        Fault::CutBefore,
+    ];
+    let mut workspaces = Vec::new();
+    for (n, fault) in faults.into_iter().enumerate() {
+        let agent = world.agent();
+        let workspace = Workspace::new(world.namespace.name(), "alice", &format!("dev-{n}"), &agent);
+        let facts = Facts::of(&world.client, &workspace).await?;
+        world.wait_for(&agent, &["Created pod"]).await?;
+        world.coder.fault(fault.clone().at(Endpoint::Logs).to(&agent).containing(&fact(1)));
+        workspaces.push((fault, agent, facts));
+    }
+    for (_, _, facts) in &workspaces {
+        facts.all_happen(0..4).await?;
+    }
+    for (fault, agent, _) in &workspaces {
+        let lines = world.wait_for(agent, &[&fact(0), "missing here", &fact(2), &fact(3)]).await?;
+        assert_eq!(count(&lines, &fact(1)), 0, "{fault:?}");
+        only(&lines, "1 line from Kubernetes is missing here");
+    }
+    wait_for_figure(&installation, "lines_dropped_total{reason=\"refused\"}", |lines| lines == workspaces.len())
+        .await?;
+    assert_eq!(world.coder.violations(), []);
+    Ok(())
+}
