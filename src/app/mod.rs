@@ -4,6 +4,7 @@ mod admission;
 mod error;
 mod greeting;
 mod metrics;
+mod policy;
 mod watching;
 
 use std::sync::Arc;
@@ -76,6 +77,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         let admission = Admission {
             client: client.clone(),
             registry: registry.clone(),
+            policy: policy::of(&config),
             clock: clock.clone(),
             webhook: metrics.webhook,
             certs: metrics.certs,
