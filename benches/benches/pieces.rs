@@ -39,7 +39,12 @@ fn registry() -> Arc<Registry> {
 fn review(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let clock = Arc::new(Timestamp::now);
-    let router = logstream_webhook::router(registry(), logstream_webhook::Metrics::new(), clock);
+    let router = logstream_webhook::router(
+        registry(),
+        logstream_webhook::Policy::default(),
+        logstream_webhook::Metrics::new(),
+        clock,
+    );
     let request = || {
         let request = Request::post("/mutate").header(header::CONTENT_TYPE, "application/json");
         request.body(Body::from(REVIEW)).expect("a request")

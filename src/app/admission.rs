@@ -20,6 +20,7 @@ use crate::{
 pub(super) struct Admission {
     pub(super) client: kube::Client,
     pub(super) registry: Arc<Registry>,
+    pub(super) policy: webhook::Policy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) webhook: webhook::Metrics,
     pub(super) certs: certs::Metrics,
@@ -38,13 +39,13 @@ impl Admission {
         readiness: &Readiness,
         supervisor: &mut Supervisor,
     ) -> Result<(), AppError> {
-        let Self { client, registry, clock, webhook: webhook_metrics, certs: metrics, grace } = self;
+        let Self { client, registry, policy, clock, webhook: webhook_metrics, certs: metrics, grace } = self;
         let now: certs::Clock = Arc::new(move || clock.now());
         let resolver = Arc::new(certs::Resolver::new());
         let clients = clients(settings, &metrics).await?;
         let tls = certs::server_config(resolver.clone(), clients.as_ref().map(certs::ClientCaFile::verifier))?;
         let registrar = Arc::new(Counting::new(registry, supervisor.token()));
-        let router = webhook::router(registrar.clone(), webhook_metrics.clone(), now.clone());
+        let router = webhook::router(registrar.clone(), policy, webhook_metrics.clone(), now.clone());
         let server = webhook::server::Server::new(Arc::new(tls), router, webhook_metrics);
         let server = server.limits(leaving::limits(grace)).bind("--webhook-addr", settings.address).await?;
         let mut keeper = Keeper { supervisor, served: CancellationToken::new() };

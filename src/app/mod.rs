@@ -5,6 +5,7 @@ mod error;
 mod greeting;
 mod kubernetes;
 mod metrics;
+mod policy;
 mod watching;
 
 use std::sync::Arc;
@@ -77,6 +78,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         let admission = Admission {
             client: client.clone(),
             registry: registry.clone(),
+            policy: policy::of(&config),
             clock: clock.clone(),
             webhook: metrics.webhook,
             certs: metrics.certs,

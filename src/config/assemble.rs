@@ -12,7 +12,7 @@ use super::source::{Given, optional};
 use super::webhook_parts::WebhookParts;
 use super::{
     ClusterAccess, Config, FieldSelector, LabelSelector, Namespaces, State, Trust, address, certificates, cluster,
-    coder_url, duration, log_filter, log_format,
+    coder_url, duration, log_filter, log_format, resolve_references,
 };
 
 /// The port that Kubernetes programs commonly serve their health on.
@@ -51,6 +51,13 @@ pub(crate) fn config(flags: Flags, environment: &Environment) -> Result<Config, 
         namespaces,
         field_selector,
         label_selector,
+        resolve_references: optional(
+            setting::RESOLVE_REFERENCES,
+            flags.resolve_references,
+            environment,
+            resolve_references::parse,
+        )?
+        .unwrap_or(true),
         webhook,
         log_format: optional(setting::LOG_FORMAT, flags.log_format, environment, log_format::parse)?
             .unwrap_or_default(),

@@ -44,6 +44,11 @@ pub(crate) struct Flags {
     #[arg(long, short = 'l', value_name = "SELECTOR", help_heading = "Kubernetes")]
     pub(crate) label_selector: Option<OsString>,
 
+    /// Set to false if this program may not read the Secrets and ConfigMaps that pods take agent tokens from. The webhook
+    /// then does not announce agents whose token is in one. Default: true.
+    #[arg(long, value_name = "BOOL", help_heading = "Kubernetes")]
+    pub(crate) resolve_references: Option<OsString>,
+
     /// Address on which the admission webhook listens with TLS, such as 0.0.0.0:10250, or :10250 for every address.
     /// Default, and meaning of an empty value: no webhook.
     #[arg(long, value_name = "ADDRESS", help_heading = "Webhook")]

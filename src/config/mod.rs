@@ -18,6 +18,7 @@ mod log_format;
 mod names;
 mod namespaces;
 mod proxy;
+mod resolve_references;
 mod setting;
 mod show;
 mod source;
@@ -66,6 +67,8 @@ pub struct Config {
     pub field_selector: Option<FieldSelector>,
     /// Applies to pods.
     pub label_selector: Option<LabelSelector>,
+    /// Permission to read the Secrets and ConfigMaps that pods take agent tokens from.
+    pub resolve_references: bool,
     /// How admission reviews are received, if they are.
     pub webhook: Option<Webhook>,
     /// Form of the process's own log.
@@ -111,6 +114,7 @@ impl fmt::Display for Config {
         write!(formatter, " kubeconfig={} namespaces={}", self.cluster, self.namespaces)?;
         write!(formatter, " field_selector={}", or(self.field_selector.as_ref(), "none"))?;
         write!(formatter, " label_selector={}", or(self.label_selector.as_ref(), "none"))?;
+        write!(formatter, " resolve_references={}", self.resolve_references)?;
         match &self.webhook {
             Some(webhook) => write!(formatter, " {webhook}")?,
             None => formatter.write_str(" webhook_addr=off")?,

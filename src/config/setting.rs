@@ -34,6 +34,7 @@ settings! {
         "a list of FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE separated by commas, such as spec.nodeName!=node-1";
     LABEL_SELECTOR: "label-selector", ["CODER_LABEL_SELECTOR"],
         "a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy";
+    RESOLVE_REFERENCES: "resolve-references", ["CODER_LOGSTREAM_RESOLVE_REFERENCES"], "true or false";
     WEBHOOK_ADDR: "webhook-addr", ["CODER_LOGSTREAM_WEBHOOK_ADDR"], ADDRESS;
     WEBHOOK_CERT_MODE: "webhook-cert-mode", ["CODER_LOGSTREAM_WEBHOOK_CERT_MODE"], "self-managed or mounted";
     WEBHOOK_CERT_DIR: "webhook-cert-dir", ["CODER_LOGSTREAM_WEBHOOK_CERT_DIR"],

@@ -9,7 +9,7 @@ use kube::{
     Api, ResourceExt,
     api::{ApiResource, DynamicObject, PostParams},
 };
-use logstream_testing::{FailurePolicy, TestNamespace, WebhookConfig, Workspace, coder::Endpoint, poll};
+use logstream_testing::{FailurePolicy, Place, TestNamespace, WebhookConfig, Workspace, coder::Endpoint, poll};
 use serde_json::{Value, json};
 
 use crate::{
@@ -53,6 +53,21 @@ async fn a_pods_annotations_tell_whose_it_is_and_that_it_is_streamed() -> Result
     assert_eq!(shown.len(), 5, "{shown:?}");
     let described = world.cluster.kubectl(&["describe", "pod", &pod.name_any(), "-n", world.namespace.name()])?;
     assert!(described.contains("logstream.coder.com/owner: alice"), "{described}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_read_is_not_announced() -> Result<()> {
+    let world = World::new("unread-reference").await?;
+    let _installation = world.plan().arg("--resolve-references=false").install(world.cluster).await?;
+    let (plain, referenced) = (world.agent(), world.agent());
+    let workspace = |name: &str, agent: &str| Workspace::new(world.namespace.name(), "alice", name, agent);
+    for place in [Place::SecretKey, Place::ConfigMapKey, Place::SecretEnv, Place::ConfigMapEnv, Place::SecretFile] {
+        let pod = dry_run(&world, &workspace("referenced", &referenced).token_in(place).pod()).await?;
+        assert_eq!(ours(pod.annotations()), BTreeMap::new());
+    }
+    let pod = dry_run(&world, &workspace("plain", &plain).pod()).await?;
+    assert_eq!(ours(pod.annotations())["agents"], format!("dev={}", fingerprint(&plain)));
     Ok(())
 }
 

@@ -210,6 +210,7 @@ fn the_help_lists_every_flag_in_its_group_with_its_variable() -> Result<()> {
             (1, "-n, --namespaces <LIST>", "CODER_NAMESPACES, CODER_NAMESPACE"),
             (1, "-f, --field-selector <SELECTOR>", "CODER_FIELD_SELECTOR"),
             (1, "-l, --label-selector <SELECTOR>", "CODER_LABEL_SELECTOR"),
+            (1, "--resolve-references <BOOL>", "CODER_LOGSTREAM_RESOLVE_REFERENCES"),
             (2, "--webhook-addr <ADDRESS>", "CODER_LOGSTREAM_WEBHOOK_ADDR"),
             (2, "--webhook-cert-dir <FOLDER>", "CODER_LOGSTREAM_WEBHOOK_CERT_DIR"),
             (2, "--webhook-client-ca <FILE>", "CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"),

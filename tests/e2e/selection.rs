@@ -1,7 +1,9 @@
 //! Which workspaces are watched: namespaces, labels and fields.
 
 use anyhow::Result;
+use kube::ResourceExt;
 use logstream_testing::{Installation, Plan, Scenario, TestNamespace, Workspace, coder::Endpoint};
+use logstream_webhook::PREFIX;
 
 use crate::{
     events::{Say, marker},
@@ -66,7 +68,10 @@ async fn only_what_is_selected_is_told(test: &str, select: impl FnOnce(Plan) -> 
     wait_for_metric(&installation, STRANGERS, |strangers| strangers >= 1.0).await?;
     Say::warning(&unseen, "Failed", "of a pod not selected").write(&world.client).await?;
     marker(&world, &selected, &seen).await?;
-    assert_eq!(world.coder.requests_of(&hidden, Endpoint::Logs), 0);
+    for endpoint in [Endpoint::LogSource, Endpoint::Logs] {
+        assert_eq!(world.coder.requests_of(&hidden, endpoint), 0, "the webhook sends nothing ahead either");
+    }
+    assert!(unseen.annotations().keys().all(|key| !key.starts_with(PREFIX)), "{:?}", unseen.annotations());
     assert_eq!(counted(&installation, "workspace_objects").await?, 1);
     Ok(installation)
 }

@@ -13,6 +13,7 @@ use crate::{
     issued::Issued,
     judgement::Judgement,
     metrics::{Kind, Metrics, Outcome},
+    policy::Policy,
     registrar::{Clock, Registrar},
     rejection::Rejection,
     review::{Answer, Request, Review},
@@ -25,14 +26,15 @@ const NOT_UNDERSTOOD: &str =
 /// Answers reviews.
 pub(crate) struct Admission {
     registrar: Arc<dyn Registrar>,
+    policy: Policy,
     metrics: Metrics,
     clock: Clock,
     issued: Issued,
 }
 
 impl Admission {
-    pub(crate) fn new(registrar: Arc<dyn Registrar>, metrics: Metrics, clock: Clock) -> Self {
-        Self { registrar, metrics, clock, issued: Issued::default() }
+    pub(crate) fn new(registrar: Arc<dyn Registrar>, policy: Policy, metrics: Metrics, clock: Clock) -> Self {
+        Self { registrar, policy, metrics, clock, issued: Issued::default() }
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -59,7 +61,7 @@ impl Admission {
     fn judge(&self, review: &Review<'_>) -> (Kind, Outcome, Answer) {
         let request = review.request.as_ref();
         let judgement = request.map_or_else(Judgement::unreadable, |request| {
-            Judgement::of(request, &review.uid, (self.clock)(), &self.issued)
+            Judgement::of(request, &review.uid, (self.clock)(), &self.policy, &self.issued)
         });
         log(request, &judgement);
         let Judgement { kind, outcome, registration, patch, not_tokens, .. } = judgement;

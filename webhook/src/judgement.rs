@@ -1,6 +1,6 @@
 //! What a review means: pure, from the request to what is to be recorded and answered.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use json_patch::Patch;
@@ -18,6 +18,7 @@ use crate::{
     annotations::{self, Annotations, Change},
     issued::Issued,
     metrics::{Kind, Outcome},
+    policy::Policy,
     review::Request,
 };
 
@@ -60,22 +61,29 @@ impl Judgement {
     ///
     /// A pod without agents is left alone even if it carries our annotations: they are for people, nothing here reads
     /// them as the truth, and the webhook is not even called for most such pods.
-    pub(crate) fn of(request: &Request<'_>, uid: &str, now: Timestamp, issued: &Issued) -> Self {
+    pub(crate) fn of(request: &Request<'_>, uid: &str, now: Timestamp, policy: &Policy, issued: &Issued) -> Self {
         let kind = request.kind();
         let label = Kind::from(kind);
         let Some(kind) = kind.filter(|_| request.is_creation()) else { return Self::empty(label, Outcome::Unchanged) };
         let Some(candidate) = Candidate::read(kind, request) else { return Self::empty(label, Outcome::NotUnderstood) };
-        let Extracted { agents, not_tokens } = candidate.agents();
+        if !policy.selects(candidate.pod_labels()) {
+            return Self::empty(label, Outcome::Unchanged);
+        }
+        let Extracted { mut agents, not_tokens } = candidate.agents();
+        agents.retain(|agent| policy.streams(agent));
         if agents.is_empty() {
             return Self { not_tokens, ..Self::empty(label, Outcome::Unchanged) };
         }
         let owner = candidate.owner();
-        let (patch, outcome) = match candidate.annotate(&agents, &owner, uid, now, issued) {
+        let annotate = || candidate.annotate(&agents, &owner, uid, now, issued);
+        let (patch, outcome) = match (!policy.needs_confirmation()).then(annotate).flatten() {
             Some(patch) => (Some(patch), Outcome::Patched),
             None => (None, Outcome::Recorded),
         };
         let described = annotations::describe(&agents);
-        let registration = (!request.is_dry_run()).then(|| candidate.registration(&agents, owner));
+        // Tokens are only recorded to prepare the log source at Coder; the watch reads them again from the object.
+        let recorded: &[Agent] = if policy.needs_confirmation() { &[] } else { &agents };
+        let registration = (!request.is_dry_run()).then(|| candidate.registration(recorded, owner));
         let outcome = if registration.is_some() { outcome } else { Outcome::DryRun };
         Self { kind: label, outcome, registration, patch, agents: described, not_tokens }
     }
@@ -123,6 +131,14 @@ impl<'a> Candidate<'a> {
         match &self.object {
             Object::Pod(pod) => &pod.spec,
             Object::Workload(workload) => &workload.spec.template.spec,
+        }
+    }
+
+    /// The labels that the label selector applies to: those of the pod, or of the pods that the workload makes.
+    fn pod_labels(&self) -> &BTreeMap<String, String> {
+        match &self.object {
+            Object::Pod(pod) => &pod.metadata.labels,
+            Object::Workload(workload) => &workload.spec.template.metadata.labels,
         }
     }
 

@@ -14,6 +14,7 @@ mod body;
 mod issued;
 mod judgement;
 mod metrics;
+mod policy;
 mod registrar;
 mod rejection;
 mod review;
@@ -22,6 +23,7 @@ pub mod server;
 
 pub use annotations::{AGENTS, OWNER, PREFIX, RECORDED_AT, REGISTRATION, UNKNOWN, WORKSPACE};
 pub use metrics::{HandshakeFailure, Kind, Metrics, Outcome};
+pub use policy::{Policy, SelectsLabels};
 pub use registrar::{Clock, Registrar};
 pub use rejection::Reason;
 pub use router::{PATH, router};

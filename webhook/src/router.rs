@@ -14,6 +14,7 @@ use crate::{
     admission::Admission,
     body::Bodies,
     metrics::Metrics,
+    policy::Policy,
     registrar::{Clock, Registrar},
     rejection::Rejection,
 };
@@ -31,8 +32,10 @@ struct App {
 ///
 /// A request that is no such review gets a 4xx with a sentence of text; 503 when the bodies of all requests together
 /// would take more than 64 MiB.
-pub fn router(registrar: Arc<dyn Registrar>, metrics: Metrics, clock: Clock) -> Router {
-    let admission = Arc::new(Admission::new(registrar, metrics, clock));
+///
+/// Pods that `policy` does not select are admitted unchanged and not recorded.
+pub fn router(registrar: Arc<dyn Registrar>, policy: Policy, metrics: Metrics, clock: Clock) -> Router {
+    let admission = Arc::new(Admission::new(registrar, policy, metrics, clock));
     Router::new()
         .route(PATH, post(mutate))
         .method_not_allowed_fallback(async |State(app): State<App>| app.reject(&Rejection::Method))

@@ -251,7 +251,8 @@ impl Installation {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let config = WebhookConfig::new(&self.webhook_url(), &self.ca_pem()?, &names);
         self.registered = Some(config.failure_policy(self.plan.failure_policy).apply(cluster).await?);
-        asking::wait_asked(cluster, &self.plan.home, true).await
+        let reviews = async || Ok(self.metrics().await?.sum("coder_logstream_admission_reviews_total"));
+        asking::wait_reviewed(cluster, &self.plan.home, reviews).await
     }
 
     /// Takes the webhook's registration away, and waits until the API server asks it no more.

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use logstream_core::registration::Registration;
-use logstream_webhook::{Clock, Metrics, Registrar, router};
+use logstream_webhook::{Clock, Metrics, Policy, Registrar, router};
 use serde_json::Value;
 use tower::ServiceExt as _;
 use tracing_subscriber::fmt::MakeWriter;
@@ -65,8 +65,12 @@ pub(crate) fn clock() -> Clock {
 
 impl Webhook {
     pub(crate) fn new() -> Self {
+        Self::with(Policy::default())
+    }
+
+    pub(crate) fn with(policy: Policy) -> Self {
         let (recorder, metrics) = (Arc::new(Recorder::default()), Metrics::new());
-        let router = router(Arc::clone(&recorder) as Arc<dyn Registrar>, metrics.clone(), clock());
+        let router = router(Arc::clone(&recorder) as Arc<dyn Registrar>, policy, metrics.clone(), clock());
         Self { router, recorder, metrics }
     }
 

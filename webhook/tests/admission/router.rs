@@ -10,7 +10,7 @@ use logstream_core::{
     registration::Registration,
     token::AgentToken,
 };
-use logstream_webhook::{Kind, Metrics, Outcome, Reason, Registrar, router};
+use logstream_webhook::{Kind, Metrics, Outcome, Policy, Reason, Registrar, router};
 use serde_json::{Value, json};
 
 const ALICE: &str = "11111111-2222-4333-8444-555555555555";
@@ -362,7 +362,7 @@ async fn a_panic_admits_the_pod_as_it_came() {
         }
     }
     let metrics = Metrics::new();
-    let router = router(Arc::new(Broken), metrics.clone(), crate::common::clock());
+    let router = router(Arc::new(Broken), Policy::default(), metrics.clone(), crate::common::clock());
     let webhook = Webhook { router, recorder: Arc::default(), metrics };
     assert_eq!(webhook.review(&fixture("pod")).await.patch(), None);
     assert_eq!(webhook.metrics.reviews(Kind::Other, Outcome::Panicked), 1);

@@ -1,0 +1,22 @@
+//! What the webhook has to know of the selection.
+
+use std::sync::Arc;
+
+use logstream_webhook::Policy;
+
+use crate::config::Config;
+
+/// The selection as the webhook applies it: labels are known at admission, fields such as the node or the phase are not.
+pub(super) fn of(config: &Config) -> Policy {
+    let mut policy = Policy::default();
+    if let Some(selector) = config.label_selector.clone() {
+        policy = policy.with_labels(Arc::new(move |labels| selector.matches(labels)));
+    }
+    if config.field_selector.is_some() {
+        policy = policy.confirmed_by_watch();
+    }
+    if !config.resolve_references {
+        policy = policy.without_references();
+    }
+    policy
+}
