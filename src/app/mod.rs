@@ -8,6 +8,7 @@ mod watching;
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use logstream_core::correlate::{Correlator, Limits};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use crate::{
     config::{Config, Namespaces},
     correlate::{self, Correlation},
     deliver::{self, Outlet},
+    ownership,
     progress::{self, Progress},
     registry::Registry,
     runtime::{Clock, Readiness, Signals, Supervisor, SystemClock, shutdown},
@@ -72,6 +74,10 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         clock.clone(),
         metrics.registry,
     ));
+    let owned = match &config.owner {
+        Some(owner) => ownership::of_deployment(&client, &owner.namespace, &owner.deployment).await,
+        None => ObjectMeta::default(),
+    };
     if let Some(settings) = &config.webhook {
         let admission = Admission {
             client: client.clone(),
@@ -80,6 +86,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
             webhook: metrics.webhook,
             certs: metrics.certs,
             grace: config.shutdown_grace,
+            owned: owned.clone(),
         };
         admission.start(settings, &readiness, &mut supervisor).await?;
     }
@@ -90,7 +97,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         client: client.clone(),
         scopes,
         selectors: selectors(&config),
-        store: store(&config, &client),
+        store: store(&config, &client, &owned),
         progress: progress.clone(),
         clock: clock.clone(),
         metrics: metrics.watch,
@@ -116,7 +123,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         tracing::info!(%report, "delivery ended");
         drop(done);
     });
-    if let Some(store) = store(&config, &client) {
+    if let Some(store) = store(&config, &client, &owned) {
         supervisor.spawn("progress", progress::keep(store, progress, clock, delivered));
     } else {
         tracing::warn!("progress is kept in memory only, a restart may lose lines");
@@ -129,9 +136,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     }
 }
 
-fn store(config: &Config, client: &kube::Client) -> Option<progress::Store> {
+fn store(config: &Config, client: &kube::Client, owned: &ObjectMeta) -> Option<progress::Store> {
     let state = config.state.as_ref()?;
-    Some(progress::Store::new(client.clone(), &state.namespace, &state.name))
+    Some(progress::Store::new(client.clone(), &state.namespace, &state.name, owned.clone()))
 }
 
 fn selectors(config: &Config) -> crate::watch::Selectors {

@@ -11,6 +11,7 @@ mod tests;
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rustls::pki_types::ServerName;
 
 use self::plan::Policy;
@@ -26,12 +27,14 @@ pub const LEAF_LIFETIME: Duration = Duration::from_hours(30 * 24);
 pub(crate) const SETTLE: Duration = Duration::from_secs(5);
 
 /// What is kept, and how long it lasts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The Secret's namespace.
     pub namespace: String,
     /// The Secret's name. It is made when it does not exist.
     pub secret: String,
+    /// Labels and owner references of the Secret; without owner references it belongs to nobody.
+    pub owned: ObjectMeta,
     /// The name of our `MutatingWebhookConfiguration`. It is waited for when it does not exist.
     pub configuration: String,
     /// What the leaf covers; at least one.

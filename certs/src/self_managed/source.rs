@@ -51,6 +51,8 @@ pub struct Source {
     trouble: Option<String>,
     /// What was refused of the Secret, so that it is told once.
     refused: Vec<String>,
+    /// True after the one attempt to set the owner of a Secret that exists.
+    adopted: bool,
 }
 
 /// Why a step was not done. It is tried again.
@@ -91,6 +93,7 @@ impl Source {
             allowance: Allowance::new(),
             trouble: None,
             refused: Vec::new(),
+            adopted: false,
         }
     }
 
@@ -110,6 +113,9 @@ impl Source {
         // In this order: see the plan.
         let configuration = self.configuration.get().await?;
         let secret = self.secret.get::<Secret>().await?;
+        if let Some(secret) = &secret {
+            self.adopt(secret).await;
+        }
         let now = (self.clock)();
         self.trust.read(configuration.as_ref());
         let secret = secret.map(|secret| {
@@ -144,6 +150,18 @@ impl Source {
         }
     }
 
+    /// Makes a Secret that exists belong to our owner, once: an earlier process, or one of an earlier Deployment, created
+    /// it. A failure is logged only, as the certificate does not depend on it.
+    async fn adopt(&mut self, secret: &Secret) {
+        if self.adopted || secret.metadata.has_owners_of(&self.settings.owned) {
+            return;
+        }
+        self.adopted = true;
+        if let Err(error) = self.secret.make("Secret", &self.settings.owned).await {
+            warn!(%error, "owner of the Secret cannot be set, it will not be deleted with the Deployment");
+        }
+    }
+
     /// Remembers since when each authority is in every caBundle.
     fn note_trust(&mut self, bundles: Option<&[Vec<Ca>]>, now: Timestamp) {
         let (first, others) = bundles.and_then(<[_]>::split_first).unzip();
@@ -159,7 +177,7 @@ impl Source {
         match action {
             Action::MakeSecret => {
                 info!(secret = self.settings.secret, "the Secret does not exist, it is made");
-                self.secret.make("Secret").await?;
+                self.secret.make("Secret", &self.settings.owned).await?;
             }
             Action::Found { keep } => {
                 let authority = Authority::new(COMMON_NAME, now, self.settings.ca_lifetime)?;
