@@ -12,7 +12,7 @@ use crate::world::{World, cert_manager};
 const NOT_OURS: Modes = Modes { webhook: true, self_managed: false, read_secrets: false };
 
 #[tokio::test]
-async fn cert_manager_issues_and_the_chart_takes_its_secrets_along() -> Result<()> {
+async fn cert_manager_issues_and_its_secrets_go_with_the_certificates() -> Result<()> {
     let world = World::new("cert-manager").await?;
     let manager = cert_manager().await;
     let home = world.home.name();

@@ -45,8 +45,8 @@ impl World {
     /// lie at its home.
     fn is_of_this_release(&self, object: &Listed, home: bool) -> bool {
         let (release, namespace) = (self.release.name(), self.release.namespace());
-        let name = if home { release } else { &self.release.cluster_name() };
-        object.name.contains(name)
+        let name = if home { self.release.full_name() } else { self.release.cluster_name() };
+        object.name.contains(&name)
             || object.release == release && object.release_namespace == namespace
             || home && object.instance == release
     }

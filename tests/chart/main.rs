@@ -11,6 +11,8 @@ mod leftovers;
 mod modes;
 mod neighbours;
 mod notes;
+mod openshift;
+mod ownership;
 mod predecessor;
 mod scopes;
 mod upgrades;
