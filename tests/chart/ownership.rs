@@ -28,14 +28,6 @@ impl World {
         .await
     }
 
-    async fn nothing_is_left(&self) -> Result<()> {
-        poll::eventually("nothing is left", PATIENCE, || async {
-            let left = self.of_this_release(&[]).map_err(|error| vec![error.to_string()])?;
-            if left.is_empty() { Ok(()) } else { Err(left) }
-        })
-        .await
-    }
-
     fn ca_bundles(&self) -> Result<String> {
         let name = self.release.cluster_name();
         let path = "jsonpath={.webhooks[*].clientConfig.caBundle}";
@@ -65,7 +57,7 @@ async fn applied(test: &str, flags: &[&str], unchanged: &str) -> Result<()> {
     world.cluster.kubectl_with(&["delete", "--wait=false", "-f", "-"], &manifest)?;
     // Its last save comes after the Deployment is gone.
     tokio::task::spawn_blocking(move || replica.end()).await??;
-    world.nothing_is_left().await
+    world.left_are(&[], &[]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,5 +123,5 @@ async fn account_and_roles_may_be_made_by_others() -> Result<()> {
     let left = world.cluster.kubectl(&["get", "serviceaccount", "of-the-team", "-n", &home, "-o", "name"])?;
     ensure!(left.contains("of-the-team"), "{left}");
     world.cluster.kubectl_with(&["delete", "-f", "-"], &roles)?;
-    world.nothing_is_left().await
+    world.left_are(&[], &[]).await
 }

@@ -42,11 +42,7 @@ impl CertManager {
         let log = scratch.path().join("log");
         let start = Start {
             program: tools.path(Tool::CertManager),
-            arguments: &[
-                format!("--kubeconfig={}", admin.kubeconfig().display()),
-                // Otherwise its Secrets outlive their Certificates.
-                "--enable-certificate-owner-ref=true".to_owned(),
-            ],
+            arguments: &[format!("--kubeconfig={}", admin.kubeconfig().display())],
             environment: &[("HOME".to_owned(), scratch.path().display().to_string())],
             folder: scratch.path(),
         };
