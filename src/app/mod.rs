@@ -46,6 +46,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 
     let readiness = Readiness::new();
     readiness.fail_when_cancelled(token.clone());
+    // Before readiness is served, which is ready without a check.
+    let check = readiness.check("watch");
     let sources =
         admin::Sources { liveness: supervisor.liveness(), readiness: readiness.clone(), metrics: Arc::new(registered) };
     for server in admin::bind(config.health_addr, config.metrics_addr, &sources).await? {
@@ -102,7 +104,6 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         clock: clock.clone(),
         metrics: metrics.watch,
     };
-    let check = readiness.check("watch");
     supervisor.spawn("watch", watching.run(observations, begin, check, token.clone()));
 
     // The end comes in stages: no more facts, then no more lines, then no more progress.

@@ -144,7 +144,7 @@ impl Release {
         Ok(format!("system:serviceaccount:{}:{account}", self.namespace))
     }
 
-    /// `helm template` without hooks, as GitOps tools and `kubectl apply` use it.
+    /// `helm template` without hooks, as `kubectl apply` and tools such as Argo CD take it.
     pub async fn template(&self, values: &Value, flags: &[&str]) -> Result<String> {
         let file = self.values_file(values)?;
         self.helm(&[&["template", &self.name, CHART, "--no-hooks"], flags, &["--values", text(&file)?]].concat()).await
