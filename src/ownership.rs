@@ -21,7 +21,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// Labels with this prefix are copied from the Deployment.
 const LABEL_PREFIX: &str = "app.kubernetes.io/";
 
-/// Not copied: Helm and GitOps tools look by it for objects of theirs.
+/// Not copied, since Helm does not manage these objects.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// Labels and owner of the objects that the program creates: those of the Deployment of this name, or none where it
@@ -86,8 +86,9 @@ mod tests {
         let owned = owned_by(&deployment, "logs");
         let expected = [("app.kubernetes.io/instance", "logs"), (MANAGED_BY, "coder-logstream-kube")];
         assert_eq!(owned.labels, Some(expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into()));
-        let [owner] = owned.owner_references.as_deref().unwrap() else { panic!("one owner") };
-        assert_eq!((&*owner.api_version, &*owner.kind, &*owner.uid), ("apps/v1", "Deployment", "1-2-3"));
-        assert_eq!(owner.block_owner_deletion, None);
+        let [deployment] = owned.owner_references.as_deref().unwrap() else { panic!("one owner") };
+        let reference = (&*deployment.api_version, &*deployment.kind, &*deployment.uid);
+        assert_eq!(reference, ("apps/v1", "Deployment", "1-2-3"));
+        assert_eq!(deployment.block_owner_deletion, None);
     }
 }

@@ -54,11 +54,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         supervisor.spawn_until_closing(format!("server {}", server.setting()), server.run(supervisor.closing()));
     }
 
-    let namespaces = match &config.namespaces {
-        Namespaces::All => Vec::new(),
-        Namespaces::Listed(names) => names.clone(),
-    };
-    let scopes = Arc::new(Scopes::new(&namespaces));
+    let scopes = Arc::new(scopes(&config));
     let progress = Progress::new(scopes.clone());
     let time = clock.clone();
     let (outlet, engine) = deliver::channel(
@@ -76,10 +72,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         clock.clone(),
         metrics.registry,
     ));
-    let owned = match &config.owner {
-        Some(owner) => ownership::of_deployment(&client, &owner.namespace, &owner.deployment).await,
-        None => ObjectMeta::default(),
-    };
+    let owned = owned(&config, &client).await;
     if let Some(settings) = &config.webhook {
         let admission = Admission {
             client: client.clone(),
@@ -134,6 +127,21 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     match shutdown::until_done(signals, &token, supervisor.run_until_done()).await {
         Ok(ended) => Ok(ended?),
         Err(forced) => Err(AppError::Forced(forced.0)),
+    }
+}
+
+fn scopes(config: &Config) -> Scopes {
+    match &config.namespaces {
+        Namespaces::All => Scopes::new(&[]),
+        Namespaces::Listed(names) => Scopes::new(names),
+    }
+}
+
+/// Labels and owner of the objects that the program creates.
+async fn owned(config: &Config, client: &kube::Client) -> ObjectMeta {
+    match &config.owner {
+        Some(owner) => ownership::of_deployment(client, &owner.namespace, &owner.deployment).await,
+        None => ObjectMeta::default(),
     }
 }
 

@@ -15,6 +15,7 @@ mod openshift;
 mod ownership;
 mod predecessor;
 mod scopes;
+mod selection;
 mod upgrades;
 mod watcher;
 mod world;

@@ -1,4 +1,4 @@
-//! A cluster that chooses the user of each pod, as OpenShift's SCC restricted-v2 does.
+//! A cluster that chooses the user of each pod, as `OpenShift`'s SCC restricted-v2 does.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;

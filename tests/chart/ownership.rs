@@ -1,11 +1,10 @@
 //! Objects that the program creates belong to the release however it is installed and removed.
 
 use anyhow::{Result, ensure};
-use logstream_testing::Loopback;
+use logstream_testing::{Loopback, asking::wait_asked, poll};
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, World};
-use logstream_testing::{asking::wait_asked, poll};
 
 impl World {
     /// The Secret and the ConfigMap exist, carry the release's labels and have an owner.
