@@ -6,6 +6,7 @@ pub mod coder;
 pub mod config;
 pub mod correlate;
 pub mod deliver;
+pub mod ownership;
 pub mod progress;
 pub mod registry;
 pub mod runtime;

@@ -16,8 +16,8 @@
     {{- if not (trim ($certs.caBundle | default "")) -}}
       {{- fail "certs.mode is provided, so certs.caBundle must hold the CA that issued the certificate: without it the API server does not trust the webhook; --set-file certs.caBundle=ca.crt takes it from a file" -}}
     {{- end -}}
-    {{- if has $certs.existingSecret (include "logstream.madeSecrets" . | splitList ",") -}}
-      {{- fail (printf "certs.existingSecret is %s, which helm uninstall deletes, as in another certs.mode it is made for the release; give your Secret another name" $certs.existingSecret) -}}
+    {{- if eq $certs.existingSecret (include "logstream.selfManagedSecret" .) -}}
+      {{- fail (printf "certs.existingSecret is %s, the Secret of certs.mode self-managed, which is deleted with the release; give your Secret another name" $certs.existingSecret) -}}
     {{- end -}}
   {{- else if or $certs.existingSecret $certs.caBundle -}}
     {{- fail (printf "certs.existingSecret and certs.caBundle are for certs.mode provided, but it is %s" $certs.mode) -}}
@@ -31,6 +31,11 @@
 {{- end -}}
 {{- if and $values.networkPolicy.enabled $values.networkPolicy.metricsFrom $values.metrics.enabled (eq (int $values.metrics.port) (int $values.probes.port)) -}}
   {{- fail (printf "networkPolicy.metricsFrom cannot take effect, as metrics.port and probes.port are both %v and that port is open to everyone, for the kubelet; give the metrics a port of their own" $values.metrics.port) -}}
+{{- end -}}
+{{- range $name := list "fullnameOverride" "nameOverride" -}}
+  {{- with get $values $name -}}
+    {{- if gt (len .) 63 }}{{ fail (printf "%s is %s, which is longer than 63 characters" $name .) }}{{ end -}}
+  {{- end -}}
 {{- end -}}
 {{- $ports := list (int $values.probes.port) -}}
 {{- if $values.metrics.enabled }}{{ $ports = append $ports (int $values.metrics.port) }}{{ end -}}
@@ -95,6 +100,13 @@
   {{- fail (printf "certs.duration is %s and certs.caDuration is %s, but no certificate outlives its CA" $certs.duration $certs.caDuration) -}}
 {{- end -}}
 {{- if eq $certs.mode "cert-manager" -}}
+  {{- /* cert-manager's own limits. */ -}}
+  {{- range $key := $used -}}
+    {{- $renews := hasSuffix "enewBefore" $key -}}
+    {{- if lt (get $seconds $key) (ternary 300 3600 $renews) -}}
+      {{- fail (printf "certs.%s is %s, but cert-manager accepts no less than %s" $key (get $certs $key) (ternary "5m" "1h" $renews)) -}}
+    {{- end -}}
+  {{- end -}}
   {{- if ge $seconds.renewBefore $seconds.duration -}}
     {{- fail (printf "certs.renewBefore is %s and certs.duration is %s, so the certificate would be renewed without end" $certs.renewBefore $certs.duration) -}}
   {{- end -}}

@@ -1,40 +1,63 @@
-{{/* Names. Most are the release's own name and nothing else. The chart that this one replaces called its Deployment and its ServiceAccount coder-logstream-kube in every release: those of that name, as its documentation has it, keep both, and of the others helm deletes the old ones at the upgrade. */}}
+{{- define "logstream.name" -}}
+{{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{/* The name that all others begin with: the release's where it contains the chart's, otherwise both. A release called coder-logstream-kube keeps the Deployment and the ServiceAccount of the chart that this one replaces. */}}
+{{- define "logstream.fullname" -}}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name -}}
+{{ .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+{{- end -}}
 
 {{/* The name of what is cluster-wide, or lies in a namespace that other releases watch too. A namespace has no dot, so no two releases share such a name. */}}
 {{- define "logstream.clusterName" -}}
-{{ .Release.Name }}.{{ .Release.Namespace }}
+{{ include "logstream.fullname" . }}.{{ .Release.Namespace }}
 {{- end -}}
 
 {{/* Release names may have dots and begin with a digit, names of Services may not. */}}
 {{- define "logstream.serviceName" -}}
-{{ regexReplaceAll "^([0-9])" (.Release.Name | replace "." "-") "s-${1}" }}
+{{ regexReplaceAll "^([0-9])" (include "logstream.fullname" . | replace "." "-") "s-${1}" }}
 {{- end -}}
 
 {{- define "logstream.serviceAccountName" -}}
-{{ .Values.serviceAccount.name | default .Release.Name }}
+{{- $ownName := ternary (include "logstream.fullname" .) "default" .Values.serviceAccount.create -}}
+{{ .Values.serviceAccount.name | default $ownName }}
 {{- end -}}
 
 {{- define "logstream.progressName" -}}
-{{ .Release.Name }}-progress
+{{ include "logstream.fullname" . }}-progress
 {{- end -}}
 
-{{/* A Secret of its own for each mode, so that none finds another's key, and named after it: see logstream.madeSecrets. */}}
+{{/* A Secret of its own for each mode, so that none finds another's key. */}}
 {{- define "logstream.certSecret" -}}
 {{- if eq .Values.certs.mode "provided" -}}
 {{ .Values.certs.existingSecret }}
 {{- else -}}
-{{ .Release.Name }}-{{ .Values.certs.mode }}
+{{ include "logstream.fullname" . }}-{{ .Values.certs.mode }}
 {{- end -}}
 {{- end -}}
 
 {{/* The Secret of the CA that cert-manager makes for this release. */}}
 {{- define "logstream.caSecret" -}}
-{{ .Release.Name }}-cert-manager-ca
+{{ include "logstream.fullname" . }}-cert-manager-ca
 {{- end -}}
 
-{{/* Every Secret that is made for the release in any mode: it may have had another one before. They are deleted with it, hence names that nobody gives to a Secret of theirs. */}}
-{{- define "logstream.madeSecrets" -}}
-{{ .Release.Name }}-self-managed,{{ .Release.Name }}-cert-manager,{{ include "logstream.caSecret" . }}
+{{/* The Secret that the program creates in the self-managed mode. Its Deployment owns it. */}}
+{{- define "logstream.selfManagedSecret" -}}
+{{ include "logstream.fullname" . }}-self-managed
+{{- end -}}
+
+{{- define "logstream.certificateName" -}}
+{{ .Values.certs.certificateName | default (printf "%s-serving" (include "logstream.fullname" .)) }}
+{{- end -}}
+
+{{- define "logstream.caCertificateName" -}}
+{{ .Values.certs.caCertificateName | default (printf "%s-ca" (include "logstream.fullname" .)) }}
 {{- end -}}
 
 {{- define "logstream.watchRoleName" -}}
@@ -46,11 +69,30 @@
 {{- end -}}
 
 {{- define "logstream.image" -}}
+{{- $repo := .Values.image.repo -}}
+{{- with (.Values.global | default dict).imageRegistry -}}
+  {{- /* Its registry is what stands before the first slash and looks like a host. */ -}}
+  {{- $repo = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repo "") -}}
+{{- end -}}
 {{- with .Values.image -}}
 {{- if .digest -}}
-{{ .repo }}@{{ .digest }}
+{{ $repo }}@{{ .digest }}
 {{- else -}}
-{{ .repo }}:{{ .tag | default (printf "v%s" $.Chart.AppVersion) }}
+{{ $repo }}:{{ .tag | default (printf "v%s" $.Chart.AppVersion) }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The pull secrets of this chart and those of the chart around it, which may be names alone. */}}
+{{- define "logstream.pullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat ((.Values.global | default dict).imagePullSecrets | default list) (.Values.image.pullSecrets | default list) -}}
+  {{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) -}}
+{{- end -}}
+{{- with $secrets | uniq }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{/* "true" on OpenShift, which chooses the user of each pod by its namespace. */}}
+{{- define "logstream.isOpenShift" -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}true{{- end -}}
 {{- end -}}

@@ -13,12 +13,14 @@
 {{- $env = concat $env (list
   (dict "name" "POD_NAMESPACE" "valueFrom" $own)
   (dict "name" "CODER_LOGSTREAM_STATE_NAME" "value" (include "logstream.progressName" .))
+  (dict "name" "CODER_LOGSTREAM_OWNER_DEPLOYMENT" "value" (include "logstream.fullname" .))
   (dict "name" "CODER_LOGSTREAM_LOG" "value" $values.log.level)
   (dict "name" "CODER_LOGSTREAM_LOG_FORMAT" "value" $values.log.format)
   (dict "name" "CODER_LOGSTREAM_HEALTH_ADDR" "value" (printf ":%v" $values.probes.port))
   (dict "name" "CODER_LOGSTREAM_METRICS_ADDR" "value" (ternary (printf ":%v" $values.metrics.port) "" $values.metrics.enabled))
   (dict "name" "CODER_LOGSTREAM_SHUTDOWN_GRACE" "value" (printf "%vs" $values.shutdownGraceSeconds))
 ) -}}
+{{- if not $values.rbac.readSecrets }}{{ $env = append $env (dict "name" "CODER_LOGSTREAM_RESOLVE_REFERENCES" "value" "false") }}{{ end -}}
 {{- if $values.webhook.enabled }}{{ $env = concat $env (include "logstream.webhookEnv" . | fromYamlArray) }}{{ end -}}
 {{- $yours := $values.env | default list -}}
 {{- $names := list }}{{ range $yours }}{{ $names = append $names .name }}{{ end -}}
@@ -39,6 +41,10 @@
 {{- else }}
 - name: CODER_LOGSTREAM_WEBHOOK_SERVICE
   value: {{ include "logstream.serviceName" . }}.{{ .Release.Namespace }}
+{{- if and (eq $certs.mode "self-managed") (ne .Values.clusterDomain "cluster.local") }}
+- name: CODER_LOGSTREAM_WEBHOOK_NAMES
+  value: {{ include "logstream.serviceName" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
+{{- end }}
 {{- end }}
 {{- if eq $certs.mode "self-managed" }}
 - name: CODER_LOGSTREAM_WEBHOOK_CERT_MODE

@@ -17,7 +17,7 @@
 - {{ $name }}
 - {{ $name }}.{{ .Release.Namespace }}
 - {{ $name }}.{{ .Release.Namespace }}.svc
-- {{ $name }}.{{ .Release.Namespace }}.svc.cluster.local
+- {{ $name }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
 {{- end -}}
 
 {{/* Where the API server calls, and whom it trusts. */}}
@@ -56,24 +56,54 @@ matchExpressions:
 {{- end }}
 {{- end -}}
 
-{{/* Which objects: not our own pods (never our own namespace, as workspaces may live in it), and the user's limits. */}}
+{{/* labelSelector, in the notation of kubectl, as matchExpressions. A comparison of numbers has no operator there and selects by the key alone; the program looks at the number. */}}
+{{- define "logstream.labelRequirements" -}}
+{{- range regexFindAll "[^,(]+(\\([^)]*\\))?" (.Values.labelSelector | default "") -1 -}}
+  {{- $text := trim . -}}
+  {{- $key := regexFind "[^!=<>\\s]+" $text -}}
+  {{- $operator := regexFind "(?:!=|==?|\\s(?:notin|in)\\s*\\()" $text | trimSuffix "(" | trim -}}
+  {{- $values := list -}}
+  {{- if has $operator (list "in" "notin") -}}
+    {{- range regexFind "\\(.*\\)" $text | trimAll "()" | splitList "," }}{{ $values = append $values (trim .) }}{{ end -}}
+  {{- else if $operator -}}
+    {{- $values = list (regexReplaceAll "^.*=\\s*" $text "") -}}
+  {{- end -}}
+  {{- $names := dict "in" "In" "=" "In" "==" "In" "notin" "NotIn" "!=" "NotIn" -}}
+  {{- $kind := ternary (get $names $operator) (ternary "DoesNotExist" "Exists" (hasPrefix "!" $text)) (ne $operator "") -}}
+  {{- if $key }}
+- key: {{ $key }}
+  operator: {{ $kind }}
+  {{- if $operator }}
+  values: {{- $values | uniq | toYaml | nindent 4 }}
+  {{- end }}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Which objects: not our own pods (never our own namespace, as workspaces may live in it), the pods that labelSelector selects, and the user's limits. A workload has other labels than its pods: of its template the program looks at them. */}}
 {{- define "logstream.objectSelector" -}}
-{{- $limits := .Values.webhook.objectSelector | default dict -}}
+{{- $limits := .context.Values.webhook.objectSelector | default dict -}}
 {{- with $limits.matchLabels }}
 matchLabels: {{- toYaml . | nindent 2 }}
 {{- end }}
 matchExpressions:
   - key: app.kubernetes.io/name
     operator: NotIn
-    values: [{{ .Chart.Name }}]
+    values: [{{ include "logstream.name" .context }}]
+{{- if .pods }}
+{{- with include "logstream.labelRequirements" .context | trim }}
+{{- . | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- with $limits.matchExpressions }}
 {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* The API server calls only for a pod spec with an agent token: in an env entry, or in an envFrom, which only its Secret or ConfigMap can tell. Takes the path of the spec. */}}
+{{/* The API server calls only for a pod spec with an agent token: in an env entry, or where the program may read it in an envFrom, which only its Secret or ConfigMap can tell. Takes the path of the spec. */}}
 {{- define "logstream.carriesToken" -}}
-((has({{ . }}.initContainers) ? {{ . }}.initContainers : []) + {{ . }}.containers).exists(c, has(c.envFrom) || (has(c.env) && c.env.exists(e, e.name in ['CODER_AGENT_TOKEN', 'CODER_AGENT_TOKEN_FILE'])))
+{{- $reads := .context.Values.rbac.readSecrets -}}
+((has({{ .spec }}.initContainers) ? {{ .spec }}.initContainers : []) + {{ .spec }}.containers).exists(c, {{ if $reads }}has(c.envFrom) || ({{ end }}has(c.env) && c.env.exists(e, e.name in ['CODER_AGENT_TOKEN', 'CODER_AGENT_TOKEN_FILE']){{ if $reads }}){{ end }})
 {{- end -}}
 
 {{- define "logstream.webhook" -}}
@@ -87,10 +117,10 @@ reinvocationPolicy: IfNeeded
 # Dry runs are answered alike and recorded nowhere.
 sideEffects: NoneOnDryRun
 namespaceSelector: {{- include "logstream.namespaceSelector" .context | trim | nindent 2 }}
-objectSelector: {{- include "logstream.objectSelector" .context | trim | nindent 2 }}
+objectSelector: {{- include "logstream.objectSelector" . | trim | nindent 2 }}
 matchConditions:
   - name: carries-agent-token
-    expression: {{ include "logstream.carriesToken" .spec | quote }}
+    expression: {{ include "logstream.carriesToken" . | quote }}
 {{- with .context.Values.webhook.matchConditions }}
 {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -99,6 +99,40 @@ check_on_server() {
         --filename "$scratch/dry-run.yaml" > "$scratch/answer" 2>&1 || fail "the API server on $name: $(cat "$scratch/answer")"
 }
 
+# As a dependency of a chart around it, in a release called as another program: it is switched on by its condition, takes
+# global values, and none of its objects has that program's name.
+check_umbrella() {
+    umbrella=$scratch/umbrella
+    mkdir -p "$umbrella/charts"
+    cp -R "$chart" "$umbrella/charts/coder-logstream-kube"
+    cat > "$umbrella/Chart.yaml" <<'CHART'
+apiVersion: v2
+name: umbrella
+version: 0.0.0
+dependencies:
+  - name: coder-logstream-kube
+    version: "*"
+    condition: coder-logstream-kube.enabled
+CHART
+    for enabled in true false; do
+        cat > "$umbrella/values.yaml" <<VALUES
+global:
+  imageRegistry: mirror.example.com
+coder-logstream-kube:
+  enabled: $enabled
+  url: https://coder.example.com
+VALUES
+        "$helm" template coder "$umbrella" --namespace coder --kube-version 1.30.0 > "$scratch/$enabled" \
+            2> "$scratch/error" || fail "as a dependency with enabled: $enabled: $(cat "$scratch/error")"
+    done
+    ! grep -nE '^  name: coder$' "$scratch/true" || fail "as a dependency it takes the name of its release"
+    grep -qF 'image: "mirror.example.com/coder-logstream-kube/' "$scratch/true" || fail "imageRegistry is not used"
+    ! grep -n '^kind:' "$scratch/false" || fail "as a dependency it cannot be switched off"
+    # The Deployment does not select Coder's pods, which have the same instance.
+    sed -n '/^kind: Deployment/,/^  template:/p' "$scratch/true" | grep -q 'app.kubernetes.io/name:' ||
+        fail "as a dependency its Deployment selects by the release alone"
+}
+
 goldens=0
 for values in "$chart"/tests/values/*.yaml; do
     check_golden "$values"
@@ -122,6 +156,24 @@ check_notes kube-system namespaces=null 'but not for kube-system' --dry-run=serv
 check_notes coder 'namespaces={kube-system,team-a}' 'kubectl --namespace team-a run' '--namespace kube-system'
 check_notes kube-system namespaces= 'kubectl --namespace default run' 'but not for'
 check_notes kube-system webhook.enabled=false 'Start a workspace' 'but not for'
+
+check_notes coder 'namespaces={coder,team-a}' 'Recommended: a namespace of its own' 'Start a workspace'
+check_notes coder namespaces= 'Recommended: a namespace of its own' 'Start a workspace'
+check_notes coder 'namespaces={team-a,team-b}' 'rollout status' 'Recommended: a namespace'
+check_notes coder namespaces=null 'rollout status' 'Recommended: a namespace'
+
+check_umbrella
+
+# No user is fixed where the cluster chooses one, neither in the pod nor in that of helm test; and runAsNonRoot stays.
+"$helm" template coder-logstream-kube "$chart" --namespace coder --set url=https://coder.example.com \
+    --api-versions security.openshift.io/v1 > "$scratch/openshift"
+! grep -n runAsUser "$scratch/openshift" || fail "on OpenShift a user is fixed"
+[ "$(grep -c 'runAsNonRoot: true' "$scratch/openshift")" -ge 3 ] || fail "on OpenShift the pod may run as root"
+
+# What the program creates goes with its Deployment. A hook would be created by whatever does not know helm's.
+if grep -nE 'helm.sh/hook: .*(delete|install|upgrade)' "$chart"/tests/golden/*.yaml; then
+    fail "objects are hooks"
+fi
 
 # Whoever has no rights beyond their namespaces can install it without the webhook.
 if grep -nE '^kind: (Cluster|MutatingWebhook)' "$chart/tests/golden/webhook-off.yaml"; then

@@ -69,7 +69,7 @@ def differences(values, schema):
     named = {value.path for value in values}
     free = {path for path, inner in paths.items() if "properties" not in inner and "$ref" not in inner}
     # What a probe, an issuer or a selector may hold besides is Kubernetes' own and documented there.
-    borrowed = ("global", "env.", "certs.issuerRef.", "probes.", "webhook.namespaceSelector.", "webhook.objectSelector.",
+    borrowed = ("global", "enabled", "env.", "envFrom.", "certs.issuerRef.", "probes.", "webhook.namespaceSelector.", "webhook.objectSelector.",
                 "webhook.matchConditions.", "resources.")
     for path in sorted(named - paths.keys()):
         parents = {path.rsplit(".", depth)[0] for depth in range(1, path.count(".") + 1)}

@@ -4,6 +4,7 @@ mod leaving;
 
 use std::{sync::Arc, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use logstream_certs::{self as certs, CertSource, Trust, provided, self_managed};
 use logstream_webhook as webhook;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ pub(super) struct Admission {
     pub(super) certs: certs::Metrics,
     /// How long its end may take.
     pub(super) grace: Duration,
+    /// Labels and owner of the Secret that it creates.
+    pub(super) owned: ObjectMeta,
 }
 
 impl Admission {
@@ -39,7 +42,7 @@ impl Admission {
         readiness: &Readiness,
         supervisor: &mut Supervisor,
     ) -> Result<(), AppError> {
-        let Self { client, registry, policy, clock, webhook: webhook_metrics, certs: metrics, grace } = self;
+        let Self { client, registry, policy, clock, webhook: webhook_metrics, certs: metrics, grace, owned } = self;
         let now: certs::Clock = Arc::new(move || clock.now());
         let resolver = Arc::new(certs::Resolver::new());
         let clients = clients(settings, &metrics).await?;
@@ -55,7 +58,8 @@ impl Admission {
             CertMode::SelfManaged(kept) => {
                 let trust = trust(&kept.configuration);
                 tell(readiness, &resolver, Some(&trust), &now);
-                let source = self_managed::Source::new(&client, kept_by(settings, kept), now, metrics.clone(), trust);
+                let source =
+                    self_managed::Source::new(&client, kept_by(settings, kept, owned), now, metrics.clone(), trust);
                 keeper.certificate(resolver, source, metrics);
             }
             CertMode::Mounted { folder, configuration } => {
@@ -118,11 +122,12 @@ impl Keeper<'_> {
     }
 }
 
-fn kept_by(settings: &Webhook, kept: &SelfManaged) -> self_managed::Settings {
+fn kept_by(settings: &Webhook, kept: &SelfManaged, owned: ObjectMeta) -> self_managed::Settings {
     self_managed::Settings {
         namespace: kept.namespace.clone(),
         secret: kept.secret.clone(),
         configuration: kept.configuration.clone(),
+        owned,
         names: settings.names.clone(),
         ca_lifetime: kept.ca_lifetime,
         leaf_lifetime: kept.cert_lifetime,

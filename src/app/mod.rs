@@ -10,6 +10,7 @@ mod watching;
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use logstream_core::correlate::{Correlator, Limits};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use crate::{
     config::{Config, Namespaces},
     correlate::{self, Correlation},
     deliver::{self, Outlet},
+    ownership,
     progress::{self, Progress},
     registry::Registry,
     runtime::{Clock, Readiness, Signals, Supervisor, SystemClock, shutdown},
@@ -46,17 +48,15 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 
     let readiness = Readiness::new();
     readiness.fail_when_cancelled(token.clone());
+    // Before readiness is served, which is ready without a check.
+    let check = readiness.check("watch");
     let sources =
         admin::Sources { liveness: supervisor.liveness(), readiness: readiness.clone(), metrics: Arc::new(registered) };
     for server in admin::bind(config.health_addr, config.metrics_addr, &sources).await? {
         supervisor.spawn_until_closing(format!("server {}", server.setting()), server.run(supervisor.closing()));
     }
 
-    let namespaces = match &config.namespaces {
-        Namespaces::All => Vec::new(),
-        Namespaces::Listed(names) => names.clone(),
-    };
-    let scopes = Arc::new(Scopes::new(&namespaces));
+    let scopes = Arc::new(scopes(&config));
     let progress = Progress::new(scopes.clone());
     let time = clock.clone();
     let (outlet, engine) = deliver::channel(
@@ -74,6 +74,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         clock.clone(),
         metrics.registry,
     ));
+    let owned = owned(&config, &client).await;
     if let Some(settings) = &config.webhook {
         let admission = Admission {
             client: client.clone(),
@@ -83,6 +84,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
             webhook: metrics.webhook,
             certs: metrics.certs,
             grace: config.shutdown_grace,
+            owned: owned.clone(),
         };
         admission.start(settings, &readiness, &mut supervisor).await?;
     }
@@ -93,12 +95,11 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         client: client.clone(),
         scopes,
         selectors: selectors(&config),
-        store: store(&config, &client),
+        store: store(&config, &client, &owned),
         progress: progress.clone(),
         clock: clock.clone(),
         metrics: metrics.watch,
     };
-    let check = readiness.check("watch");
     supervisor.spawn("watch", watching.run(observations, begin, check, token.clone()));
 
     // The end comes in stages: no more facts, then no more lines, then no more progress.
@@ -119,7 +120,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         tracing::info!(%report, "delivery ended");
         drop(done);
     });
-    if let Some(store) = store(&config, &client) {
+    if let Some(store) = store(&config, &client, &owned) {
         supervisor.spawn("progress", progress::keep(store, progress, clock, delivered));
     } else {
         tracing::warn!("progress is kept in memory only, a restart may lose lines");
@@ -132,9 +133,24 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     }
 }
 
-fn store(config: &Config, client: &kube::Client) -> Option<progress::Store> {
+fn scopes(config: &Config) -> Scopes {
+    match &config.namespaces {
+        Namespaces::All => Scopes::new(&[]),
+        Namespaces::Listed(names) => Scopes::new(names),
+    }
+}
+
+/// Labels and owner of the objects that the program creates.
+async fn owned(config: &Config, client: &kube::Client) -> ObjectMeta {
+    match &config.owner {
+        Some(owner) => ownership::of_deployment(client, &owner.namespace, &owner.deployment).await,
+        None => ObjectMeta::default(),
+    }
+}
+
+fn store(config: &Config, client: &kube::Client, owned: &ObjectMeta) -> Option<progress::Store> {
     let state = config.state.as_ref()?;
-    Some(progress::Store::new(client.clone(), &state.namespace, &state.name))
+    Some(progress::Store::new(client.clone(), &state.namespace, &state.name, owned.clone()))
 }
 
 fn selectors(config: &Config) -> crate::watch::Selectors {

@@ -11,8 +11,8 @@ use super::setting::{self, Setting};
 use super::source::{Given, optional};
 use super::webhook_parts::WebhookParts;
 use super::{
-    ClusterAccess, Config, FieldSelector, LabelSelector, Namespaces, State, Trust, address, certificates, cluster,
-    coder_url, duration, log_filter, log_format, resolve_references,
+    ClusterAccess, Config, FieldSelector, LabelSelector, Namespaces, Owner, State, Trust, address, certificates,
+    cluster, coder_url, duration, log_filter, log_format, resolve_references,
 };
 
 /// The port that Kubernetes programs commonly serve their health on.
@@ -42,6 +42,7 @@ pub(crate) fn config(flags: Flags, environment: &Environment) -> Result<Config, 
 
     let ports = Ports::find(flags.webhook_addr, flags.metrics_addr, flags.health_addr, environment)?;
     let webhook = WebhookParts::find(flags.webhook, environment)?;
+    let owner = Owner::find(flags.owner_deployment, flags.state_namespace.as_ref(), environment)?;
     let webhook = webhook.at(ports.webhook, flags.state_namespace.as_ref(), environment, &mut warnings)?;
 
     Ok(Config {
@@ -68,6 +69,7 @@ pub(crate) fn config(flags: Flags, environment: &Environment) -> Result<Config, 
         shutdown_grace: optional(setting::SHUTDOWN_GRACE, flags.shutdown_grace, environment, duration::parse)?
             .unwrap_or(SHUTDOWN_GRACE),
         state: State::find(flags.state_namespace, flags.state_name, environment)?,
+        owner,
         warnings,
     })
 }

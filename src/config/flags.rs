@@ -89,6 +89,12 @@ pub(crate) struct Flags {
     /// Name of that ConfigMap. Default: coder-logstream-kube-progress.
     #[arg(long, value_name = "NAME", help_heading = "Running")]
     pub(crate) state_name: Option<OsString>,
+
+    /// Deployment in the program's own namespace that owns the Secret and the ConfigMap which the program creates:
+    /// Kubernetes deletes them with it, and they carry its app.kubernetes.io labels. Default, and meaning of an empty
+    /// value: they have no owner.
+    #[arg(long, value_name = "NAME", help_heading = "Running")]
+    pub(crate) owner_deployment: Option<OsString>,
 }
 
 impl Flags {

@@ -17,6 +17,7 @@ mod log_filter;
 mod log_format;
 mod names;
 mod namespaces;
+mod owner;
 mod proxy;
 mod resolve_references;
 mod setting;
@@ -45,6 +46,7 @@ pub use error::ConfigError;
 pub use field_selector::FieldSelector;
 pub use label_selector::LabelSelector;
 pub use namespaces::Namespaces;
+pub use owner::Owner;
 pub use proxy::{Proxy, ProxyError, environment_has_proxy};
 pub use state::State;
 pub use webhook::{CertMode, SelfManaged, Webhook};
@@ -83,6 +85,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// Where progress is kept; none means in memory only.
     pub state: Option<State>,
+    /// Deployment that owns the objects which the program creates.
+    pub owner: Option<Owner>,
     /// What is accepted but probably not meant: to be logged once, as warnings.
     pub warnings: Vec<String>,
 }
@@ -124,8 +128,12 @@ impl fmt::Display for Config {
         write!(formatter, " health_addr={}", or(self.health_addr.as_ref(), "off"))?;
         write!(formatter, " shutdown_grace={:?}", self.shutdown_grace)?;
         match &self.state {
-            Some(state) => write!(formatter, " state={}/{}", state.namespace, state.name),
-            None => formatter.write_str(" state=memory"),
+            Some(state) => write!(formatter, " state={}/{}", state.namespace, state.name)?,
+            None => formatter.write_str(" state=memory")?,
+        }
+        match &self.owner {
+            Some(owner) => write!(formatter, " owner={}/{}", owner.namespace, owner.deployment),
+            None => formatter.write_str(" owner=none"),
         }
     }
 }

@@ -61,6 +61,8 @@ settings! {
         "a namespace of at most 63 of a-z, 0-9 and -, or nothing for memory only";
     STATE_NAME: "state-name", ["CODER_LOGSTREAM_STATE_NAME"],
         "the name of a ConfigMap, of at most 253 of a-z, 0-9, - and .";
+    OWNER_DEPLOYMENT: "owner-deployment", ["CODER_LOGSTREAM_OWNER_DEPLOYMENT"],
+        "the name of a Deployment, of at most 253 of a-z, 0-9, - and .";
 }
 
 /// Read from the environment only, as every program that uses OpenSSL's conventions does.

@@ -40,6 +40,7 @@ fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
         ("shutdown-grace", "1m30s".to_owned()),
         ("state-namespace", "coder".to_owned()),
         ("state-name", "progress".to_owned()),
+        ("owner-deployment", "logstream".to_owned()),
     ])
 }
 
@@ -67,7 +68,7 @@ fn expected(scratch: &Scratch, kubeconfig: &str) -> String {
          webhook_cert_lifetime=3600000s webhook_config_name=logstream webhook_client_ca={file} \
          webhook_names=hook,hook.coder,hook.coder.svc,hook.coder.svc.cluster.local,webhook.coder.svc,127.0.0.1 \
          log_level=debug metrics_addr=127.0.0.1:2112 health_addr=127.0.0.1:2113 shutdown_grace=90s \
-         state=coder/progress"
+         state=coder/progress owner=coder/logstream"
     )
 }
 
@@ -141,7 +142,7 @@ fn the_address_of_coder_is_enough() {
         config.to_string(),
         "coder_url=https://coder.example.com/ kubeconfig=default namespaces=all field_selector=none \
          label_selector=none resolve_references=true webhook_addr=off log_level=info metrics_addr=off health_addr=[::]:8081 \
-         shutdown_grace=20s state=memory"
+         shutdown_grace=20s state=memory owner=none"
     );
     assert_eq!(config.log_format, LogFormat::Text);
 }

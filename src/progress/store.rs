@@ -26,6 +26,7 @@ const IDLE_PAUSE: Duration = Duration::from_mins(1);
 pub struct Store {
     api: Api<ConfigMap>,
     name: String,
+    owned: ObjectMeta,
 }
 
 /// Why progress could not be read or written.
@@ -57,9 +58,9 @@ impl StoreError {
 }
 
 impl Store {
-    /// The ConfigMap of this name.
-    pub fn new(client: Client, namespace: &str, name: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), name: name.to_owned() }
+    /// The ConfigMap of this name; `owned` has the labels and the owner that each save gives it.
+    pub fn new(client: Client, namespace: &str, name: &str, owned: ObjectMeta) -> Self {
+        Self { api: Api::namespaced(client, namespace), name: name.to_owned(), owned }
     }
 
     /// What an earlier process left; `None` at the first start.
@@ -75,7 +76,7 @@ impl Store {
         let malformed = |source| StoreError::Malformed { name: self.name.clone(), source };
         let text = serde_json::to_string(saved).map_err(malformed)?;
         let map = ConfigMap {
-            metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+            metadata: ObjectMeta { name: Some(self.name.clone()), ..self.owned.clone() },
             data: Some(BTreeMap::from([(KEY.to_owned(), text)])),
             ..ConfigMap::default()
         };

@@ -12,7 +12,7 @@ use crate::world::{World, cert_manager};
 const NOT_OURS: Modes = Modes { webhook: true, self_managed: false, read_secrets: false };
 
 #[tokio::test]
-async fn cert_manager_issues_and_the_chart_takes_its_secrets_along() -> Result<()> {
+async fn cert_manager_issues_and_its_secrets_carry_labels() -> Result<()> {
     let world = World::new("cert-manager").await?;
     let manager = cert_manager().await;
     let home = world.home.name();
@@ -20,7 +20,7 @@ async fn cert_manager_issues_and_the_chart_takes_its_secrets_along() -> Result<(
     let _replica = installed.with_context(|| manager.log())?;
     world.notes_are_true(&["Certificate:  cert-manager, issued by a CA made for this release"]).await?;
     world.exercise(&[home], NOT_OURS).await?;
-    world.uninstall_leaves_nothing(&[]).await?;
+    world.uninstall_leaves_issued_secrets(&world.issued_secrets()).await?;
     let secrets = Api::<Secret>::namespaced(world.client.clone(), home).list(&ListParams::default()).await?;
     ensure!(secrets.items.is_empty(), "Secrets are left");
     Ok(())
@@ -57,7 +57,7 @@ async fn an_issuer_of_ones_own_issues_and_stays() -> Result<()> {
     let _replica = world.install(json!({ "certs": certs })).await.with_context(|| manager.log())?;
     world.notes_are_true(&["Certificate:  cert-manager, issued by Issuer company"]).await?;
     world.workspace_is_streamed(home, true).await?;
-    world.uninstall_leaves_nothing(&[]).await?;
+    world.uninstall_leaves_issued_secrets(&world.issued_secrets()[..1]).await?;
     let secret = Api::<Secret>::namespaced(world.client.clone(), home).get_opt("company-ca").await?;
     ensure!(secret.is_some(), "what is not the chart's stays");
     Ok(())

@@ -15,7 +15,7 @@ async fn by_service(test: &str, certs: Value) -> Result<()> {
     let fields = "jsonpath={.webhooks[*].clientConfig.service.name} {.webhooks[*].clientConfig.url}";
     let name = world.release.cluster_name();
     let called = world.cluster.kubectl(&["get", "mutatingwebhookconfiguration", &name, "-o", fields])?;
-    let release = world.release.name();
+    let release = world.release.full_name();
     ensure!(called.trim() == format!("{release} {release}"), "not called by its Service: {called}");
     world.release.uninstall().await
 }

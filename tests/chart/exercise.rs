@@ -89,11 +89,11 @@ impl World {
             Api::<ConfigMap>::namespaced(self.client.clone(), home),
             Api::<Secret>::namespaced(self.client.clone(), home),
         );
-        let name = format!("{}-self-managed", self.release.name());
+        let name = format!("{}-self-managed", self.release.full_name());
         if secret {
             secrets.delete(&name, &DeleteParams::default()).await?;
         }
-        let progress = format!("{}-progress", self.release.name());
+        let progress = format!("{}-progress", self.release.full_name());
         maps.delete(&progress, &DeleteParams::default()).await?;
         // Something to remember.
         let agent = self.agent();

@@ -14,11 +14,32 @@ impl World {
             ensure!(before.iter().any(|object| object.starts_with(&format!("{kind}/"))), "no {kind} in {before:?}");
         }
         self.release.uninstall().await?;
-        poll::eventually("nothing is left of the release", PATIENCE, || async {
+        self.left_are(namespaces, &[]).await
+    }
+
+    /// Uninstalls a release whose certificate cert-manager issued. By default cert-manager keeps the Secrets of deleted
+    /// Certificates: nothing else is left, and the command of the documentation deletes them.
+    pub(crate) async fn uninstall_leaves_issued_secrets(&self, secrets: &[String]) -> Result<()> {
+        self.release.uninstall().await?;
+        self.left_are(&[], secrets).await?;
+        let selector = format!("app.kubernetes.io/instance={}", self.release.name());
+        self.cluster.kubectl(&["delete", "secrets", "-n", self.release.namespace(), "-l", &selector])?;
+        self.left_are(&[], &[]).await
+    }
+
+    /// Waits until exactly these objects of the release are left.
+    pub(crate) async fn left_are(&self, namespaces: &[&str], expected: &[String]) -> Result<()> {
+        poll::eventually("the release is gone", PATIENCE, || async {
             let left = self.of_this_release(namespaces).map_err(|error| vec![error.to_string()])?;
-            if left.is_empty() { Ok(()) } else { Err(left) }
+            if left == expected { Ok(()) } else { Err(left) }
         })
         .await
+    }
+
+    /// The Secret that cert-manager makes for the release, and that of the CA made for it.
+    pub(crate) fn issued_secrets(&self) -> [String; 2] {
+        let secret = format!("Secret/{}-cert-manager", self.release.full_name());
+        [secret.clone(), format!("{secret}-ca")]
     }
 
     /// Everything that is the release's by its name, or by what helm and the chart write on it, but Events, which tell
@@ -45,8 +66,8 @@ impl World {
     /// lie at its home.
     fn is_of_this_release(&self, object: &Listed, home: bool) -> bool {
         let (release, namespace) = (self.release.name(), self.release.namespace());
-        let name = if home { release } else { &self.release.cluster_name() };
-        object.name.contains(name)
+        let name = if home { self.release.full_name() } else { self.release.cluster_name() };
+        object.name.contains(&name)
             || object.release == release && object.release_namespace == namespace
             || home && object.instance == release
     }

@@ -16,6 +16,49 @@ const OLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/old-chart");
 /// The name that everybody gave it.
 const NAME: &str = "coder-logstream-kube";
 
+/// Defaults of the older chart that differ here, each with the reason.
+const DIFFERENT: [(&str, &str); 2] = [
+    ("/image/repo", "another program"),
+    ("/serviceAccount/name", "empty is coder-logstream-kube in a release of that name"),
+];
+
+/// Null, an empty text, list and map mean the same to both charts where one of them is the default.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// Where the values of `old` are others in `new`, as JSON pointers.
+fn differences(at: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
+    match (old, new) {
+        (Value::Object(fields), Value::Object(_)) => {
+            for (key, value) in fields {
+                differences(&format!("{at}/{key}"), value, &new[key.as_str()], found);
+            }
+        }
+        _ if old == new || is_empty(old) && is_empty(new) => {}
+        _ => found.push(at.to_owned()),
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_older_chart() -> Result<()> {
+    let read = |path: &str| -> Result<Value> {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))?;
+        Ok(serde_saphyr::from_str(&text)?)
+    };
+    let (old, new) = (read("tests/chart/old-chart-defaults.yaml")?, read("helm/values.yaml")?);
+    let mut found = Vec::new();
+    differences("", &old, &new, &mut found);
+    ensure!(found == DIFFERENT.map(|(path, _)| path), "other defaults than in the older chart: {found:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     let mut world = World::new("predecessor").await?;

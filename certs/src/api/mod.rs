@@ -5,7 +5,10 @@ mod watch;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::ByteString;
+use k8s_openapi::{
+    ByteString,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -28,6 +31,16 @@ pub(crate) const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1/m
 pub(crate) struct Metadata {
     #[serde(default)]
     pub(crate) resource_version: String,
+    #[serde(default)]
+    pub(crate) owner_references: Vec<OwnerReference>,
+}
+
+impl Metadata {
+    /// True where the object has every owner that `owned` names.
+    pub(crate) fn has_owners_of(&self, owned: &ObjectMeta) -> bool {
+        let mut wanted = owned.owner_references.iter().flatten();
+        wanted.all(|wanted| self.owner_references.iter().any(|owner| owner.uid == wanted.uid))
+    }
 }
 
 /// A Secret. No `Debug`: it holds keys.

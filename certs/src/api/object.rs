@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode, header};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -88,10 +89,11 @@ impl Object {
         self.patch(patch, "application/merge-patch+json", "", "patch").await
     }
 
-    /// Makes the object, or does nothing when it is there: a server-side apply of no field but its name. A role can
-    /// allow that for one name, which it cannot for a POST.
-    pub(crate) async fn make(&self, kind: &str) -> Result<(), ApiError> {
-        let object = serde_json::json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": self.name } });
+    /// Creates the object, or only gives one that exists these labels and owners: a server-side apply of its metadata
+    /// alone. A role can allow that for one name, which it cannot for a POST.
+    pub(crate) async fn make(&self, kind: &str, owned: &ObjectMeta) -> Result<(), ApiError> {
+        let metadata = ObjectMeta { name: Some(self.name.clone()), ..owned.clone() };
+        let object = serde_json::json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata });
         self.patch(&object, "application/apply-patch+yaml", "&force=true", CREATE).await
     }
 

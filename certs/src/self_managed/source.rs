@@ -51,6 +51,8 @@ pub struct Source {
     trouble: Option<String>,
     /// Invalid parts of the Secret that were logged already.
     refused: Vec<String>,
+    /// True after the one attempt to set the owner of a Secret that exists.
+    adopted: bool,
 }
 
 /// A step failed. Transient: it is retried.
@@ -91,6 +93,7 @@ impl Source {
             write_limit: WriteLimit::new(),
             trouble: None,
             refused: Vec::new(),
+            adopted: false,
         }
     }
 
@@ -110,6 +113,9 @@ impl Source {
         // The plan relies on this order.
         let configuration = self.configuration.get().await?;
         let secret = self.secret.get::<Secret>().await?;
+        if let Some(secret) = &secret {
+            self.adopt(secret).await;
+        }
         let now = (self.clock)();
         self.trust.read(configuration.as_ref());
         let secret = secret.map(|secret| {
@@ -145,6 +151,18 @@ impl Source {
         }
     }
 
+    /// Makes a Secret that exists belong to our owner, once: an earlier process, or one of an earlier Deployment, created
+    /// it. A failure is logged only, as the certificate does not depend on it.
+    async fn adopt(&mut self, secret: &Secret) {
+        if self.adopted || secret.metadata.has_owners_of(&self.settings.owned) {
+            return;
+        }
+        self.adopted = true;
+        if let Err(error) = self.secret.make("Secret", &self.settings.owned).await {
+            warn!(%error, "owner of the Secret cannot be set, it will not be deleted with the Deployment");
+        }
+    }
+
     /// Records since when each CA has been in every caBundle.
     fn note_trust(&mut self, bundles: Option<&[Vec<Ca>]>, now: Timestamp) {
         let (first, others) = bundles.and_then(<[_]>::split_first).unzip();
@@ -160,7 +178,7 @@ impl Source {
         match action {
             Action::CreateSecret => {
                 info!(secret = self.settings.secret, "creating the certificate Secret");
-                self.secret.make("Secret").await?;
+                self.secret.make("Secret", &self.settings.owned).await?;
             }
             Action::CreateCa { keep } => {
                 let ca = SigningCa::new(COMMON_NAME, now, self.settings.ca_lifetime)?;

@@ -32,6 +32,9 @@ use crate::{Admin, Tool, Tools};
 /// The chart of this repository.
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../helm");
 
+/// Its name.
+const CHART_NAME: &str = "coder-logstream-kube";
+
 /// A release of the chart, by name and namespace. Nothing is uninstalled when this is dropped.
 #[derive(Debug)]
 pub struct Release {
@@ -71,9 +74,14 @@ impl Release {
         &self.namespace
     }
 
-    /// `NAME.NAMESPACE`, as its webhook configuration is called.
+    /// What the names of its objects begin with: its own name where that contains the chart's, otherwise both.
+    pub fn full_name(&self) -> String {
+        if self.name.contains(CHART_NAME) { self.name.clone() } else { format!("{}-{CHART_NAME}", self.name) }
+    }
+
+    /// `FULL_NAME.NAMESPACE`, the name of its webhook configuration.
     pub fn cluster_name(&self) -> String {
-        format!("{}.{}", self.name, self.namespace)
+        format!("{}.{}", self.full_name(), self.namespace)
     }
 
     /// `helm install`, by these values and flags.
@@ -115,7 +123,7 @@ impl Release {
     /// Its Deployment, as the API server has it.
     pub async fn deployment(&self) -> Result<Deployment> {
         let deployments: Api<Deployment> = Api::namespaced(self.admin.client().await?, &self.namespace);
-        deployments.get(&self.name).await.with_context(|| format!("the Deployment of {}", self.cluster_name()))
+        deployments.get(&self.full_name()).await.with_context(|| format!("the Deployment of {}", self.cluster_name()))
     }
 
     /// Starts `program` as the container of its Deployment's pod.
@@ -134,6 +142,12 @@ impl Release {
     pub async fn user(&self) -> Result<String> {
         let account = container::account(&self.deployment().await?)?;
         Ok(format!("system:serviceaccount:{}:{account}", self.namespace))
+    }
+
+    /// `helm template` without hooks, as `kubectl apply` and tools such as Argo CD take it.
+    pub async fn template(&self, values: &Value, flags: &[&str]) -> Result<String> {
+        let file = self.values_file(values)?;
+        self.helm(&[&["template", &self.name, CHART, "--no-hooks"], flags, &["--values", text(&file)?]].concat()).await
     }
 
     async fn write(&self, verb: &str, values: &Value, flags: &[&str]) -> Result<()> {

@@ -1,0 +1,82 @@
+//! A cluster that chooses the user of each pod, as `OpenShift`'s SCC restricted-v2 does.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
+use logstream_testing::poll;
+use serde_json::json;
+
+use crate::world::{PATIENCE, World};
+
+/// The part of restricted-v2 that defaults are refused by: a user or group outside of the namespace's range, and
+/// settings beyond what the level restricted allows.
+const REFUSED: &str = "object.spec.containers.all(c, !has(c.securityContext) || \
+    (!has(c.securityContext.runAsUser) || (c.securityContext.runAsUser >= 1000680000 && \
+    c.securityContext.runAsUser <= 1000689999)) && \
+    !(has(c.securityContext.privileged) && c.securityContext.privileged)) && \
+    (!has(object.spec.securityContext) || (!has(object.spec.securityContext.runAsUser) && \
+    (!has(object.spec.securityContext.fsGroup) || (object.spec.securityContext.fsGroup >= 1000680000 && \
+    object.spec.securityContext.fsGroup <= 1000689999)))) && \
+    (!has(object.spec.hostNetwork) || !object.spec.hostNetwork)";
+
+/// The policy for one namespace, in effect once a pod with the user 65532 is refused.
+async fn choose_users(world: &World) -> Result<()> {
+    let home = world.home.name();
+    let policy = json!({
+        "apiVersion": "v1", "kind": "List", "items": [
+            {
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+                "metadata": { "name": format!("restricted-v2.{home}") },
+                "spec": {
+                    "failurePolicy": "Fail",
+                    "matchConstraints": { "resourceRules": [{
+                        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
+                    }]},
+                    "validations": [{ "expression": REFUSED, "message": "must be in the ranges" }],
+                },
+            },
+            {
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+                "metadata": { "name": format!("restricted-v2.{home}") },
+                "spec": {
+                    "policyName": format!("restricted-v2.{home}"),
+                    "validationActions": ["Deny"],
+                    "matchResources": { "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": home } } },
+                },
+            },
+        ],
+    });
+    world.cluster.kubectl_with(&["apply", "-f", "-"], &policy.to_string())?;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe", "namespace": home },
+        "spec": { "containers": [{ "name": "a", "image": "a", "securityContext": { "runAsUser": 65532 } }] },
+    });
+    poll::eventually("a fixed user is refused", PATIENCE, || async {
+        match world.cluster.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &pod.to_string()) {
+            Err(error) if error.to_string().contains("must be in the ranges") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn pods_are_admitted_where_the_cluster_chooses_their_user() -> Result<()> {
+    let world = World::new("openshift").await?;
+    let home = world.home.name();
+    choose_users(&world).await?;
+    world.release.install(&world.values(json!({})), &[]).await?;
+    let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), home);
+    poll::eventually("the Deployment has its pod", PATIENCE, || async {
+        let deployment = deployments.get(&world.release.full_name()).await.map_err(|error| error.to_string())?;
+        let status = deployment.status.unwrap_or_default();
+        if status.replicas == Some(1) { Ok(()) } else { Err(format!("{:?}", status.conditions)) }
+    })
+    .await?;
+    let rendered = world
+        .release
+        .template(&json!({ "url": "https://coder.example.com" }), &["--api-versions", "security.openshift.io/v1"])
+        .await?;
+    ensure!(!rendered.contains("runAsUser") && rendered.contains("runAsNonRoot: true"), "{rendered}");
+    world.release.uninstall().await
+}
