@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use logstream_core::correlate::{Correlator, Directory, Effect, History, Limits, Object, Observation, Sighting};
 use logstream_core::identity::{Kind, Owner, Subject, Uid};
-use logstream_core::line::ScopeId;
+use logstream_core::line::{LogLine, ScopeId};
 use logstream_core::object;
 use logstream_core::registration::Registration;
 use logstream_core::render::render;
@@ -64,8 +64,8 @@ fn review(criterion: &mut Criterion) {
     });
 }
 
-/// From an Event's JSON to the text of its line, for a pod that is known.
-fn line(criterion: &mut Criterion) {
+/// A correlator that knows one pod, and its UID.
+fn one_pod() -> (Correlator<Arc<Registry>>, String) {
     let mut correlator = Correlator::new(registry(), History::default(), Limits::default(), false);
     let uid = Uuid::new_v4().to_string();
     let pod: object::Pod = serde_json::from_value(json!({
@@ -78,43 +78,69 @@ fn line(criterion: &mut Criterion) {
     .expect("a pod");
     let object = Object::Pod(Box::new(pod));
     correlator.observe(Timestamp::now(), Observation::Seen { scope: SCOPE, object, how: Sighting::Watched });
+    (correlator, uid)
+}
+
+/// JSON of an Event about the pod.
+fn event(revision: u64, uid: &str, message: &str) -> String {
+    json!({
+        "metadata": {
+            "name": format!("workspace.{revision}"), "namespace": "coder", "uid": Uuid::new_v4().to_string(),
+            "resourceVersion": revision.to_string(),
+        },
+        "involvedObject": {
+            "apiVersion": "v1", "kind": "Pod", "namespace": "coder", "name": "workspace", "uid": uid,
+        },
+        "type": "Normal",
+        "reason": "Pulling",
+        "message": message,
+        "count": 1,
+        "firstTimestamp": "2026-11-25T10:00:00Z",
+        "lastTimestamp": "2026-11-25T10:00:00Z",
+    })
+    .to_string()
+}
+
+/// The line of an Event.
+fn line_of(correlator: &mut Correlator<Arc<Registry>>, event: &str) -> LogLine {
+    let event = serde_json::from_str(event).expect("an Event");
+    let effects = correlator.observe(Timestamp::now(), Observation::Event { scope: SCOPE, event });
+    let lines = effects.iter().filter_map(|effect| match effect {
+        Effect::Notice(notice) => Some(render(notice, |_| false)),
+        _ => None,
+    });
+    let mut lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), 1, "each Event makes a line");
+    lines.remove(0)
+}
+
+/// From an Event's JSON to the text of its line, for a pod that is known.
+fn line(criterion: &mut Criterion) {
+    let (mut correlator, uid) = one_pod();
     let mut revision = 1_u64;
     let mut event = || {
         revision += 1;
-        json!({
-            "metadata": {
-                "name": format!("workspace.{revision}"), "namespace": "coder", "uid": Uuid::new_v4().to_string(),
-                "resourceVersion": revision.to_string(),
-            },
-            "involvedObject": {
-                "apiVersion": "v1", "kind": "Pod", "namespace": "coder", "name": "workspace", "uid": uid,
-            },
-            "type": "Normal",
-            "reason": "Pulling",
-            "message": format!("Pulling image \"ghcr.io/example/workspace:{revision}\""),
-            "count": 1,
-            "firstTimestamp": "2026-11-25T10:00:00Z",
-            "lastTimestamp": "2026-11-25T10:00:00Z",
-        })
-        .to_string()
+        event(revision, &uid, &format!("Pulling image \"ghcr.io/example/workspace:{revision}\""))
     };
     criterion.bench_function("line", |bencher| {
-        bencher.iter_batched(
-            &mut event,
-            |event| {
-                let event = serde_json::from_str(&event).expect("an Event");
-                let effects = correlator.observe(Timestamp::now(), Observation::Event { scope: SCOPE, event });
-                let lines = effects.iter().filter_map(|effect| match effect {
-                    Effect::Notice(notice) => Some(render(notice, |_| false)),
-                    _ => None,
-                });
-                let lines: Vec<_> = lines.collect();
-                assert_eq!(lines.len(), 1, "each Event makes a line");
-                lines
-            },
-            BatchSize::SmallInput,
-        );
+        bencher.iter_batched(&mut event, |event| line_of(&mut correlator, &event), BatchSize::SmallInput);
     });
+}
+
+/// The same for messages of growing size that are nothing but secrets: the worst that somebody can write into an Event.
+fn sizes(criterion: &mut Criterion) {
+    let (mut correlator, uid) = one_pod();
+    let mut revision = 1_u64;
+    for (name, size) in [("event-1-kib", 1 << 10), ("event-32-kib", 1 << 15), ("event-1-mib", 1 << 20)] {
+        let secrets = "token=a ".repeat(size / 8);
+        let mut event = || {
+            revision += 1;
+            event(revision, &uid, &format!("{revision} {secrets}"))
+        };
+        criterion.bench_function(name, |bencher| {
+            bencher.iter_batched(&mut event, |event| line_of(&mut correlator, &event), BatchSize::LargeInput);
+        });
+    }
 }
 
 /// Whether admission claimed an object that was just seen: of the ReplicaSet that made the pod.
@@ -144,5 +170,5 @@ fn claim(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(pieces, review, line, claim);
+criterion_group!(pieces, review, line, sizes, claim);
 criterion_main!(pieces);

@@ -1,5 +1,6 @@
 //! Objects of the worst kind that somebody outside can write take little memory: while they are decoded, afterwards, and
 //! until their line is written.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -167,7 +168,7 @@ fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
     let limits = Limits { waiting: number, ..Limits::default() };
     let mut correlator = Correlator::new(Nobody, History::default(), limits, false);
     let message = "token=a ".repeat(MIB / 8);
-    let (_, _, kept) = measured(|| {
+    let ((), _, kept) = measured(|| {
         for n in 0..number {
             let json = json!({"involvedObject": {"kind": "Pod", "namespace": "ns", "name": "a", "uid": n.to_string()},
                 "metadata": {"annotations": {"com.coder.a": message}}, "reason": "Pulled", "message": message});

@@ -105,10 +105,20 @@ impl<K: Watched> Slim<K> {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Remains {
+    #[serde(deserialize_with = "name")]
     name: Option<String>,
+    #[serde(deserialize_with = "name")]
     namespace: Option<String>,
+    #[serde(deserialize_with = "name")]
     uid: Option<String>,
+    #[serde(deserialize_with = "name")]
     resource_version: Option<String>,
+}
+
+/// A name, limited in length as the core limits it; empty is none.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let name = logstream_core::object::name(deserializer)?;
+    Ok((!name.is_empty()).then_some(name))
 }
 
 impl<'de, K: Watched> Deserialize<'de> for Slim<K> {
@@ -221,6 +231,14 @@ mod tests {
         for text in ["7", "\"text\"", "null", "{\"metadata\": {\"name\": 3}}"] {
             assert!(serde_json::from_str::<Slim<Pods>>(text).unwrap().is_malformed(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_names_of_a_malformed_object_are_limited() {
+        let long = "a".repeat(100_000);
+        let text = json!({"metadata": {"name": long, "namespace": long}, "spec": 3}).to_string();
+        let pod: Slim<Pods> = serde_json::from_str(&text).unwrap();
+        assert!(pod.is_malformed() && pod.names().0.len() < 300 && pod.names().1.len() < 300);
     }
 
     #[test]

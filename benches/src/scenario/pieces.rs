@@ -11,8 +11,14 @@ use crate::programs;
 use crate::record::{Must, Record, Unit};
 
 /// The benches of `benches/pieces.rs`, by their names there.
-const PIECES: [(&str, &str); 3] =
-    [("review", "review in to patch out"), ("line", "event in to line out"), ("claim", "claim lookup among 1,000")];
+const PIECES: [(&str, &str); 6] = [
+    ("review", "review in to patch out"),
+    ("line", "event in to line out"),
+    ("event-1-kib", "event with a message of 1 KiB, all secrets, in to line out"),
+    ("event-32-kib", "event with a message of 32 KiB, all secrets, in to line out"),
+    ("event-1-mib", "event with a message of 1 MiB, all secrets, in to line out"),
+    ("claim", "claim lookup among 1,000"),
+];
 
 pub(crate) fn run(_bench: &Bench, record: &mut Record) -> Result<()> {
     record.conditions.runs = 1;

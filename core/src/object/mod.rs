@@ -17,7 +17,7 @@ use serde::{
 };
 
 use self::bounded::{Class, Element, Entries};
-pub use self::env::EnvVar;
+pub use self::{env::EnvVar, text::name};
 use crate::identity::{Kind, Subject, Uid};
 
 /// Metadata of an object. At admission a pod of a workload has neither name nor UID nor creationTimestamp.

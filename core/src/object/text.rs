@@ -80,8 +80,11 @@ where
     deserializer.deserialize_option(Reader(keep, PhantomData))
 }
 
-/// Reads a name, namespace or key.
-pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// Reads a name, namespace or key. At most 260 bytes are kept, more than any that Kubernetes accepts.
+///
+/// # Errors
+/// Where it is neither a string nor `null`.
+pub fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     read(deserializer, |text| start(text, MAX_NAME).to_owned())
 }
 
