@@ -84,6 +84,7 @@ fn a_wrong_value_ends_it_with_code_2_and_one_sentence_on_flag_value_and_what_is_
         ("--shutdown-grace", "20", "accepted is a duration"),
         ("--state-namespace", "A", "accepted is a namespace"),
         ("--state-name", "a_b", "accepted is the name of a ConfigMap"),
+        ("--owner-deployment", "a_b", "accepted is the name of a Deployment"),
     ] {
         assert_refused(&[&format!("{flag}={value}")], &[URL], &[&format!("{flag} is \"{value}\""), accepted]);
     }
@@ -222,6 +223,7 @@ fn the_help_lists_every_flag_in_its_group_with_its_variable() -> Result<()> {
             (3, "--shutdown-grace <DURATION>", "CODER_LOGSTREAM_SHUTDOWN_GRACE"),
             (3, "--state-namespace <NAMESPACE>", "CODER_LOGSTREAM_STATE_NAMESPACE"),
             (3, "--state-name <NAME>", "CODER_LOGSTREAM_STATE_NAME"),
+            (3, "--owner-deployment <NAME>", "CODER_LOGSTREAM_OWNER_DEPLOYMENT"),
         ] {
             let end = places.get(group + 1).copied().flatten().unwrap_or(help.len());
             let of_group = &help[places[group].unwrap_or_default()..end];
