@@ -12,6 +12,8 @@ const MAX_TEXT: usize = 400;
 pub(super) enum Reason {
     /// The history that was asked for is no longer there: list anew.
     Gone,
+    /// The API server does not accept the token: it has expired, or its ServiceAccount was made anew.
+    Unauthorized,
     /// A permission is missing.
     Forbidden,
     /// There is no such object.
@@ -28,8 +30,9 @@ pub(super) enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Gone,
+        Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
         Self::Refused,
@@ -42,6 +45,7 @@ impl Reason {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Gone => "gone",
+            Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Refused => "refused",
@@ -55,15 +59,15 @@ impl Reason {
     /// has just started refuses everything for a second or two, until it has read the roles.
     pub(super) fn is_transient(self) -> bool {
         match self {
-            Self::Overloaded | Self::Unreachable | Self::Undecodable | Self::Forbidden => true,
+            Self::Overloaded | Self::Unreachable | Self::Undecodable | Self::Unauthorized | Self::Forbidden => true,
             Self::Gone | Self::NotFound | Self::Refused => false,
         }
     }
 
     fn of_code(code: u16) -> Self {
         match code {
-            // 401 is what an expired token of ours gives: nothing that time alone mends, but it needs the same words.
-            401 | 403 => Self::Forbidden,
+            401 => Self::Unauthorized,
+            403 => Self::Forbidden,
             404 => Self::NotFound,
             410 => Self::Gone,
             408 | 429 => Self::Overloaded,
@@ -93,15 +97,31 @@ impl Failure {
         Self { reason: Reason::Unreachable, text: "unreachable: no answer within the deadline".into() }
     }
 
+    /// 401. The API server gives no reason beyond "Unauthorized".
+    fn unauthorized() -> Self {
+        Self {
+            reason: Reason::Unauthorized,
+            text: "unauthorized: the API server does not accept this token; if the ServiceAccount was recreated, \
+                   restart this pod, otherwise check the credentials and the clocks"
+                .into(),
+        }
+    }
+
     /// An answer with an HTTP status that is no success, whose body is no Status.
     pub(super) fn of_code(code: u16) -> Self {
         let reason = Reason::of_code(code);
+        if reason == Reason::Unauthorized {
+            return Self::unauthorized();
+        }
         Self { reason, text: format!("{}: HTTP status {code}", reason.as_str()) }
     }
 
     /// The API server's own words.
     pub(super) fn of_status(status: &Status) -> Self {
         let reason = Reason::of_code(status.code);
+        if reason == Reason::Unauthorized {
+            return Self::unauthorized();
+        }
         let message = if status.message.is_empty() { &status.reason } else { &status.message };
         Self { reason, text: cut(format!("{}: {message}", reason.as_str().replace('_', " "))) }
     }
@@ -156,6 +176,16 @@ mod tests {
         assert_eq!(failure.text, "forbidden: pods is forbidden: User \"u\" cannot list");
         let long = Status::failure(&"ö".repeat(5_000), "").with_code(500);
         assert_eq!(Failure::of_status(&long).text.chars().count(), MAX_TEXT + 1);
+    }
+
+    #[test]
+    fn a_rejected_token_is_not_a_missing_permission() {
+        let status = Status::failure("Unauthorized", "Unauthorized").with_code(401);
+        for failure in [Failure::of_status(&status), Failure::of_code(401)] {
+            assert_eq!(failure.reason, Reason::Unauthorized);
+            assert!(failure.reason.is_transient());
+            assert!(failure.text.contains("the API server does not accept this token"), "{failure}");
+        }
     }
 
     #[test]

@@ -246,7 +246,12 @@ impl Reader {
             Err(failure) => match failure.reason {
                 Reason::NotFound => Look::NoObject,
                 Reason::Forbidden => Look::Forbidden,
-                Reason::Gone | Reason::Refused | Reason::Overloaded | Reason::Unreachable | Reason::Undecodable => {
+                Reason::Gone
+                | Reason::Unauthorized
+                | Reason::Refused
+                | Reason::Overloaded
+                | Reason::Unreachable
+                | Reason::Undecodable => {
                     tracing::debug!(namespace = %subject.namespace, name = reference.name, error = %failure,
                         "reference not read");
                     Look::Failed
