@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod heartbeat;
 pub mod listen;
 pub mod liveness;
 pub mod logging;
@@ -12,6 +13,7 @@ pub mod tasks;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, SystemClock, TokioClock};
+pub use heartbeat::Heartbeat;
 pub use liveness::Liveness;
 pub use readiness::{Check, Readiness};
 pub use shutdown::Signals;
