@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use logstream_core::token::AgentToken;
 use reqwest::{
-    Client, Method, Response, Url,
+    Client, Method, RequestBuilder, Response, Url,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
-    redirect,
+    redirect::Policy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use super::{
     CoderApi,
     answer::{Answer, BuildInfo, Rate},
     error::{Failure, SendError, classify},
+    redirect,
     wire::{LOG_SOURCE, LOG_SOURCE_ID, Logs, WireLine},
 };
 
@@ -55,8 +56,8 @@ pub enum ConfigError {
 /// Coder's agent API over HTTP, one pool of connections for all agents. A clone shares it.
 ///
 /// CA certificates are read once, from `SSL_CERT_FILE` and `SSL_CERT_DIR` where set, else from the system; so
-/// changed ones need a restart. Proxy variables of the environment are honoured. Redirects are not followed: Coder
-/// has none here, and a token must not go where a redirect points.
+/// changed ones need a restart. Proxy variables of the environment are honoured. Redirects are followed
+/// within the same origin and from http to https of the same host only: a token must not go anywhere else.
 #[derive(Clone)]
 pub struct CoderClient {
     inner: Arc<Inner>,
@@ -82,22 +83,25 @@ impl CoderClient {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ConfigError::NoProvider);
         }
-        let mut http = Client::builder()
-            .user_agent(concat!("coder-logstream-kube/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_INTERVAL / 2);
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("coder-logstream-kube/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::none())
+                .referer(false)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .pool_max_idle_per_host(IDLE_CONNECTIONS)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(PING_INTERVAL)
+                .http2_keep_alive_timeout(PING_INTERVAL / 2)
+        };
+        let mut http = builder().build();
         if url.scheme() == "http" {
-            // An image without CA certificates is good enough for a Coder that is reached in the clear.
-            http = http.tls_certs_only([]);
+            // CA certificates are needed only if this redirects to https, so an image without any will do.
+            http = http.or_else(|_| builder().tls_certs_only([]).build());
         }
-        let http = http.build().map_err(|error| ConfigError::Client(reason(error)))?;
+        let http = http.map_err(|error| ConfigError::Client(reason(error)))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
@@ -111,22 +115,34 @@ impl CoderClient {
     /// Asks for Coder's version. Needs no token: the way to learn whether Coder is at this URL at all.
     pub async fn build_info(&self) -> Result<BuildInfo, SendError> {
         let request = self.inner.http.get(self.inner.build_info.clone());
-        let response = request.send().await.map_err(lost)?;
+        let response = self.follow(request).await?;
         let (response, rate) = judge(response).await?;
         let body = read(response).await.map_err(|failure| SendError { failure, rate })?;
         serde_json::from_slice(&body)
             .map_err(|_| SendError { failure: Failure::not_coder("its build information is not JSON"), rate })
     }
 
+    /// Sends a request, and sends it again with its method and body where a redirect may be followed.
+    async fn follow(&self, request: RequestBuilder) -> Result<Response, SendError> {
+        let mut request = request.build().map_err(lost)?;
+        for _ in 0..=redirect::MAX_REDIRECTS {
+            // Bodies are held in memory, so each request can be copied.
+            let again = request.try_clone();
+            let response = self.inner.http.execute(request).await.map_err(lost)?;
+            let (Some(to), Some(again)) = (redirect::target(&response), again) else { return Ok(response) };
+            if !redirect::may_follow(response.url(), &to) {
+                return Err(SendError { failure: redirect::refused(&to), rate: None });
+            }
+            request = again;
+            *request.url_mut() = to;
+        }
+        Err(SendError { failure: Failure::not_coder("it redirects in a circle"), rate: None })
+    }
+
     async fn send(&self, method: Method, url: &Url, agent: &AgentToken, body: Vec<u8>) -> Result<Answer, SendError> {
         let request = self.inner.http.request(method, url.clone());
-        let response = request
-            .header(TOKEN_HEADER, token_value(agent)?)
-            .header(CONTENT_TYPE, JSON)
-            .body(body)
-            .send()
-            .await
-            .map_err(lost)?;
+        let request = request.header(TOKEN_HEADER, token_value(agent)?).header(CONTENT_TYPE, JSON).body(body);
+        let response = self.follow(request).await?;
         let (response, rate) = judge(response).await?;
         // Read for the connection's sake alone: the request is done, whatever becomes of the body.
         let _ = read(response).await;

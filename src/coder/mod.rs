@@ -6,6 +6,7 @@
 mod answer;
 mod client;
 mod error;
+mod redirect;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -191,9 +191,38 @@ async fn a_redirect_is_not_followed_with_the_token() {
     let server =
         server(move |_| (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, target.clone())]).into_response()).await;
     let error = server.client("").post_log_source(&agent()).await.unwrap_err();
-    assert!(matches!(error.failure, Failure::NotCoder { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(&format!("redirects to http://{}; ", other.address)) && text.contains("CODER_URL"), "{text}");
     without_token(&error);
     assert!(other.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_host_keeps_method_body_and_token() {
+    for status in [301, 302, 307, 308] {
+        let server = server(move |seen| match seen.path.strip_prefix("/old") {
+            Some(rest) => {
+                let status = StatusCode::from_u16(status).unwrap();
+                (status, [(header::LOCATION, format!("/new{rest}"))]).into_response()
+            }
+            None => "null".into_response(),
+        })
+        .await;
+        server.client("/old").send_logs(&agent(), &[line("text")]).await.unwrap();
+        let seen = server.seen.lock().unwrap();
+        assert_eq!(seen.len(), 2);
+        assert_eq!(seen[1].path, "/new/api/v2/workspaceagents/me/logs");
+        assert_eq!((&seen[1].method, &seen[1].body), (&Method::PATCH, &seen[0].body));
+        assert_eq!(seen[1].headers["coder-session-token"], TOKEN);
+    }
+}
+
+#[tokio::test]
+async fn redirects_in_a_circle_end() {
+    let server = server(|seen| (StatusCode::FOUND, [(header::LOCATION, seen.path.clone())]).into_response()).await;
+    let error = server.client("").post_log_source(&agent()).await.unwrap_err();
+    assert!(error.to_string().contains("redirects in a circle"), "{error}");
+    without_token(&error);
 }
 
 #[tokio::test]
