@@ -42,8 +42,12 @@ pub fn router(content: Content, sources: Sources) -> Router {
 }
 
 async fn livez(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Response {
-    let state = sources.liveness.check().map_err(Into::into);
-    answer("livez", &Snapshot { checks: vec![Checked { name: "supervisor".into(), state }] }, is_verbose(query))
+    let supervisor = Checked { name: "supervisor".into(), state: sources.liveness.check().map_err(Into::into) };
+    let tasks = sources
+        .heartbeats
+        .iter()
+        .map(|heartbeat| Checked { name: heartbeat.task().into(), state: heartbeat.check_alive().map_err(Into::into) });
+    answer("livez", &Snapshot { checks: [supervisor].into_iter().chain(tasks).collect() }, is_verbose(query))
 }
 
 async fn readyz(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Response {

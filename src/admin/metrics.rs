@@ -7,7 +7,8 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::process::Process;
+use super::{pipeline::Pipeline, process::Process};
+use crate::runtime::Heartbeat;
 
 /// Every metric of the process. Each part registers its own while the program is wired; from then on they are shared.
 #[derive(Debug)]
@@ -34,6 +35,11 @@ impl Metrics {
     /// complete from the start: create each label set when registering.
     pub fn registry(&mut self) -> &mut Registry {
         &mut self.own
+    }
+
+    /// Adds how long each of these tasks has been processing the fact it has at hand.
+    pub fn observe(&mut self, heartbeats: Vec<Heartbeat>) {
+        self.own.register_collector(Box::new(Pipeline::new(heartbeats)));
     }
 
     /// All metrics in the text format of [`Metrics::CONTENT_TYPE`].

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod metrics;
+mod pipeline;
 mod process;
 mod server;
 
@@ -13,13 +14,15 @@ pub use metrics::Metrics;
 pub use server::AdminServer;
 
 use crate::runtime::listen::ListenError;
-use crate::runtime::{Liveness, Readiness};
+use crate::runtime::{Heartbeat, Liveness, Readiness};
 
 /// Where the endpoints get what they show.
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// For /livez.
     pub liveness: Liveness,
+    /// For /livez too: the tasks that facts pass through.
+    pub heartbeats: Vec<Heartbeat>,
     /// For /readyz.
     pub readiness: Readiness,
     /// For /metrics.

@@ -18,7 +18,7 @@ struct Answer {
 
 fn sources() -> Sources {
     let metrics = Arc::new(Metrics::new("1.2.3", Timestamp::from_second(1_700_000_000).unwrap()));
-    Sources { liveness: Liveness::default(), readiness: Readiness::new(), metrics }
+    Sources { liveness: Liveness::default(), heartbeats: Vec::new(), readiness: Readiness::new(), metrics }
 }
 
 async fn ask(content: Content, sources: &Sources, path: &str) -> Answer {
@@ -75,6 +75,24 @@ async fn alive_depends_on_nothing_but_the_supervisors_loop() {
     let stuck = "[-]supervisor failed: the supervisor has not turned for 60 s\nlivez check failed\n".to_owned();
     assert_eq!(health(&sources, "/livez?verbose").await, (503, stuck));
     sources.liveness.beat();
+    assert_eq!(health(&sources, "/livez").await, (200, "ok\n".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_task_ends_liveness_and_shows_in_the_metrics() {
+    let stuck = Heartbeat::new("correlate");
+    let mut metrics = Metrics::new("1.2.3", Timestamp::from_second(1_700_000_000).unwrap());
+    metrics.observe(vec![stuck.clone()]);
+    let sources = Sources { heartbeats: vec![stuck.clone()], metrics: Arc::new(metrics), ..sources() };
+    let busy = stuck.busy();
+    tokio::time::advance(Duration::from_mins(5)).await;
+    sources.liveness.beat();
+    let failed = "[+]supervisor ok\n[-]correlate failed: correlate is stuck for 300 s\nlivez check failed\n".to_owned();
+    assert_eq!(health(&sources, "/livez?verbose").await, (503, failed));
+    let shown = ask(Content::Metrics, &sources, "/metrics").await.body;
+    let age = "coder_logstream_oldest_unprocessed_fact_age_seconds{task=\"correlate\"} 300.0";
+    assert!(shown.lines().any(|line| line == age), "{shown}");
+    drop(busy);
     assert_eq!(health(&sources, "/livez").await, (200, "ok\n".to_owned()));
 }
 

@@ -26,7 +26,7 @@ use crate::{
     ownership,
     progress::{self, Progress},
     registry::Registry,
-    runtime::{Clock, Readiness, Signals, Supervisor, SystemClock, shutdown},
+    runtime::{Clock, Heartbeat, Readiness, Signals, Supervisor, SystemClock, heartbeat, shutdown},
     watch::Scopes,
 };
 
@@ -40,6 +40,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut registered = admin::Metrics::new(env!("CARGO_PKG_VERSION"), clock.now());
     let metrics = Metrics::register(registered.registry());
+    let (correlating, delivering) = (Heartbeat::new("correlate"), Heartbeat::new("deliver"));
+    let heartbeats = vec![correlating.clone(), delivering.clone()];
+    registered.observe(heartbeats.clone());
     let signals = Signals::install().map_err(AppError::Signals)?;
     let client = kubernetes::client(config.cluster.load().await?)?;
     let coder = CoderClient::new(&config.coder_url)?;
@@ -50,8 +53,12 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     readiness.fail_when_cancelled(token.clone());
     // Before readiness is served, which is ready without a check.
     let check = readiness.check("watch");
-    let sources =
-        admin::Sources { liveness: supervisor.liveness(), readiness: readiness.clone(), metrics: Arc::new(registered) };
+    let sources = admin::Sources {
+        liveness: supervisor.liveness(),
+        heartbeats: heartbeats.clone(),
+        readiness: readiness.clone(),
+        metrics: Arc::new(registered),
+    };
     for server in admin::bind(config.health_addr, config.metrics_addr, &sources).await? {
         supervisor.spawn_until_closing(format!("server {}", server.setting()), server.run(supervisor.closing()));
     }
@@ -66,6 +73,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         progress.clone(),
         metrics.deliver,
     );
+    let engine = engine.with_heartbeat(delivering);
     let prepare = outlet.clone();
     let registry = Arc::new(Registry::new(
         Box::new(move |agent| {
@@ -100,11 +108,13 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         clock: clock.clone(),
         metrics: metrics.watch,
     };
+    supervisor.spawn("heartbeat", heartbeat::watch(heartbeats, readiness.check("pipeline"), token.clone()));
     supervisor.spawn("watch", watching.run(observations, begin, check, token.clone()));
 
     // The end comes in stages: no more facts, then no more lines, then no more progress.
     let (told, delivered) = (CancellationToken::new(), CancellationToken::new());
     let correlating = Correlating {
+        heartbeat: correlating,
         registry,
         outlet,
         progress: progress.clone(),
@@ -162,6 +172,7 @@ fn selectors(config: &Config) -> crate::watch::Selectors {
 
 /// What the correlating task needs besides where the telling begins.
 struct Correlating {
+    heartbeat: Heartbeat,
     registry: Arc<Registry>,
     outlet: Outlet,
     progress: Arc<Progress>,
@@ -189,6 +200,7 @@ impl Correlating {
             lookups: begun.lookups,
             references: begun.references,
             clock: self.clock,
+            heartbeat: self.heartbeat,
             metrics: self.metrics,
             postponed: correlate::Requests::default(),
         };

@@ -25,7 +25,7 @@ use crate::{
     deliver::{Command, Outlet, Settled},
     progress::Progress,
     registry::Registry,
-    runtime::Clock,
+    runtime::{Clock, Heartbeat},
     watch::{Lookups, References},
 };
 
@@ -46,6 +46,8 @@ pub struct Correlation {
     pub references: References,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// Shows that facts are being processed.
+    pub heartbeat: Heartbeat,
     /// What is counted.
     pub metrics: Metrics,
     /// What found no room there.
@@ -85,6 +87,7 @@ impl Correlation {
     }
 
     async fn observe(&mut self, observation: Observation) {
+        let _busy = self.heartbeat.busy();
         let position = Position::of(&observation);
         let effects = self.correlator.observe(self.clock.now(), observation);
         for effect in effects {
@@ -100,6 +103,7 @@ impl Correlation {
     }
 
     async fn tick(&mut self) {
+        let _busy = self.heartbeat.busy();
         self.postponed.lookups.retry(|subject| self.lookups.ask(subject));
         self.postponed.confirmations.retry(|subject| self.lookups.confirm(subject));
         self.postponed.references.retry(|(subject, source)| self.references.ask(subject, source));

@@ -28,7 +28,7 @@ use super::{
     settings::Settings,
     traffic::{Next, Traffic, Trip},
 };
-use crate::coder::CoderApi;
+use crate::{coder::CoderApi, runtime::Heartbeat};
 
 /// The most commands taken in before requests are looked after again.
 const TURN: usize = 128;
@@ -40,6 +40,7 @@ pub struct Engine<A> {
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     pub(super) inlet: Inlet,
     leave: Option<watch::Receiver<bool>>,
+    heartbeat: Heartbeat,
     pub(super) roster: Roster,
     pub(super) traffic: Traffic,
     pub(super) link: Link,
@@ -73,6 +74,7 @@ pub fn channel<A: CoderApi>(
         clock: Box::new(clock),
         inlet,
         leave: None,
+        heartbeat: Heartbeat::new("deliver"),
         roster: Roster::new(metrics.clone()),
         traffic: Traffic::new(settings.max_in_flight, metrics.clone()),
         link: Link::Unknown,
@@ -95,17 +97,29 @@ impl<A: CoderApi> Engine<A> {
         self
     }
 
+    /// Shows in this heartbeat that commands are taken in and requests started. Waiting for Coder does not count as
+    /// work.
+    #[must_use]
+    pub fn with_heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.heartbeat = heartbeat;
+        self
+    }
+
     /// Delivers until `shutdown`, or until every [`Outlet`] is gone; then delivers what it can within `grace`.
     pub async fn run(mut self, shutdown: CancellationToken, grace: Duration) -> Report {
         let mut inbox = Vec::with_capacity(TURN);
         loop {
-            let wake = self.turn(Instant::now());
+            let wake = {
+                let _busy = self.heartbeat.busy();
+                self.turn(Instant::now())
+            };
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 count = self.inlet.commands.recv_many(&mut inbox, TURN) => {
                     if count == 0 {
                         break;
                     }
+                    let _busy = self.heartbeat.busy();
                     let now = Instant::now();
                     for command in inbox.drain(..) {
                         self.take_in(command, now);

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod heartbeat;
 pub mod liveness;
 pub mod logging;
 pub mod panics;
@@ -11,6 +12,7 @@ pub mod tasks;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, SystemClock, TokioClock};
+pub use heartbeat::Heartbeat;
 pub use liveness::Liveness;
 pub use logstream_runtime::listen;
 pub use readiness::{Check, Readiness};
