@@ -85,7 +85,6 @@ fn write_progress(out: &mut impl Write, progress: &Progress<'_>, terminal: bool)
             write!(out, "{clear}  downloading {tool}: {}{size} MB", megabytes(*received))
         }
         Progress::Downloading { tool, received: 0, .. } => writeln!(out, "  downloading {tool}"),
-        Progress::Downloading { .. } => Ok(()),
         Progress::Downloaded { tool, checksum } => writeln!(out, "{clear}  downloaded {tool}, verified by {checksum}"),
         Progress::NotDownloaded { tools, reason } => {
             writeln!(out, "{clear}  not downloaded: {} ({reason})", names(tools))
@@ -104,7 +103,7 @@ fn write_progress(out: &mut impl Write, progress: &Progress<'_>, terminal: bool)
             let left = left.map(|left| format!(", about {} left", clock(left))).unwrap_or_default();
             write!(out, "{clear}  {} {number} of {count}  {tool}  {}{left}", bar(*number, *count), clock(*elapsed))
         }
-        Progress::Building { again: true, .. } => Ok(()),
+        Progress::Downloading { .. } | Progress::Building { again: true, .. } => Ok(()),
         Progress::Building { tool, number, count, elapsed, left, .. } => {
             let left = left.map(|left| format!(", about {} left", clock(left))).unwrap_or_default();
             writeln!(out, "  {number} of {count}: building {tool} (after {}{left})", clock(*elapsed))

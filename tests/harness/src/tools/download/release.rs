@@ -47,38 +47,49 @@ pub(super) struct Release {
     pub(super) published: Option<String>,
 }
 
+/// What depends on the version of a release.
+struct Names {
+    path: String,
+    member: Option<String>,
+    published: Option<String>,
+}
+
 impl Release {
     /// The release of a tool in the version that go.mod pins. None for a tool that is not published as a binary.
     pub(super) fn of(tool: Tool, platform: Platform) -> Option<Self> {
         let Platform { os, arch } = platform;
-        let release = |module: &str, host, name: &dyn Fn(&str) -> (String, Option<String>, Option<String>)| {
+        let release = |module: &str, host, names: &dyn Fn(&str) -> Names| {
             let version = module::version(module)?;
-            let (path, member, published) = name(&version);
+            let Names { path, member, published } = names(&version);
             Some(Self { tool, version, host, path, member, published })
         };
         match tool {
             Tool::ApiServer | Tool::ControllerManager | Tool::Scheduler | Tool::Kubectl => {
                 release("k8s.io/kubernetes", "dl.k8s.io", &|version| {
                     let path = format!("/release/{version}/bin/{os}/{arch}/{tool}");
-                    let published = format!("{path}.sha256");
-                    (path, None, Some(published))
+                    let published = Some(format!("{path}.sha256"));
+                    Names { path, member: None, published }
                 })
             }
             Tool::Etcd => release("go.etcd.io/etcd/server/v3", "github.com", &|version| {
                 let directory = format!("/etcd-io/etcd/releases/download/{version}");
                 let name = format!("etcd-{version}-{os}-{arch}");
                 let published = format!("{directory}/SHA256SUMS");
-                (format!("{directory}/{name}.tar.gz"), Some(format!("{name}/etcd")), Some(published))
+                Names {
+                    path: format!("{directory}/{name}.tar.gz"),
+                    member: Some(format!("{name}/etcd")),
+                    published: Some(published),
+                }
             }),
             Tool::Helm => release("helm.sh/helm/v4", "get.helm.sh", &|version| {
                 let path = format!("/helm-{version}-{os}-{arch}.tar.gz");
                 let published = format!("{path}.sha256sum");
-                (path, Some(format!("{os}-{arch}/helm")), Some(published))
+                Names { path, member: Some(format!("{os}-{arch}/helm")), published: Some(published) }
             }),
             // kwok publishes no checksums: only a pinned one makes it downloadable.
             Tool::Kwok => release("sigs.k8s.io/kwok", "github.com", &|version| {
                 let path = format!("/kubernetes-sigs/kwok/releases/download/{version}/kwok-{os}-{arch}");
-                (path, None, None)
+                Names { path, member: None, published: None }
             }),
             Tool::CertManager => None,
         }
