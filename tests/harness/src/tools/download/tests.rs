@@ -159,18 +159,21 @@ fn a_wrong_checksum_is_refused() {
     let mirror = Mirror::serve(publisher);
     let wrong = sha256(b"something else");
     download(&[Tool::Kubectl], &downloads(&mirror.url, &pin(Tool::Kubectl, &wrong))).refused(&wrong);
-    let tampered = Mirror::serve(|stream, request| match request.contains(".sha256") {
-        true => answer(stream, "200 OK", sha256(PROGRAM).as_bytes()),
-        false => answer(stream, "200 OK", b"tampered"),
+    let tampered = Mirror::serve(|stream, request| {
+        let checksum = sha256(PROGRAM);
+        answer(stream, "200 OK", if request.contains(".sha256") { checksum.as_bytes() } else { b"tampered" });
     });
     download(&[Tool::Kubectl], &downloads(&tampered.url, "")).refused("the file was discarded");
 }
 
 #[test]
 fn a_missing_file_is_refused_and_others_of_its_host_are_tried() {
-    let mirror = Mirror::serve(|stream, request| match request.contains("kubectl") {
-        true => answer(stream, "404 Not Found", b"not found"),
-        false => publisher(stream, request),
+    let mirror = Mirror::serve(|stream, request| {
+        if request.contains("kubectl") {
+            answer(stream, "404 Not Found", b"not found");
+        } else {
+            publisher(stream, request);
+        }
     });
     let outcome = download(&[Tool::Kubectl, Tool::Scheduler], &downloads(&mirror.url, ""));
     assert_eq!(outcome.installed.keys().collect::<Vec<_>>(), [&Tool::Scheduler], "{}", outcome.reports);
