@@ -98,10 +98,10 @@ fn download(tools: &[Tool], downloads: &Downloads) -> Outcome {
     let (staging, cache) = (directory.path().join("staging"), directory.path().join("cache"));
     fs::create_dir(&staging).unwrap();
     fs::create_dir(&cache).unwrap();
-    let mut reports = String::new();
-    let mut report = |progress: &Progress<'_>| reports += &format!("{progress:?}\n");
+    let mut reports = Vec::new();
+    let mut report = |progress: &Progress<'_>| reports.push(format!("{progress:?}"));
     let installed = fetch(tools, &staging, |tool| cache.join(tool.name()), downloads, &mut report);
-    Outcome { directory, installed, reports }
+    Outcome { directory, installed, reports: reports.join("\n") }
 }
 
 #[test]
