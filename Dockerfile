@@ -3,7 +3,7 @@
 #
 #   docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=0.1.0 --tag … .
 #
-# This file has not been built where it was written, as no container engine was there.
+# This file has not been built yet: it was written without access to a container engine.
 
 # The SBOM sees the final stage alone unless told otherwise, and in that there is one binary without a list of its crates.
 # With this it sees Cargo.lock, which also has those of the tests.

@@ -10,7 +10,7 @@ use crate::story::Story;
 /// Shows what coder-logstream-kube does, on this machine: a real Kubernetes control plane on loopback, a stand-in for
 /// Coder, workspaces that start well or badly, and the startup log that each owner reads.
 ///
-/// Nothing is left behind, also after Ctrl-C. The first run builds the control plane from source.
+/// Nothing is left behind, even after Ctrl-C. The first run downloads the control plane, or builds it from source.
 #[derive(Debug, Parser)]
 #[command(name = "cargo demo", bin_name = "cargo demo", max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -18,13 +18,13 @@ pub(crate) struct Args {
     #[arg(long = "scenario", value_name = "NAME")]
     pub(crate) scenarios: Vec<Story>,
 
-    /// Leave everything running until Ctrl-C, with kubectl commands to look at it, and print what happens meanwhile.
+    /// Keep everything running until Ctrl-C, show kubectl commands to inspect it, and print new log lines as they arrive.
     #[arg(long)]
     pub(crate) keep: bool,
 
     /// Use the cluster of this kubeconfig's current context instead of starting one. The demo makes namespaces of its
     /// own there and deletes them at the end; it needs the rights of an administrator. Only quota-exceeded and
-    /// unschedulable can be played: what a node does is played by a simulated one, which such a cluster has not.
+    /// unschedulable are available: the other scenarios need the simulated node of the demo's own cluster.
     #[arg(long, value_name = "PATH")]
     pub(crate) kubeconfig: Option<PathBuf>,
 

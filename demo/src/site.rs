@@ -85,28 +85,29 @@ impl Site {
 
 const COMPONENTS: &str = "etcd, kube-apiserver, controllers, scheduler, and a node that kwok plays";
 
-/// Finds the tools that a cluster, existing or not, is used with. Or builds them, which shows its progress on stderr.
+/// Finds the tools for a cluster, existing or not. Installs missing ones, which shows its progress on stderr.
 pub(crate) async fn tools(style: Style, existing: bool) -> Result<Tools> {
-    let wanted = if existing { &[Tool::Kubectl, Tool::Helm][..] } else { &Tool::CLUSTER };
+    let wanted = if existing { &[Tool::Kubectl, Tool::Helm][..] } else { &Tool::DEMO };
     let look = async {
-        let (tools, built) = blocking(move || {
-            let (mut show, mut built) = (print(), false);
+        let (tools, installed) = blocking(move || {
+            let (mut show, mut installed) = (print(), false);
             let mut tell = |progress: &Progress<'_>| {
-                if !built {
+                if !installed {
                     clear(style);
                 }
-                built = true;
+                installed = true;
                 show(progress);
             };
             let tools = Tools::ensure_with(wanted, &mut tell).map_err(|error| anyhow!(error))?;
-            Ok((tools, built))
+            Ok((tools, installed))
         })
         .await?;
         let names: Vec<&str> = wanted.iter().map(|tool| tool.name()).collect();
-        let done = format!("{} the cluster's tools: {}", if built { "built" } else { "found" }, names.join(", "));
+        let done =
+            format!("{} the cluster's tools: {}", if installed { "installed" } else { "found" }, names.join(", "));
         Ok((tools, done))
     };
-    // No running clock: the build's own progress is on the same terminal.
+    // No running clock: the installation's own progress is on the same terminal.
     step(style.without_terminal(), "", look).await
 }
 

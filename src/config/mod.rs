@@ -29,6 +29,8 @@ mod webhook_flags;
 mod webhook_parts;
 
 #[cfg(test)]
+mod markdown;
+#[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! Where built tools are kept: by the content of what they are built from.
+//! Location of installed tools, by the content of the files that pin them.
 
 use std::env;
 use std::fs;
@@ -6,18 +6,13 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::Tool;
+use super::{Tool, module};
 
-/// The Go module that pins every tool.
-pub(super) fn module() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../cluster"))
-}
-
-/// The folder built tools are kept in.
+/// Directory of the installed tools.
 ///
-/// `CODER_LOGSTREAM_TEST_CACHE` names the folder of all caches; otherwise it is `coder-logstream-kube` under
-/// `XDG_CACHE_HOME` or `~/.cache`. Another version of the module has another folder below it.
-pub fn folder() -> PathBuf {
+/// `CODER_LOGSTREAM_TEST_CACHE` sets its parent; the default is `coder-logstream-kube` in `XDG_CACHE_HOME` or
+/// `~/.cache`. Each version of the Go module has a directory of its own.
+pub fn directory() -> PathBuf {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let caches = set("CODER_LOGSTREAM_TEST_CACHE").unwrap_or_else(|| {
         set("XDG_CACHE_HOME")
@@ -28,16 +23,16 @@ pub fn folder() -> PathBuf {
     caches.join(format!("tools-{}", version()))
 }
 
-/// Where a tool is kept in that folder. What only some tests need has a version of its own: a change to it is no
-/// reason to build the others again.
-pub(super) fn path(folder: &Path, tool: Tool) -> PathBuf {
+/// Path of a tool in that directory. The certificate tests' own program has a version of its own, so that changing it
+/// does not rebuild the other tools.
+pub(super) fn path(directory: &Path, tool: Tool) -> PathBuf {
     match tool {
-        Tool::CertManager => folder.join(format!("{tool}-{}", hash(&["certmanager/main.go"]))),
-        _ => folder.join(tool.name()),
+        Tool::CertManager => directory.join(format!("{tool}-{}", hash(&["certmanager/main.go"]))),
+        _ => directory.join(tool.name()),
     }
 }
 
-/// The version of what decides the tools.
+/// Version of the files that determine the tools.
 fn version() -> String {
     hash(&["go.mod", "go.sum", "etcd/main.go"])
 }
@@ -46,7 +41,7 @@ fn version() -> String {
 fn hash(files: &[&str]) -> String {
     let mut hash = Sha256::new();
     for file in files {
-        let content = fs::read(module().join(file)).unwrap_or_default();
+        let content = fs::read(module::directory().join(file)).unwrap_or_default();
         hash.update(content.len().to_le_bytes());
         hash.update(&content);
     }

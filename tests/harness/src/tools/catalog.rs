@@ -1,39 +1,43 @@
-//! Which tools there are.
+//! The programs that the tests and the demo use.
 
 use std::fmt;
 
 /// A program of the test cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tool {
-    /// The store.
+    /// The cluster's store.
     Etcd,
     /// The API server.
     ApiServer,
-    /// Deployments, Jobs, quotas, garbage collection and the rest.
+    /// The controllers of Deployments, Jobs, quotas and the rest.
     ControllerManager,
     /// The scheduler.
     Scheduler,
-    /// Plays the kubelet.
+    /// Simulates the kubelet.
     Kwok,
-    /// The command line.
+    /// The command line client.
     Kubectl,
-    /// Installs the chart.
+    /// Installs the chart. Only chart tests and the demo need it.
     Helm,
-    /// cert-manager's controllers in one program; only certificate tests need it.
+    /// cert-manager's controllers in one program. Only certificate tests need it.
     CertManager,
 }
 
 impl Tool {
-    /// What [`crate::Cluster`] runs on and with.
-    pub const CLUSTER: [Self; 7] =
+    /// The tools that [`crate::Cluster`] needs, in the order in which they are built.
+    pub const CLUSTER: [Self; 6] =
+        [Self::Kwok, Self::Etcd, Self::Kubectl, Self::Scheduler, Self::ApiServer, Self::ControllerManager];
+
+    /// The tools that the demo needs: those of the cluster, and helm.
+    pub const DEMO: [Self; 7] =
         [Self::Kwok, Self::Etcd, Self::Kubectl, Self::Scheduler, Self::ApiServer, Self::ControllerManager, Self::Helm];
 
-    /// The file name of the program.
+    /// File name of the program.
     pub const fn name(self) -> &'static str {
         self.row().0
     }
 
-    /// The package in the Go module `tests/cluster` that it is built from.
+    /// Its package in the Go module `tests/cluster`.
     pub(super) const fn package(self) -> &'static str {
         self.row().1
     }

@@ -1,118 +1,131 @@
-//! The control plane's programs: found, or built once from source and kept in a cache outside the checkout.
+//! The control plane's programs: found, downloaded, or built once from source, and kept in a cache outside the checkout.
 //!
-//! The folder in `KUBEBUILDER_ASSETS` comes first when it is set; what it does not hold is taken from the cache, which
-//! the Go module in `tests/cluster` fills.
+//! The directory in `KUBEBUILDER_ASSETS` takes precedence. A tool that it lacks comes from the cache. A tool that the
+//! cache lacks is downloaded from its publisher if its checksum can be verified (see [`Downloads`]), and otherwise
+//! built from the Go module in `tests/cluster`.
 
 mod build;
 mod cache;
 mod catalog;
+mod download;
+mod estimate;
+mod fill;
+mod module;
 mod progress;
 mod source;
 
 use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-pub use cache::folder as cache_folder;
+pub use cache::directory as cache_directory;
 pub use catalog::Tool;
+pub use download::{Downloads, published_files};
+pub use estimate::Estimate;
 pub use progress::{Progress, print};
 pub use source::module_source;
 
-/// Why a tool cannot be had. Each message says what to do.
+/// Error of finding or installing a tool. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolsError {
-    /// Neither an asset folder with everything nor a Go that could build.
+    /// A tool is missing and there is no Go to build it.
     #[error(
         "{missing} must be built from source, and {problem}\n\
-         either install Go {wanted} or later (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a folder that holds \
+         either install Go {wanted} or later (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a directory that holds \
          {missing}"
     )]
     NoGo {
-        /// The tools that are not there.
+        /// The missing tools.
         missing: String,
-        /// What is wrong with Go.
+        /// The problem with Go.
         problem: String,
-        /// The version that go.mod asks for.
+        /// The version that go.mod requires.
         wanted: String,
     },
-    /// `KUBEBUILDER_ASSETS` is set to something else than a folder.
-    #[error("KUBEBUILDER_ASSETS is {}, which is not a folder; unset it, or set it to one", .0.display())]
+    /// `KUBEBUILDER_ASSETS` is not a directory.
+    #[error("KUBEBUILDER_ASSETS is {}, which is not a directory; unset it, or set it to one", .0.display())]
     NoAssets(PathBuf),
+    /// A variable has a value that is not accepted.
+    #[error("{name}={value:?} is not valid: {expected}")]
+    Setting {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The accepted values.
+        expected: &'static str,
+    },
     /// The build failed.
     #[error("building {tool} failed: {status}\n{output}")]
     Build {
-        /// What was being built.
+        /// The tool.
         tool: Tool,
-        /// How go ended.
+        /// Exit status of go.
         status: String,
-        /// The end of what it said.
+        /// The end of its output.
         output: String,
     },
-    /// The source of a module that the tools are built from cannot be had.
-    #[error("the source of the Go module {module} is not to be had: {problem}")]
+    /// The source of a module is not available.
+    #[error("the source of the Go module {module} is not available: {problem}")]
     Source {
         /// The module.
         module: String,
-        /// What went wrong.
+        /// The problem.
         problem: String,
     },
     /// The cache cannot be used.
     #[error("{}: {source}", path.display())]
     Cache {
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
-        /// What went wrong.
+        /// The I/O error.
         source: std::io::Error,
     },
 }
 
-/// Tools that are there.
+/// Installed tools.
 #[derive(Debug, Clone)]
 pub struct Tools(BTreeMap<Tool, PathBuf>);
 
 impl Tools {
-    /// Finds the tools, building those that are nowhere, and printing the progress of that to stderr.
+    /// Finds the tools, installs missing ones, and prints the progress of that to stderr. Blocks.
     pub fn ensure(wanted: &[Tool]) -> Result<Self, ToolsError> {
         Self::ensure_with(wanted, &mut print())
     }
 
-    /// As [`Tools::ensure`], with the progress told to `progress`. With all tools there nothing is told.
-    pub fn ensure_with(wanted: &[Tool], progress: &mut dyn FnMut(&Progress)) -> Result<Self, ToolsError> {
+    /// Like [`Tools::ensure`], but reports to `progress`. Reports nothing if no tool is missing.
+    pub fn ensure_with(wanted: &[Tool], progress: &mut dyn FnMut(&Progress<'_>)) -> Result<Self, ToolsError> {
         let mut found = assets(wanted)?;
-        let cache = cache::folder();
+        let cache = cache::directory();
         let others = wanted.iter().copied().filter(|tool| !found.contains_key(tool));
         found.extend(held_by(others, |tool| cache::path(&cache, tool)));
         let missing: Vec<Tool> = wanted.iter().copied().filter(|tool| !found.contains_key(tool)).collect();
         if !missing.is_empty() {
-            found.extend(build::build(&missing, &cache, progress)?);
+            found.extend(fill::fill(&missing, &cache, &Downloads::from_env()?, progress)?);
         }
         Ok(Self(found))
     }
 
-    /// Where a tool is.
+    /// Path of a tool.
     ///
     /// # Panics
-    /// When it was not among those asked for.
+    /// If the tool was not among the wanted ones.
     pub fn path(&self, tool: Tool) -> &Path {
-        self.0.get(&tool).unwrap_or_else(|| panic!("{tool} was not asked for"))
+        self.0.get(&tool).unwrap_or_else(|| panic!("{tool} was not requested"))
     }
 }
 
-/// What the folder in `KUBEBUILDER_ASSETS` holds.
+/// Tools in the directory in `KUBEBUILDER_ASSETS`.
 fn assets(wanted: &[Tool]) -> Result<BTreeMap<Tool, PathBuf>, ToolsError> {
-    let Some(folder) = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()).map(PathBuf::from) else {
+    let Some(directory) = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()).map(PathBuf::from) else {
         return Ok(BTreeMap::new());
     };
-    if !folder.is_dir() {
-        return Err(ToolsError::NoAssets(folder));
+    if !directory.is_dir() {
+        return Err(ToolsError::NoAssets(directory));
     }
-    Ok(held_by(wanted.iter().copied(), |tool| folder.join(tool.name())))
+    Ok(held_by(wanted.iter().copied(), |tool| directory.join(tool.name())))
 }
 
 fn held_by(tools: impl Iterator<Item = Tool>, path: impl Fn(Tool) -> PathBuf) -> BTreeMap<Tool, PathBuf> {
     tools.map(|tool| (tool, path(tool))).filter(|(_, path)| path.is_file()).collect()
 }
-
-/// How long a first build takes on two cores.
-pub const FIRST_BUILD: Duration = Duration::from_mins(8);
