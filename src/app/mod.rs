@@ -6,24 +6,24 @@ mod greeting;
 mod metrics;
 mod watching;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use logstream_core::correlate::{Correlator, Limits};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::AppError;
 use self::{admission::Admission, metrics::Metrics, watching::Watching};
 use crate::{
     admin,
+    checkpoint::{self, Ledger},
     coder::CoderClient,
     config::{Config, Namespaces},
     correlate::{self, Correlation},
     deliver::{self, Outlet},
-    progress::{self, Progress},
     registry::Registry,
     runtime::{Clock, Readiness, Signals, Supervisor, SystemClock, shutdown},
-    watch::Scopes,
+    watch::{Lookups, References, Scopes, Setup, Watch},
 };
 
 /// Facts that wait for the correlator. It takes microseconds for each: more would only be memory while a list comes in.
@@ -55,13 +55,13 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         Namespaces::Listed(names) => names.clone(),
     };
     let scopes = Arc::new(Scopes::new(&namespaces));
-    let progress = Progress::new(scopes.clone());
+    let ledger = Ledger::new(scopes.clone());
     let time = clock.clone();
     let (outlet, engine) = deliver::channel(
         coder.clone(),
         deliver::Settings::default(),
         move || time.now(),
-        progress.clone(),
+        ledger.clone(),
         metrics.deliver,
     );
     let prepare = outlet.clone();
@@ -72,6 +72,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         clock.clone(),
         metrics.registry,
     ));
+    let mut stop_watch = token.clone();
+    let mut linger = Duration::ZERO;
     if let Some(settings) = &config.webhook {
         let admission = Admission {
             client: client.clone(),
@@ -81,35 +83,39 @@ pub async fn run(config: Config) -> Result<(), AppError> {
             certs: metrics.certs,
             grace: config.shutdown_grace,
         };
-        admission.start(settings, &readiness, &mut supervisor).await?;
+        let served = admission.start(settings, &readiness, &mut supervisor).await?;
+        linger = admission::linger(config.shutdown_grace);
+        stop_watch = stop_after(&mut supervisor, served, linger);
     }
 
     let (observations, observed) = mpsc::channel(OBSERVATIONS);
-    let (begin, beginning) = oneshot::channel();
-    let watching = Watching {
+    let setup = Setup {
         client: client.clone(),
-        scopes,
+        scopes: scopes.clone(),
         selectors: selectors(&config),
-        store: store(&config, &client),
-        progress: progress.clone(),
-        clock: clock.clone(),
+        time: clock.now(),
         metrics: metrics.watch,
     };
+    let Watch { lookups, references, states, prepared } = Watch::new(setup, observations, &stop_watch);
+    let watching = Watching { scopes, prepared, states, store: store(&config, &client), ledger: ledger.clone() };
     let check = readiness.check("watch");
-    supervisor.spawn("watch", watching.run(observations, begin, check, token.clone()));
+    supervisor.spawn("watch", watching.run(check, stop_watch.clone()));
 
     // The end comes in stages: no more facts, then no more lines, then no more progress.
     let (told, delivered) = (CancellationToken::new(), CancellationToken::new());
     let correlating = Correlating {
         registry,
         outlet,
-        progress: progress.clone(),
+        ledger: ledger.clone(),
+        lookups,
+        references,
         clock: clock.clone(),
         expects_claims: config.webhook.is_some(),
         metrics: metrics.correlate,
     };
-    supervisor.spawn("correlate", correlating.run(beginning, observed, token.clone(), told.clone().drop_guard()));
-    let grace = config.shutdown_grace;
+    supervisor.spawn("correlate", correlating.run(observed, stop_watch, told.clone().drop_guard()));
+    // What the watch takes at the end is not there for delivery.
+    let grace = config.shutdown_grace.saturating_sub(linger);
     let done = delivered.clone().drop_guard();
     supervisor.spawn("deliver", async move {
         let report = engine.run(told, grace).await;
@@ -117,9 +123,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         drop(done);
     });
     if let Some(store) = store(&config, &client) {
-        supervisor.spawn("progress", progress::keep(store, progress, clock, delivered));
+        supervisor.spawn("checkpoint", checkpoint::keep(store, ledger, clock, delivered));
     } else {
-        tracing::warn!("progress is kept in memory only, a restart may lose lines");
+        tracing::warn!("no ConfigMap for the checkpoint, a restart may lose lines");
     }
     supervisor.spawn("greeting", greeting::greet(coder, config.coder_url.clone(), token.clone()));
 
@@ -129,9 +135,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     }
 }
 
-fn store(config: &Config, client: &kube::Client) -> Option<progress::Store> {
+fn store(config: &Config, client: &kube::Client) -> Option<checkpoint::Store> {
     let state = config.state.as_ref()?;
-    Some(progress::Store::new(client.clone(), &state.namespace, &state.name))
+    Some(checkpoint::Store::new(client.clone(), &state.namespace, &state.name))
 }
 
 fn selectors(config: &Config) -> crate::watch::Selectors {
@@ -145,34 +151,46 @@ fn selectors(config: &Config) -> crate::watch::Selectors {
 struct Correlating {
     registry: Arc<Registry>,
     outlet: Outlet,
-    progress: Arc<Progress>,
+    ledger: Arc<Ledger>,
+    lookups: Lookups,
+    references: References,
     clock: Arc<dyn Clock>,
     expects_claims: bool,
     metrics: correlate::Metrics,
 }
 
 impl Correlating {
-    /// Waits until the watch knows where it begins, then correlates. `_told` is let go at the end: no line comes then.
+    /// Correlates until `shutdown`. `_told` is released at the end: no line comes after it.
     async fn run(
         self,
-        begun: oneshot::Receiver<watching::Begun>,
         observed: mpsc::Receiver<logstream_core::correlate::Observation>,
         shutdown: CancellationToken,
         _told: tokio_util::sync::DropGuard,
     ) {
-        let Some(Ok(begun)) = shutdown.run_until_cancelled(begun).await else {
-            return shutdown.cancelled().await;
-        };
         let correlation = Correlation {
-            correlator: Correlator::new(self.registry, begun.history, Limits::default(), self.expects_claims),
+            correlator: Correlator::new(self.registry, Limits::default(), self.expects_claims),
             outlet: self.outlet,
-            progress: self.progress,
-            lookups: begun.lookups,
-            references: begun.references,
+            ledger: self.ledger,
+            lookups: self.lookups,
+            references: self.references,
             clock: self.clock,
             metrics: self.metrics,
             postponed: correlate::Requests::default(),
         };
         correlation.run(observed, shutdown).await;
     }
+}
+
+/// The watch goes on while the webhook still answers: when this pod leaves together with its node, so do workspaces,
+/// and their last Events come in these seconds. Returns what stops the watch then.
+fn stop_after(supervisor: &mut Supervisor, served: CancellationToken, linger: Duration) -> CancellationToken {
+    let stop = CancellationToken::new();
+    let (token, guard) = (supervisor.token(), stop.clone().drop_guard());
+    supervisor.spawn("watch end", async move {
+        token.cancelled().await;
+        // Whichever is first: no later than that, delivery needs the rest of the time.
+        let _ = tokio::time::timeout(linger, served.cancelled()).await;
+        drop(guard);
+    });
+    stop
 }

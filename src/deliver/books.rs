@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use logstream_core::line::Mark;
+use logstream_core::{line::Mark, token::AgentToken};
 use tokio::time::Instant;
 
 use super::{
@@ -17,6 +17,14 @@ pub trait Settled: Send + Sync {
     /// The line of this mark was delivered, or dropped for good. Called once for each line that has a mark, from the
     /// task of the engine: it must not block. A line that a shutdown leaves undelivered is not settled.
     fn settled(&self, mark: Mark);
+
+    /// Output of this many bytes was delivered to the agent so far, over all processes. Must not block.
+    fn spent(&self, _agent: &AgentToken, _bytes: u64) {}
+
+    /// Bytes of output that earlier processes delivered to the agent.
+    fn spent_before(&self, _agent: &AgentToken) -> u64 {
+        0
+    }
 }
 
 pub(super) struct Books {

@@ -1,18 +1,20 @@
 //! The state machine from observations to effects.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Counted, Directory, Effect, LookupFailed, Object, Observation, Sighting,
     fact::{self, StatusFact},
+    past::Past,
     strangers::Strangers,
     told::Verdict,
     tracked::{HELD, Tracked},
     waiting::{Waiter, Waiting},
 };
 use crate::{
+    checkpoint::FactKey,
     extract::{self, TokenSource},
     identity::{Kind, Subject, Uid},
     line::{Mark, ScopeId, WorkspaceKey},
@@ -20,19 +22,6 @@ use crate::{
     object::{Event, Meta, Pod},
     token::AgentToken,
 };
-
-/// Where the telling begins: what is older was told by an earlier process, or is history.
-#[derive(Debug, Clone, Default)]
-pub struct History {
-    /// Objects created before this second are not announced.
-    pub since: Timestamp,
-    /// Facts of status that carry an earlier time were told.
-    pub told_until: Timestamp,
-    /// Objects created in the last seconds before the telling stopped, which were announced already.
-    pub announced: HashSet<Uid>,
-    /// Objects of which something was seen and not delivered: these are told as if they were new.
-    pub pending: HashSet<Uid>,
-}
 
 /// How much is kept, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +57,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Correlator<D> {
     directory: D,
-    history: History,
+    past: Past,
     limits: Limits,
     /// Whether pods that admission did not claim count as repaired.
     expects_claims: bool,
@@ -81,10 +70,10 @@ pub struct Correlator<D> {
 
 impl<D: Directory> Correlator<D> {
     /// A correlator that knows nothing yet. `expects_claims` is whether a webhook runs beside it.
-    pub fn new(directory: D, history: History, limits: Limits, expects_claims: bool) -> Self {
+    pub fn new(directory: D, limits: Limits, expects_claims: bool) -> Self {
         Self {
             directory,
-            history,
+            past: Past::default(),
             limits,
             expects_claims,
             tracked: HashMap::new(),
@@ -108,6 +97,7 @@ impl<D: Directory> Correlator<D> {
     pub fn observe(&mut self, now: Timestamp, observation: Observation) -> Vec<Effect> {
         let mut effects = Vec::new();
         match observation {
+            Observation::Started { scope, from } => self.past.start(scope, *from),
             Observation::Seen { scope, object, how } => self.seen(now, Some(scope), object, how, &mut effects),
             Observation::Gone { scope, object } => self.gone(now, scope, &object, &mut effects),
             Observation::Event { scope, event } => self.event(now, scope, *event, &mut effects),
@@ -151,7 +141,7 @@ impl<D: Directory> Correlator<D> {
             return effects.push(Effect::Count(Counted::Malformed));
         };
         let uid = subject.uid;
-        if self.history.pending.contains(&uid) && how == Sighting::ListedKnown {
+        if self.past.is_pending(scope, uid) && how == Sighting::ListedKnown {
             return self.seen(now, scope, object, Sighting::ListedChanged, effects);
         }
         // A pod's environment does not change; a template's may.
@@ -159,7 +149,7 @@ impl<D: Directory> Correlator<D> {
             return;
         }
         let known = self.tracked.contains_key(&uid);
-        if (!known || kind != Kind::Pod) && !self.carried(&subject, &object, effects) {
+        if (!known || kind != Kind::Pod) && !self.carried(scope, &subject, &object, effects) {
             return;
         }
         let listing = scope.and_then(|scope| self.listings.get(&scope).copied()).unwrap_or_default();
@@ -172,7 +162,7 @@ impl<D: Directory> Correlator<D> {
             bind(&self.directory, tracked, effects);
         }
         let mark = mark_of(scope, meta, uid);
-        if !known && self.is_new(meta, uid, how) {
+        if !known && self.is_new(scope, meta, uid, how) {
             self.say(uid, Happening::Created, meta.creation_timestamp.unwrap_or(now), None, mark, effects);
         }
         if let Object::Pod(pod) = &object {
@@ -187,7 +177,13 @@ impl<D: Directory> Correlator<D> {
     }
 
     /// Takes over what the object's spec carries; false if it is no workspace.
-    fn carried(&mut self, subject: &Subject, object: &Object, effects: &mut Vec<Effect>) -> bool {
+    fn carried(
+        &mut self,
+        scope: Option<ScopeId>,
+        subject: &Subject,
+        object: &Object,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
         let (spec, meta, template) = match object {
             Object::Pod(pod) => (&pod.spec, &pod.metadata, None),
             Object::Workload(_, workload) => {
@@ -226,7 +222,7 @@ impl<D: Directory> Correlator<D> {
                 && subject.kind == Kind::Pod
                 && self.expects_claims
                 && !claimed
-                && !known_to_history(&self.history, meta, uid)
+                && !self.past.was_announced(scope, uid, meta)
             {
                 effects.push(Effect::Count(Counted::Repaired));
             }
@@ -236,13 +232,11 @@ impl<D: Directory> Correlator<D> {
     }
 
     /// Whether an object not followed before is to be announced.
-    fn is_new(&self, meta: &Meta, uid: Uid, how: Sighting) -> bool {
+    fn is_new(&self, scope: Option<ScopeId>, meta: &Meta, uid: Uid, how: Sighting) -> bool {
         match how {
             Sighting::ListedKnown => false,
             Sighting::Watched => true,
-            Sighting::ListedChanged => {
-                self.history.pending.contains(&uid) || !known_to_history(&self.history, meta, uid)
-            }
+            Sighting::ListedChanged => !self.past.was_announced(scope, uid, meta),
         }
     }
 
@@ -255,12 +249,17 @@ impl<D: Directory> Correlator<D> {
         mark: Option<Mark>,
         effects: &mut Vec<Effect>,
     ) {
+        let scope = mark.map(|mark| mark.scope);
+        let mut known = BTreeSet::new();
         for StatusFact { identity, repeats, at, what } in fact::of_status(pod) {
+            let key = FactKey::of_status(identity, at.is_some());
+            let mark = mark.map(|mark| mark.of_fact(key));
+            known.insert(key);
             let Some(tracked) = self.tracked.get_mut(&uid) else { return };
             if !tracked.notes(identity) {
                 continue;
             }
-            let old = at.is_some_and(|at| at < self.history.told_until) && !self.history.pending.contains(&uid);
+            let old = self.past.was_reported(scope, uid, key, at);
             let verdict = match repeats {
                 Some(key) => tracked.told.incident(key, at.unwrap_or(now)),
                 None => tracked.told.status(identity),
@@ -272,6 +271,27 @@ impl<D: Directory> Correlator<D> {
                 Verdict::Known => {}
                 Verdict::Collapsed => effects.push(Effect::Count(Counted::Collapsed)),
             }
+        }
+        self.note_known(scope, uid, known, effects);
+    }
+
+    /// Facts with a time never come back once they have left the status; the others may, and stay known.
+    fn note_known(
+        &mut self,
+        scope: Option<ScopeId>,
+        uid: Uid,
+        mut known: BTreeSet<FactKey>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        let Some(scope) = scope else { return };
+        if tracked.known.is_empty() {
+            known.extend(self.past.known(scope, uid).into_iter().filter(|fact| !fact.has_time()));
+        }
+        known.extend(tracked.known.iter().copied().filter(|fact| !fact.has_time()));
+        if tracked.known != known {
+            tracked.known.clone_from(&known);
+            effects.push(Effect::Known { scope, subject: uid, facts: known });
         }
     }
 
@@ -297,6 +317,9 @@ impl<D: Directory> Correlator<D> {
             return;
         }
         tracked.gone_at = Some(now);
+        if let Some(scope) = tracked.scope.filter(|_| !std::mem::take(&mut tracked.known).is_empty()) {
+            effects.push(Effect::Known { scope, subject: uid, facts: BTreeSet::new() });
+        }
         self.say(uid, Happening::Deleted, at.unwrap_or(now).min(now), None, mark, effects);
         effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
     }
@@ -313,13 +336,19 @@ impl<D: Directory> Correlator<D> {
         for uid in missing {
             self.end(now, uid, None, None, effects);
         }
+        self.past.listed(scope);
     }
 
     fn event(&mut self, now: Timestamp, scope: ScopeId, event: Event, effects: &mut Vec<Effect>) {
         let Some(subject) = event.subject() else {
             return effects.push(Effect::Count(Counted::OtherKind));
         };
-        let mark = Mark { scope, revision: event.metadata.revision().unwrap_or_default(), subject: subject.uid };
+        let mark = Mark {
+            scope,
+            revision: event.metadata.revision().unwrap_or_default(),
+            subject: subject.uid,
+            fact: FactKey::EVENT,
+        };
         if self.tracked.contains_key(&subject.uid) {
             self.tell_event(now, &subject, &event, mark, effects);
         } else if self.strangers.contains(subject.uid) {
@@ -423,6 +452,11 @@ impl<D: Directory> Correlator<D> {
         effects: &mut Vec<Effect>,
     ) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        let mark = mark.map(|mark| match what {
+            Happening::Created => mark.of_fact(FactKey::CREATED),
+            Happening::Deleted => mark.of_fact(FactKey::DELETED),
+            _ => mark,
+        });
         let notice =
             Notice { agents: tracked.agents.clone(), subject: tracked.subject.clone(), at, what, repeat, mark };
         if !tracked.unresolved.is_empty() {
@@ -447,13 +481,7 @@ fn parts(object: &Object) -> (Kind, &Meta) {
 }
 
 fn mark_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> Option<Mark> {
-    Some(Mark { scope: scope?, revision: meta.revision()?, subject })
-}
-
-/// Whether the telling had reached this object's creation before it stopped.
-fn known_to_history(history: &History, meta: &Meta, uid: Uid) -> bool {
-    let before = meta.creation_timestamp.is_some_and(|created| created.as_second() < history.since.as_second());
-    before || history.announced.contains(&uid)
+    Some(Mark { scope: scope?, revision: meta.revision()?, subject, fact: FactKey::EVENT })
 }
 
 /// Tells the directory; returns whether admission had claimed the object.

@@ -9,6 +9,7 @@ mod directory;
 mod effect;
 mod fact;
 mod observation;
+mod past;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ mod told;
 mod tracked;
 mod waiting;
 
-pub use correlator::{Correlator, History, Limits};
+pub use correlator::{Correlator, Limits};
 pub use directory::{Binding, Directory};
 pub use effect::{Counted, Effect};
 pub use observation::{LookupFailed, Object, Observation, Sighting};

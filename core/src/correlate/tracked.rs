@@ -1,11 +1,12 @@
 //! An object that carries agents, as the correlator remembers it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 
 use super::told::{Key, Told};
 use crate::{
+    checkpoint::FactKey,
     extract::{Agent, TokenSource},
     identity::{Subject, Uid},
     line::{ScopeId, WorkspaceKey},
@@ -36,6 +37,8 @@ pub(super) struct Tracked {
     pub(super) held: Vec<Notice>,
     pub(super) told: Told,
     seen: Vec<Key>,
+    /// The facts of its status that a restart need not report again.
+    pub(super) known: BTreeSet<FactKey>,
     pub(super) gone_at: Option<Timestamp>,
 }
 
@@ -53,6 +56,7 @@ impl Tracked {
             held: Vec::new(),
             told: Told::default(),
             seen: Vec::new(),
+            known: BTreeSet::new(),
             gone_at: None,
         }
     }
