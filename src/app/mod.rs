@@ -89,14 +89,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     }
 
     let (observations, observed) = mpsc::channel(OBSERVATIONS);
-    let setup = Setup {
-        client: client.clone(),
-        scopes: scopes.clone(),
-        selectors: selectors(&config),
-        time: clock.now(),
-        metrics: metrics.watch,
-    };
-    let Watch { lookups, references, states, prepared } = Watch::new(setup, observations, &stop_watch);
+    let Watch { lookups, references, states, prepared } =
+        Watch::new(setup(&config, &client, &scopes, &*clock, metrics.watch), observations, &stop_watch);
     let watching = Watching { scopes, prepared, states, store: store(&config, &client), ledger: ledger.clone() };
     let check = readiness.check("watch");
     supervisor.spawn("watch", watching.run(check, stop_watch.clone()));
@@ -138,6 +132,16 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 fn store(config: &Config, client: &kube::Client) -> Option<checkpoint::Store> {
     let state = config.state.as_ref()?;
     Some(checkpoint::Store::new(client.clone(), &state.namespace, &state.name))
+}
+
+fn setup(
+    config: &Config,
+    client: &kube::Client,
+    scopes: &Arc<Scopes>,
+    clock: &dyn Clock,
+    metrics: crate::watch::Metrics,
+) -> Setup {
+    Setup { client: client.clone(), scopes: scopes.clone(), selectors: selectors(config), time: clock.now(), metrics }
 }
 
 fn selectors(config: &Config) -> crate::watch::Selectors {

@@ -13,6 +13,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_PER_HUNDRED: Duration = Duration::from_millis(50);
 /// Where facts about other objects pass by and no line follows, saves are this far apart.
 const IDLE_PAUSE: Duration = Duration::from_mins(1);
+/// The first save waits this long for every scope to start.
+const ALL_STARTED: Duration = Duration::from_secs(1);
 /// Attempts of one save to write over an older process.
 const TRIES: usize = 5;
 
@@ -28,6 +30,13 @@ pub async fn keep(store: Store, ledger: Arc<Ledger>, clock: Arc<dyn Clock>, shut
             () = ledger.changed() => {}
             () = tokio::time::sleep(IDLE_PAUSE) => {}
             () = shutdown.cancelled() => ending = true,
+        }
+        if keeper.version.is_none() && !keeper.failing && !ending && ledger.is_loaded() {
+            // Scopes start within milliseconds of each other; one that cannot start is not waited for.
+            tokio::select! {
+                _ = tokio::time::timeout(ALL_STARTED, ledger.all_started()) => {}
+                () = shutdown.cancelled() => ending = true,
+            }
         }
         let Some(snapshot) = ledger.snapshot(clock.now()) else { continue };
         let pause = pause_after(&snapshot);
@@ -97,18 +106,17 @@ impl Keeper {
     async fn try_save(&mut self, saved: &mut Saved) -> Result<bool, StoreError> {
         let mut tries = 0;
         loop {
-            let version = match self.version.take() {
-                Some(version) => version,
-                None => {
-                    let (found, version) = self.store.look().await?;
-                    if self.own.0 == 0 {
-                        self.own.0 = found.map_or(1, |(generation, _)| generation.saturating_add(1));
-                    }
-                    if found.is_some_and(|found| found > self.own) {
-                        return Ok(false);
-                    }
-                    version
+            let version = if let Some(version) = self.version.take() {
+                version
+            } else {
+                let (found, version) = self.store.look().await?;
+                if self.own.0 == 0 {
+                    self.own.0 = found.map_or(1, |(generation, _)| generation.saturating_add(1));
                 }
+                if found.is_some_and(|found| found > self.own) {
+                    return Ok(false);
+                }
+                version
             };
             (saved.generation, saved.writer) = self.own;
             tries += 1;

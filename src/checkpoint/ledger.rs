@@ -1,7 +1,7 @@
 //! Which facts are outstanding, and so how far everything was handled.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -41,6 +41,8 @@ struct State {
     /// Of the process before; 0 if that is not known.
     generation: u64,
     tracking: HashMap<ScopeId, Tracking>,
+    /// Scopes whose watch has started.
+    started: HashSet<ScopeId>,
     outstanding: BTreeMap<Mark, u32>,
     /// Of each subject with outstanding facts: how many, and when it was created, if that is known.
     subjects: HashMap<Uid, (usize, Option<Timestamp>)>,
@@ -74,8 +76,23 @@ impl Ledger {
     /// A scope's watch starts. That itself is worth saving: were the process killed before it has handled anything,
     /// the next one would start later.
     pub fn started(&self, scope: ScopeId, from: Checkpoint) {
-        self.state().tracking.insert(scope, Tracking::new(from));
+        let mut state = self.state();
+        state.tracking.insert(scope, Tracking::new(from));
+        state.started.insert(scope);
+        drop(state);
         self.changed.notify_one();
+    }
+
+    /// Whether [`Ledger::load`] was called.
+    pub fn is_loaded(&self) -> bool {
+        self.state().loaded
+    }
+
+    /// Waits until the watch of every scope has started. Takes notice of what [`Ledger::changed`] waits for.
+    pub async fn all_started(&self) {
+        while self.state().started.len() < self.scopes.len() {
+            self.changed().await;
+        }
     }
 
     /// A fact is about to be reported, or kept for later: to be settled as often.

@@ -185,7 +185,7 @@ mod tests {
         *,
     };
 
-    async fn begun(out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> (SyncStates, JoinSet<()>) {
+    fn begun(out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> (SyncStates, JoinSet<()>) {
         let lines = [listed(7)];
         let server =
             Script::new().always("limit=1", Answer::list(7, &[])).always("watch=true", Answer::watch(&lines)).start();
@@ -208,7 +208,7 @@ mod tests {
     async fn every_scope_is_listed_and_every_task_ends_with_the_shutdown() {
         let shutdown = CancellationToken::new();
         let (out, mut observations) = mpsc::channel(1);
-        let (states, tasks) = begun(out, &shutdown).await;
+        let (states, tasks) = begun(out, &shutdown);
         let mut synced = 0;
         while synced < 5 {
             let next = timeout(Duration::from_mins(1), observations.recv()).await.unwrap().unwrap();
@@ -222,7 +222,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_task_ends_when_nobody_takes_observations() {
         let (out, observations) = mpsc::channel(64);
-        let (_, tasks) = begun(out, &CancellationToken::new()).await;
+        let (_, tasks) = begun(out, &CancellationToken::new());
         tokio::time::sleep(Duration::from_mins(1)).await;
         drop(observations);
         timeout(Duration::from_secs(1), tasks.join_all()).await.unwrap();
