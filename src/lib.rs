@@ -2,12 +2,12 @@
 
 pub mod admin;
 pub mod app;
+pub mod checkpoint;
 pub mod coder;
 pub mod config;
 pub mod correlate;
 pub mod deliver;
 pub mod ownership;
-pub mod progress;
 pub mod registry;
 pub mod runtime;
 pub mod watch;

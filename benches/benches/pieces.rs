@@ -12,7 +12,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{Request, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
-use logstream_core::correlate::{Correlator, Directory, Effect, History, Limits, Object, Observation, Sighting};
+use logstream_core::correlate::{Correlator, Directory, Effect, Limits, Object, Observation, Sighting};
 use logstream_core::identity::{Kind, Owner, Subject, Uid};
 use logstream_core::line::{LogLine, ScopeId};
 use logstream_core::object;
@@ -66,7 +66,7 @@ fn review(criterion: &mut Criterion) {
 
 /// A correlator that knows one pod, and its UID.
 fn one_pod() -> (Correlator<Arc<Registry>>, String) {
-    let mut correlator = Correlator::new(registry(), History::default(), Limits::default(), false);
+    let mut correlator = Correlator::new(registry(), Limits::default(), false);
     let uid = Uuid::new_v4().to_string();
     let pod: object::Pod = serde_json::from_value(json!({
         "metadata": { "name": "workspace", "namespace": "coder", "uid": uid, "resourceVersion": "1" },

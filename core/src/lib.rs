@@ -4,6 +4,7 @@
 //! Data goes one way: an [`Observation`](correlate::Observation) goes in, a [`Notice`](notice::Notice) comes out,
 //! [`render`] turns it into a [`LogLine`](line::LogLine). Nothing here knows an async runtime, HTTP or a client.
 
+pub mod checkpoint;
 pub mod correlate;
 mod expansion;
 pub mod extract;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::{identity::Uid, object::Meta};
+use crate::{checkpoint::FactKey, identity::Uid, object::Meta};
 
 /// Coder's levels of a log line, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +97,16 @@ pub struct Mark {
     pub revision: u64,
     /// What it is about.
     pub subject: Uid,
+    /// Which of the subject's facts it is.
+    pub fact: FactKey,
+}
+
+impl Mark {
+    /// The mark of another fact that the same observation shows.
+    #[must_use]
+    pub fn of_fact(self, fact: FactKey) -> Self {
+        Self { fact, ..self }
+    }
 }
 
 /// One workspace over its starts: the namespace and Coder's workspace id. Each start has a new token.

@@ -5,7 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use logstream_core::{
-    correlate::{Binding, Correlator, Directory, Effect, History, Limits, Object, Observation, Sighting},
+    correlate::{Binding, Correlator, Directory, Effect, Limits, Object, Observation, Sighting},
     extract,
     identity::{Subject, Uid},
     line::{MAX_CHARS, ScopeId},
@@ -166,7 +166,7 @@ fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
     let _turn = turn();
     let number = 100;
     let limits = Limits { waiting: number, ..Limits::default() };
-    let mut correlator = Correlator::new(Nobody, History::default(), limits, false);
+    let mut correlator = Correlator::new(Nobody, limits, false);
     let message = "token=a ".repeat(MIB / 8);
     let ((), _, kept) = measured(|| {
         for n in 0..number {
@@ -182,7 +182,7 @@ fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
 
 /// The lines of an Event of a known pod, and the memory that took at most, from JSON to lines.
 fn lines(json: &str) -> (Vec<String>, usize) {
-    let mut correlator = Correlator::new(Nobody, History::default(), Limits::default(), false);
+    let mut correlator = Correlator::new(Nobody, Limits::default(), false);
     let pod = json!({"metadata": {"name": "ws", "namespace": "ns", "uid": "u", "resourceVersion": "1"},
         "spec": {"containers": [{"name": "dev", "env": [{"name": "CODER_AGENT_TOKEN", "value": TOKEN}]}]}});
     let object = Object::Pod(Box::new(serde_json::from_str(&pod.to_string()).unwrap()));

@@ -10,6 +10,7 @@ use logstream_webhook as webhook;
 use tokio_util::sync::CancellationToken;
 
 use self::leaving::Counting;
+pub(super) use self::leaving::linger;
 use super::AppError;
 use crate::{
     config::{CertMode, SelfManaged, Webhook},
@@ -35,13 +36,13 @@ impl Admission {
     /// Takes the port, then starts to keep the certificate and to serve.
     ///
     /// At the end the webhook goes on for some seconds, since the API server may hold this address for so long; what
-    /// keeps its certificate ends after it.
+    /// keeps its certificate ends after it. The token that is returned is cancelled when the webhook has ended.
     pub(super) async fn start(
         self,
         settings: &Webhook,
         readiness: &Readiness,
         supervisor: &mut Supervisor,
-    ) -> Result<(), AppError> {
+    ) -> Result<CancellationToken, AppError> {
         let Self { client, registry, policy, clock, webhook: webhook_metrics, certs: metrics, grace, owned } = self;
         let now: certs::Clock = Arc::new(move || clock.now());
         let resolver = Arc::new(certs::Resolver::new());
@@ -80,14 +81,14 @@ impl Admission {
             keeper.keep("client CA", clients.keep());
         }
         let Keeper { supervisor, served } = keeper;
-        let (stop, until_served) = (supervisor.token(), served.drop_guard());
+        let (stop, until_served) = (supervisor.token(), served.clone().drop_guard());
         supervisor.spawn("webhook", async move {
             let ended = server.run(stop.cancelled_owned()).await;
             registrar.tell();
             drop(until_served);
             ended
         });
-        Ok(())
+        Ok(served)
     }
 }
 

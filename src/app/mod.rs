@@ -8,26 +8,26 @@ mod metrics;
 mod policy;
 mod watching;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use logstream_core::correlate::{Correlator, Limits};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::AppError;
 use self::{admission::Admission, metrics::Metrics, watching::Watching};
 use crate::{
     admin,
+    checkpoint::{self, Ledger},
     coder::CoderClient,
     config::{Config, Namespaces},
     correlate::{self, Correlation},
     deliver::{self, Outlet},
     ownership,
-    progress::{self, Progress},
     registry::Registry,
     runtime::{Clock, Heartbeat, Readiness, Signals, Supervisor, SystemClock, heartbeat, shutdown},
-    watch::Scopes,
+    watch::{Lookups, References, Scopes, Setup, Watch},
 };
 
 /// Facts that wait for the correlator. It takes microseconds for each: more would only be memory while a list comes in.
@@ -64,13 +64,13 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     }
 
     let scopes = Arc::new(scopes(&config));
-    let progress = Progress::new(scopes.clone());
+    let ledger = Ledger::new(scopes.clone());
     let time = clock.clone();
     let (outlet, engine) = deliver::channel(
         coder.clone(),
         deliver::Settings::default(),
         move || time.now(),
-        progress.clone(),
+        ledger.clone(),
         metrics.deliver,
     );
     let engine = engine.with_heartbeat(delivering);
@@ -83,6 +83,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         metrics.registry,
     ));
     let owned = owned(&config, &client).await;
+    let mut stop_watch = token.clone();
+    let mut linger = Duration::ZERO;
     if let Some(settings) = &config.webhook {
         let admission = Admission {
             client: client.clone(),
@@ -94,22 +96,18 @@ pub async fn run(config: Config) -> Result<(), AppError> {
             grace: config.shutdown_grace,
             owned: owned.clone(),
         };
-        admission.start(settings, &readiness, &mut supervisor).await?;
+        let served = admission.start(settings, &readiness, &mut supervisor).await?;
+        linger = admission::linger(config.shutdown_grace);
+        stop_watch = stop_after(&mut supervisor, served, linger);
     }
 
     let (observations, observed) = mpsc::channel(OBSERVATIONS);
-    let (begin, beginning) = oneshot::channel();
-    let watching = Watching {
-        client: client.clone(),
-        scopes,
-        selectors: selectors(&config),
-        store: store(&config, &client, &owned),
-        progress: progress.clone(),
-        clock: clock.clone(),
-        metrics: metrics.watch,
-    };
+    let Watch { lookups, references, states, prepared } =
+        Watch::new(setup(&config, &client, &scopes, &*clock, metrics.watch), observations, &stop_watch);
+    let watching =
+        Watching { scopes, prepared, states, store: store(&config, &client, &owned), ledger: ledger.clone() };
     supervisor.spawn("heartbeat", heartbeat::watch(heartbeats, readiness.check("pipeline"), token.clone()));
-    supervisor.spawn("watch", watching.run(observations, begin, check, token.clone()));
+    supervisor.spawn("watch", watching.run(check, stop_watch.clone()));
 
     // The end comes in stages: no more facts, then no more lines, then no more progress.
     let (told, delivered) = (CancellationToken::new(), CancellationToken::new());
@@ -117,13 +115,16 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         heartbeat: correlating,
         registry,
         outlet,
-        progress: progress.clone(),
+        ledger: ledger.clone(),
+        lookups,
+        references,
         clock: clock.clone(),
         expects_claims: config.webhook.is_some(),
         metrics: metrics.correlate,
     };
-    supervisor.spawn("correlate", correlating.run(beginning, observed, token.clone(), told.clone().drop_guard()));
-    let grace = config.shutdown_grace;
+    supervisor.spawn("correlate", correlating.run(observed, stop_watch, told.clone().drop_guard()));
+    // What the watch takes at the end is not there for delivery.
+    let grace = config.shutdown_grace.saturating_sub(linger);
     let done = delivered.clone().drop_guard();
     supervisor.spawn("deliver", async move {
         let report = engine.run(told, grace).await;
@@ -131,9 +132,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         drop(done);
     });
     if let Some(store) = store(&config, &client, &owned) {
-        supervisor.spawn("progress", progress::keep(store, progress, clock, delivered));
+        supervisor.spawn("checkpoint", checkpoint::keep(store, ledger, clock, delivered));
     } else {
-        tracing::warn!("progress is kept in memory only, a restart may lose lines");
+        tracing::warn!("no ConfigMap for the checkpoint, a restart may lose lines");
     }
     supervisor.spawn("greeting", greeting::greet(coder, config.coder_url.clone(), token.clone()));
 
@@ -158,9 +159,19 @@ async fn owned(config: &Config, client: &kube::Client) -> ObjectMeta {
     }
 }
 
-fn store(config: &Config, client: &kube::Client, owned: &ObjectMeta) -> Option<progress::Store> {
+fn store(config: &Config, client: &kube::Client, owned: &ObjectMeta) -> Option<checkpoint::Store> {
     let state = config.state.as_ref()?;
-    Some(progress::Store::new(client.clone(), &state.namespace, &state.name, owned.clone()))
+    Some(checkpoint::Store::new(client.clone(), &state.namespace, &state.name, owned.clone()))
+}
+
+fn setup(
+    config: &Config,
+    client: &kube::Client,
+    scopes: &Arc<Scopes>,
+    clock: &dyn Clock,
+    metrics: crate::watch::Metrics,
+) -> Setup {
+    Setup { client: client.clone(), scopes: scopes.clone(), selectors: selectors(config), time: clock.now(), metrics }
 }
 
 fn selectors(config: &Config) -> crate::watch::Selectors {
@@ -175,30 +186,28 @@ struct Correlating {
     heartbeat: Heartbeat,
     registry: Arc<Registry>,
     outlet: Outlet,
-    progress: Arc<Progress>,
+    ledger: Arc<Ledger>,
+    lookups: Lookups,
+    references: References,
     clock: Arc<dyn Clock>,
     expects_claims: bool,
     metrics: correlate::Metrics,
 }
 
 impl Correlating {
-    /// Waits until the watch knows where it begins, then correlates. `_told` is let go at the end: no line comes then.
+    /// Correlates until `shutdown`. `_told` is released at the end: no line comes after it.
     async fn run(
         self,
-        begun: oneshot::Receiver<watching::Begun>,
         observed: mpsc::Receiver<logstream_core::correlate::Observation>,
         shutdown: CancellationToken,
         _told: tokio_util::sync::DropGuard,
     ) {
-        let Some(Ok(begun)) = shutdown.run_until_cancelled(begun).await else {
-            return shutdown.cancelled().await;
-        };
         let correlation = Correlation {
-            correlator: Correlator::new(self.registry, begun.history, Limits::default(), self.expects_claims),
+            correlator: Correlator::new(self.registry, Limits::default(), self.expects_claims),
             outlet: self.outlet,
-            progress: self.progress,
-            lookups: begun.lookups,
-            references: begun.references,
+            ledger: self.ledger,
+            lookups: self.lookups,
+            references: self.references,
             clock: self.clock,
             heartbeat: self.heartbeat,
             metrics: self.metrics,
@@ -206,4 +215,18 @@ impl Correlating {
         };
         correlation.run(observed, shutdown).await;
     }
+}
+
+/// The watch goes on while the webhook still answers: when this pod leaves together with its node, so do workspaces,
+/// and their last Events come in these seconds. Returns what stops the watch then.
+fn stop_after(supervisor: &mut Supervisor, served: CancellationToken, linger: Duration) -> CancellationToken {
+    let stop = CancellationToken::new();
+    let (token, guard) = (supervisor.token(), stop.clone().drop_guard());
+    supervisor.spawn("watch end", async move {
+        token.cancelled().await;
+        // Whichever is first: no later than that, delivery needs the rest of the time.
+        let _ = tokio::time::timeout(linger, served.cancelled()).await;
+        drop(guard);
+    });
+    stop
 }

@@ -1,26 +1,21 @@
-//! Where the telling begins, then the watch.
+//! Continues from the checkpoint, then watches.
 
 use std::{sync::Arc, time::Duration};
 
-use logstream_core::correlate::{History, Observation};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-};
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    progress::{Progress, Saved, Store, StoreError},
-    runtime::{Backoff, Check, Clock},
-    watch::{self, Lookups, References, Scopes, Selectors, SyncStates, Watch},
+    checkpoint::{Ledger, Saved, Store, StoreError},
+    runtime::{Backoff, Check},
+    watch::{Prepared, Scopes, SyncStates},
 };
 
-/// What the correlator waits for.
-pub(super) struct Begun {
-    pub(super) history: History,
-    pub(super) lookups: Lookups,
-    pub(super) references: References,
-}
+/// An API server that has just started refuses everything until it has read the roles. After this time and
+/// [`FORBIDDEN_TRIES`] a permission is considered missing.
+const FORBIDDEN_PATIENCE: Duration = Duration::from_secs(10);
+/// Number of 403 responses before the permission is considered missing.
+const FORBIDDEN_TRIES: u32 = 5;
 
 /// A part of the watch ended although nothing had asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -28,40 +23,27 @@ pub(super) struct Begun {
 pub(super) struct Ended;
 
 pub(super) struct Watching {
-    pub(super) client: kube::Client,
     pub(super) scopes: Arc<Scopes>,
-    pub(super) selectors: Selectors,
+    pub(super) prepared: Prepared,
+    pub(super) states: SyncStates,
     pub(super) store: Option<Store>,
-    pub(super) progress: Arc<Progress>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) metrics: watch::Metrics,
+    pub(super) ledger: Arc<Ledger>,
 }
 
 impl Watching {
     /// Watches until `shutdown`. While the API server is away it waits for it, at the beginning too.
-    pub(super) async fn run(
-        self,
-        observations: mpsc::Sender<Observation>,
-        begin: oneshot::Sender<Begun>,
-        check: Check,
-        shutdown: CancellationToken,
-    ) -> Result<(), Ended> {
+    pub(super) async fn run(self, check: Check, shutdown: CancellationToken) -> Result<(), Ended> {
         check.not_ready("the API server was not reached yet");
-        let Some((baseline, history)) = shutdown.run_until_cancelled(self.baseline()).await else { return Ok(()) };
-        self.progress.start(&history, baseline.revisions.clone());
-        let setup = watch::Setup {
-            client: self.client,
-            scopes: self.scopes,
-            selectors: self.selectors,
-            baseline,
-            metrics: self.metrics,
-        };
-        let Watch { lookups, references, states, tasks } = Watch::new(setup, observations, &shutdown);
-        if begin.send(Begun { history, lookups, references }).is_err() {
-            return Err(Ended);
-        }
+        let Some(saved) = shutdown.run_until_cancelled(load(self.store.as_ref())).await else { return Ok(()) };
+        tracing::info!(
+            resumed = saved.is_some(),
+            "{}",
+            if saved.is_some() { "resuming from checkpoint" } else { "starting without a checkpoint" }
+        );
+        let saved = saved.unwrap_or_default();
+        self.ledger.load(&saved);
         let mut running = JoinSet::new();
-        for task in tasks {
+        for task in self.prepared.tasks(|scope| saved.of_scope(&self.scopes, scope).cloned()) {
             running.spawn(task.work);
         }
         let supervised = async {
@@ -75,46 +57,41 @@ impl Watching {
         };
         tokio::select! {
             ended = supervised => ended,
-            () = tell(states, check) => Err(Ended),
+            () = tell(self.states, check) => Err(Ended),
         }
     }
+}
 
-    /// What an earlier process left, or now.
-    async fn baseline(&self) -> (watch::Baseline, History) {
-        let saved = self.load().await;
-        let of_watch = saved.as_ref().map(|saved| saved.for_watch(&self.scopes)).unwrap_or_default();
-        let baseline = watch::probe(&self.client, &self.scopes, of_watch, self.clock.now()).await;
-        let history = match &saved {
-            Some(saved) => saved.history(),
-            None => History { since: baseline.since, told_until: baseline.since, ..History::default() },
-        };
-        tracing::info!(resumed = saved.is_some(), since = %history.since, "telling what happens from here on");
-        (baseline, history)
-    }
-
-    async fn load(&self) -> Option<Saved> {
-        let store = self.store.as_ref()?;
-        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
-        let mut told = false;
-        loop {
-            match store.load().await {
-                Ok(saved) => return saved,
-                Err(error @ StoreError::Malformed { .. }) => {
-                    tracing::warn!(%error, "progress is not known, telling begins now");
-                    return None;
+/// What an earlier process saved, if it can be read.
+async fn load(store: Option<&Store>) -> Option<Saved> {
+    let store = store?;
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+    let mut forbidden: Option<(Instant, u32)> = None;
+    let mut told = false;
+    loop {
+        match store.load().await {
+            Ok(saved) => return saved,
+            Err(error @ StoreError::Malformed { .. }) => {
+                tracing::warn!(%error, "the checkpoint is ignored, earlier events are not caught up");
+                return None;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "cannot read the checkpoint yet");
                 }
-                Err(error) if error.is_forbidden() => {
-                    tracing::warn!(%error, "progress cannot be read, a restart may lose lines");
-                    return None;
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::warn!(%error, "waiting for the API server");
+                if error.is_forbidden() {
+                    let (since, tries) = forbidden.get_or_insert_with(|| (Instant::now(), 0));
+                    *tries += 1;
+                    if *tries >= FORBIDDEN_TRIES && since.elapsed() >= FORBIDDEN_PATIENCE {
+                        tracing::warn!(%error, "cannot read the checkpoint, a restart may lose lines");
+                        return None;
                     }
+                } else {
+                    forbidden = None;
                 }
             }
-            tokio::time::sleep(backoff.pause()).await;
         }
+        tokio::time::sleep(backoff.pause()).await;
     }
 }
 

@@ -5,10 +5,11 @@ mod postponed;
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use logstream_core::{
     correlate::{Correlator, Counted, Effect, Object, Observation},
     extract::TokenSource,
-    identity::Subject,
+    identity::{Subject, Uid},
     line::{LogLine, ScopeId},
     notice::Happening,
     render::render,
@@ -22,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::metrics::Metrics;
 use self::postponed::Postponed;
 use crate::{
+    checkpoint::Ledger,
     deliver::{Command, Outlet, Settled},
-    progress::Progress,
     registry::Registry,
     runtime::{Clock, Heartbeat},
     watch::{Lookups, References},
@@ -39,7 +40,7 @@ pub struct Correlation {
     /// Where lines go.
     pub outlet: Outlet,
     /// What is told and not delivered.
-    pub progress: Arc<Progress>,
+    pub ledger: Arc<Ledger>,
     /// Where objects are looked up.
     pub lookups: Lookups,
     /// Where references are read.
@@ -89,14 +90,23 @@ impl Correlation {
     async fn observe(&mut self, observation: Observation) {
         let _busy = self.heartbeat.busy();
         let position = Position::of(&observation);
+        match &observation {
+            Observation::Started { scope, from } => self.ledger.started(*scope, (**from).clone()),
+            Observation::Relisting(scope) => self.ledger.listing(*scope),
+            _ => {}
+        }
         let effects = self.correlator.observe(self.clock.now(), observation);
         for effect in effects {
             self.carry_out(effect).await;
         }
         match position {
-            Position::Fact(scope, revision) => self.progress.reached(scope, revision),
-            Position::Listing(scope) => self.progress.listing(scope),
-            Position::Synced(scope) => self.progress.synced(scope),
+            Position::Fact(scope, revision, created) => {
+                if let Some((uid, at)) = created {
+                    self.ledger.created(uid, at);
+                }
+                self.ledger.reached(scope, revision, self.clock.now());
+            }
+            Position::Synced(scope) => self.ledger.synced(scope, self.clock.now()),
             Position::None => {}
         }
         self.metrics.sizes(self.correlator.tracked(), self.correlator.waiting());
@@ -116,9 +126,6 @@ impl Correlation {
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Notice(notice) => {
-                if notice.what == Happening::Created {
-                    self.progress.announced(notice.subject.uid, notice.at);
-                }
                 let registry = self.correlator.directory();
                 let line = render(&notice, |token| registry.knows(token));
                 self.metrics.told(&line);
@@ -131,9 +138,20 @@ impl Correlation {
                 for &agent in notice.agents.iter() {
                     self.line(Command::Line { agent, line: line.clone() }, &line).await;
                 }
+                // Not before its lines have begun: a checkpoint of that moment would lose them.
+                if notice.what == Happening::Created {
+                    self.ledger.announced(&notice.subject, notice.at);
+                }
             }
-            Effect::Open { agent, workspace } => self.send(Command::Open { agent, workspace }).await,
-            Effect::Ended(agent) => self.send(Command::Ended { agent }).await,
+            Effect::Open { agent, workspace } => {
+                self.ledger.set_live(&agent, true);
+                self.send(Command::Open { agent, workspace }).await;
+            }
+            Effect::Ended(agent) => {
+                self.ledger.set_live(&agent, false);
+                self.send(Command::Ended { agent }).await;
+            }
+            Effect::Known { scope, subject, facts } => self.ledger.known(scope, subject, facts),
             Effect::LookUp(subject) => {
                 if !self.postponed.lookups.request(subject, |subject| self.lookups.ask(subject)) {
                     self.metrics.count(Counted::Overflow);
@@ -155,15 +173,15 @@ impl Correlation {
                 self.postponed.references.retain(|(subject, _)| subject.uid != uid);
                 self.references.forget(uid);
             }
-            Effect::Hold(mark) => self.progress.begin(mark),
-            Effect::Settle(mark) => self.progress.settled(mark),
+            Effect::Hold(mark) => self.ledger.begin(mark),
+            Effect::Settle(mark) => self.ledger.settled(mark),
             Effect::Count(counted) => self.metrics.count(counted),
         }
     }
 
     async fn line(&self, command: Command, line: &LogLine) {
         if let Some(mark) = line.mark {
-            self.progress.begin(mark);
+            self.ledger.begin(mark);
         }
         self.send(command).await;
     }
@@ -178,8 +196,8 @@ impl Correlation {
 
 /// Where an observation stands in its scope's history.
 enum Position {
-    Fact(ScopeId, u64),
-    Listing(ScopeId),
+    /// With its object and when that was created.
+    Fact(ScopeId, u64, Option<(Uid, Timestamp)>),
     Synced(ScopeId),
     None,
 }
@@ -192,12 +210,15 @@ impl Position {
                 Object::Workload(_, workload) => (*scope, &workload.metadata),
             },
             Observation::Event { scope, event } => (*scope, &event.metadata),
-            Observation::Relisting(scope) => return Self::Listing(*scope),
             Observation::Synced(scope) => return Self::Synced(*scope),
-            Observation::LookedUp { .. } | Observation::Confirmed { .. } | Observation::Resolved { .. } => {
-                return Self::None;
-            }
+            Observation::Started { .. }
+            | Observation::Relisting(_)
+            | Observation::LookedUp { .. }
+            | Observation::Confirmed { .. }
+            | Observation::Resolved { .. } => return Self::None,
         };
-        meta.revision().map_or(Self::None, |revision| Self::Fact(scope, revision))
+        let is_event = matches!(observation, Observation::Event { .. });
+        let created = meta.uid.zip(meta.creation_timestamp).filter(|_| !is_event);
+        meta.revision().map_or(Self::None, |revision| Self::Fact(scope, revision, created))
     }
 }

@@ -113,7 +113,8 @@ impl Failure {
 
     /// The API server's own words.
     pub(super) fn of_status(status: &Status) -> Self {
-        let reason = Reason::of_code(status.code);
+        let expired = matches!(status.reason.as_str(), "Expired" | "Gone");
+        let reason = if expired { Reason::Gone } else { Reason::of_code(status.code) };
         let message = if status.message.is_empty() { &status.reason } else { &status.message };
         let text = match reason {
             Reason::Unauthorized => format!("{UNAUTHORIZED}: {message}"),

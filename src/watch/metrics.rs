@@ -80,7 +80,6 @@ pub struct Metrics {
     relists: Family<StreamLabel, Counter>,
     errors: Family<ErrorLabels, Counter>,
     malformed: Family<StreamLabel, Counter>,
-    overflow: Counter,
     synced: Family<StreamLabel, Gauge>,
     lookups: Family<OutcomeLabel, Counter>,
     references: Family<OutcomeLabel, Counter>,
@@ -94,11 +93,6 @@ impl Metrics {
         registry.register("relists", "Lists that began after the first one of their scope", metrics.relists.clone());
         registry.register("errors", "Failed lists and watches by reason", metrics.errors.clone());
         registry.register("malformed_objects", "Objects skipped because they do not decode", metrics.malformed.clone());
-        registry.register(
-            "dropped_events",
-            "Events of a list that were dropped because too many of them were new",
-            metrics.overflow.clone(),
-        );
         registry.register(
             "synced",
             "1 while every scope of the stream has been listed and is being watched",
@@ -121,10 +115,6 @@ impl Metrics {
         self.malformed.get_or_create(&label(stream)).inc();
     }
 
-    pub(super) fn dropped_event(&self) {
-        self.overflow.inc();
-    }
-
     pub(super) fn synced(&self, stream: Stream, synced: bool) {
         self.synced.get_or_create(&label(stream)).set(i64::from(synced));
     }
@@ -145,7 +135,6 @@ impl Default for Metrics {
             relists: Family::default(),
             errors: Family::default(),
             malformed: Family::default(),
-            overflow: Counter::default(),
             synced: Family::default(),
             lookups: Family::default(),
             references: Family::default(),
@@ -205,7 +194,6 @@ mod tests {
             "watch_relists_total{stream=\"events\"} 0",
             "watch_errors_total{stream=\"pods\",reason=\"forbidden\"} 0",
             "watch_malformed_objects_total{stream=\"jobs\"} 0",
-            "watch_dropped_events_total 0",
             "watch_synced{stream=\"replicasets\"} 0",
             "watch_lookups_total{outcome=\"absent\"} 0",
             "watch_references_total{outcome=\"not_a_token\"} 0",
@@ -213,6 +201,6 @@ mod tests {
             assert!(text.lines().any(|line| line == series), "{series} is not in\n{text}");
         }
         let series = text.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(series, 5 + 40 + 5 + 1 + 5 + 3 + 5);
+        assert_eq!(series, 5 + 40 + 5 + 5 + 3 + 5);
     }
 }

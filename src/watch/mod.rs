@@ -2,15 +2,15 @@
 //!
 //! Each scope (a stream in a namespace, or in all) is watched by a task of its own, which lists, watches, and lists
 //! anew when its history is gone. What is news is decided by resourceVersions: a scope remembers how far it was handed
-//! on ([`Position`](position::Position)), over a restart too ([`Baseline`]).
+//! on ([`Position`](position::Position)), over a restart too ([`Checkpoint`]).
 //!
-//! For a scope the order is: [`Observation::Relisting`], the objects of the list, its Events that are news in order of
+//! For a scope the order is: [`Observation::Started`], [`Observation::Relisting`], the objects of the list, its Events that are news in order of
 //! their revision, [`Observation::Synced`], then what the watch brings. A list that breaks off begins again with
 //! another `Relisting`. A list is announced when its first part is there, never before a request that may fail.
 
 mod ask;
 mod backoff;
-mod baseline;
+mod deadlines;
 mod failure;
 mod lookup;
 mod metrics;
@@ -21,6 +21,7 @@ mod scope;
 mod selectors;
 mod slim;
 mod source;
+mod start;
 mod sync;
 #[cfg(test)]
 mod testing;
@@ -28,8 +29,10 @@ mod testing;
 use std::{fmt, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
+use jiff::Timestamp;
 use kube::Client;
 use logstream_core::{
+    checkpoint::Checkpoint,
     correlate::Observation,
     line::{ScopeId, Stream},
 };
@@ -37,7 +40,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use baseline::{Baseline, Saved, probe};
 pub use lookup::{Lookups, QueueFull};
 pub use metrics::Metrics;
 pub use reference::References;
@@ -46,7 +48,6 @@ pub use selectors::Selectors;
 pub use sync::{Now, ScopeState, SyncStates};
 
 use lookup::Lookup;
-use position::Position;
 use reference::Resolver;
 use slim::{Events, Jobs, Pods, ReplicaSets, StatefulSets, Watched};
 use source::{Closed, NoStreaming, Shared, Source};
@@ -59,8 +60,8 @@ pub struct Setup {
     pub scopes: Arc<Scopes>,
     /// Which pods to watch.
     pub selectors: Selectors,
-    /// Where to begin.
-    pub baseline: Baseline,
+    /// This machine's clock at the start, used where no answer of the API server is dated.
+    pub time: Timestamp,
     /// Where to count.
     pub metrics: Metrics,
 }
@@ -73,9 +74,16 @@ pub struct Watch {
     pub references: References,
     /// What each scope's watch is doing.
     pub states: SyncStates,
-    /// To be run, each by itself. A task ends when the shutdown begins or the output is closed, and for no other
-    /// reason; an end before that is a fault.
-    pub tasks: Vec<Task>,
+    /// The tasks that do the work.
+    pub prepared: Prepared,
+}
+
+/// The watch before it starts.
+pub struct Prepared {
+    helpers: Vec<Task>,
+    scopes: Arc<Scopes>,
+    shared: Shared,
+    ends: Ends,
 }
 
 /// A named piece of work for a supervisor.
@@ -98,25 +106,32 @@ impl Watch {
     /// Observations go to `out`, whose bound is what holds the watch back when they are not taken. On `shutdown` the
     /// tasks end at once: what they have in hand then is found again by the next process.
     pub fn new(setup: Setup, out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> Self {
-        let Setup { client, scopes, selectors, baseline, metrics } = setup;
+        let Setup { client, scopes, selectors, time, metrics } = setup;
         let states = SyncStates::new(scopes.clone(), metrics.clone());
         let (lookups, lookup) =
             Lookup::new(client.clone(), scopes.clone(), selectors.clone(), out.clone(), metrics.clone());
         let (references, resolver) = Resolver::new(client.clone(), out.clone(), metrics.clone());
         let no_streaming = NoStreaming::default();
-        let shared = Shared { client, selectors, out: out.clone(), states: states.clone(), metrics, no_streaming };
-        let pending = Arc::new(baseline.pending);
-
+        let client = deadlines::with_deadlines(client);
+        let shared =
+            Shared { client, selectors, out: out.clone(), states: states.clone(), metrics, no_streaming, time };
         let ends = Ends { shutdown: shutdown.clone(), out };
+        let helpers = vec![ends.task("lookups".into(), lookup.run()), ends.task("references".into(), resolver.run())];
+        Self { lookups, references, states, prepared: Prepared { helpers, scopes, shared, ends } }
+    }
+}
 
-        let mut tasks = vec![ends.task("lookups".into(), lookup.run()), ends.task("references".into(), resolver.run())];
+impl Prepared {
+    /// The tasks, to be run each by itself. A scope continues from its checkpoint, if there is one. A task ends when
+    /// the shutdown begins or the output is closed, and for no other reason; an end before that is a fault.
+    pub fn tasks(self, checkpoint: impl Fn(ScopeId) -> Option<Checkpoint>) -> Vec<Task> {
+        let Self { helpers: mut tasks, scopes, shared, ends } = self;
         tasks.extend(scopes.iter().map(|(id, scope)| {
-            let position = Position::new(baseline.revisions.get(&id).copied(), pending.clone());
             let span = tracing::info_span!("watch", scope = scope.key());
-            let work = watch(id, scope, shared.clone(), position).map(|Closed| ()).instrument(span);
+            let work = watch(id, scope, shared.clone(), checkpoint(id)).map(|Closed| ()).instrument(span);
             ends.task(format!("watch {}", scope.key()), work)
         }));
-        Self { lookups, references, states, tasks }
+        tasks
     }
 }
 
@@ -142,24 +157,28 @@ impl Ends {
     }
 }
 
-fn watch(id: ScopeId, scope: &Scope, shared: Shared, position: Position) -> BoxFuture<'static, Closed> {
-    fn of<K: Watched>(id: ScopeId, scope: &Scope, shared: Shared, position: Position) -> BoxFuture<'static, Closed> {
-        Source::<K>::new(id, scope.clone(), shared, position).run().boxed()
+fn watch(id: ScopeId, scope: &Scope, shared: Shared, saved: Option<Checkpoint>) -> BoxFuture<'static, Closed> {
+    fn of<K: Watched>(
+        id: ScopeId,
+        scope: &Scope,
+        shared: Shared,
+        saved: Option<Checkpoint>,
+    ) -> BoxFuture<'static, Closed> {
+        Source::<K>::new(id, scope.clone(), shared, saved).run().boxed()
     }
     match scope.stream {
-        Stream::Events => of::<Events>(id, scope, shared, position),
-        Stream::Pods => of::<Pods>(id, scope, shared, position),
-        Stream::ReplicaSets => of::<ReplicaSets>(id, scope, shared, position),
-        Stream::StatefulSets => of::<StatefulSets>(id, scope, shared, position),
-        Stream::Jobs => of::<Jobs>(id, scope, shared, position),
+        Stream::Events => of::<Events>(id, scope, shared, saved),
+        Stream::Pods => of::<Pods>(id, scope, shared, saved),
+        Stream::ReplicaSets => of::<ReplicaSets>(id, scope, shared, saved),
+        Stream::StatefulSets => of::<StatefulSets>(id, scope, shared, saved),
+        Stream::Jobs => of::<Jobs>(id, scope, shared, saved),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, time::Duration};
+    use std::time::Duration;
 
-    use jiff::Timestamp;
     use tokio::{task::JoinSet, time::timeout};
 
     use super::{
@@ -167,24 +186,20 @@ mod tests {
         *,
     };
 
-    async fn begun(out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> (SyncStates, JoinSet<()>) {
+    fn begun(out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> (SyncStates, JoinSet<()>) {
         let lines = [listed(7)];
         let server =
             Script::new().always("limit=1", Answer::list(7, &[])).always("watch=true", Answer::watch(&lines)).start();
         let (client, scopes) = (server.client(), Arc::new(Scopes::new(&["ns".into()])));
-        // In a task, as the program does: the future of a probe must be Send.
-        let mut probing = JoinSet::new();
-        let probed = scopes.clone();
-        probing.spawn(async move { probe(&server.client(), &probed, Saved::default(), Timestamp::UNIX_EPOCH).await });
-        let baseline = probing.join_next().await.unwrap().unwrap();
-        assert_eq!(baseline.revisions, scopes.iter().map(|(id, _)| (id, 7)).collect::<HashMap<_, _>>());
-        let setup = Setup { client, scopes, selectors: Selectors::default(), baseline, metrics: Metrics::default() };
+        let time = Timestamp::UNIX_EPOCH;
+        let setup = Setup { client, scopes, selectors: Selectors::default(), time, metrics: Metrics::default() };
         let watch = Watch::new(setup, out, shutdown);
-        let names: Vec<_> = watch.tasks.iter().map(|task| task.name.as_str()).collect();
+        let all = watch.prepared.tasks(|_| None);
+        let names: Vec<_> = all.iter().map(|task| task.name.as_str()).collect();
         assert_eq!(names.len(), 7);
         assert!(names.contains(&"lookups") && names.contains(&"watch replicasets/ns"), "{names:?}");
         let mut tasks = JoinSet::new();
-        for task in watch.tasks {
+        for task in all {
             tasks.spawn(task.work);
         }
         (watch.states, tasks)
@@ -194,7 +209,7 @@ mod tests {
     async fn every_scope_is_listed_and_every_task_ends_with_the_shutdown() {
         let shutdown = CancellationToken::new();
         let (out, mut observations) = mpsc::channel(1);
-        let (states, tasks) = begun(out, &shutdown).await;
+        let (states, tasks) = begun(out, &shutdown);
         let mut synced = 0;
         while synced < 5 {
             let next = timeout(Duration::from_mins(1), observations.recv()).await.unwrap().unwrap();
@@ -208,9 +223,35 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_task_ends_when_nobody_takes_observations() {
         let (out, observations) = mpsc::channel(64);
-        let (_, tasks) = begun(out, &CancellationToken::new()).await;
+        let (_, tasks) = begun(out, &CancellationToken::new());
         tokio::time::sleep(Duration::from_mins(1)).await;
         drop(observations);
         timeout(Duration::from_secs(1), tasks.join_all()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_scope_that_cannot_be_listed_delays_no_other() {
+        let lines = [listed(7)];
+        let server = Script::new()
+            .always("/jobs?", Answer::status(500, "etcd"))
+            .always("/replicasets?", Answer::status(403, "no"))
+            .always("watch=true", Answer::watch(&lines))
+            .start();
+        let scopes = Arc::new(Scopes::new(&["ns".into()]));
+        let time = Timestamp::UNIX_EPOCH;
+        let (client, metrics) = (server.client(), Metrics::default());
+        let (out, mut observations) = mpsc::channel(1);
+        let setup = Setup { client, scopes, selectors: Selectors::default(), time, metrics };
+        let watch = Watch::new(setup, out, &CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        for task in watch.prepared.tasks(|_| None) {
+            tasks.spawn(task.work);
+        }
+        let mut synced = 0;
+        while synced < 3 {
+            let next = timeout(Duration::from_mins(1), observations.recv()).await.unwrap().unwrap();
+            synced += usize::from(matches!(next, Observation::Synced(_)));
+        }
+        assert_eq!(watch.states.problems().len(), 2);
     }
 }

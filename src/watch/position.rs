@@ -1,26 +1,23 @@
-//! How far a scope has been handed on, and so what is news in a list.
+//! What of a list and a watch was not handed on before.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
-use logstream_core::{correlate::Sighting, identity::Uid, object::Event};
+use logstream_core::{checkpoint::Checkpoint, correlate::Sighting, identity::Uid, object::Event};
 
-/// The most Events of one list that wait to be handed on in their order: some 10 MB. A cluster writes as many within
-/// the hour that Events live only when it is in trouble; then the newest are kept.
-const MAX_FRESH: usize = 10_000;
+/// Events of one list that are held to be handed on in their order: some 64 MB at most. Where there are more, a part
+/// of them is handed on earlier. A list comes in the order of names, which keeps the Events of a pod together.
+const MAX_FRESH: usize = 20_000;
 
-/// Where a scope stands in the cluster's history.
+/// How far the watch of a scope has read.
 ///
 /// Revisions are compared within this scope only: Events may live in an etcd of their own.
 #[derive(Debug)]
 pub(super) struct Position {
-    /// All up to this revision was handed on, or is history. `None`: not known, and the first list is history.
-    reached: Option<u64>,
+    /// All up to this revision was handed on, or is history.
+    reached: u64,
     /// Subjects with Events from before the restart that were not delivered, and the revision of the first. Only the
     /// first list looks at it: after that this process itself has handed them on.
-    pending: Arc<HashMap<Uid, u64>>,
+    pending: HashMap<Uid, u64>,
     listing: Listing,
     max_fresh: usize,
 }
@@ -29,7 +26,7 @@ pub(super) struct Position {
 #[derive(Debug, Default)]
 struct Listing {
     /// What `reached` was when the list began.
-    base: Option<u64>,
+    base: u64,
     /// The highest revision in it.
     highest: u64,
     /// Events to be handed on, by revision and, where that is the same, by arrival.
@@ -39,18 +36,19 @@ struct Listing {
 }
 
 impl Position {
-    pub(super) fn new(reached: Option<u64>, pending: Arc<HashMap<Uid, u64>>) -> Self {
-        Self { reached, pending, listing: Listing::default(), max_fresh: MAX_FRESH }
+    pub(super) fn new(from: &Checkpoint) -> Self {
+        let pending = from.pending.iter().map(|(uid, revision)| (*uid, *revision)).collect();
+        Self { reached: from.revision, pending, listing: Listing::default(), max_fresh: MAX_FRESH }
     }
 
     /// The revision up to which all was handed on.
-    pub(super) fn reached(&self) -> Option<u64> {
+    pub(super) fn reached(&self) -> u64 {
         self.reached
     }
 
     /// The cluster's history is shorter than was known (it was restored from a backup): go on from there.
     pub(super) fn rewind(&mut self, current: u64) {
-        self.reached = Some(current);
+        self.reached = current;
     }
 
     /// A list begins. What an unfinished one before it collected is forgotten: it comes again.
@@ -64,8 +62,8 @@ impl Position {
         if self.is_beyond(revision) { Sighting::ListedChanged } else { Sighting::ListedKnown }
     }
 
-    /// An Event of the list. `false` when another, older one had to go for it.
-    pub(super) fn listed_event(&mut self, event: Box<Event>) -> bool {
+    /// An Event of the list. Returns those that have to be handed on now, for lack of room; nearly always none.
+    pub(super) fn listed_event(&mut self, event: Box<Event>) -> impl Iterator<Item = Box<Event>> + use<> {
         let revision = event.metadata.revision();
         self.listed_other(revision);
         let is_pending = |revision: u64| {
@@ -73,14 +71,13 @@ impl Position {
             since.is_some_and(|since| revision >= *since)
         };
         let is_news = |revision: &u64| self.is_beyond(Some(*revision)) || is_pending(*revision);
-        let Some(revision) = revision.filter(is_news) else { return true };
-        self.listing.fresh.insert((revision, self.listing.counted), event);
-        self.listing.counted += 1;
-        let full = self.listing.fresh.len() > self.max_fresh;
-        if full {
-            self.listing.fresh.pop_first();
+        if let Some(revision) = revision.filter(is_news) {
+            self.listing.fresh.insert((revision, self.listing.counted), event);
+            self.listing.counted += 1;
         }
-        !full
+        let full = self.listing.fresh.len() > self.max_fresh;
+        let now = if full { std::mem::take(&mut self.listing.fresh) } else { BTreeMap::new() };
+        now.into_values()
     }
 
     /// Something of the list that is not handed on: it still tells how far the list goes.
@@ -91,8 +88,8 @@ impl Position {
     /// The list is complete: the Events that are news, oldest first.
     pub(super) fn done(&mut self) -> impl Iterator<Item = Box<Event>> + use<> {
         let Listing { highest, fresh, .. } = std::mem::take(&mut self.listing);
-        self.reached = Some(self.reached.unwrap_or_default().max(highest));
-        self.pending = Arc::default();
+        self.reached = self.reached.max(highest);
+        self.pending = HashMap::new();
         fresh.into_values()
     }
 
@@ -100,16 +97,14 @@ impl Position {
     /// older state and then catches up before our eyes.
     pub(super) fn watched(&mut self, revision: Option<u64>) -> bool {
         let Some(revision) = revision else { return true };
-        let news = self.reached.is_none_or(|reached| revision > reached);
-        if news {
-            self.reached = Some(revision);
-        }
+        let news = revision > self.reached;
+        self.reached = self.reached.max(revision);
         news
     }
 
     /// Whether this was not reached when the list began.
     fn is_beyond(&self, revision: Option<u64>) -> bool {
-        self.listing.base.zip(revision).is_some_and(|(base, revision)| revision > base)
+        revision.is_some_and(|revision| revision > self.listing.base)
     }
 }
 
@@ -131,21 +126,21 @@ mod tests {
         })
     }
 
-    fn position(reached: Option<u64>) -> Position {
-        Position::new(reached, Arc::default())
+    fn position(revision: u64) -> Position {
+        Position::new(&Checkpoint { revision, ..Checkpoint::default() })
     }
 
     fn list(position: &mut Position, events: &[(&str, u64)]) -> Vec<u64> {
         position.begin();
         for (about, revision) in events {
-            position.listed_event(event(about, *revision));
+            assert_eq!(position.listed_event(event(about, *revision)).count(), 0);
         }
         position.done().filter_map(|event| event.metadata.revision()).collect()
     }
 
     #[test]
     fn events_beyond_the_baseline_are_news_in_their_order_and_only_once() {
-        let mut position = position(Some(10));
+        let mut position = position(10);
         assert_eq!(list(&mut position, &[("a", 14), ("a", 9), ("b", 11), ("a", 10)]), [11, 14]);
         assert_eq!(list(&mut position, &[("a", 14), ("b", 11), ("b", 15)]), [15]);
         assert!(position.watched(Some(16)) && !position.watched(Some(16)));
@@ -153,52 +148,41 @@ mod tests {
     }
 
     #[test]
-    fn without_a_baseline_the_first_list_is_history_and_the_second_is_not() {
-        let mut position = position(None);
-        position.begin();
-        assert_eq!(position.listed(Some(5)), Sighting::ListedKnown);
-        assert_eq!(position.done().count(), 0);
-        assert_eq!(position.reached(), Some(5));
-        assert_eq!(list(&mut position, &[("a", 6)]), [6]);
-
-        let mut empty = super::tests::position(None);
-        assert_eq!(list(&mut empty, &[]), [] as [u64; 0]);
-        assert_eq!(list(&mut empty, &[("a", 1)]), [1], "it happened after an empty list");
-    }
-
-    #[test]
     fn what_was_pending_is_news_in_the_first_list_alone() {
-        let pending = Arc::new(HashMap::from([(uid("a"), 7)]));
-        let mut position = Position::new(Some(10), pending);
+        let pending = [(uid("a"), 7)].into();
+        let mut position = Position::new(&Checkpoint { revision: 10, pending, ..Checkpoint::default() });
         assert_eq!(list(&mut position, &[("a", 6), ("a", 7), ("b", 8), ("a", 9)]), [7, 9]);
         assert_eq!(list(&mut position, &[("a", 7), ("a", 9)]), [] as [u64; 0]);
     }
 
     #[test]
     fn a_list_that_broke_off_is_told_by_the_next_one() {
-        let mut position = position(Some(1));
+        let mut position = position(1);
         position.begin();
-        position.listed_event(event("a", 2));
+        assert_eq!(position.listed_event(event("a", 2)).count(), 0);
         assert_eq!(position.listed(Some(3)), Sighting::ListedChanged);
         assert_eq!(list(&mut position, &[("a", 2), ("a", 3)]), [2, 3]);
     }
 
     #[test]
-    fn of_too_many_events_the_newest_are_kept() {
-        let mut position = position(Some(0));
+    fn none_of_too_many_events_is_dropped() {
+        let mut position = position(0);
         position.max_fresh = 2;
         position.begin();
-        let kept: Vec<bool> = [3, 1, 2].map(|revision| position.listed_event(event("a", revision))).into();
-        assert_eq!(kept, [true, true, false]);
-        let told: Vec<_> = position.done().filter_map(|event| event.metadata.revision()).collect();
-        assert_eq!(told, [2, 3]);
+        let mut handed_on = Vec::new();
+        for revision in [3, 1, 2, 9, 7] {
+            let events = position.listed_event(event("a", revision));
+            handed_on.extend(events.filter_map(|event| event.metadata.revision()));
+        }
+        handed_on.extend(position.done().filter_map(|event| event.metadata.revision()));
+        assert_eq!(handed_on, [1, 2, 3, 7, 9]);
     }
 
     #[test]
     fn the_past_seen_again_through_a_lagging_cache_is_no_news() {
-        let mut position = position(Some(10));
+        let mut position = position(10);
         list(&mut position, &[("a", 4)]);
-        assert_eq!(position.reached(), Some(10));
+        assert_eq!(position.reached(), 10);
         assert!(!position.watched(Some(8)) && position.watched(Some(11)) && position.watched(None));
     }
 }

@@ -9,11 +9,13 @@ use std::{
 };
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use kube::{
     Api, Client,
     runtime::watcher::{self, watcher},
 };
 use logstream_core::{
+    checkpoint::Checkpoint,
     correlate::{Observation, Sighting},
     line::{ScopeId, Stream},
 };
@@ -21,13 +23,14 @@ use tokio::sync::mpsc;
 
 use super::{
     backoff::Backoff,
-    baseline,
+    deadlines,
     failure::{Failure, Reason},
     metrics::Metrics,
     position::Position,
     scope::Scope,
     selectors::{Selectors, of_events},
     slim::{Fact, Slim, Watched},
+    start,
     sync::SyncStates,
 };
 
@@ -36,6 +39,8 @@ const PAGE: u32 = 500;
 /// A resumed watch that has not failed for so long is taken for a good one: `watcher` does not tell when it succeeds,
 /// and a quiet scope has no other sign. Longer than the 30 s that a connection is given.
 const QUIET: Duration = Duration::from_secs(35);
+/// How long the first list of Events waits for the lists of objects.
+const OBJECTS_FIRST: Duration = Duration::from_secs(15);
 /// After so many answers in a row that refuse to resume a watch it is listed anew.
 const RESUMES: u32 = 10;
 /// After so many streaming lists that broke off before their end lists are paged.
@@ -62,6 +67,8 @@ enum Left {
     Refused,
     /// The watch cannot be resumed.
     Stuck,
+    /// Its history is no longer there.
+    Expired,
 }
 
 /// What all scopes share.
@@ -73,6 +80,8 @@ pub(super) struct Shared {
     pub(super) states: SyncStates,
     pub(super) metrics: Metrics,
     pub(super) no_streaming: NoStreaming,
+    /// This machine's clock at the start.
+    pub(super) time: Timestamp,
 }
 
 /// The watch of one scope.
@@ -81,6 +90,8 @@ pub(super) struct Source<K: Watched> {
     scope: Scope,
     api: Api<Slim<K>>,
     shared: Shared,
+    /// What an earlier process saved.
+    saved: Option<Checkpoint>,
     position: Position,
     backoff: Backoff,
     /// A list is due or under way.
@@ -96,7 +107,7 @@ pub(super) struct Source<K: Watched> {
 }
 
 impl<K: Watched> Source<K> {
-    pub(super) fn new(id: ScopeId, scope: Scope, shared: Shared, position: Position) -> Self {
+    pub(super) fn new(id: ScopeId, scope: Scope, shared: Shared, saved: Option<Checkpoint>) -> Self {
         let client = shared.client.clone();
         let api = match scope.namespace.as_deref() {
             Some(namespace) => Api::namespaced(client, namespace),
@@ -107,7 +118,8 @@ impl<K: Watched> Source<K> {
             scope,
             api,
             shared,
-            position,
+            saved,
+            position: Position::new(&Checkpoint::default()),
             backoff: Backoff::of_requests(),
             must_list: true,
             announced: false,
@@ -119,6 +131,9 @@ impl<K: Watched> Source<K> {
 
     /// Watches until the output is closed.
     pub(super) async fn run(mut self) -> Closed {
+        if let Err(closed) = self.start().await {
+            return closed;
+        }
         let mut lists = Lists::Streamed;
         loop {
             if self.shared.no_streaming.0.load(Ordering::Relaxed) {
@@ -127,10 +142,49 @@ impl<K: Watched> Source<K> {
             match self.follow(lists).await {
                 Ok(Left::Refused) => lists = Lists::Paged,
                 Ok(Left::Stuck) => self.compare_history().await,
+                Ok(Left::Expired) => {}
                 Err(closed) => return closed,
             }
             self.must_list = true;
         }
+    }
+
+    /// Finds out where to start: where an earlier process left this scope, or now. While the API server gives no
+    /// answer this waits, and no other scope waits for it.
+    async fn start(&mut self) -> Result<(), Closed> {
+        let current = loop {
+            match start::current(&self.shared.client, &self.scope).await {
+                Ok(current) => break current,
+                Err(failure) => {
+                    self.shared.metrics.error(self.scope.stream, failure.reason);
+                    self.tell(&failure);
+                    tokio::time::sleep(self.backoff.wait()).await;
+                }
+            }
+        };
+        self.backoff.reset();
+        let from = match self.saved.take() {
+            Some(mut saved) => {
+                let saved_revision = saved.revision;
+                if saved.limit_to(current.revision, current.date) {
+                    tracing::warn!(
+                        saved = saved_revision,
+                        current = current.revision,
+                        "the cluster's history went back"
+                    );
+                }
+                saved
+            }
+            None => Checkpoint::now(current.revision, current.date.unwrap_or(self.shared.time)),
+        };
+        self.position = Position::new(&from);
+        self.send(Observation::Started { scope: self.id, from: Box::new(from) }).await?;
+        if self.scope.stream == Stream::Events {
+            // Else the Events of a large list would all have to wait for their subjects.
+            let listed = self.shared.states.objects_listed(self.id);
+            let _ = tokio::time::timeout(OBJECTS_FIRST, listed).await;
+        }
+        Ok(())
     }
 
     /// Follows one stream of `watcher` for as long as it makes sense.
@@ -175,7 +229,7 @@ impl<K: Watched> Source<K> {
             Stream::Events => (Some(of_events()), None),
             Stream::ReplicaSets | Stream::StatefulSets | Stream::Jobs => (None, None),
         };
-        watcher::Config { field_selector, label_selector, ..config }
+        watcher::Config { field_selector, label_selector, timeout: Some(deadlines::WATCH), ..config }
     }
 
     async fn take(&mut self, event: watcher::Event<Slim<K>>) -> Result<(), Closed> {
@@ -229,8 +283,8 @@ impl<K: Watched> Source<K> {
         let revision = object.revision();
         match self.decoded(object) {
             Some(Fact::Event(event)) if event.subject().is_some() => {
-                if !self.position.listed_event(event) {
-                    self.shared.metrics.dropped_event();
+                for event in self.position.listed_event(event) {
+                    self.send(Observation::Event { scope: self.id, event }).await?;
                 }
                 Ok(())
             }
@@ -306,8 +360,12 @@ impl<K: Watched> Source<K> {
         if failure.reason == Reason::Gone {
             // Ordinary life: the history was compacted while nothing happened here, or while we were away.
             tracing::debug!(error = %failure, "history expired, listing anew");
-            self.must_list = true;
+            let in_watch = !std::mem::replace(&mut self.must_list, true);
             self.shared.states.listing(self.id);
+            if in_watch {
+                tokio::time::sleep(self.backoff.wait()).await;
+                return Some(Left::Expired);
+            }
         } else {
             self.tell(&failure);
         }
@@ -344,10 +402,11 @@ impl<K: Watched> Source<K> {
 
     /// A watch that cannot be resumed may be ahead of the cluster's history: etcd was restored from a backup.
     async fn compare_history(&mut self) {
-        let Ok(probed) = baseline::current(&self.shared.client, &self.scope).await else { return };
-        if let Some(reached) = self.position.reached().filter(|reached| *reached > probed.revision) {
-            tracing::warn!(reached, current = probed.revision, "the cluster's history went back");
-            self.position.rewind(probed.revision);
+        let Ok(current) = start::current(&self.shared.client, &self.scope).await else { return };
+        let reached = self.position.reached();
+        if reached > current.revision {
+            tracing::warn!(reached, current = current.revision, "the cluster's history went back");
+            self.position.rewind(current.revision);
         }
     }
 }

@@ -68,6 +68,22 @@ impl SyncStates {
         told.collect()
     }
 
+    /// Waits until each kind of object of this scope's namespace was listed, or its watch fails.
+    pub(super) async fn objects_listed(&self, scope: ScopeId) {
+        let Some(namespace) = self.scopes.get(scope).map(|scope| scope.namespace.clone()) else { return };
+        let mut changes = self.states.subscribe();
+        let settled = |states: &Vec<ScopeState>| {
+            let mut objects = self
+                .scopes
+                .iter()
+                .zip(states)
+                .filter(|((_, other), _)| other.stream != Stream::Events && other.namespace == namespace);
+            objects.all(|(_, state)| state.listed || matches!(state.now, Now::Failing(_)))
+        };
+        // The sender is part of this value.
+        let _ = changes.wait_for(settled).await;
+    }
+
     pub(super) fn listing(&self, scope: ScopeId) {
         self.set(scope, |_| Now::Listing);
     }

@@ -34,7 +34,7 @@ async fn a_secret_that_is_deleted_or_filled_with_nonsense_is_made_again_without_
     replica.wait_metric("certificate_changes_total", 3.0).await?;
     assert!(replica.sample("certificate_bundles_refused_total{reason=\"malformed\"}").await? >= 1.0);
     let said = replica.product.output();
-    assert!(said.contains("ca.crt holds no certificate that can be read"), "{said}");
+    assert!(said.contains("ca.crt holds no valid certificate"), "{said}");
     stream.more(10).await?;
 
     // The key alone: what is served stays good, a new authority takes over.

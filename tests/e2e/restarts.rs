@@ -1,7 +1,6 @@
 //! The program ends, in one way or another, and begins again.
 
 use std::{
-    collections::BTreeMap,
     ops::Range,
     process::ExitStatus,
     time::{Duration, Instant},
@@ -17,7 +16,7 @@ use logstream_testing::{
     installation::SEEN_BY_WEBHOOK,
     poll,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     facts::{Facts, assert_none_missing, assert_once_in_order, fact, have_come},
@@ -128,7 +127,7 @@ async fn invariant_9_killed_before_it_has_told_anything_it_loses_nothing() -> Re
     // Where it begins is remembered at once.
     let maps: Api<ConfigMap> = world.api();
     let begun = poll::eventually("progress is saved", Duration::from_secs(20), || maps.get(PROGRESS)).await?;
-    assert!(begun.data.unwrap_or_default().contains_key("progress.json"));
+    assert!(begun.data.unwrap_or_default().contains_key("checkpoint.json"));
     installation.product.kill9();
 
     let workspaces = workspaces(&world, 1).await?;
@@ -295,15 +294,15 @@ async fn saved(world: &World) -> Result<()> {
     let key = format!("events/{}", world.namespace.name());
     poll::eventually("progress is saved", PATIENCE, || async {
         let map = maps.get(PROGRESS).await?;
-        let text = map.data.unwrap_or_default().remove("progress.json").unwrap_or_default();
-        let progress: BTreeMap<String, Value> = serde_json::from_str(&text)?;
-        let pending = |key: &str| progress.get(key).map(ToString::to_string).unwrap_or_default();
-        let pending = [pending("pendingEvents"), pending("pendingObjects")];
-        let reached = progress.get("reached").and_then(|reached| reached[&key].as_u64()).unwrap_or_default();
-        if reached >= last && pending == ["{}", "[]"] {
+        let text = map.data.unwrap_or_default().remove("checkpoint.json").unwrap_or_default();
+        let checkpoint: Value = serde_json::from_str(&text)?;
+        let scopes = checkpoint["scopes"].as_object().context("scopes")?;
+        let pending = scopes.values().map(|scope| scope["pending"].as_object().map_or(0, Map::len)).sum::<usize>();
+        let reached = checkpoint["scopes"][&key]["revision"].as_u64().unwrap_or_default();
+        if reached >= last && pending == 0 {
             return Ok(());
         }
-        bail!("{reached} of {last}, {pending:?}")
+        bail!("{reached} of {last}, {pending} pending")
     })
     .await
 }

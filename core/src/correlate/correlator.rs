@@ -1,6 +1,6 @@
 //! The state machine from observations to effects.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,6 +9,7 @@ use super::{
     event_fact::Images,
     fact::{self, StatusFact},
     names::Names,
+    past::Past,
     strangers::Strangers,
     telling::Telling,
     told::Verdict,
@@ -16,6 +17,7 @@ use super::{
     waiting::{Waiter, Waiting},
 };
 use crate::{
+    checkpoint::FactKey,
     extract::{self, TokenSource},
     identity::{Kind, Subject, Uid},
     line::{Mark, ScopeId, WorkspaceKey},
@@ -23,19 +25,6 @@ use crate::{
     object::{Event, Meta, Pod},
     token::AgentToken,
 };
-
-/// Where the telling begins: what is older was told by an earlier process, or is history.
-#[derive(Debug, Clone, Default)]
-pub struct History {
-    /// Objects created before this second are not announced.
-    pub since: Timestamp,
-    /// Facts of status that carry an earlier time were told.
-    pub told_until: Timestamp,
-    /// Objects created in the last seconds before the telling stopped, which were announced already.
-    pub announced: HashSet<Uid>,
-    /// Objects of which something was seen and not delivered: these are told as if they were new.
-    pub pending: HashSet<Uid>,
-}
 
 /// How much is kept, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +60,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Correlator<D> {
     pub(super) directory: D,
-    pub(super) history: History,
+    pub(super) past: Past,
     limits: Limits,
     /// Whether pods that admission did not claim count as repaired.
     expects_claims: bool,
@@ -110,10 +99,10 @@ struct Origin {
 
 impl<D: Directory> Correlator<D> {
     /// A correlator that knows nothing yet. `expects_claims` is whether a webhook runs beside it.
-    pub fn new(directory: D, history: History, limits: Limits, expects_claims: bool) -> Self {
+    pub fn new(directory: D, limits: Limits, expects_claims: bool) -> Self {
         Self {
             directory,
-            history,
+            past: Past::default(),
             limits,
             expects_claims,
             tracked: HashMap::new(),
@@ -146,6 +135,7 @@ impl<D: Directory> Correlator<D> {
     pub fn observe(&mut self, now: Timestamp, observation: Observation) -> Vec<Effect> {
         let mut effects = Vec::new();
         match observation {
+            Observation::Started { scope, from } => self.past.start(scope, *from),
             Observation::Seen { scope, object, how } => {
                 self.seen(now, Origin { scope: Some(scope), marks: Some(scope), how }, &object, &mut effects);
             }
@@ -204,7 +194,7 @@ impl<D: Directory> Correlator<D> {
             return effects.push(Effect::Count(Counted::Malformed));
         };
         let uid = subject.uid;
-        if self.history.pending.contains(&uid) && how == Sighting::ListedKnown {
+        if self.past.is_pending(marks, uid) && how == Sighting::ListedKnown {
             how = Sighting::ListedChanged;
         }
         if let Some(listing) = scope.and_then(|scope| self.listings.get_mut(&scope)) {
@@ -212,7 +202,7 @@ impl<D: Directory> Correlator<D> {
         }
         let known = self.tracked.contains_key(&uid);
         // A pod's environment does not change; a template's may.
-        if (!known || kind != Kind::Pod) && !self.carried(&subject, object, effects) {
+        if (!known || kind != Kind::Pod) && !self.carried(marks, &subject, object, effects) {
             return;
         }
         // What it was before it left was said then.
@@ -232,7 +222,7 @@ impl<D: Directory> Correlator<D> {
             bind(&self.directory, tracked, effects);
         }
         let mark = mark_of(marks, meta, uid);
-        if !known && self.is_new(meta, uid, how) {
+        if !known && self.is_new(marks, meta, uid, how) {
             let at = meta.creation_timestamp.unwrap_or(now);
             self.announce(now, uid, Telling::new(Happening::Created, at, mark), effects);
         }
@@ -263,7 +253,13 @@ impl<D: Directory> Correlator<D> {
     }
 
     /// Takes over what the object's spec carries; false if it is no workspace.
-    fn carried(&mut self, subject: &Subject, object: &Object, effects: &mut Vec<Effect>) -> bool {
+    fn carried(
+        &mut self,
+        scope: Option<ScopeId>,
+        subject: &Subject,
+        object: &Object,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
         let (spec, meta, template) = match object {
             Object::Pod(pod) => (&pod.spec, &pod.metadata, None),
             Object::Workload(_, workload) => {
@@ -306,7 +302,7 @@ impl<D: Directory> Correlator<D> {
         if !known {
             let claimed = bind(&self.directory, tracked, effects);
             let missed = subject.kind == Kind::Pod && self.expects_claims && !claimed;
-            if missed && !known_to_history(&self.history, meta, uid) {
+            if missed && !self.past.was_announced(scope, uid, meta) {
                 effects.push(Effect::Count(Counted::Repaired));
             }
         } else if tracked.agents != before {
@@ -320,13 +316,11 @@ impl<D: Directory> Correlator<D> {
     }
 
     /// Whether an object not followed before is to be announced.
-    fn is_new(&self, meta: &Meta, uid: Uid, how: Sighting) -> bool {
+    fn is_new(&self, scope: Option<ScopeId>, meta: &Meta, uid: Uid, how: Sighting) -> bool {
         match how {
             Sighting::ListedKnown => false,
             Sighting::Watched => true,
-            Sighting::ListedChanged => {
-                self.history.pending.contains(&uid) || !known_to_history(&self.history, meta, uid)
-            }
+            Sighting::ListedChanged => !self.past.was_announced(scope, uid, meta),
         }
     }
 
@@ -341,9 +335,14 @@ impl<D: Directory> Correlator<D> {
         mark: Option<Mark>,
         effects: &mut Vec<Effect>,
     ) {
-        let told_until = self.history.told_until;
-        let may_be_old = how == Sighting::ListedChanged && !known && !self.history.pending.contains(&uid);
+        let scope = mark.map(|mark| mark.scope);
+        // What a process before this one reported.
+        let may_be_old = !known && how != Sighting::Watched;
+        let mut keys = BTreeSet::new();
         for fact in fact::of_status(pod) {
+            let fact_key = FactKey::of_status(fact.identity(), fact.at.is_some());
+            let mark = mark.map(|mark| mark.of_fact(fact_key));
+            keys.insert(fact_key);
             let Some(tracked) = self.tracked.get_mut(&uid) else { return };
             let identity = fact.identity();
             let StatusFact { cause, end, at, began, what } = fact;
@@ -354,7 +353,8 @@ impl<D: Directory> Correlator<D> {
             if !first {
                 continue;
             }
-            let old = may_be_old && began.is_some_and(|began| began < told_until);
+            let old = may_be_old && self.past.was_reported(scope, uid, fact_key, began);
+            let Some(tracked) = self.tracked.get_mut(&uid) else { return };
             let key = cause.key;
             let verdict = match (&what, end) {
                 (Happening::Terminated { container, .. }, Some(_)) => {
@@ -376,6 +376,27 @@ impl<D: Directory> Correlator<D> {
                 self.tell(now, uid, (key, verdict), telling, None, effects);
             }
         }
+        self.note_known(scope, uid, keys, effects);
+    }
+
+    /// Facts with a time never come back once they have left the status; the others may, and stay known.
+    fn note_known(
+        &mut self,
+        scope: Option<ScopeId>,
+        uid: Uid,
+        mut known: BTreeSet<FactKey>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        let Some(scope) = scope else { return };
+        if tracked.known.is_empty() {
+            known.extend(self.past.known(scope, uid).into_iter().filter(|fact| !fact.has_time()));
+        }
+        known.extend(tracked.known.iter().copied().filter(|fact| !fact.has_time()));
+        if tracked.known != known {
+            tracked.known.clone_from(&known);
+            effects.push(Effect::Known { scope, subject: uid, facts: known });
+        }
     }
 
     fn event(&mut self, now: Timestamp, scope: ScopeId, event: Event, effects: &mut Vec<Effect>) {
@@ -392,7 +413,12 @@ impl<D: Directory> Correlator<D> {
             };
             subject.uid = named.find(lived).unwrap_or(Uid::UNKNOWN);
         }
-        let mark = Mark { scope, revision: event.metadata.revision().unwrap_or_default(), subject: subject.uid };
+        let mark = Mark {
+            scope,
+            revision: event.metadata.revision().unwrap_or_default(),
+            subject: subject.uid,
+            fact: FactKey::EVENT,
+        };
         match self.tracked.get(&subject.uid) {
             Some(tracked) if tracked.subject.namespace != subject.namespace => {
                 effects.push(Effect::Count(Counted::ForeignNamespace));
@@ -498,13 +524,7 @@ pub(super) fn parts(object: &Object) -> (Kind, &Meta) {
 }
 
 pub(super) fn mark_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> Option<Mark> {
-    Some(Mark { scope: scope?, revision: meta.revision()?, subject })
-}
-
-/// Whether the telling had reached this object's creation before it stopped.
-fn known_to_history(history: &History, meta: &Meta, uid: Uid) -> bool {
-    let before = meta.creation_timestamp.is_some_and(|created| created.as_second() < history.since.as_second());
-    before || history.announced.contains(&uid)
+    Some(Mark { scope: scope?, revision: meta.revision()?, subject, fact: FactKey::EVENT })
 }
 
 /// Tells the directory; returns whether admission had claimed the object.

@@ -1,9 +1,12 @@
 //! What the correlator wants done.
 
+use std::collections::BTreeSet;
+
 use crate::{
+    checkpoint::FactKey,
     extract::TokenSource,
     identity::{Subject, Uid},
-    line::{Mark, WorkspaceKey},
+    line::{Mark, ScopeId, WorkspaceKey},
     notice::Notice,
     token::AgentToken,
 };
@@ -39,6 +42,16 @@ pub enum Effect {
     Hold(Mark),
     /// A fact kept here was handed on or given up.
     Settle(Mark),
+    /// These facts of an object's status need not be reported again, except those that are not delivered yet. Comes
+    /// after the notices about them; an empty list when the object is gone.
+    Known {
+        /// The scope that shows the object.
+        scope: ScopeId,
+        /// The object.
+        subject: Uid,
+        /// Its facts, all of them.
+        facts: BTreeSet<FactKey>,
+    },
     /// Something to be counted.
     Count(Counted),
 }

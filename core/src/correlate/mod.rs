@@ -13,6 +13,7 @@ mod event_fact;
 mod fact;
 mod names;
 mod observation;
+mod past;
 mod presence;
 mod strangers;
 mod telling;
@@ -22,7 +23,7 @@ mod told;
 mod tracked;
 mod waiting;
 
-pub use correlator::{Correlator, History, Limits};
+pub use correlator::{Correlator, Limits};
 pub use directory::{Binding, Directory};
 pub use effect::{Counted, Effect};
 pub use observation::{LookupFailed, Object, Observation, Presence, Sighting};

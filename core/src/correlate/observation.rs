@@ -1,6 +1,7 @@
 //! What the watch sees, as plain facts.
 
 use crate::{
+    checkpoint::Checkpoint,
     extract::TokenSource,
     identity::{Kind, Subject},
     line::ScopeId,
@@ -11,6 +12,13 @@ use crate::{
 /// A fact from the API server.
 #[derive(Debug, Clone)]
 pub enum Observation {
+    /// The watch of this scope starts. Comes before everything else of the scope, once.
+    Started {
+        /// The scope.
+        scope: ScopeId,
+        /// What it continues from.
+        from: Box<Checkpoint>,
+    },
     /// An object was created, changed, or listed again.
     Seen {
         /// The scope it came by.

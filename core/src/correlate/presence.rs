@@ -1,12 +1,14 @@
 //! Objects that the watch no longer shows: deleted, no longer selected, or hidden by a stale list.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Correlator, Counted, Directory, Effect, LookupFailed, Object, Presence, Sighting,
     correlator::{give_up, mark_of, parts},
     telling::Telling,
-    tracked::Missing,
+    tracked::{Missing, Tracked},
 };
 use crate::{
     identity::{Kind, Subject, Uid},
@@ -50,6 +52,7 @@ impl<D: Directory> Correlator<D> {
             return;
         }
         tracked.gone_at = Some(now);
+        forget_known(tracked, effects);
         self.say_all_held(uid, effects);
         self.say(uid, Telling::new(Happening::Deleted, at.unwrap_or(now).min(now), mark), None, effects);
         effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
@@ -74,6 +77,7 @@ impl<D: Directory> Correlator<D> {
                 self.missing(now, uid, None, effects);
             }
         }
+        self.past.listed(scope);
     }
 
     /// An object is not shown any more. Nothing is said of it before it is known why.
@@ -131,11 +135,19 @@ impl<D: Directory> Correlator<D> {
                     tracked.left = true;
                     tracked.gone_at = Some(now);
                     tracked.told.drop_held();
+                    forget_known(tracked, effects);
                 }
                 self.settle_released(uid, effects);
                 give_up(self.waiting.take(subject), Counted::Stranger, effects);
                 effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
             }
         }
+    }
+}
+
+/// The facts of an object that is gone need not be remembered over a restart.
+fn forget_known(tracked: &mut Tracked, effects: &mut Vec<Effect>) {
+    if let Some(scope) = tracked.scope.filter(|_| !std::mem::take(&mut tracked.known).is_empty()) {
+        effects.push(Effect::Known { scope, subject: tracked.subject.uid, facts: BTreeSet::new() });
     }
 }

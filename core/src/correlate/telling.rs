@@ -11,6 +11,7 @@ use super::{
     tracked::{HELD, Tracked},
 };
 use crate::{
+    checkpoint::FactKey,
     identity::{Kind, Subject, Uid},
     line::Mark,
     notice::{Happening, Notice, Repeat},
@@ -58,8 +59,8 @@ impl<D: Directory> Correlator<D> {
             since: event.since().unwrap_or(at),
             at,
         };
-        let told_until = self.history.told_until;
         let Some(tracked) = self.tracked.get(&uid) else { return };
+        let status_until = self.past.status_until(tracked.scope);
         let fact = of_event(&tracked.subject, event, &tracked.images);
         if fact.explained_by.as_ref().is_some_and(|by| self.is_explained(tracked, by)) {
             return effects.push(Effect::Count(Counted::Collapsed));
@@ -75,7 +76,7 @@ impl<D: Directory> Correlator<D> {
                 verdict => verdict,
             }
         } else {
-            tracked.told.event(fact.cause, count, fact.explained_by.is_some(), told_until)
+            tracked.told.event(fact.cause, count, fact.explained_by.is_some(), status_until)
         };
         let telling = Telling::new(fact.what, at, Some(mark));
         let by = ByEvent { explained_by: fact.explained_by };
@@ -246,6 +247,11 @@ impl<D: Directory> Correlator<D> {
         let Telling { what, at, mark, about } = telling;
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         let subject = about.unwrap_or_else(|| tracked.subject.clone());
+        let mark = mark.map(|mark| match what {
+            Happening::Created => mark.of_fact(FactKey::CREATED),
+            Happening::Deleted => mark.of_fact(FactKey::DELETED),
+            _ => mark,
+        });
         let notice = Notice { agents: tracked.agents.clone(), subject, at, what, repeat, mark };
         if !tracked.unresolved.is_empty() {
             if tracked.held.len() >= HELD {

@@ -6,7 +6,7 @@ mod storms;
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     rc::Rc,
     sync::Arc,
 };
@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    checkpoint::Checkpoint,
     extract::TokenSource,
     identity::{Kind, Subject, Uid},
     line::ScopeId,
@@ -73,14 +74,17 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        Self::with(Limits::default(), History::default())
+        Self::with(Limits::default(), Checkpoint::default())
     }
 
-    fn with(limits: Limits, history: History) -> Self {
+    fn with(limits: Limits, from: Checkpoint) -> Self {
         let book = Rc::new(Book::default());
-        let since = history.since.max(start());
-        let history = History { since, told_until: since, ..history };
-        let correlator = Correlator::new(book.clone(), history, limits, true);
+        let since = from.created_since.max(start());
+        let from = Checkpoint { created_since: since, status_until: since, known_is_partial: true, ..from };
+        let mut correlator = Correlator::new(book.clone(), limits, true);
+        for scope in [EVENTS, PODS, REPLICASETS] {
+            correlator.observe(start(), Observation::Started { scope, from: Box::new(from.clone()) });
+        }
         Self { correlator, book, now: start(), effects: Vec::new() }
     }
 
@@ -269,7 +273,7 @@ fn a_pod_with_a_token_that_is_no_uuid_is_counted_once() {
 
 #[test]
 fn invariant_4_waiting_events_are_bounded_and_age() {
-    let mut story = Story::with(Limits { waiting: 10, ..Limits::default() }, History::default());
+    let mut story = Story::with(Limits { waiting: 10, ..Limits::default() }, Checkpoint::default());
     for n in 0..100 {
         story.observe(event("Pod", "ns", &format!("p{n}"), "R", "m", 1, 1));
     }
@@ -283,7 +287,7 @@ fn invariant_4_waiting_events_are_bounded_and_age() {
 
 #[test]
 fn invariant_4_followed_objects_are_bounded() {
-    let mut story = Story::with(Limits { tracked: 2, ..Limits::default() }, History::default());
+    let mut story = Story::with(Limits { tracked: 2, ..Limits::default() }, Checkpoint::default());
     for n in 0..5 {
         story.observe(seen(pod(&format!("p{n}"), "ns", ALICE, &json!({}))));
     }
@@ -321,8 +325,9 @@ fn what_was_there_before_the_start_is_followed_in_silence() {
 #[test]
 fn what_was_not_delivered_before_a_restart_is_told_after_it() {
     let since = start() + SignedDuration::from_hours(1);
-    let pending = [Uid::parse("ns/ws").unwrap()].into();
-    let mut story = Story::with(Limits::default(), History { since, pending, ..History::default() });
+    let pending = [(Uid::parse("ns/ws").unwrap(), 7)].into();
+    let mut story =
+        Story::with(Limits::default(), Checkpoint { created_since: since, pending, ..Checkpoint::default() });
     let object = pod("ws", "ns", ALICE, &json!({}));
     story.observe(Observation::Seen { scope: PODS, object, how: Sighting::ListedKnown });
     let other = pod("other", "ns", BOB, &json!({}));
@@ -383,8 +388,8 @@ fn a_pod_that_admission_missed_is_repaired_and_counted() {
 fn a_pod_that_was_announced_before_a_restart_is_not_taken_for_missed() {
     let missed = pod("announced", "ns", ALICE, &json!({}));
     let Object::Pod(seen_before) = &missed else { unreachable!() };
-    let announced = HashSet::from([seen_before.metadata.uid.unwrap()]);
-    let mut story = Story::with(Limits::default(), History { announced, ..History::default() });
+    let announced = [seen_before.metadata.uid.unwrap()].into();
+    let mut story = Story::with(Limits::default(), Checkpoint { announced, ..Checkpoint::default() });
     story.observe(Observation::Seen { scope: PODS, object: missed, how: Sighting::ListedChanged });
     assert_eq!((story.said_to(ALICE).len(), story.counted(Counted::Repaired)), (0, 0));
 }
@@ -478,4 +483,33 @@ proptest! {
         prop_assert_eq!(sorted(story.said_to(ALICE)), sorted(expected.said_to(ALICE)));
         prop_assert!(story.nothing_is_held());
     }
+}
+
+/// What a second process says after a restart that continues from what the first one knows.
+#[test]
+fn status_reported_before_a_restart_is_not_reported_again() {
+    let trouble = json!({"containerStatuses": [{"name": "dev", "restartCount": 1,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-11-22T11:00:00Z"}}}]});
+    let object = || pod("ws", "ns", ALICE, &trouble);
+    let uid = Uid::parse("ns/ws").unwrap();
+    let mut first = Story::new();
+    first.observe(seen(object()));
+    let known = first.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Known { facts, .. } => Some(facts.clone()),
+        _ => None,
+    });
+    assert_eq!(known.as_ref().map(BTreeSet::len), Some(2), "{:?}", first.effects);
+
+    let restarted = |known| {
+        let mut second = Correlator::new(Rc::new(Book::default()), Limits::default(), true);
+        let from =
+            Checkpoint { created_since: start() + SignedDuration::from_hours(1), known, ..Checkpoint::default() };
+        second.observe(start(), Observation::Started { scope: PODS, from: Box::new(from) });
+        let effects =
+            second.observe(start(), Observation::Seen { scope: PODS, object: object(), how: Sighting::ListedChanged });
+        effects.iter().filter(|effect| matches!(effect, Effect::Notice(_))).count()
+    };
+    assert_eq!(restarted([(uid, known.unwrap())].into()), 0);
+    assert_eq!(restarted(BTreeMap::new()), 2, "an end in the past of a node whose clock is behind is news");
 }

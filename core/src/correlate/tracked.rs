@@ -1,6 +1,9 @@
 //! An object that carries agents, as the correlator remembers it.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -10,6 +13,7 @@ use super::{
     told::{Key, Told},
 };
 use crate::{
+    checkpoint::FactKey,
     extract::{Agent, TokenSource},
     identity::{Subject, Uid},
     line::{Mark, ScopeId, WorkspaceKey},
@@ -56,6 +60,8 @@ pub(super) struct Tracked {
     pub(super) due: Option<Timestamp>,
     pub(super) ends: Ends,
     seen: VecDeque<Key>,
+    /// The facts of its status that a restart need not report again.
+    pub(super) known: BTreeSet<FactKey>,
     pub(super) gone_at: Option<Timestamp>,
     /// It may be deleted, or have left the selection, or be hidden by a stale list.
     pub(super) missing: Option<Missing>,
@@ -85,6 +91,7 @@ impl Tracked {
             due: None,
             ends: Ends::default(),
             seen: VecDeque::new(),
+            known: BTreeSet::new(),
             gone_at: None,
             missing: None,
             only_counted: false,

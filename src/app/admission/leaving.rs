@@ -20,10 +20,15 @@ const LINGER: Duration = Duration::from_secs(5);
 /// Answers take microseconds; one that is under way has this much at least.
 const SHORTEST_DRAIN: Duration = Duration::from_secs(1);
 
+/// How long the webhook goes on after the signal, of this grace period.
+pub(in crate::app) fn linger(grace: Duration) -> Duration {
+    LINGER.min(grace / 2)
+}
+
 /// The limits of a server that has so long to end: half of it at most goes by with waiting for callers to leave.
 pub(super) fn limits(grace: Duration) -> Limits {
     let limits = Limits::default();
-    let linger = LINGER.min(grace / 2);
+    let linger = linger(grace);
     let drain = grace.saturating_sub(linger).clamp(SHORTEST_DRAIN, limits.drain);
     Limits { linger, drain, ..limits }
 }

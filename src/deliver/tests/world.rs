@@ -8,6 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
+    checkpoint::FactKey,
     identity::Uid,
     line::{Level, LogLine, Mark, ScopeId, WorkspaceKey},
     object::Meta,
@@ -150,7 +151,12 @@ impl World {
     pub(super) async fn tell(&mut self, number: u32, level: Level, repeat: bool, text: impl Into<String>) {
         let at = noon() + SignedDuration::try_from(self.start.elapsed()).unwrap();
         self.revision += 1;
-        let mark = Mark { scope: ScopeId(0), revision: self.revision, subject: Uid::parse("subject").unwrap() };
+        let mark = Mark {
+            scope: ScopeId(0),
+            revision: self.revision,
+            subject: Uid::parse("subject").unwrap(),
+            fact: FactKey::EVENT,
+        };
         let line = LogLine { at, level, text: text.into(), repeat, mark: Some(mark) };
         self.send(Command::Line { agent: agent(number), line }).await;
     }

@@ -1,6 +1,6 @@
 //! A watch against a stand-in API server, as stories.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use logstream_core::{correlate::Object, identity::Uid};
 use serde_json::{Value, json};
@@ -34,6 +34,11 @@ fn event(kind: &str, about: &str, revision: u64) -> Value {
     })
 }
 
+/// The requests of lists and watches, without those for the current resourceVersion.
+fn requests(server: &Server) -> Vec<String> {
+    server.seen().into_iter().filter(|request| !request.ends_with("limit=1")).collect()
+}
+
 /// A watch of one scope, read from the side of the correlator.
 struct Story {
     scope: ScopeId,
@@ -44,10 +49,10 @@ struct Story {
 }
 
 fn watching<K: Watched>(server: &Server, reached: Option<u64>) -> Story {
-    watching_with::<K>(server, reached, HashMap::new())
+    watching_with::<K>(server, reached, BTreeMap::new())
 }
 
-fn watching_with<K: Watched>(server: &Server, reached: Option<u64>, pending: HashMap<Uid, u64>) -> Story {
+fn watching_with<K: Watched>(server: &Server, reached: Option<u64>, pending: BTreeMap<Uid, u64>) -> Story {
     let scopes = Arc::new(Scopes::new(&["ns".into()]));
     let id = scopes.covering(K::STREAM, "ns").unwrap();
     let scope = scopes.get(id).unwrap().clone();
@@ -55,7 +60,7 @@ fn watching_with<K: Watched>(server: &Server, reached: Option<u64>, pending: Has
     let states = SyncStates::new(scopes, metrics.clone());
     let (out, observations) = mpsc::channel(16);
     let shared = Shared {
-        client: server.client(),
+        client: deadlines::with_deadlines(server.client()),
         selectors: Selectors {
             field: Some("spec.nodeName!=x".into()),
             label: Some(LabelSelector::parse("team=a").unwrap()),
@@ -64,8 +69,10 @@ fn watching_with<K: Watched>(server: &Server, reached: Option<u64>, pending: Has
         states: states.clone(),
         metrics: metrics.clone(),
         no_streaming: NoStreaming::default(),
+        time: Timestamp::UNIX_EPOCH,
     };
-    let source = Source::<K>::new(id, scope, shared, Position::new(reached, Arc::new(pending)));
+    let saved = reached.map(|revision| Checkpoint { revision, pending, ..Checkpoint::default() });
+    let source = Source::<K>::new(id, scope, shared, saved);
     let mut work = tokio::task::JoinSet::new();
     work.spawn(source.run());
     Story { scope: id, observations, states, metrics, _work: work }
@@ -76,16 +83,26 @@ impl Story {
     async fn next(&mut self, number: usize) -> Vec<String> {
         let mut told = Vec::new();
         while told.len() < number {
-            let next = timeout(Duration::from_hours(1), self.observations.recv()).await;
+            let next = timeout(Duration::from_hours(1), self.recv()).await;
             let Ok(Some(observation)) = next else { panic!("only {told:?}") };
             told.push(self.words(observation));
         }
         told
     }
 
+    /// The next observation after the start.
+    async fn recv(&mut self) -> Option<Observation> {
+        loop {
+            match self.observations.recv().await {
+                Some(Observation::Started { .. }) => {}
+                other => return other,
+            }
+        }
+    }
+
     /// Nothing more comes, however long one waits.
     async fn nothing_more(&mut self) {
-        let next = timeout(Duration::from_secs(200), self.observations.recv()).await;
+        let next = timeout(Duration::from_secs(200), self.recv()).await;
         assert!(next.is_err(), "{next:?}");
     }
 
@@ -131,7 +148,7 @@ async fn a_list_then_what_the_watch_brings() {
         ["relisting", "ListedKnown old", "ListedChanged new", "synced", "Watched newer", "Gone old"]
     );
     assert_eq!(story.now(), Now::Watching);
-    let seen = server.seen();
+    let seen = requests(&server);
     assert!(seen[0].starts_with("/api/v1/namespaces/ns/pods?watch=true"), "{seen:?}");
     assert!(seen[0].contains("fieldSelector=spec.nodeName!=x&labelSelector=team=a"), "{seen:?}");
     assert!((story.metrics.value("relists_total{stream=\"pods\"}")).abs() < 0.1, "the first list is no relist");
@@ -160,7 +177,7 @@ async fn a_workload_whose_pods_are_not_selected_is_passed_over() {
         .start();
     let mut story = watching::<ReplicaSets>(&server, Some(10));
     assert_eq!(story.next(4).await, ["relisting", "ListedChanged ReplicaSet ours", "synced", "Gone ReplicaSet ours"]);
-    let seen = server.seen();
+    let seen = requests(&server);
     assert!(!seen[0].contains("labelSelector"), "its own labels are not those of its pods: {seen:?}");
 }
 
@@ -184,7 +201,7 @@ async fn events_of_a_list_come_in_order_and_those_not_explained_not_at_all() {
         .start();
     let mut story = watching::<Events>(&server, Some(10));
     assert_eq!(story.next(6).await, ["relisting", "Event a.11", "Event b.15", "synced", "Event a.21", "Event j.24"]);
-    let seen = server.seen();
+    let seen = requests(&server);
     assert!(seen[0].contains("involvedObject.kind!=Deployment"), "{seen:?}");
     assert!(!seen[0].contains("labelSelector"), "the user's selectors are for pods: {seen:?}");
     story.nothing_more().await;
@@ -194,7 +211,7 @@ async fn events_of_a_list_come_in_order_and_those_not_explained_not_at_all() {
 async fn what_was_not_delivered_before_a_restart_is_told_again() {
     let lines = [added(&event("Pod", "a", 4)), added(&event("Pod", "a", 6)), added(&event("Pod", "b", 7)), listed(9)];
     let server = Script::new().on(STREAMED, Answer::watch(&lines)).start();
-    let pending = HashMap::from([(Uid::parse("a").unwrap(), 6)]);
+    let pending = BTreeMap::from([(Uid::parse("a").unwrap(), 6)]);
     let mut story = watching_with::<Events>(&server, Some(9), pending);
     assert_eq!(story.next(3).await, ["relisting", "Event a.6", "synced"]);
 }
@@ -261,9 +278,9 @@ async fn a_failing_list_backs_off_and_announces_nothing() {
         .always(PAGED, Answer::status(500, "etcd is away"))
         .start();
     let mut story = watching::<Pods>(&server, Some(10));
-    let next = timeout(Duration::from_mins(10), story.observations.recv()).await;
+    let next = timeout(Duration::from_mins(10), story.recv()).await;
     assert!(next.is_err(), "{next:?}");
-    let tries = server.seen().len();
+    let tries = requests(&server).len();
     // At 30 s of full jitter some 40; a backoff that a failing list resets makes over 1,000.
     assert!((20..100).contains(&tries), "{tries}");
     assert_eq!(story.now(), Now::Failing("overloaded: etcd is away".into()));
@@ -293,7 +310,7 @@ async fn a_server_that_does_not_stream_lists_is_paged_and_that_is_remembered() {
     let mut story = watching::<Pods>(&server, Some(10));
     assert_eq!(story.next(5).await, ["relisting", "ListedKnown a", "ListedChanged b", "synced", "Watched c"]);
     assert_eq!(story.next(3).await, ["relisting", "ListedKnown c", "synced"]);
-    assert_eq!(server.seen().iter().filter(|request| request.contains(STREAMED)).count(), 1);
+    assert_eq!(requests(&server).iter().filter(|request| request.contains(STREAMED)).count(), 1);
     assert!(story.metrics.value("errors_total{stream=\"pods\",reason=\"refused\"}") < 0.5, "a refusal is no error");
 }
 
@@ -308,7 +325,7 @@ async fn streaming_lists_that_never_end_give_way_to_paged_ones() {
     while told.last().is_some_and(|last| last != "synced") {
         told.extend(story.next(1).await);
     }
-    assert!(server.seen().iter().any(|request| request.contains(PAGED)));
+    assert!(requests(&server).iter().any(|request| request.contains(PAGED)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -355,10 +372,62 @@ async fn a_watch_ahead_of_a_restored_cluster_begins_anew() {
     let server = Script::new()
         .on(STREAMED, Answer::ended_watch(&[added(&event("Pod", "a", 900)), listed(1_000)]))
         .always("resourceVersion=1000", Answer::status(504, "Too large resource version"))
+        .on("limit=1", Answer::list(1_000, &[]))
         .on("limit=1", Answer::list(50, &[]))
         .on(STREAMED, Answer::watch(&[added(&event("Pod", "a", 40)), listed(50), added(&event("Pod", "a", 51))]))
         .start();
     let mut story = watching::<Events>(&server, Some(800));
     assert_eq!(story.next(5).await, ["relisting", "Event a.900", "synced", "relisting", "synced"]);
     assert_eq!(story.next(1).await, ["Event a.51"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_410_to_the_start_of_a_watch_lists_anew() {
+    let server = Script::new()
+        .on(STREAMED, Answer::ended_watch(&[listed(12)]))
+        .on("resourceVersion=12", Answer::status(410, "too old resource version"))
+        .on(STREAMED, Answer::watch(&[added(&pod("a", 15)), listed(20)]))
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    assert_eq!(story.next(5).await, ["relisting", "synced", "relisting", "ListedChanged a", "synced"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_noticed_counted_and_replaced() {
+    let server = Script::new()
+        .on(STREAMED, Answer::watch(&[listed(12)]))
+        .on("resourceVersion=12", Answer::watch(&[added(&pod("a", 15))]))
+        .start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    assert_eq!(story.next(2).await, ["relisting", "synced"]);
+    let mut states = story.states.subscribe();
+    let scope = usize::from(story.scope.0);
+    let failing = states.wait_for(|states| matches!(states[scope].now, Now::Failing(_))).await.unwrap()[scope].clone();
+    assert_eq!(failing.now, Now::Failing("unreachable: no data from the API server for 45 s".into()));
+    assert_eq!(story.next(1).await, ["Watched a"]);
+    assert!((story.metrics.value("errors_total{stream=\"pods\",reason=\"unreachable\"}") - 1.0).abs() < 0.1);
+    let seen = requests(&server);
+    assert!(seen[1].contains("timeoutSeconds=40"), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_never_answered_is_a_failure() {
+    let server = Script::new().start();
+    let mut story = watching::<Pods>(&server, Some(10));
+    story.nothing_more().await;
+    assert!(matches!(story.now(), Now::Failing(_)), "{:?}", story.now());
+    assert!(story.metrics.value("errors_total{stream=\"pods\",reason=\"unreachable\"}") > 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_starts_from_its_checkpoint_or_from_now() {
+    let dated = || Answer::list(100, &[]).dated("Mon, 23 Nov 2026 05:11:54 GMT");
+    let now: Timestamp = "2026-11-23T05:11:54Z".parse().unwrap();
+    for (saved, expected) in [(None, 100), (Some(90), 90), (Some(4_000), 100)] {
+        let server = Script::new().on("limit=1", Answer::status(503, "starting")).on("limit=1", dated()).start();
+        let mut story = watching::<Pods>(&server, saved);
+        let Some(Observation::Started { from, .. }) = story.observations.recv().await else { panic!("no start") };
+        assert_eq!(from.revision, expected);
+        assert_eq!(from.created_since, if saved.is_none() { now } else { Timestamp::UNIX_EPOCH });
+    }
 }

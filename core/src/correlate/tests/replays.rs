@@ -61,7 +61,7 @@ impl Recording {
 
     /// Plays it with a tick each second and for an hour after it, and gives the lines, without colours.
     fn play(&self) -> Vec<String> {
-        let mut story = Story::with(Limits::default(), History::default());
+        let mut story = Story::with(Limits::default(), Checkpoint::default());
         let steps = self.observations();
         story.now = steps[0].0;
         for (at, observation) in steps {

@@ -205,7 +205,10 @@ fn facts_told_before_a_restart_are_not_told_again() {
         // Nothing but the pod's own time tells when.
         json!({"containerStatuses": [{"name": "dev", "state": {"waiting": {"reason": "InvalidImageName"}}}]}),
     ] {
-        let mut story = Story::with(Limits::default(), History { since, ..History::default() });
+        let mut story = Story::with(
+            Limits::default(),
+            Checkpoint { created_since: since, status_until: since, ..Checkpoint::default() },
+        );
         story.observe(listed(pod_with(20, &status, &json!({}))));
         // It alternates, as a kubelet's status does.
         story.observe(seen(pod_with(21, &status, &json!({}))));
@@ -216,7 +219,7 @@ fn facts_told_before_a_restart_are_not_told_again() {
 #[test]
 fn facts_that_began_after_a_restart_are_told() {
     let since = start() + SignedDuration::from_hours(1);
-    let history = || History { since, ..History::default() };
+    let history = || Checkpoint { created_since: since, status_until: since, ..Checkpoint::default() };
     // Its pod is old, and what happens to it is new: the end of a container tells when, of a pull the Event does.
     let mut story = Story::with(Limits::default(), history());
     let crashed = json!({"containerStatuses": [{"name": "dev", "restartCount": 1,

@@ -1,0 +1,67 @@
+//! What was reported before this process started.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use crate::{
+    checkpoint::{Checkpoint, FactKey},
+    identity::Uid,
+    line::ScopeId,
+    object::Meta,
+};
+
+/// The checkpoint each scope started from. Of a scope that has not started nothing was reported.
+#[derive(Debug, Default)]
+pub(super) struct Past(HashMap<ScopeId, Checkpoint>);
+
+impl Past {
+    pub(super) fn start(&mut self, scope: ScopeId, from: Checkpoint) {
+        self.0.insert(scope, from);
+    }
+
+    /// The first list of the scope is complete: from here on the correlator itself remembers.
+    pub(super) fn listed(&mut self, scope: ScopeId) {
+        if let Some(from) = self.0.get_mut(&scope) {
+            from.pending.clear();
+            from.known.clear();
+            from.known_is_partial = false;
+        }
+    }
+
+    /// Whether facts of the object were not delivered.
+    pub(super) fn is_pending(&self, scope: Option<ScopeId>, uid: Uid) -> bool {
+        self.of(scope).any(|from| from.pending.contains_key(&uid))
+    }
+
+    pub(super) fn was_announced(&self, scope: Option<ScopeId>, uid: Uid, meta: &Meta) -> bool {
+        let mut scopes = self.of(scope).peekable();
+        match scope {
+            Some(_) => scopes.next().is_some_and(|from| from.was_announced(uid, meta.creation_timestamp)),
+            None => scopes.peek().is_some() && scopes.all(|from| from.was_announced(uid, meta.creation_timestamp)),
+        }
+    }
+
+    pub(super) fn was_reported(&self, scope: Option<ScopeId>, uid: Uid, fact: FactKey, at: Option<Timestamp>) -> bool {
+        self.of(scope).any(|from| from.was_reported(uid, fact, at))
+    }
+
+    /// The facts of an object that were reported.
+    pub(super) fn known(&self, scope: ScopeId, uid: Uid) -> BTreeSet<FactKey> {
+        self.0.get(&scope).and_then(|from| from.known.get(&uid)).cloned().unwrap_or_default()
+    }
+
+    /// The time up to which the status of objects was read.
+    pub(super) fn status_until(&self, scope: Option<ScopeId>) -> Timestamp {
+        self.of(scope).map(|from| from.status_until).max().unwrap_or(Timestamp::MIN)
+    }
+
+    /// The checkpoint of the scope; all of them for an object that was looked up.
+    fn of(&self, scope: Option<ScopeId>) -> impl Iterator<Item = &Checkpoint> {
+        let (one, all) = match scope {
+            Some(scope) => (self.0.get(&scope), None),
+            None => (None, Some(self.0.values())),
+        };
+        one.into_iter().chain(all.into_iter().flatten())
+    }
+}

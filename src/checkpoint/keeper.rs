@@ -1,0 +1,133 @@
+//! Saves the checkpoints while they advance.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Ledger, Saved, Store, StoreError, Version};
+use crate::runtime::Clock;
+
+/// While lines are delivered, saves are this far apart: a process killed outright repeats what it delivered since.
+const PAUSE: Duration = Duration::from_millis(250);
+/// A large checkpoint is saved less often: this much longer for each 100 scopes, subjects or objects in it.
+const PAUSE_PER_HUNDRED: Duration = Duration::from_millis(50);
+/// Where facts about other objects pass by and no line follows, saves are this far apart.
+const IDLE_PAUSE: Duration = Duration::from_mins(1);
+/// The first save waits this long for every scope to start.
+const ALL_STARTED: Duration = Duration::from_secs(1);
+/// Attempts of one save to write over an older process.
+const TRIES: usize = 5;
+
+/// Saves the ledger while it changes, and once more at the end. A failure is logged once and tried again.
+///
+/// Only the latest process saves: each continues from the generation it has loaded, with one more. A process that
+/// finds a later one in the ConfigMap stops saving, so that it cannot overwrite what that one knows.
+pub async fn keep(store: Store, ledger: Arc<Ledger>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
+    let mut keeper = Keeper::new(store);
+    let mut ending = false;
+    while !ending {
+        tokio::select! {
+            () = ledger.changed() => {}
+            () = tokio::time::sleep(IDLE_PAUSE) => {}
+            () = shutdown.cancelled() => ending = true,
+        }
+        if keeper.version.is_none() && !keeper.failing && !ending && ledger.is_loaded() {
+            // Scopes start within milliseconds of each other; one that cannot start is not waited for.
+            tokio::select! {
+                _ = tokio::time::timeout(ALL_STARTED, ledger.all_started()) => {}
+                () = shutdown.cancelled() => ending = true,
+            }
+        }
+        let Some(snapshot) = ledger.snapshot(clock.now()) else { continue };
+        let pause = pause_after(&snapshot);
+        if !keeper.is_saved(&snapshot) && !keeper.save(snapshot).await {
+            tracing::warn!("another process saves the checkpoint now, this one no longer does");
+            return shutdown.cancelled().await;
+        }
+        if !ending {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+}
+
+fn pause_after(saved: &Saved) -> Duration {
+    let entries: usize = saved.scopes.values().map(|scope| 1 + scope.pending.len() + scope.known.len()).sum::<usize>();
+    let hundreds = u32::try_from((entries + saved.agents.len()) / 100).unwrap_or(u32::MAX);
+    PAUSE + PAUSE_PER_HUNDRED.saturating_mul(hundreds)
+}
+
+struct Keeper {
+    store: Store,
+    /// The version that was read or written last; `None` when that is not known.
+    version: Option<Version>,
+    last: Saved,
+    /// The generation and the writer under which this process saves. The generation is 0 until it is known.
+    own: (u64, u64),
+    failing: bool,
+}
+
+impl Keeper {
+    fn new(store: Store) -> Self {
+        let own = (0, fastrand::u64(..));
+        Self { store, version: None, last: Saved::default(), own, failing: false }
+    }
+
+    fn is_saved(&self, snapshot: &Saved) -> bool {
+        self.version.is_some() && self.last.says_the_same(snapshot)
+    }
+
+    /// Whether this is still the process that saves.
+    async fn save(&mut self, mut saved: Saved) -> bool {
+        if self.own.0 == 0 && saved.generation > 0 {
+            self.own.0 = saved.generation.saturating_add(1);
+        }
+        match self.try_save(&mut saved).await {
+            Ok(true) => {
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("saving the checkpoint works again");
+                }
+                self.last = saved;
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                self.version = None;
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(%error, "cannot save the checkpoint, a restart may repeat lines");
+                }
+                true
+            }
+        }
+    }
+
+    async fn try_save(&mut self, saved: &mut Saved) -> Result<bool, StoreError> {
+        let mut tries = 0;
+        loop {
+            let version = if let Some(version) = self.version.take() {
+                version
+            } else {
+                let (found, version) = self.store.look().await?;
+                if self.own.0 == 0 {
+                    self.own.0 = found.map_or(1, |(generation, _)| generation.saturating_add(1));
+                }
+                if found.is_some_and(|found| found > self.own) {
+                    return Ok(false);
+                }
+                version
+            };
+            (saved.generation, saved.writer) = self.own;
+            tries += 1;
+            match self.store.save(saved, &version).await {
+                Ok(version) => {
+                    self.version = Some(version);
+                    return Ok(true);
+                }
+                Err(error) if error.is_conflict() && tries < TRIES => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

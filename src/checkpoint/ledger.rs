@@ -1,0 +1,244 @@
+//! Which facts are outstanding, and so how far everything was handled.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use logstream_core::{
+    checkpoint::{Checkpoint, FactKey},
+    identity::{Kind, Subject, Uid},
+    line::{Mark, ScopeId, Stream},
+    token::AgentToken,
+};
+use tokio::sync::Notify;
+
+use super::{
+    Saved,
+    agents::Agents,
+    tracking::{Room, Tracking, Undelivered},
+};
+use crate::{deliver::Settled, watch::Scopes};
+
+/// Pending subjects that are saved at most, over all scopes: some 400 KB of a ConfigMap's 1 MiB.
+pub(super) const MAX_PENDING: usize = 8_000;
+/// Objects with known facts that are saved at most, over all scopes: some 150 KB.
+const MAX_KNOWN: usize = 2_000;
+
+/// Collects what [`Saved`] holds. Shared by the correlating task, which begins facts, and delivery, which settles them;
+/// its lock is held for a few map operations.
+#[derive(Debug)]
+pub struct Ledger {
+    scopes: Arc<Scopes>,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    loaded: bool,
+    /// Of the process before; 0 if that is not known.
+    generation: u64,
+    tracking: HashMap<ScopeId, Tracking>,
+    /// Scopes whose watch has started.
+    started: HashSet<ScopeId>,
+    outstanding: BTreeMap<Mark, u32>,
+    /// Of each subject with outstanding facts: how many, and when it was created, if that is known.
+    subjects: HashMap<Uid, (usize, Option<Timestamp>)>,
+    agents: Agents,
+}
+
+impl Ledger {
+    /// An empty ledger. Nothing is to be saved before [`Ledger::load`].
+    pub fn new(scopes: Arc<Scopes>) -> Arc<Self> {
+        Arc::new(Self { scopes, state: Mutex::default(), changed: Notify::new() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what an earlier process saved; the default if that cannot be known. A scope stays as saved until it
+    /// has been listed.
+    pub fn load(&self, saved: &Saved) {
+        let mut state = self.state();
+        for (id, _) in self.scopes.iter() {
+            if let Some(checkpoint) = saved.of_scope(&self.scopes, id) {
+                state.tracking.insert(id, Tracking::new(checkpoint.clone()));
+            }
+        }
+        state.agents.load(&saved.agents);
+        state.generation = saved.generation;
+        state.loaded = true;
+    }
+
+    /// A scope's watch starts. That itself is worth saving: were the process killed before it has handled anything,
+    /// the next one would start later.
+    pub fn started(&self, scope: ScopeId, from: Checkpoint) {
+        let mut state = self.state();
+        state.tracking.insert(scope, Tracking::new(from));
+        state.started.insert(scope);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Whether [`Ledger::load`] was called.
+    pub fn is_loaded(&self) -> bool {
+        self.state().loaded
+    }
+
+    /// Waits until the watch of every scope has started. Takes notice of what [`Ledger::changed`] waits for.
+    pub async fn all_started(&self) {
+        while self.state().started.len() < self.scopes.len() {
+            self.changed().await;
+        }
+    }
+
+    /// A fact is about to be reported, or kept for later: to be settled as often.
+    pub fn begin(&self, mark: Mark) {
+        let mut state = self.state();
+        let count = state.outstanding.entry(mark).or_default();
+        *count += 1;
+        if *count == 1 {
+            state.subjects.entry(mark.subject).or_default().0 += 1;
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// An object was seen that was created at this time.
+    pub fn created(&self, subject: Uid, at: Timestamp) {
+        if let Some((_, created)) = self.state().subjects.get_mut(&subject) {
+            *created = Some(at);
+        }
+    }
+
+    /// A list of the scope begins.
+    pub fn listing(&self, scope: ScopeId) {
+        self.with(scope, Tracking::listing);
+    }
+
+    /// The list of the scope is complete.
+    pub fn synced(&self, scope: ScopeId, now: Timestamp) {
+        self.with(scope, |tracking| tracking.synced(now));
+        self.changed.notify_one();
+    }
+
+    /// A fact of this resourceVersion was handled: everything that follows from it has begun.
+    pub fn reached(&self, scope: ScopeId, revision: u64, now: Timestamp) {
+        self.with(scope, |tracking| tracking.reached(revision, now));
+    }
+
+    /// The creation of an object was reported, and its lines have begun.
+    pub fn announced(&self, subject: &Subject, created: Timestamp) {
+        let stream = match subject.kind {
+            Kind::Pod => Stream::Pods,
+            Kind::ReplicaSet => Stream::ReplicaSets,
+            Kind::StatefulSet => Stream::StatefulSets,
+            Kind::Job => Stream::Jobs,
+        };
+        if let Some(scope) = self.scopes.covering(stream, &subject.namespace) {
+            self.with(scope, |tracking| tracking.announced(subject.uid, created));
+        }
+    }
+
+    /// These facts of an object's status need not be reported again once they are settled.
+    pub fn known(&self, scope: ScopeId, subject: Uid, facts: BTreeSet<FactKey>) {
+        self.with(scope, |tracking| tracking.known(subject, facts));
+    }
+
+    /// Whether a live object carries the agent.
+    pub fn set_live(&self, agent: &AgentToken, live: bool) {
+        self.state().agents.set_live(agent.fingerprint().to_string(), live);
+    }
+
+    fn with(&self, scope: ScopeId, change: impl FnOnce(&mut Tracking)) {
+        if let Some(tracking) = self.state().tracking.get_mut(&scope) {
+            change(tracking);
+        }
+    }
+
+    /// Number of facts that are reported and not delivered.
+    pub fn outstanding(&self) -> usize {
+        self.state().outstanding.len()
+    }
+
+    /// Waits until a fact begins or is settled.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// What to save now, with the generation that was loaded; `None` before [`Ledger::load`].
+    pub fn snapshot(&self, now: Timestamp) -> Option<Saved> {
+        let mut state = self.state();
+        if !state.loaded {
+            return None;
+        }
+        let undelivered = state.undelivered();
+        let none = Undelivered::default();
+        let of = |scope: &ScopeId| undelivered.get(scope).unwrap_or(&none);
+        let tracking = &state.tracking;
+        let share = |limit: usize, sizes: Vec<usize>| match sizes.iter().sum::<usize>() {
+            all if all <= limit => limit,
+            _ => limit / sizes.iter().filter(|size| **size > 0).count().max(1),
+        };
+        let room = Room {
+            pending: share(MAX_PENDING, tracking.iter().map(|(id, scope)| scope.pending(of(id))).collect()),
+            known: share(MAX_KNOWN, tracking.values().map(Tracking::known_objects).collect()),
+        };
+        let scopes = tracking.iter().filter_map(|(id, tracking)| {
+            let scope = self.scopes.get(*id)?;
+            let is_events = scope.stream == Stream::Events;
+            Some((scope.key(), tracking.checkpoint(of(id), is_events, room)))
+        });
+        let scopes = scopes.collect();
+        let generation = state.generation;
+        Some(Saved { generation, writer: 0, scopes, agents: state.agents.snapshot(now) })
+    }
+}
+
+impl State {
+    fn undelivered(&self) -> HashMap<ScopeId, Undelivered> {
+        let mut all: HashMap<ScopeId, Undelivered> = HashMap::new();
+        // In the order of scopes, then of resourceVersions.
+        for mark in self.outstanding.keys() {
+            let of_scope = all.entry(mark.scope).or_default();
+            let facts = of_scope.facts.entry(mark.subject).or_default();
+            if facts.is_empty() {
+                of_scope.subjects.push((mark.subject, mark.revision));
+                let created = self.subjects.get(&mark.subject).and_then(|(_, created)| *created);
+                of_scope.created.extend(created.map(|created| (mark.subject, created)));
+            }
+            facts.insert(mark.fact);
+        }
+        all
+    }
+}
+
+impl Settled for Ledger {
+    fn settled(&self, mark: Mark) {
+        let mut state = self.state();
+        let Some(count) = state.outstanding.get_mut(&mark) else { return };
+        *count -= 1;
+        if *count == 0 {
+            state.outstanding.remove(&mark);
+            if let Some((facts, _)) = state.subjects.get_mut(&mark.subject) {
+                *facts -= 1;
+                if *facts == 0 {
+                    state.subjects.remove(&mark.subject);
+                }
+            }
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn spent(&self, agent: &AgentToken, bytes: u64) {
+        self.state().agents.spent(agent.fingerprint().to_string(), bytes);
+    }
+
+    fn spent_before(&self, agent: &AgentToken) -> u64 {
+        self.state().agents.bytes(&agent.fingerprint().to_string())
+    }
+}

@@ -1,0 +1,20 @@
+//! How far everything was handled, so that after a restart delivered lines are not repeated and missed facts are
+//! caught up.
+//!
+//! For each watched resource and namespace there is one [`Checkpoint`](logstream_core::checkpoint::Checkpoint). The
+//! [`Ledger`] advances them as facts are handled and delivered; the [`Store`] keeps them in a ConfigMap, without
+//! tokens.
+
+mod agents;
+mod keeper;
+mod ledger;
+mod saved;
+mod store;
+#[cfg(test)]
+mod tests;
+mod tracking;
+
+pub use keeper::keep;
+pub use ledger::Ledger;
+pub use saved::Saved;
+pub use store::{Store, StoreError, Version};
