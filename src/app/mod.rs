@@ -47,21 +47,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 
     let readiness = Readiness::new();
     readiness.fail_when_cancelled(token.clone());
-    let sources = admin::Sources {
-        liveness: supervisor.liveness(),
-        heartbeats: heartbeats.clone(),
-        readiness: readiness.clone(),
-        metrics: Arc::new(registered),
-    };
-    for server in admin::bind(config.health_addr, config.metrics_addr, &sources).await? {
-        supervisor.spawn_until_closing(format!("server {}", server.setting()), server.run(supervisor.closing()));
-    }
+    serve_admin(&config, registered, &heartbeats, &readiness, &mut supervisor).await?;
 
-    let namespaces = match &config.namespaces {
-        Namespaces::All => Vec::new(),
-        Namespaces::Listed(names) => names.clone(),
-    };
-    let scopes = Arc::new(Scopes::new(&namespaces));
+    let scopes = Arc::new(scopes(&config));
     let progress = Progress::new(scopes.clone());
     let time = clock.clone();
     let (outlet, engine) = deliver::channel(
@@ -136,6 +124,33 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     match shutdown::until_done(signals, &token, supervisor.run_until_done()).await {
         Ok(ended) => Ok(ended?),
         Err(forced) => Err(AppError::Forced(forced.0)),
+    }
+}
+
+/// Serves health and metrics on the configured addresses.
+async fn serve_admin(
+    config: &Config,
+    metrics: admin::Metrics,
+    heartbeats: &[Heartbeat],
+    readiness: &Readiness,
+    supervisor: &mut Supervisor,
+) -> Result<(), AppError> {
+    let sources = admin::Sources {
+        liveness: supervisor.liveness(),
+        heartbeats: heartbeats.to_vec(),
+        readiness: readiness.clone(),
+        metrics: Arc::new(metrics),
+    };
+    for server in admin::bind(config.health_addr, config.metrics_addr, &sources).await? {
+        supervisor.spawn_until_closing(format!("server {}", server.setting()), server.run(supervisor.closing()));
+    }
+    Ok(())
+}
+
+fn scopes(config: &Config) -> Scopes {
+    match &config.namespaces {
+        Namespaces::All => Scopes::new(&[]),
+        Namespaces::Listed(names) => Scopes::new(names),
     }
 }
 

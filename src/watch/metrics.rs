@@ -204,6 +204,7 @@ mod tests {
         for series in [
             "watch_relists_total{stream=\"events\"} 0",
             "watch_errors_total{stream=\"pods\",reason=\"forbidden\"} 0",
+            "watch_errors_total{stream=\"pods\",reason=\"unauthorized\"} 0",
             "watch_malformed_objects_total{stream=\"jobs\"} 0",
             "watch_dropped_events_total 0",
             "watch_synced{stream=\"replicasets\"} 0",
@@ -213,6 +214,6 @@ mod tests {
             assert!(text.lines().any(|line| line == series), "{series} is not in\n{text}");
         }
         let series = text.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(series, 5 + 35 + 5 + 1 + 5 + 3 + 5);
+        assert_eq!(series, 5 + 40 + 5 + 1 + 5 + 3 + 5);
     }
 }
