@@ -171,7 +171,7 @@ fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
     let ((), _, kept) = measured(|| {
         for n in 0..number {
             let json = json!({"involvedObject": {"kind": "Pod", "namespace": "ns", "name": "a", "uid": n.to_string()},
-                "metadata": {"annotations": {"com.coder.a": message}}, "reason": "Pulled", "message": message});
+                "metadata": {"namespace": "ns", "annotations": {"com.coder.a": message}}, "reason": "Pulled", "message": message});
             let event = serde_json::from_str(&json.to_string()).unwrap();
             correlator.observe(jiff::Timestamp::UNIX_EPOCH, Observation::Event { scope: ScopeId(0), event });
         }
@@ -213,7 +213,7 @@ proptest! {
         let text = unit.repeat(size / unit.len() + 1);
         let reason = if long_reason { text.as_str() } else { reason };
         let json = json!({"involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "u"},
-            "metadata": {"name": text}, "type": "Warning", "reason": reason, "message": text});
+            "metadata": {"namespace": "ns", "name": text}, "type": "Warning", "reason": reason, "message": text});
         let json = json.to_string();
         let (lines, peak) = lines(&json);
         prop_assert_eq!(lines.len(), 1);
