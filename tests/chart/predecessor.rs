@@ -99,6 +99,7 @@ async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     local["url"] = world.coder.url().into();
     // They would leave out the workspaces of tests.
     local["labelSelector"] = Value::Null;
+    local["fieldSelector"] = Value::Null;
     world.release.upgrade(&local, &["--values", values]).await?;
     let _replica = world.start().await?;
     world.workspace_is_streamed(second.name(), true).await?;
