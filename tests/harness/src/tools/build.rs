@@ -57,7 +57,7 @@ fn install(tool: Tool, into: &Path, report: &mut dyn FnMut(bool)) -> Result<(), 
         // helm and kubectl refuse to talk to the API server without a version they can parse.
         .arg(format!("-s -w -X k8s.io/component-base/version.gitVersion={}", module::kubernetes_version()))
         .arg(tool.package())
-        .current_dir(module::directory())
+        .current_dir(module::of(tool))
         .env("CGO_ENABLED", "0")
         .env("GOBIN", into)
         .stdin(Stdio::null())

@@ -23,11 +23,12 @@ pub fn directory() -> PathBuf {
     caches.join(format!("tools-{}", version()))
 }
 
-/// Path of a tool in that directory. The certificate tests' own program has a version of its own, so that changing it
-/// does not rebuild the other tools.
+/// Path of a tool in that directory. Tools of few tests have versions of their own, so that changing them does not
+/// rebuild the others.
 pub(super) fn path(directory: &Path, tool: Tool) -> PathBuf {
     match tool {
         Tool::CertManager => directory.join(format!("{tool}-{}", hash(&["certmanager/main.go"]))),
+        Tool::Kubelet => directory.join(format!("{tool}-{}", hash(&["kubelet/go.mod", "kubelet/go.sum"]))),
         _ => directory.join(tool.name()),
     }
 }

@@ -21,6 +21,8 @@ pub enum Tool {
     Helm,
     /// cert-manager's controllers in one program. Only certificate tests need it.
     CertManager,
+    /// The agent of a real node. Only tests on a real node need it.
+    Kubelet,
 }
 
 impl Tool {
@@ -37,7 +39,7 @@ impl Tool {
         self.row().0
     }
 
-    /// Its package in the Go module `tests/cluster`.
+    /// Its package in its Go module (see [`super::module::of`]).
     pub(super) const fn package(self) -> &'static str {
         self.row().1
     }
@@ -52,6 +54,7 @@ impl Tool {
             Self::Kubectl => ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
             Self::Helm => ("helm", "helm.sh/helm/v4/cmd/helm"),
             Self::CertManager => ("certmanager", "./certmanager"),
+            Self::Kubelet => ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
         }
     }
 }

@@ -62,6 +62,7 @@ const fn measured(tool: Tool) -> u64 {
         Tool::ControllerManager => 40,
         Tool::Helm => 15,
         Tool::CertManager => 60,
+        Tool::Kubelet => 190,
     }
 }
 

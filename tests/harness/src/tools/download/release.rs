@@ -64,7 +64,7 @@ impl Release {
             Some(Self { tool, version, host, path, member, published })
         };
         match tool {
-            Tool::ApiServer | Tool::ControllerManager | Tool::Scheduler | Tool::Kubectl => {
+            Tool::ApiServer | Tool::ControllerManager | Tool::Scheduler | Tool::Kubectl | Tool::Kubelet => {
                 release("k8s.io/kubernetes", "dl.k8s.io", &|version| {
                     let path = format!("/release/{version}/bin/{os}/{arch}/{tool}");
                     let published = Some(format!("{path}.sha256"));

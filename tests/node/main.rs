@@ -1,0 +1,166 @@
+//! Failures on a real node: kubelet, containerd and runc, with nothing simulated.
+//!
+//! One node serves one test, in which all scenarios run side by side. It needs root and some Debian packages (see
+//! `logstream_testing::node`); where they are missing it says so in one line and passes.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
+
+mod scenarios;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::core::v1::{Node as NodeObject, Pod};
+use kube::{
+    Api, Client,
+    api::{EvictParams, Patch, PatchParams, PostParams},
+};
+use logstream_testing::{
+    Cluster, ClusterOptions, CoderOptions, CoderStandIn, Node, Plan, TestNamespace,
+    coder::{Line, Valid},
+    node, poll,
+};
+use scenarios::{Scenario, scenarios};
+use serde_json::json;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_coder-logstream-kube");
+
+/// The slowest scenario waits for the third restart of a container.
+const PATIENCE: Duration = Duration::from_mins(4);
+
+const NODE: &str = "real-1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_read_why_their_pod_fails_on_a_real_node() -> Result<()> {
+    if let Err(reason) = node::supported() {
+        eprintln!("skipped: {reason}");
+        return Ok(());
+    }
+    let (cluster, node) = tokio::task::spawn_blocking(|| -> Result<_> {
+        let cluster = Cluster::start(ClusterOptions::new())?;
+        let node = Node::start(&cluster, NODE)?;
+        Ok((cluster, node))
+    })
+    .await??;
+    let namespace = TestNamespace::create(&cluster, "node").await?;
+    let coder = CoderStandIn::start(CoderOptions::new())?;
+    let _program = Plan::new(PROGRAM, &coder.url(), namespace.name()).install(&cluster).await?;
+    let client = cluster.admin_client().await?;
+    let test = Test { client, namespace: namespace.name().to_owned(), coder: &coder };
+
+    let scenarios = scenarios();
+    let mut agents = BTreeMap::new();
+    for scenario in &scenarios {
+        agents.insert(scenario.name, test.create(scenario).await?);
+    }
+    let mut wrong = Vec::new();
+    for scenario in &scenarios {
+        if let Err(error) = test.check(scenario, &agents[scenario.name]).await {
+            wrong.push(format!("{}: {error:#}", scenario.name));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n\n"), node.logs());
+    test.disruptions().await.with_context(|| node.logs())
+}
+
+struct Test<'a> {
+    client: Client,
+    namespace: String,
+    coder: &'a CoderStandIn,
+}
+
+impl Test<'_> {
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates the pod of a scenario and returns its agent's token.
+    async fn create(&self, scenario: &Scenario) -> Result<String> {
+        let token = uuid::Uuid::new_v4().to_string();
+        self.coder.add_agent(&token, Valid::Now);
+        let mut spec = scenario.spec.clone();
+        let container = &mut spec["containers"][0];
+        container["name"] = json!("dev");
+        container["env"] = json!([{ "name": "CODER_AGENT_TOKEN", "value": token }]);
+        if container["image"].is_null() {
+            container["image"] = json!(node::IMAGE);
+        }
+        spec["terminationGracePeriodSeconds"] = json!(1);
+        spec["nodeSelector"] = json!({ "node": "real" });
+        // Stays on the node whatever happens to it, unless the scenario says otherwise.
+        spec["tolerations"] = scenario.tolerations.clone();
+        let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": scenario.name }, "spec": spec });
+        self.pods().create(&PostParams::default(), &serde_json::from_value(pod)?).await.context(scenario.name)?;
+        Ok(token)
+    }
+
+    /// Waits for the lines of a scenario, then compares their counts with the pod's own.
+    async fn check(&self, scenario: &Scenario, agent: &str) -> Result<()> {
+        let has_all =
+            |lines: &[Line]| scenario.expected.iter().all(|text| lines.iter().any(|line| line.plain().contains(text)));
+        let lines = self.coder.wait_for_lines(agent, PATIENCE, has_all).await?;
+        let text: Vec<_> = lines.iter().map(Line::plain).collect();
+        for unexpected in scenario.unexpected {
+            ensure!(!text.iter().any(|line| line.contains(unexpected)), "{unexpected:?} is in {text:#?}");
+        }
+        if scenario.ends {
+            let pod = self.pods().get(scenario.name).await?;
+            let status = pod.status.unwrap_or_default().container_statuses.unwrap_or_default();
+            let kills = status.first().map_or(0, |status| i64::from(status.restart_count) + 1);
+            let counted = text.iter().filter_map(|line| count(line)).max().unwrap_or(1);
+            ensure!(counted <= kills, "{counted} ends are told of {kills}: {text:#?}");
+        }
+        ensure!(text.len() <= scenario.most_lines, "{} lines: {text:#?}", text.len());
+        Ok(())
+    }
+
+    /// A pod that is drained and one that is evicted by a taint: the owner reads who took it away, and why.
+    async fn disruptions(&self) -> Result<()> {
+        for (name, expected) in [("drained", "EvictionByEvictionAPI"), ("tainted", "taint")] {
+            let tolerations = json!([{ "key": "node", "operator": "Exists" }]);
+            let spec = json!({ "containers": [{ "command": ["sleep", "3600"] }] });
+            let scenario = Scenario { tolerations, ..Scenario::new(name, spec, &[]) };
+            let agent = self.create(&scenario).await?;
+            self.wait_for_line(&agent, "Container started").await?;
+            if name == "drained" {
+                self.pods().evict(name, &EvictParams::default()).await?;
+            } else {
+                let nodes: Api<NodeObject> = Api::all(self.client.clone());
+                let taints = json!({ "spec": { "taints": [
+                    { "key": "node", "value": "real", "effect": "NoSchedule" },
+                    { "key": "maintenance", "value": "now", "effect": "NoExecute" },
+                ] } });
+                nodes.patch(NODE, &PatchParams::default(), &Patch::Merge(taints)).await?;
+            }
+            self.wait_for_line(&agent, "Deleted pod").await?;
+            let lines = self.coder.wait_for_lines(&agent, PATIENCE, |lines| !lines.is_empty()).await?;
+            let text: Vec<_> = lines.iter().map(Line::plain).collect();
+            let told = text.iter().position(|line| line.contains(expected));
+            let deleted = text.iter().position(|line| line.contains("Deleted pod"));
+            if told.is_none() || told > deleted {
+                bail!("{name}: no line says {expected:?} before the deletion: {text:#?}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_for_line(&self, agent: &str, text: &str) -> Result<()> {
+        let has = |lines: &[Line]| lines.iter().any(|line| line.plain().contains(text));
+        self.coder.wait_for_lines(agent, PATIENCE, has).await?;
+        Ok(())
+    }
+}
+
+/// The count of a line that ends with `(x4 over 2m)`, possibly before a hint.
+fn count(line: &str) -> Option<i64> {
+    let (_, behind) = line.split_once("(x")?;
+    behind.split_once(" over ")?.0.parse().ok()
+}
+
+#[tokio::test]
+async fn a_missing_requirement_is_named_in_one_line() {
+    let waited =
+        poll::eventually("an answer", Duration::from_secs(10), || async { Ok::<_, String>(node::supported()) });
+    if let Err(reason) = waited.await.unwrap() {
+        assert_eq!(reason.to_string().lines().count(), 1, "{reason}");
+    }
+}
