@@ -45,21 +45,6 @@ impl ServerVerifier {
             WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build().map_err(|_| NoRoots)?;
         Ok(Arc::new(Self { webpki, roots }))
     }
-
-    /// Checks a server's certificate that is one of the roots.
-    fn verify_root(&self, certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
-        verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
-        let parsed = CaCertificate::read(certificate.clone().into_owned()).ok_or(CertificateError::BadEncoding)?;
-        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let now = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
-        if now < parsed.not_before() {
-            return Err(CertificateError::NotValidYet.into());
-        }
-        if now > parsed.not_after() {
-            return Err(CertificateError::Expired.into());
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Debug for ServerVerifier {
@@ -79,7 +64,7 @@ impl ServerCertVerifier for ServerVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let verified = self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         if verified.is_err() && self.roots.iter().any(|root| root == end_entity) {
-            self.verify_root(end_entity, server_name, now)?;
+            verify_root(end_entity, server_name, now)?;
             return Ok(ServerCertVerified::assertion());
         }
         verified
@@ -106,6 +91,21 @@ impl ServerCertVerifier for ServerVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.webpki.supported_verify_schemes()
     }
+}
+
+/// Checks a server's certificate that is one of the roots.
+fn verify_root(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
+    verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+    let parsed = CaCertificate::read(certificate.clone().into_owned()).ok_or(CertificateError::BadEncoding)?;
+    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let now = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+    if now < parsed.not_before() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now > parsed.not_after() {
+        return Err(CertificateError::Expired.into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

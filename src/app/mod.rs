@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use logstream_core::correlate::{Correlator, Limits};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::error::AppError;
 use self::{admission::Admission, metrics::Metrics, watching::Watching};
@@ -23,9 +23,9 @@ use crate::{
     coder::CoderClient,
     config::{Config, Namespaces},
     correlate::{self, Correlation},
-    deliver::{self, Outlet},
+    deliver::{self, Engine, Outlet},
     ownership,
-    registry::Registry,
+    registry::{self, Registry},
     runtime::{Clock, Heartbeat, Readiness, Signals, Supervisor, SystemClock, heartbeat, shutdown},
     watch::{Lookups, References, Scopes, Setup, Watch},
 };
@@ -74,14 +74,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         metrics.deliver,
     );
     let engine = engine.with_heartbeat(delivering);
-    let prepare = outlet.clone();
-    let registry = Arc::new(Registry::new(
-        Box::new(move |agent| {
-            prepare.prepare(agent);
-        }),
-        clock.clone(),
-        metrics.registry,
-    ));
+    let registry = registry(outlet.clone(), clock.clone(), metrics.registry);
     let owned = owned(&config, &client).await;
     let mut stop_watch = token.clone();
     let mut linger = Duration::ZERO;
@@ -125,12 +118,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     supervisor.spawn("correlate", correlating.run(observed, stop_watch, told.clone().drop_guard()));
     // What the watch takes at the end is not there for delivery.
     let grace = config.shutdown_grace.saturating_sub(linger);
-    let done = delivered.clone().drop_guard();
-    supervisor.spawn("deliver", async move {
-        let report = engine.run(told, grace).await;
-        tracing::info!(%report, "delivery ended");
-        drop(done);
-    });
+    supervisor.spawn("deliver", delivering_until(told, engine, grace, delivered.clone().drop_guard()));
     if let Some(store) = store(&config, &client, &owned) {
         supervisor.spawn("checkpoint", checkpoint::keep(store, ledger, clock, delivered));
     } else {
@@ -142,6 +130,20 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         Ok(ended) => Ok(ended?),
         Err(forced) => Err(AppError::Forced(forced.0)),
     }
+}
+
+/// The registry. A new agent's log source is registered ahead of its first line.
+fn registry(outlet: Outlet, clock: Arc<dyn Clock>, metrics: registry::Metrics) -> Arc<Registry> {
+    let prepare = move |agent| {
+        outlet.prepare(agent);
+    };
+    Arc::new(Registry::new(Box::new(prepare), clock, metrics))
+}
+
+/// Delivers until `told`, then what it can within `grace`; then lets go of `_done`.
+async fn delivering_until(told: CancellationToken, engine: Engine<CoderClient>, grace: Duration, _done: DropGuard) {
+    let report = engine.run(told, grace).await;
+    tracing::info!(%report, "delivery ended");
 }
 
 fn scopes(config: &Config) -> Scopes {
@@ -200,7 +202,7 @@ impl Correlating {
         self,
         observed: mpsc::Receiver<logstream_core::correlate::Observation>,
         shutdown: CancellationToken,
-        _told: tokio_util::sync::DropGuard,
+        _told: DropGuard,
     ) {
         let correlation = Correlation {
             correlator: Correlator::new(self.registry, Limits::default(), self.expects_claims),

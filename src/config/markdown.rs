@@ -41,7 +41,7 @@ fn row(argument: &Arg) -> String {
     let long = argument.get_long().unwrap_or_default();
     let short = argument.get_short().map(|short| format!(", `-{short}`")).unwrap_or_default();
     let aliases = argument.get_visible_aliases().unwrap_or_default();
-    let aliases: String = aliases.iter().map(|alias| format!(", `--{alias}`")).collect();
+    let aliases = aliases.iter().fold(String::new(), |text, alias| text + ", `--" + alias + "`");
     let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
     let (help, variables) = help.split_once(" [env: ").unwrap_or((&help, ""));
     let variables: Vec<String> = variables

@@ -37,10 +37,10 @@ const OF_KUBECONFIG: &str = "proxy-url of the kubeconfig";
 const OF_ENVIRONMENT: &str = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY";
 
 impl Proxy {
-    /// The proxy for `server`: the kubeconfig's `proxy-url`, else that of the environment unless NO_PROXY excludes the
+    /// The proxy for `server`: the kubeconfig's `proxy-url`, else that of the environment unless `NO_PROXY` excludes the
     /// server.
     ///
-    /// NO_PROXY lists hosts, domains, addresses and networks as in curl and Go; entries that are none of these are
+    /// `NO_PROXY` lists hosts, domains, addresses and networks as in curl and Go; entries that are none of these are
     /// ignored.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl Proxy {
     }
 }
 
-/// True if the environment has a proxy for `scheme` URLs, such as `https`, and NO_PROXY is not `*`.
+/// True if the environment has a proxy for `scheme` URLs, such as `https`, and `NO_PROXY` is not `*`.
 pub fn environment_has_proxy(scheme: &str) -> bool {
     any_name(scheme).is_some_and(|name| Matcher::from_env().intercept(&name).is_some())
 }
@@ -109,7 +109,7 @@ fn any_name(scheme: &str) -> Option<Uri> {
 
 /// Takes the `proxy-url` of the current context's cluster out of a kubeconfig.
 ///
-/// A harmless one is left in its place: without any, kube reads HTTPS_PROXY and NO_PROXY itself, compares NO_PROXY with the
+/// A harmless one is left in its place: without any, kube reads `HTTPS_PROXY` and `NO_PROXY` itself, compares `NO_PROXY` with the
 /// proxy instead of the server, and refuses lists that curl and Go accept.
 pub(super) fn take_proxy_url(kubeconfig: &mut Kubeconfig) -> Option<String> {
     let name = kubeconfig.current_context.as_ref()?;

@@ -48,19 +48,15 @@ impl Scenario {
 
 /// All scenarios.
 pub(crate) fn scenarios() -> Vec<Scenario> {
+    let mut all = containers();
+    all.extend(configuration());
+    all
+}
+
+/// Containers that start, and what becomes of them.
+fn containers() -> Vec<Scenario> {
     let run = |command: Value| json!({ "containers": [{ "command": command }] });
     let shell = |script: &str| run(json!(["sh", "-c", script]));
-    let env = |kind: &str, name: &str| json!({ "containers": [{ "command": ["sleep", "3600"], "envFrom": [{ kind: { "name": name } }] }] });
-    let volume = |source: Value| {
-        let mut volume = json!({ "name": "data" });
-        for (key, value) in source.as_object().into_iter().flatten() {
-            volume[key] = value.clone();
-        }
-        json!({
-            "containers": [{ "command": ["sleep", "3600"], "volumeMounts": [{ "name": "data", "mountPath": "/data" }] }],
-            "volumes": [volume],
-        })
-    };
     let probe = |kind: &str| {
         json!({ "containers": [{ "command": ["sleep", "3600"], kind: {
             "exec": { "command": ["sh", "-c", "echo no agent >&2; exit 1"] }, "periodSeconds": 2, "failureThreshold": 2,
@@ -80,6 +76,51 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         )
         .ends(),
         Scenario::new("no-command", run(json!(["/no/such/file"])), &["no such file or directory"]).ends(),
+        Scenario::new("liveness", probe("livenessProbe"), &["Liveness probe failed", "no agent"]),
+        Scenario::new("readiness", probe("readinessProbe"), &["Readiness probe failed"]).at_most(12),
+        Scenario::new(
+            "init-fails",
+            json!({
+                "initContainers": [{ "name": "prepare", "image": logstream_testing::node::IMAGE,
+                    "command": ["sh", "-c", "exit 3"] }],
+                "containers": [{ "command": ["sleep", "3600"] }],
+            }),
+            &["prepare", "exit code 3"],
+        ),
+        Scenario::new(
+            "post-start",
+            json!({ "containers": [{ "command": ["sleep", "3600"],
+            "lifecycle": { "postStart": { "exec": { "command": ["sh", "-c", "exit 3"] } } } }] }),
+            &["PostStartHook"],
+        ),
+        Scenario::new(
+            "deadline",
+            json!({ "activeDeadlineSeconds": 3, "containers": [{ "command": ["sleep", "3600"] }] }),
+            &["DeadlineExceeded"],
+        ),
+        Scenario::new(
+            "once",
+            json!({ "restartPolicy": "Never", "containers": [{ "command": ["sh", "-c", "exit 7"] }] }),
+            &["exit code 7"],
+        )
+        .at_most(12),
+    ]
+}
+
+/// Pods whose containers cannot start.
+fn configuration() -> Vec<Scenario> {
+    let env = |kind: &str, name: &str| json!({ "containers": [{ "command": ["sleep", "3600"], "envFrom": [{ kind: { "name": name } }] }] });
+    let volume = |source: Value| {
+        let mut volume = json!({ "name": "data" });
+        for (key, value) in source.as_object().into_iter().flatten() {
+            volume[key] = value.clone();
+        }
+        json!({
+            "containers": [{ "command": ["sleep", "3600"], "volumeMounts": [{ "name": "data", "mountPath": "/data" }] }],
+            "volumes": [volume],
+        })
+    };
+    vec![
         Scenario::new("secret-missing", env("secretRef", "workspace-env"), &["workspace-env", "not found"]).at_most(8),
         Scenario::new("configmap-missing", env("configMapRef", "settings"), &["settings", "not found"]).at_most(8),
         Scenario::new(
@@ -118,28 +159,6 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             json!({ "containers": [{ "image": "registry.invalid/Team/upper:1" }] }),
             &["InvalidImageName"],
         ),
-        Scenario::new("liveness", probe("livenessProbe"), &["Liveness probe failed", "no agent"]),
-        Scenario::new("readiness", probe("readinessProbe"), &["Readiness probe failed"]).at_most(12),
-        Scenario::new(
-            "init-fails",
-            json!({
-                "initContainers": [{ "name": "prepare", "image": logstream_testing::node::IMAGE,
-                    "command": ["sh", "-c", "exit 3"] }],
-                "containers": [{ "command": ["sleep", "3600"] }],
-            }),
-            &["prepare", "exit code 3"],
-        ),
-        Scenario::new(
-            "post-start",
-            json!({ "containers": [{ "command": ["sleep", "3600"],
-            "lifecycle": { "postStart": { "exec": { "command": ["sh", "-c", "exit 3"] } } } }] }),
-            &["PostStartHook"],
-        ),
-        Scenario::new(
-            "deadline",
-            json!({ "activeDeadlineSeconds": 3, "containers": [{ "command": ["sleep", "3600"] }] }),
-            &["DeadlineExceeded"],
-        ),
         Scenario::new(
             "too-large",
             json!({ "containers": [{ "command": ["sleep", "3600"],
@@ -147,11 +166,5 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             &["Insufficient cpu"],
         )
         .at_most(6),
-        Scenario::new(
-            "once",
-            json!({ "restartPolicy": "Never", "containers": [{ "command": ["sh", "-c", "exit 7"] }] }),
-            &["exit code 7"],
-        )
-        .at_most(12),
     ]
 }

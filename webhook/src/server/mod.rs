@@ -164,7 +164,7 @@ impl Serving {
                 activity,
             };
             self.connections.spawn(async move {
-                let _ = evict.run_until_cancelled(connection.serve(tcp, peer)).await;
+                let _ = evict.run_until_cancelled(Box::pin(connection.serve(tcp, peer))).await;
                 id
             });
         }

@@ -48,7 +48,9 @@ impl Drop for Cgroups {
         let Ok(hierarchies) = hierarchies() else { return };
         let cgroups: Vec<_> = hierarchies.into_iter().map(|hierarchy| hierarchy.join(&self.root[1..])).collect();
         let _ = poll::until("the node's cgroups are removed", EMPTY, || {
-            cgroups.iter().for_each(|cgroup| remove(cgroup));
+            for cgroup in &cgroups {
+                remove(cgroup);
+            }
             (!cgroups.iter().any(|cgroup| cgroup.exists())).then_some(())
         });
     }

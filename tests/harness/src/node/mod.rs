@@ -8,7 +8,9 @@ mod config;
 mod image;
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -50,7 +52,7 @@ const INIT: &str = include_str!("init.sh");
 pub struct Node {
     name: String,
     // Fields are dropped in order: processes before the cgroups and files they use.
-    _init: Process,
+    init: Process,
     _relay: Process,
     _cgroups: Cgroups,
     files: Scratch,
@@ -114,7 +116,7 @@ impl Node {
         arguments.extend(["/bin/sh".to_owned(), dir.join("init.sh").display().to_string()]);
         arguments.extend([dir.display().to_string(), port, kubelet.display().to_string(), kubeconfig]);
         let init = start("unshare", &arguments, dir, "init.log")?;
-        let mut node = Self { name: name.to_owned(), _init: init, _relay: relay, _cgroups: cgroups, files };
+        let mut node = Self { name: name.to_owned(), init, _relay: relay, _cgroups: cgroups, files };
         node.wait_ready(cluster)?;
         Ok(node)
     }
@@ -130,7 +132,7 @@ impl Node {
         for name in ["init", "relay", "containerd", "import", "kubelet"] {
             let log = fs::read(self.files.path().join(format!("{name}.log"))).unwrap_or_default();
             let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(3_000)..]).into_owned();
-            logs.push_str(&format!("--- {name}\n{tail}\n"));
+            let _ = writeln!(logs, "--- {name}\n{tail}");
         }
         logs
     }
@@ -138,7 +140,7 @@ impl Node {
     fn wait_ready(&mut self, cluster: &Cluster) -> Result<()> {
         let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
         let ready = poll::until("the node becomes ready", READY, || {
-            if let Some(status) = self._init.ended() {
+            if let Some(status) = self.init.ended() {
                 return Some(Err(anyhow::anyhow!("the node ended: {status}")));
             }
             let status = cluster.kubectl(&["get", "node", &self.name, "-o", path]).ok()?;
