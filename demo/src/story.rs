@@ -91,7 +91,7 @@ impl Story {
             Self::WrongImage => &[
                 "Created pod: coder-bob-api-",
                 "Failed to pull image",
-                "There is no such image. Check its name and tag in the template.",
+                "The image was not found. Check its name and tag in the template.",
             ],
             Self::QuotaExceeded => &[
                 "Queued pod from ReplicaSet: coder-carol-web-",
@@ -102,7 +102,7 @@ impl Story {
             Self::CrashLoop => &[
                 "Created pod: coder-dave-worker-",
                 "Container dev ended with exit code 1",
-                "Container dev ends again and again (CrashLoopBackOff)",
+                "Container dev keeps crashing (CrashLoopBackOff)",
             ],
             Self::OomKilled => &[
                 "Created pod: coder-erin-notebook-",

@@ -36,7 +36,7 @@ pub(crate) fn waiting(container: &str, reason: &str) -> Option<String> {
         "ErrImagePull" | "ImagePullBackOff" => {
             Some(format!("Container {container} cannot start: Failed to pull image"))
         }
-        "CrashLoopBackOff" => Some(format!("Container {container} ends again and again")),
+        "CrashLoopBackOff" => Some(format!("Container {container} keeps crashing")),
         _ => None,
     }
 }

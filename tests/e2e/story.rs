@@ -152,7 +152,7 @@ async fn a_crash_loop_is_told_with_its_exit_code_and_not_again_for_each_restart(
     let counts: Vec<_> = texts(&lines).into_iter().filter(|text| text.contains("ended with exit code 1")).collect();
     assert!(counts.last().is_some_and(|last| last.contains("(x4 over ")), "four ends: {counts:#?}");
     assert!(ended.level == Level::Error && ended.output.contains("The container's own log says why"), "{ended:?}");
-    let looping = only(&lines, "Container dev ends again and again (CrashLoopBackOff)");
+    let looping = only(&lines, "Container dev keeps crashing (CrashLoopBackOff)");
     assert_eq!(looping.level, Level::Warn, "{looping:?}");
     Ok(())
 }

@@ -25,7 +25,9 @@ pub(super) fn event(reason: &str, message: &str) -> Option<String> {
         "FailedCreatePodSandBox" => "The node could not set up the pod's network or sandbox. It tries again by itself.",
         "Preempted" => "A pod of higher priority took its place.",
         "NodeNotReady" => "The node that runs the workspace does not answer.",
-        "FailedBinding" | "ProvisioningFailed" => "The workspace's volume could not be made. Ask your administrator.",
+        "FailedBinding" | "ProvisioningFailed" => {
+            "The workspace's volume could not be created. Ask your administrator."
+        }
         _ => return None,
     };
     Some(hint.to_owned())
@@ -119,7 +121,7 @@ pub(super) fn waiting(
         }
         WaitingFor::Image => format!("Container {container} cannot start: image \"{image}\" cannot be pulled"),
         WaitingFor::ImageName => format!("Container {container} cannot start: \"{image}\" is not a valid image name"),
-        WaitingFor::CrashLoop => format!("Container {container} ends again and again"),
+        WaitingFor::CrashLoop => format!("Container {container} keeps crashing"),
         WaitingFor::Config | WaitingFor::Container => format!("Container {container} cannot start: {message}"),
     };
     let text = if reason.is_empty() || text.contains(reason) { text } else { format!("{text} ({reason})") };

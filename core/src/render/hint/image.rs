@@ -23,6 +23,6 @@ pub(super) fn pull(failure: ImageFailure) -> &'static str {
         }
         ImageFailure::Registry => "The registry has an error of its own. Kubernetes tries again by itself.",
         ImageFailure::Unreachable => "The registry does not answer. Kubernetes tries again by itself.",
-        ImageFailure::NotFound => "There is no such image. Check its name and tag in the template.",
+        ImageFailure::NotFound => "The image was not found. Check its name and tag in the template.",
     }
 }

@@ -17,7 +17,7 @@ pub(in crate::render) fn unschedulable(message: &str) -> Option<String> {
     let reasons = reasons.split(". ").next().unwrap_or(reasons).trim_end_matches('.');
     let groups: Vec<String> = split_groups(reasons).into_iter().filter_map(group).collect();
     (!groups.is_empty())
-        .then(|| format!("No node can take the workspace now: {}. It starts as soon as one can.", groups.join("; ")))
+        .then(|| format!("No node can take the workspace now: {}. Kubernetes keeps trying.", groups.join("; ")))
 }
 
 /// `1 Insufficient cpu, 2 node(s) had untolerated taint {a: b}`: commas inside braces or parentheses do not part.
@@ -51,13 +51,18 @@ fn group(group: &str) -> Option<String> {
     let why = if let Some(resource) = reason.strip_prefix("Insufficient ") {
         has(format!("too little free {}", if resource == "cpu" { "CPU" } else { resource }))
     } else if says("Too many pods") {
-        be("at the limit of pods")
+        be("at the pod limit")
     } else if says("taint") {
         let taint = reason.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(taint, _)| taint);
-        let taint = taint.map(|taint| format!(" ({})", taint.trim_end_matches([':', ' ']))).unwrap_or_default();
-        has(format!("a taint that the template does not tolerate{taint}"))
+        match taint.and_then(trouble) {
+            Some(trouble) => be(trouble),
+            None => {
+                let taint = taint.map(|taint| format!(" (taint {})", taint.trim_end_matches([':', ' '])));
+                be(&format!("reserved for other work{}", taint.unwrap_or_default()))
+            }
+        }
     } else if says("volume node affinity conflict") || says("PersistentVolume's node affinity") {
-        be("not where the workspace's volume is")
+        be("in a different zone than the workspace's volume")
     } else if says("unbound immediate PersistentVolumeClaims") {
         has("a volume that does not exist yet".to_owned())
     } else if says("Pod's node affinity") || says("node selector") {
@@ -68,6 +73,24 @@ fn group(group: &str) -> Option<String> {
         return None;
     };
     Some(format!("{number} {} {why}", if one { "node" } else { "nodes" }))
+}
+
+/// What a taint that Kubernetes itself sets says of its node (`k8s.io/api/core/v1/well_known_taints.go`).
+fn trouble(taint: &str) -> Option<&'static str> {
+    let key = taint.split([':', '=']).next().unwrap_or(taint).trim();
+    Some(match key {
+        "node.kubernetes.io/not-ready" => "not ready",
+        "node.kubernetes.io/unreachable" => "not reachable",
+        "node.kubernetes.io/unschedulable" => "cordoned",
+        "node.kubernetes.io/memory-pressure" => "low on memory",
+        "node.kubernetes.io/disk-pressure" => "low on disk space",
+        "node.kubernetes.io/pid-pressure" => "low on process IDs",
+        "node.kubernetes.io/network-unavailable" => "without a network",
+        "node.kubernetes.io/out-of-service" => "out of service",
+        "node.cloudprovider.kubernetes.io/uninitialized" => "still starting",
+        "node.cloudprovider.kubernetes.io/shutdown" => "shut down",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -84,12 +107,27 @@ mod tests {
         for part in [
             "1 node has too little free CPU",
             "2 nodes have too little free memory",
-            "3 nodes have a taint",
+            "3 nodes are reserved for other work",
             "gpu: yes",
         ] {
             assert!(hint.contains(part), "{hint}");
         }
         assert_eq!(unschedulable("something new"), None);
+    }
+
+    #[test]
+    fn a_taint_of_a_node_in_trouble_is_not_taken_for_a_reserved_node() {
+        for (taint, words) in [
+            ("node.kubernetes.io/not-ready: ", "1 node is not ready"),
+            ("node.kubernetes.io/disk-pressure: ", "1 node is low on disk space"),
+            ("node.kubernetes.io/unreachable: ", "1 node is not reachable"),
+            ("gpu: yes", "1 node is reserved for other work (taint gpu: yes)"),
+        ] {
+            let message =
+                format!("0/1 nodes are available: 1 node(s) had untolerated taint {{{taint}}}. preemption: x");
+            let hint = unschedulable(&message).unwrap();
+            assert!(hint.contains(words), "{hint}");
+        }
     }
 
     #[test]
@@ -99,7 +137,12 @@ mod tests {
              taint(s). no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful.",
         )
         .unwrap();
-        assert!(hint.contains("1 node is not where the workspace's volume is; 1 node has a taint"), "{hint}");
+        assert!(
+            hint.contains(
+                "1 node is in a different zone than the workspace's volume; 1 node is reserved for other work"
+            ),
+            "{hint}"
+        );
         let others = "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules. preemption: none";
         assert_eq!(unschedulable(others), None);
         let volume = "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: none";

@@ -39,7 +39,7 @@ fn each_image_failure_has_its_own_explanation() {
         ("unexpected status from HEAD request to http://h/x: 500 Internal Server Error", "error of its own"),
         ("dial tcp: lookup registry.invalid on 10.89.0.1:53: no such host", "does not answer"),
         ("dial tcp 10.89.0.99:5000: connect: no route to host", "does not answer"),
-        ("failed to resolve image: ghcr.io/example/workspace:v1: not found", "no such image"),
+        ("failed to resolve image: ghcr.io/example/workspace:v1: not found", "was not found"),
         (
             "connection error: desc = \"transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: no such file\"",
             "runtime",
@@ -54,7 +54,7 @@ fn each_image_failure_has_its_own_explanation() {
 fn words_in_an_images_name_explain_nothing() {
     let name = "registry.example.com/forbidden/timeout-429:denied";
     let message = format!("failed to pull and unpack image \"{name}\": failed to resolve image: {name}: not found");
-    has(waiting("dev", WaitingFor::Image, "ErrImagePull", name, &message).1.as_deref(), "no such image");
+    has(waiting("dev", WaitingFor::Image, "ErrImagePull", name, &message).1.as_deref(), "was not found");
 }
 
 #[test]
