@@ -110,3 +110,40 @@ async fn tell(states: SyncStates, check: Check) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    use serde_json::json;
+
+    use super::*;
+    use crate::watch::testing::{Answer, Script};
+
+    fn store(script: Script) -> Store {
+        Store::new(script.start().client(), "ns", "state", ObjectMeta::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_has_not_read_the_roles_yet_costs_no_checkpoint() {
+        let content = serde_json::to_string(&Saved { generation: 5, ..Saved::default() }).unwrap();
+        let map = json!({"metadata": {"name": "state"}, "data": {"checkpoint.json": content}});
+        let mut script = Script::new();
+        for _ in 0..3 {
+            script = script.on("state", Answer::status(403, "roles not read yet"));
+        }
+        let script = script.on("state", Answer::Unreachable).always("state", Answer::json(&map));
+        assert_eq!(load(Some(&store(script))).await.unwrap().generation, 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permission_that_stays_missing_ends_the_wait() {
+        let script = Script::new().always("state", Answer::status(403, "no"));
+        assert!(load(Some(&store(script))).await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn content_that_is_no_checkpoint_is_ignored() {
+        let map = json!({"metadata": {"name": "state"}, "data": {"checkpoint.json": "[1, 2"}});
+        assert!(load(Some(&store(Script::new().always("state", Answer::json(&map))))).await.is_none());
+    }
+}

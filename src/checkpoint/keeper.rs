@@ -131,3 +131,56 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    use serde_json::json;
+
+    use super::*;
+    use crate::watch::testing::{Answer, Script};
+
+    const PATH: &str = "/configmaps/state";
+
+    /// The ConfigMap as a process of this generation saved it.
+    fn saved_by(generation: u64, version: u64) -> Answer {
+        let saved = Saved { generation, writer: 1, ..Saved::default() };
+        let content = serde_json::to_string(&saved).unwrap();
+        Answer::json(&json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "state", "resourceVersion": version.to_string()},
+            "data": {"checkpoint.json": content}}))
+    }
+
+    fn keeper(script: Script) -> Keeper {
+        Keeper::new(Store::new(script.start().client(), "ns", "state", ObjectMeta::default()))
+    }
+
+    #[tokio::test]
+    async fn a_later_process_keeps_the_checkpoint() {
+        let mut keeper = keeper(Script::new().always(PATH, saved_by(9, 7)));
+        let own = Saved { generation: 3, ..Saved::default() };
+        assert!(!keeper.save(own).await, "the process that continued from generation 8 or 9 saves");
+    }
+
+    #[tokio::test]
+    async fn a_write_by_another_is_not_overwritten_unseen() {
+        let script = Script::new()
+            .on(PATH, saved_by(3, 7))
+            .on("fieldManager", Answer::status(409, "the object has been modified"))
+            .on(PATH, saved_by(9, 8));
+        let mut keeper = keeper(script);
+        assert!(!keeper.save(Saved { generation: 3, ..Saved::default() }).await);
+    }
+
+    #[tokio::test]
+    async fn an_older_process_is_written_over_after_its_last_save() {
+        let script = Script::new()
+            .on(PATH, saved_by(3, 7))
+            .on("fieldManager", Answer::status(409, "the object has been modified"))
+            .on(PATH, saved_by(3, 8))
+            .on("fieldManager", saved_by(4, 9));
+        let mut keeper = keeper(script);
+        assert!(keeper.save(Saved { generation: 3, ..Saved::default() }).await);
+        assert!(keeper.version.is_some() && !keeper.failing);
+    }
+}

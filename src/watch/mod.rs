@@ -24,7 +24,7 @@ mod source;
 mod start;
 mod sync;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::{fmt, sync::Arc};
 

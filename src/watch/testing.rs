@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 /// An answer of the stand-in.
 #[derive(Debug, Clone)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// A whole body.
     Whole { code: u16, body: String, date: Option<&'static str> },
     /// Lines of a watch; then the connection stays open or ends.
@@ -26,26 +26,26 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) fn json(body: &Value) -> Self {
+    pub(crate) fn json(body: &Value) -> Self {
         Self::Whole { code: 200, body: body.to_string(), date: None }
     }
 
-    pub(super) fn list(revision: u64, items: &[Value]) -> Self {
+    pub(crate) fn list(revision: u64, items: &[Value]) -> Self {
         Self::json(&json!({"kind": "List", "apiVersion": "v1",
             "metadata": {"resourceVersion": revision.to_string()}, "items": items}))
     }
 
     /// A page of a list, with the token of the next one.
-    pub(super) fn page(next: &str, items: &[Value]) -> Self {
+    pub(crate) fn page(next: &str, items: &[Value]) -> Self {
         Self::json(&json!({"metadata": {"resourceVersion": "1", "continue": next}, "items": items}))
     }
 
-    pub(super) fn status(code: u16, message: &str) -> Self {
+    pub(crate) fn status(code: u16, message: &str) -> Self {
         let body = json!({"kind": "Status", "status": "Failure", "message": message, "code": code});
         Self::Whole { code, body: body.to_string(), date: None }
     }
 
-    pub(super) fn dated(mut self, at: &'static str) -> Self {
+    pub(crate) fn dated(mut self, at: &'static str) -> Self {
         if let Self::Whole { date, .. } = &mut self {
             *date = Some(at);
         }
@@ -53,12 +53,12 @@ impl Answer {
     }
 
     /// A watch that goes on after these.
-    pub(super) fn watch(lines: &[String]) -> Self {
+    pub(crate) fn watch(lines: &[String]) -> Self {
         Self::Lines { lines: lines.to_vec(), ends: false }
     }
 
     /// A watch whose connection ends after these.
-    pub(super) fn ended_watch(lines: &[String]) -> Self {
+    pub(crate) fn ended_watch(lines: &[String]) -> Self {
         Self::Lines { lines: lines.to_vec(), ends: true }
     }
 }
@@ -68,51 +68,51 @@ fn line(kind: &str, object: &Value) -> String {
     format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
 }
 
-pub(super) fn added(object: &Value) -> String {
+pub(crate) fn added(object: &Value) -> String {
     line("ADDED", object)
 }
 
-pub(super) fn deleted(object: &Value) -> String {
+pub(crate) fn deleted(object: &Value) -> String {
     line("DELETED", object)
 }
 
 /// What ends a streaming list.
-pub(super) fn listed(revision: u64) -> String {
+pub(crate) fn listed(revision: u64) -> String {
     let annotations = json!({"k8s.io/initial-events-end": "true"});
     let metadata = json!({"resourceVersion": revision.to_string(), "annotations": annotations});
     line("BOOKMARK", &json!({"kind": "Pod", "apiVersion": "v1", "metadata": metadata}))
 }
 
 /// What a watch ends with when its history was compacted.
-pub(super) fn expired() -> String {
+pub(crate) fn expired() -> String {
     line("ERROR", &json!({"kind": "Status", "status": "Failure", "message": "too old resource version", "code": 410}))
 }
 
 /// Answers, each for a request whose path and query contain a text. The first answer that fits is used up; then those
 /// that always hold count. A request that nothing fits is never answered.
 #[derive(Debug, Default)]
-pub(super) struct Script {
+pub(crate) struct Script {
     once: VecDeque<(String, Answer)>,
     always: Vec<(String, Answer)>,
 }
 
 impl Script {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub(super) fn on(mut self, text: &str, answer: Answer) -> Self {
+    pub(crate) fn on(mut self, text: &str, answer: Answer) -> Self {
         self.once.push_back((text.into(), answer));
         self
     }
 
-    pub(super) fn always(mut self, text: &str, answer: Answer) -> Self {
+    pub(crate) fn always(mut self, text: &str, answer: Answer) -> Self {
         self.always.push((text.into(), answer));
         self
     }
 
     /// Where nothing else fits, the current resourceVersion is a high one.
-    pub(super) fn start(mut self) -> Server {
+    pub(crate) fn start(mut self) -> Server {
         self.always.push(("limit=1".into(), Answer::list(1_000_000, &[])));
         Server { state: Arc::new(Mutex::new((self, Vec::new()))) }
     }
@@ -120,12 +120,12 @@ impl Script {
 
 /// The stand-in.
 #[derive(Debug, Clone)]
-pub(super) struct Server {
+pub(crate) struct Server {
     state: Arc<Mutex<(Script, Vec<String>)>>,
 }
 
 impl Server {
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let server = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let answer = server.answer(&request);
@@ -140,7 +140,7 @@ impl Server {
     }
 
     /// Every request so far, as `path?query` with the query decoded.
-    pub(super) fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.state.lock().unwrap().1.clone()
     }
 

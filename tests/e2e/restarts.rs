@@ -172,6 +172,29 @@ async fn invariant_9_sigterm_in_a_burst_loses_nothing_and_repeats_nothing() -> R
 }
 
 #[tokio::test]
+async fn invariant_9_what_happens_while_the_webhook_lingers_is_told() -> Result<()> {
+    let world = World::new("lingers").await?;
+    let mut installation = world.install().await?;
+    let workspaces = workspaces(&world, 1).await?;
+    burst(&workspaces, 0..1).await?;
+    all_told(&world, &workspaces, 0..1).await?;
+    installation.product.sigterm();
+    let lingering = poll::eventually("the webhook lingers", PATIENCE, || {
+        let output = installation.product.output();
+        async move { output.contains("webhook leaving").then_some(()).ok_or(output) }
+    });
+    lingering.await?;
+    burst(&workspaces, 1..3).await?;
+    let status = ended(&mut installation).await?;
+    assert_eq!(status.code(), Some(0), "{}", installation.product.output());
+    // Nothing was started again: the process that was ending told it.
+    for lines in all_told(&world, &workspaces, 0..3).await? {
+        assert_once_in_order(&lines, 0..3);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn invariant_9_lines_of_an_agent_that_is_not_yet_valid_outlive_a_restart() -> Result<()> {
     let world = World::new("not-yet-valid").await?;
     let mut installation = world.install().await?;
