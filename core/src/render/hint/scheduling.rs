@@ -54,12 +54,11 @@ fn group(group: &str) -> Option<String> {
         be("at the pod limit")
     } else if says("taint") {
         let taint = reason.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(taint, _)| taint);
-        match taint.and_then(trouble) {
-            Some(trouble) => be(trouble),
-            None => {
-                let taint = taint.map(|taint| format!(" (taint {})", taint.trim_end_matches([':', ' '])));
-                be(&format!("reserved for other work{}", taint.unwrap_or_default()))
-            }
+        if let Some(trouble) = taint.and_then(trouble) {
+            be(trouble)
+        } else {
+            let taint = taint.map(|taint| format!(" (taint {})", taint.trim_end_matches([':', ' '])));
+            be(&format!("reserved for other work{}", taint.unwrap_or_default()))
         }
     } else if says("volume node affinity conflict") || says("PersistentVolume's node affinity") {
         be("in a different zone than the workspace's volume")
