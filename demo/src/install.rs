@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use logstream_testing::{Loopback, Release, Replica, asking};
+use logstream_testing::{Loopback, Release, Replica, webhook_probe};
 use serde_json::{Value, json};
 
 use crate::site::Site;
@@ -76,7 +76,7 @@ impl Installed {
         if self.unasked.is_some() {
             return Ok(replica);
         }
-        let asked = asking::wait_asked(&site.admin, &site.namespaces.workspaces, true);
+        let asked = webhook_probe::wait_called(&site.admin, &site.namespaces.workspaces, true);
         if site.has_simulated_node() {
             asked.await?;
             return Ok(replica);

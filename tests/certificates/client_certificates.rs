@@ -3,7 +3,9 @@
 use std::{fs, path::Path};
 
 use anyhow::{Result, ensure};
-use logstream_testing::{Cluster, ClusterOptions, asking::answers, pki::ClientCertificate, poll, scratch::Scratch};
+use logstream_testing::{
+    Cluster, ClusterOptions, pki::ClientCertificate, poll, scratch::Scratch, webhook_probe::accepts,
+};
 use serde_json::json;
 
 use crate::world::{PATIENCE, SECRET, World};
@@ -63,8 +65,8 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     world.wait_admitted().await?;
     let address = world.addresses[0];
     let answered = async || -> Result<_> {
-        let nobody = answers(address, None).await?;
-        Ok((nobody, answers(address, Some(&first)).await?, answers(address, Some(&second)).await?))
+        let nobody = accepts(address, None).await?;
+        Ok((nobody, accepts(address, Some(&first)).await?, accepts(address, Some(&second)).await?))
     };
     assert_eq!(answered().await?, (false, true, false), "nobody, the first CA's client, the second's");
     let turned_away = replica.metric("webhook_handshake_failures_total").await?;

@@ -22,8 +22,8 @@ use kube::{
 };
 use logstream_testing::{
     Access, Admin, Balancer, Cluster, ClusterOptions, CoderOptions, CoderStandIn, FailurePolicy, FaultProxy, Metrics,
-    Product, Scope, TestNamespace, WebhookConfig, Workspace, access::rule, asking::wait_asked, coder::Valid, poll,
-    ports, webhook_config::AppliedWebhook,
+    Product, Scope, TestNamespace, WebhookConfig, Workspace, access::rule, coder::Valid, poll, ports,
+    webhook_config::AppliedWebhook, webhook_probe::wait_called,
 };
 use serde_json::json;
 
@@ -146,7 +146,7 @@ impl World {
 
     /// Waits until the API server goes by the caBundle, and asks.
     pub(crate) async fn wait_admitted(&self) -> Result<()> {
-        wait_asked(&self.admin, self.namespace(), true).await?;
+        wait_called(&self.admin, self.namespace(), true).await?;
         self.balancer.cut().await
     }
 

@@ -1,7 +1,7 @@
 //! How the API server calls the webhook, and who else may.
 
 use anyhow::{Context, Result, ensure};
-use logstream_testing::{asking::answers, pki::ClientCertificate};
+use logstream_testing::{pki::ClientCertificate, webhook_probe::accepts};
 use serde_json::{Value, json};
 
 use crate::world::{PROGRAM, World, cert_manager};
@@ -58,9 +58,9 @@ async fn only_callers_whose_ca_is_in_the_config_map_are_answered() -> Result<()>
         .await?;
     let replica = world.install(json!({ "certs": { "clientCAConfigMap": "callers" } })).await?;
     let webhook = world.loopback.webhook().context("a webhook")?;
-    ensure!(answers(webhook, Some(&caller)).await?, "who has a certificate of that CA is answered");
-    ensure!(!answers(webhook, None).await?, "who has none is turned away");
-    ensure!(!answers(webhook, Some(&stranger)).await?, "who has another CA's is turned away");
+    ensure!(accepts(webhook, Some(&caller)).await?, "who has a certificate of that CA is answered");
+    ensure!(!accepts(webhook, None).await?, "who has none is turned away");
+    ensure!(!accepts(webhook, Some(&stranger)).await?, "who has another CA's is turned away");
     let failures = "coder_logstream_webhook_handshake_failures_total{reason=\"tls\"}";
     let failures = replica.metrics().await?.get(failures);
     ensure!(failures >= Some(2.0), "{failures:?} handshakes failed");

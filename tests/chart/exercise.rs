@@ -8,7 +8,7 @@ use kube::api::DeleteParams;
 use logstream_testing::installation::SEEN_BY_WEBHOOK;
 use logstream_testing::release::{Review, requests_of};
 use logstream_testing::workspace::Place;
-use logstream_testing::{Scenario, Workspace, asking::wait_asked, poll};
+use logstream_testing::{Scenario, Workspace, poll, webhook_probe::wait_called};
 use serde_json::json;
 
 use crate::world::{PATIENCE, World};
@@ -19,7 +19,7 @@ const LOOKED_UP: [(&str, &str); 3] = [("apps/v1", "ReplicaSet"), ("apps/v1", "St
 impl World {
     /// A workspace starts in a namespace: its owner reads of it, and its pod shows whether the webhook was asked.
     pub(crate) async fn workspace_is_streamed(&self, namespace: &str, by_webhook: bool) -> Result<()> {
-        wait_asked(self.cluster, namespace, by_webhook).await?;
+        wait_called(self.cluster, namespace, by_webhook).await?;
         let agent = self.agent();
         let owner = format!("u{}", &agent[..8]);
         let workspace = Workspace::new(namespace, &owner, "dev", &agent).scenario(Scenario::Normal);

@@ -1,7 +1,7 @@
 //! Changing where the certificate of a release comes from.
 
 use anyhow::{Context, Result, ensure};
-use logstream_testing::{Loopback, asking::wait_asked};
+use logstream_testing::{Loopback, webhook_probe::wait_called};
 use serde_json::{Value, json};
 
 use crate::world::{World, cert_manager};
@@ -14,7 +14,7 @@ async fn a_release_changes_its_certificate_mode() -> Result<()> {
     let home = world.home.name().to_owned();
     let provided = world.provide("of-the-company").await?;
     let mut replica = world.install(json!({})).await?;
-    wait_asked(cluster, &home, true).await?;
+    wait_called(cluster, &home, true).await?;
 
     // As the chart's README says: the bundle is the program's until it is taken over.
     let values = world.values(json!({ "certs": provided }));
@@ -33,7 +33,7 @@ async fn a_release_changes_its_certificate_mode() -> Result<()> {
         // Ready means that what it serves is trusted.
         let next = world.start().await.with_context(|| format!("in mode {mode}\n{}", manager.log()))?;
         drop(std::mem::replace(&mut replica, next));
-        wait_asked(cluster, &home, true).await.with_context(|| mode.to_owned())?;
+        wait_called(cluster, &home, true).await.with_context(|| mode.to_owned())?;
     }
     world.workspace_is_streamed(&home, true).await?;
     world.uninstall_leaves_issued_secrets(&world.issued_secrets()).await

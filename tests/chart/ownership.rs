@@ -1,7 +1,7 @@
 //! Objects that the program creates belong to the release however it is installed and removed.
 
 use anyhow::{Result, ensure};
-use logstream_testing::{Loopback, asking::wait_asked, poll};
+use logstream_testing::{Loopback, poll, webhook_probe::wait_called};
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, World};
@@ -43,7 +43,7 @@ async fn applied(test: &str, flags: &[&str], unchanged: &str) -> Result<()> {
     let apply = [&["apply", "-f", "-"], flags].concat();
     world.cluster.kubectl_with(&apply, &manifest)?;
     let replica = world.start().await?;
-    wait_asked(world.cluster, &home, true).await?;
+    wait_called(world.cluster, &home, true).await?;
     world.workspace_is_streamed(&home, true).await?;
     world.created_objects_are_owned().await?;
     let bundles = world.ca_bundles()?;

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::PostParams;
 use logstream_testing::installation::SEEN_BY_WEBHOOK;
-use logstream_testing::{Balancer, Loopback, Workspace, asking::wait_asked, poll};
+use logstream_testing::{Balancer, Loopback, Workspace, poll, webhook_probe::wait_called};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -81,7 +81,7 @@ async fn an_upgrade_drops_no_admission() -> Result<()> {
     service.lead_to(&[loopback.webhook().context("a webhook")?]);
     let mut replica = world.install(failing(json!({}))).await?;
     let home = world.home.name().to_owned();
-    wait_asked(world.cluster, &home, true).await?;
+    wait_called(world.cluster, &home, true).await?;
 
     let pod = Workspace::new(&home, "probe", "probe", &world.agent()).pod();
     let pods: Api<Pod> = Api::namespaced(world.client.clone(), &home);

@@ -11,7 +11,7 @@ use crate::access::rule;
 use crate::pki::{self, ServingFiles};
 use crate::scratch::Scratch;
 use crate::webhook_config::AppliedWebhook;
-use crate::{Access, Admin, FailurePolicy, Metrics, Product, Scope, WebhookConfig, asking, ports};
+use crate::{Access, Admin, FailurePolicy, Metrics, Product, Scope, WebhookConfig, ports, webhook_probe};
 
 /// A debug build on a machine that also compiles is slow to start.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -252,12 +252,12 @@ impl Installation {
         let config = WebhookConfig::new(&self.webhook_url(), &self.ca_pem()?, &names);
         self.registered = Some(config.failure_policy(self.plan.failure_policy).apply(cluster).await?);
         let reviews = async || Ok(self.metrics().await?.sum("coder_logstream_admission_reviews_total"));
-        asking::wait_reviewed(cluster, &self.plan.home, reviews).await
+        webhook_probe::wait_reviewed(cluster, &self.plan.home, reviews).await
     }
 
     /// Takes the webhook's registration away, and waits until the API server asks it no more.
     pub async fn unregister(&mut self, cluster: &impl AsRef<Admin>) -> Result<()> {
         self.registered = None;
-        asking::wait_asked(cluster, &self.plan.home, false).await
+        webhook_probe::wait_called(cluster, &self.plan.home, false).await
     }
 }

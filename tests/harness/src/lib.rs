@@ -20,7 +20,6 @@
 )]
 
 pub mod access;
-pub mod asking;
 pub mod balancer;
 pub mod blocking;
 pub mod cert_manager;
@@ -28,6 +27,7 @@ pub mod cluster;
 pub mod coder;
 pub mod forward_proxy;
 pub mod installation;
+pub mod kwok_stages;
 pub mod metrics;
 pub mod node;
 pub mod pki;
@@ -40,9 +40,9 @@ pub mod reaper;
 pub mod release;
 pub mod scenarios;
 pub mod scratch;
-pub mod stages;
 pub mod tools;
 pub mod webhook_config;
+pub mod webhook_probe;
 pub mod workspace;
 
 pub use access::{Access, Scope};

@@ -8,10 +8,10 @@ use anyhow::Result;
 use uuid::Uuid;
 
 use super::{ClusterOptions, kubeconfig};
+use crate::kwok_stages;
 use crate::pki::{self, ServingCertificate};
 use crate::ports;
 use crate::scratch::Scratch;
-use crate::stages;
 
 /// Where everything of a cluster is.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Layout {
         if let Some(policy) = &options.audit_policy {
             fs::write(layout.audit_policy(), policy)?;
         }
-        fs::write(layout.stages(), stages::document())?;
+        fs::write(layout.stages(), kwok_stages::document())?;
         Ok(layout)
     }
 

@@ -1,4 +1,4 @@
-//! Whether the API server asks the product's webhook, and whom that answers.
+//! Probes of the product's webhook: through the API server with a dry-run pod, and directly over TLS.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,26 +13,26 @@ use crate::installation::SEEN_BY_WEBHOOK;
 use crate::pki::{self, ClientCertificate};
 use crate::{Admin, Workspace, poll};
 
-/// A new configuration is acted on within a second or two.
+/// Deadline of a probe. The API server picks up a new webhook configuration within a second or two.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 const DRY_RUN: PostParams = PostParams { dry_run: true, field_manager: None };
 
-/// Creates a pod of a workspace without keeping it until the API server has asked about it, or has not.
-pub async fn wait_asked(admin: &impl AsRef<Admin>, namespace: &str, wanted: bool) -> Result<()> {
+/// Creates a workspace pod by dry run until the API server calls the webhook for it (`wanted`), or no longer does.
+pub async fn wait_called(admin: &impl AsRef<Admin>, namespace: &str, wanted: bool) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(admin.as_ref().client().await?, namespace);
     let probe = probe(namespace)?;
-    let what = if wanted { "the API server asks the webhook" } else { "the API server asks the webhook no more" };
+    let what = if wanted { "the API server calls the webhook" } else { "the API server stops calling the webhook" };
     poll::eventually(what, PATIENCE, || async {
         let pod = pods.create(&DRY_RUN, &probe).await.map_err(|error| error.to_string())?;
-        let asked = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
-        if asked == wanted { Ok(()) } else { Err(format!("asked: {asked}")) }
+        let called = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
+        if called == wanted { Ok(()) } else { Err(format!("called: {called}")) }
     })
     .await
 }
 
-/// Creates a pod of a workspace without keeping it until the product has counted another review. Unlike [`wait_asked`] it does
-/// not depend on what the product answers, which may be nothing for a pod that is not selected.
+/// Creates a workspace pod by dry run until the product has counted another review. Unlike [`wait_called`] it does not
+/// depend on the product's patch, which is empty for a pod that is not selected.
 pub async fn wait_reviewed(
     admin: &impl AsRef<Admin>,
     namespace: &str,
@@ -41,7 +41,7 @@ pub async fn wait_reviewed(
     let pods: Api<Pod> = Api::namespaced(admin.as_ref().client().await?, namespace);
     let probe = probe(namespace)?;
     let before = reviews().await?;
-    poll::eventually("the API server asks the webhook", PATIENCE, || async {
+    poll::eventually("the API server calls the webhook", PATIENCE, || async {
         pods.create(&DRY_RUN, &probe).await.map_err(|error| error.to_string())?;
         let counted = reviews().await.map_err(|error| error.to_string())?;
         if counted > before { Ok(()) } else { Err("no review was counted".to_owned()) }
@@ -54,14 +54,14 @@ fn probe(namespace: &str) -> Result<Pod> {
     Ok(serde_json::from_value(Workspace::new(namespace, "probe", "probe", token).pod())?)
 }
 
-/// Whether a webhook answers a caller who shows this certificate, or none: one whom it turns away has no answer. That
-/// nobody listens, or that it takes long, is an error.
-pub async fn answers(webhook: SocketAddr, caller: Option<&ClientCertificate>) -> Result<bool> {
+/// Returns true if the webhook answers a client with this certificate (or without one), false if it ends the handshake.
+/// A refused connection and a timeout are errors.
+pub async fn accepts(webhook: SocketAddr, client_certificate: Option<&ClientCertificate>) -> Result<bool> {
     pki::install_crypto_provider();
-    TcpStream::connect(webhook).await.context("somebody listens")?;
-    // Whether the server is who it says is not the question here.
+    TcpStream::connect(webhook).await.context("nothing listens")?;
+    // The server's own certificate is not under test here.
     let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().timeout(PATIENCE);
-    let client = match caller {
+    let client = match client_certificate {
         Some(ClientCertificate { certificate, key, .. }) => {
             client.identity(reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes())?)
         }

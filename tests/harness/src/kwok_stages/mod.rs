@@ -5,15 +5,15 @@
 //! text is the same Event and the same status again and again.
 
 mod event;
+mod scenarios;
 mod stage;
 mod status;
-mod stories;
 
 /// All stages, as one file for kwok's `--config`.
 pub fn document() -> String {
     let nodes = include_str!("../../../scenarios/node-ready.yaml");
     let mut text = nodes.to_owned();
-    for stage in stories::all() {
+    for stage in scenarios::all() {
         text.push_str("---\n");
         text.push_str(&stage.object().to_string());
         text.push('\n');
