@@ -1,4 +1,4 @@
-//! The props of this project's tests and of its demo: a real Kubernetes control plane with a simulated node, a
+//! Fixtures for this project's tests and its demo: a real Kubernetes control plane with a simulated node, a
 //! stand-in for Coder that keeps Coder's rules, a proxy that breaks connections, and the product as a child process.
 //!
 //! Everything started here ends with the process that started it, however that process ends (see [`reaper`]).
@@ -8,11 +8,11 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "test support: a broken prop must stop the test, and people read what it prints"
+    reason = "test support: a broken fixture must stop the test, and people read what it prints"
 )]
 #![allow(
     clippy::missing_panics_doc,
-    reason = "test support: the panics are poisoned locks and broken invariants of the props themselves"
+    reason = "test support: the panics are poisoned locks and broken invariants of the fixtures themselves"
 )]
 #![allow(
     clippy::disallowed_methods,

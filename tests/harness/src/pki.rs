@@ -1,4 +1,4 @@
-//! Certificates for props, and the crypto provider of the process.
+//! Certificates for fixtures, and the crypto provider of the process.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
