@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) samples: usize,
 
-    /// Folder of the results and plots [default: docs/performance of the checkout].
+    /// Directory of the results and plots [default: docs/performance of the checkout].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -63,14 +63,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     pub(crate) program: Option<PathBuf>,
 
-    /// Takes the floors from this folder instead of building them.
+    /// Takes the floors from this directory instead of building them.
     #[arg(long, value_name = "DIR")]
     pub(crate) floors: Option<PathBuf>,
 }
 
 impl Args {
     /// Where results and plots go, if anywhere.
-    pub(crate) fn folder(&self) -> Option<PathBuf> {
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
         let default = || (!self.no_write).then(|| PathBuf::from(WORKSPACE).join("docs/performance"));
         self.out.clone().or_else(default)
     }
@@ -80,15 +80,15 @@ impl Args {
 mod tests {
     use super::*;
 
-    fn folder(arguments: &[&str]) -> Option<PathBuf> {
-        Args::parse_from([&["figures"], arguments].concat()).folder()
+    fn directory(arguments: &[&str]) -> Option<PathBuf> {
+        Args::parse_from([&["figures"], arguments].concat()).directory()
     }
 
     #[test]
     fn docs_are_written_unless_told_otherwise() {
-        assert!(folder(&[]).is_some_and(|folder| folder.ends_with("docs/performance")));
-        assert_eq!(folder(&["--no-write"]), None);
-        assert_eq!(folder(&["--no-write", "--out", "x"]), Some(PathBuf::from("x")));
+        assert!(directory(&[]).is_some_and(|directory| directory.ends_with("docs/performance")));
+        assert_eq!(directory(&["--no-write"]), None);
+        assert_eq!(directory(&["--no-write", "--out", "x"]), Some(PathBuf::from("x")));
     }
 
     #[test]

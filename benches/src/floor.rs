@@ -17,7 +17,8 @@ pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Process> {
     let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
     let environment = [("NO_PROXY".to_owned(), "127.0.0.1".to_owned())];
     let program = program.canonicalize().with_context(|| program.display().to_string())?;
-    let start = Start { program: &program, arguments: &arguments, environment: &environment, folder: Path::new("/") };
+    let start =
+        Start { program: &program, arguments: &arguments, environment: &environment, directory: Path::new("/") };
     Ok(Process::start(&start, &Output::Pipes)?)
 }
 

@@ -69,8 +69,8 @@ fn figures(args: &Args) -> Result<()> {
             let mut record = Record::new(scenario.name(), conditions);
             runtime.block_on(scenario.run(&bench, &mut record))?;
             println!("{}", report::table(&[&record]));
-            if let Some(folder) = args.folder() {
-                record.save(&folder)?;
+            if let Some(directory) = args.directory() {
+                record.save(&directory)?;
             }
         }
         // Not waited for: what a thread has started, the reaper ends.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::args::Args;
 
-/// The workspace's root, which this package is a folder of.
+/// The workspace's root, which this package is a directory of.
 pub(crate) const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Where the programs are.
@@ -27,8 +27,8 @@ impl Programs {
             Some(program) => program.clone(),
             None => find(&cargo(&["build", "--release", "--package", PRODUCT, "--bins"])?, PRODUCT)?,
         };
-        let floors = if let Some(folder) = &args.floors {
-            FLOORS.iter().map(|floor| folder.join(floor)).collect()
+        let floors = if let Some(directory) = &args.floors {
+            FLOORS.iter().map(|floor| directory.join(floor)).collect()
         } else {
             let mut arguments = vec!["build", "--release", "--package", env!("CARGO_PKG_NAME")];
             arguments.extend(FLOORS.iter().flat_map(|floor| ["--bin", floor]));
@@ -72,7 +72,7 @@ fn executable(message: &str) -> Option<PathBuf> {
     serde_json::from_str::<Value>(message).ok()?["executable"].as_str().map(|path| Path::new(path).to_owned())
 }
 
-/// Runs the small pieces' benches, and answers the target folder, in which Criterion leaves its estimates. Blocks.
+/// Runs the small pieces' benches, and answers the target directory, in which Criterion leaves its estimates. Blocks.
 pub(crate) fn bench() -> Result<PathBuf> {
     let bench = ["bench", "--package", env!("CARGO_PKG_NAME"), "--bench", "pieces"];
     let programs = cargo(&[&bench[..], &["--no-run"]].concat())?;

@@ -200,17 +200,17 @@ impl Record {
         cells.filter(|cell| cell.column == column).map(point).collect()
     }
 
-    /// Writes `SCENARIO.json` into a folder.
-    pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder)?;
+    /// Writes `SCENARIO.json` into a directory.
+    pub(crate) fn save(&self, directory: &Path) -> Result<()> {
+        fs::create_dir_all(directory)?;
         let text = serde_json::to_string_pretty(self)?;
-        fs::write(folder.join(format!("{}.json", self.scenario)), flat(&text) + "\n")?;
+        fs::write(directory.join(format!("{}.json", self.scenario)), flat(&text) + "\n")?;
         Ok(())
     }
 
     /// Reads it back; `None` where there is none.
-    pub(crate) fn load(folder: &Path, scenario: &str) -> Result<Option<Self>> {
-        let path = folder.join(format!("{scenario}.json"));
+    pub(crate) fn load(directory: &Path, scenario: &str) -> Result<Option<Self>> {
+        let path = directory.join(format!("{scenario}.json"));
         if !path.exists() {
             return Ok(None);
         }
@@ -258,8 +258,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let folder = logstream_testing::scratch::Scratch::create("record").unwrap();
-        assert_eq!(Record::load(folder.path(), "x").unwrap(), None);
+        let directory = logstream_testing::scratch::Scratch::create("record").unwrap();
+        assert_eq!(Record::load(directory.path(), "x").unwrap(), None);
         let mut record = Record::new("x", Conditions::default());
         record.add("a", Unit::Millis, Must::AtMost(1.0), 0.5);
         record.add("a", Unit::Millis, Must::AtMost(1.0), 0.6);
@@ -267,8 +267,8 @@ mod tests {
         let (x, y) = (Axis::linear("x"), Axis::logarithmic("y"));
         let series = vec![Series { name: "s".into(), points: vec![(1.0, 2.0), (2.0, 3.5)] }];
         record.plots.push(Plot { name: "p".into(), title: "t".into(), x, y, series });
-        record.save(folder.path()).unwrap();
-        assert_eq!(Record::load(folder.path(), "x").unwrap().unwrap(), record);
+        record.save(directory.path()).unwrap();
+        assert_eq!(Record::load(directory.path(), "x").unwrap().unwrap(), record);
         assert_eq!(record.figures[0].runs, [0.5, 0.6]);
     }
 }

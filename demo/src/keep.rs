@@ -19,8 +19,8 @@ const LOOK: Duration = Duration::from_mins(1);
 pub(crate) fn hints(style: Style, site: &Site, replica: &Replica, played: &[Played]) -> String {
     let namespace = &site.namespaces.workspaces;
     let mut commands = vec![format!("export KUBECONFIG={}", site.admin.kubeconfig().display())];
-    if let Some(folder) = site.admin.kubectl_path().parent() {
-        commands.push(format!("export PATH={}:$PATH", folder.display()));
+    if let Some(directory) = site.admin.kubectl_path().parent() {
+        commands.push(format!("export PATH={}:$PATH", directory.display()));
     }
     commands.push(format!("helm -n {namespace} get notes {}", install::NAME));
     commands.push(format!("kubectl -n {namespace} get pods"));

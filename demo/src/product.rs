@@ -15,7 +15,7 @@ use serde_json::Value;
 /// A cold build takes minutes; one that hangs ends here.
 const PATIENCE: Duration = Duration::from_hours(1);
 
-/// The workspace's root, which the demo is a folder of.
+/// The workspace's root, which the demo is a directory of.
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The package and its binary.
@@ -36,7 +36,7 @@ pub(crate) fn build() -> Result<(PathBuf, String)> {
         program: Path::new(cargo),
         arguments: &arguments,
         environment: &environment,
-        folder: Path::new(WORKSPACE),
+        directory: Path::new(WORKSPACE),
     };
     let mut process = Process::start(&start, &Output::Pipes)?;
     let (stdout, mut stderr) = process.take_pipes().context("the pipes are ours")?;
@@ -65,10 +65,10 @@ fn of_a_package(name: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The profile, after the folder in which cargo put this program.
+/// The profile, after the directory in which cargo put this program.
 fn profile(program: &Path) -> String {
-    let folder = program.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("debug");
-    if folder == "debug" { "dev".to_owned() } else { folder.to_owned() }
+    let directory = program.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("debug");
+    if directory == "debug" { "dev".to_owned() } else { directory.to_owned() }
 }
 
 /// The program of the product's that a message of cargo tells of.

@@ -23,7 +23,7 @@ pub(crate) struct Site {
     /// Where helm is.
     pub(crate) helm: PathBuf,
     own: Option<Cluster>,
-    _folder: Option<Scratch>,
+    _directory: Option<Scratch>,
 }
 
 impl Site {
@@ -39,14 +39,14 @@ impl Site {
         let (cluster, client) = step(style, "starting Kubernetes", start).await?;
         let admin = AsRef::<Admin>::as_ref(&cluster).clone();
         let namespaces = Namespaces::in_own_cluster(style, &client, &admin).await?;
-        Ok(Self { namespaces, client, admin, helm, own: Some(cluster), _folder: None })
+        Ok(Self { namespaces, client, admin, helm, own: Some(cluster), _directory: None })
     }
 
     /// Uses the cluster of a kubeconfig's current context.
     pub(crate) async fn existing(style: Style, tools: Tools, kubeconfig: &Path) -> Result<Self> {
         let path = fs::canonicalize(kubeconfig).with_context(|| format!("--kubeconfig {}", kubeconfig.display()))?;
-        let folder = Scratch::create("demo")?;
-        let admin = Admin::new(path, tools.path(Tool::Kubectl), folder.path());
+        let directory = Scratch::create("demo")?;
+        let admin = Admin::new(path, tools.path(Tool::Kubectl), directory.path());
         let reach = async {
             let client = admin.client().await?;
             let server = admin.server()?;
@@ -61,7 +61,7 @@ impl Site {
             admin,
             helm: tools.path(Tool::Helm).to_owned(),
             own: None,
-            _folder: Some(folder),
+            _directory: Some(directory),
         })
     }
 

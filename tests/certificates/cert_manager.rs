@@ -86,12 +86,12 @@ struct Seen {
     before_trust: Vec<String>,
 }
 
-/// Plays kubelet: brings each new version of a Secret into the folder, late. Ends only when it cannot.
+/// Plays kubelet: brings each new version of a Secret into the directory, late. Ends only when it cannot.
 async fn mount(
     secrets: Api<Secret>,
     webhooks: Api<MutatingWebhookConfiguration>,
     configuration: String,
-    mut folder: Mounted,
+    mut directory: Mounted,
     seen: watch::Sender<Seen>,
 ) -> Result<()> {
     let mut mounted = None;
@@ -116,7 +116,7 @@ async fn mount(
             }
             sleep(LATE).await;
         }
-        folder.swap(certificate, key)?;
+        directory.swap(certificate, key)?;
         seen.send_modify(|seen| {
             seen.authorities.insert(authority.clone());
         });
@@ -148,11 +148,11 @@ async fn rotations(test: &str, issuer: Issuer) -> Result<()> {
     let from = format!("cert-manager.io/inject-ca-from={}/ca", world.namespace());
     cluster.kubectl(&["annotate", "mutatingwebhookconfiguration", world.configuration(), &from])?;
 
-    let folder = Mounted::empty()?;
-    let replica = world.start(0, &[format!("--webhook-cert-dir={}", folder.path().display())])?;
+    let directory = Mounted::empty()?;
+    let replica = world.start(0, &[format!("--webhook-cert-dir={}", directory.path().display())])?;
     let (sender, seen) = watch::channel(Seen::default());
     let kubelet =
-        mount(world.secrets(), Api::all(world.client.clone()), world.configuration().to_owned(), folder, sender);
+        mount(world.secrets(), Api::all(world.client.clone()), world.configuration().to_owned(), directory, sender);
     tokio::select! {
         ended = kubelet => ended.and_then(|()| bail!("it ended")).context("the mount"),
         proved = five_authorities(&world, manager, issuer, replica, seen) => proved,

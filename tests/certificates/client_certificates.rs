@@ -11,9 +11,9 @@ use serde_json::json;
 use crate::world::{PATIENCE, SECRET, World};
 
 /// The API server shows this certificate from its next start on.
-fn write(clients: &ClientCertificate, folder: &Path) -> Result<()> {
-    fs::write(folder.join("tls.crt"), &clients.certificate)?;
-    fs::write(folder.join("tls.key"), &clients.key)?;
+fn write(clients: &ClientCertificate, directory: &Path) -> Result<()> {
+    fs::write(directory.join("tls.crt"), &clients.certificate)?;
+    fs::write(directory.join("tls.key"), &clients.key)?;
     Ok(())
 }
 
@@ -26,9 +26,9 @@ fn replace(path: &Path, content: &str) -> Result<()> {
 
 /// What `--admission-control-config-file` names, with the kubeconfig that it names: how the API server shows itself to
 /// webhooks. Returns its path.
-fn configure(folder: &Path) -> Result<String> {
-    let kubeconfig = folder.join("webhooks.kubeconfig");
-    let user = json!({ "client-certificate": folder.join("tls.crt"), "client-key": folder.join("tls.key") });
+fn configure(directory: &Path) -> Result<String> {
+    let kubeconfig = directory.join("webhooks.kubeconfig");
+    let user = json!({ "client-certificate": directory.join("tls.crt"), "client-key": directory.join("tls.key") });
     let users = json!({ "apiVersion": "v1", "kind": "Config", "users": [{ "name": "*", "user": user }] });
     fs::write(&kubeconfig, users.to_string())?;
     let plugin = json!({
@@ -41,7 +41,7 @@ fn configure(folder: &Path) -> Result<String> {
         "kind": "AdmissionConfiguration",
         "plugins": [{ "name": "MutatingAdmissionWebhook", "configuration": plugin }],
     });
-    let path = folder.join("admission.json");
+    let path = directory.join("admission.json");
     fs::write(&path, admission.to_string())?;
     Ok(path.display().to_string())
 }
@@ -49,15 +49,15 @@ fn configure(folder: &Path) -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_running() -> Result<()> {
     let scratch = Scratch::create("client-certificates")?;
-    let folder = scratch.path();
+    let directory = scratch.path();
     let first = ClientCertificate::generate("the first client CA")?;
     let second = ClientCertificate::generate("the second client CA")?;
-    write(&first, folder)?;
+    write(&first, directory)?;
     let options = ClusterOptions::new().control_plane_only();
-    let options = options.apiserver_argument(format!("--admission-control-config-file={}", configure(folder)?));
+    let options = options.apiserver_argument(format!("--admission-control-config-file={}", configure(directory)?));
     let cluster = tokio::task::spawn_blocking(move || Cluster::start(options)).await??;
     let world = World::on(&cluster, "clients", 1, &["get", "watch"]).await?;
-    let file = folder.join("client-ca.crt");
+    let file = directory.join("client-ca.crt");
     replace(&file, &first.ca)?;
     let arguments = [format!("--webhook-cert-secret={SECRET}"), format!("--webhook-client-ca={}", file.display())];
     let mut replica = world.start(0, &arguments)?;
@@ -80,7 +80,7 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     stream.more(10).await?;
     stream.end().await?.check(20)?;
     assert_eq!(answered().await?, (false, true, true));
-    write(&second, folder)?;
+    write(&second, directory)?;
     tokio::task::block_in_place(|| cluster.restart_apiserver())?;
     world.wait_admitted().await?;
     let stream = world.stream();

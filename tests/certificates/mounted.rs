@@ -8,24 +8,24 @@ use std::{
 
 use logstream_testing::scratch::Scratch;
 
-/// `tls.crt` leads to `..data/tls.crt`, and `..data` to a folder that is never written again. A new version is a new
-/// folder and one rename of the link.
+/// `tls.crt` leads to `..data/tls.crt`, and `..data` to a directory that is never written again. A new version is a new
+/// directory and one rename of the link.
 pub(crate) struct Mounted {
-    folder: Scratch,
+    directory: Scratch,
     version: u32,
 }
 
 impl Mounted {
     pub(crate) fn empty() -> io::Result<Self> {
-        Ok(Self { folder: Scratch::create("mounted")?, version: 0 })
+        Ok(Self { directory: Scratch::create("mounted")?, version: 0 })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
     pub(crate) fn swap(&mut self, certificate: &[u8], key: &[u8]) -> io::Result<()> {
-        let at = |name: &str| self.folder.path().join(name);
+        let at = |name: &str| self.directory.path().join(name);
         let old = format!("..version_{}", self.version);
         self.version += 1;
         let new = format!("..version_{}", self.version);

@@ -57,19 +57,19 @@ impl Provided {
         if swap.is_multiple_of(2) { Self::direct() } else { Self::by_an_intermediate() }
     }
 
-    fn mount(&self, folder: &mut Mounted) -> Result<()> {
-        Ok(folder.swap(self.chain.as_bytes(), self.key.as_bytes())?)
+    fn mount(&self, directory: &mut Mounted) -> Result<()> {
+        Ok(directory.swap(self.chain.as_bytes(), self.key.as_bytes())?)
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mounted_secret_is_swapped_five_times_without_a_gap() -> Result<()> {
     let world = World::new("mounted", 1).await?;
-    let mut folder = Mounted::empty()?;
-    let mut replica = world.start(0, &[format!("--webhook-cert-dir={}", folder.path().display())])?;
+    let mut directory = Mounted::empty()?;
+    let mut replica = world.start(0, &[format!("--webhook-cert-dir={}", directory.path().display())])?;
 
     let mut provided = Provided::number(0)?;
-    provided.mount(&mut folder)?;
+    provided.mount(&mut directory)?;
     replica.wait_metric("certificate_changes_total", 1.0).await?;
     // Served, and not trusted yet: readiness says so.
     replica.wait_unready("has no caBundle").await?;
@@ -84,10 +84,10 @@ async fn a_mounted_secret_is_swapped_five_times_without_a_gap() -> Result<()> {
         if swap <= 3 {
             world.set_bundles(&both).await?;
             stream.more(10).await?;
-            next.mount(&mut folder)?;
+            next.mount(&mut directory)?;
         } else {
             // The wrong way round: it is served only once it is trusted.
-            next.mount(&mut folder)?;
+            next.mount(&mut directory)?;
             let held_back = f64::from(u32::try_from(swap - 3)?);
             replica.wait_sample("certificate_bundles_refused_total{reason=\"untrusted\"}", held_back).await?;
             stream.more(10).await?;
@@ -99,7 +99,7 @@ async fn a_mounted_secret_is_swapped_five_times_without_a_gap() -> Result<()> {
         provided = next;
     }
     // What cannot be served is refused, and the last one stays.
-    folder.swap(provided.chain.as_bytes(), Provided::direct()?.key.as_bytes())?;
+    directory.swap(provided.chain.as_bytes(), Provided::direct()?.key.as_bytes())?;
     replica.wait_sample("certificate_bundles_refused_total{reason=\"key_mismatch\"}", 1.0).await?;
     stream.more(10).await?;
     stream.end().await?.check(110)?;

@@ -31,13 +31,13 @@ impl World {
     /// As typed into a shell.
     async fn run(&self, command: &str) -> Result<String> {
         let kubectl = self.cluster.tool(logstream_testing::Tool::Kubectl);
-        let folder = kubectl.parent().context("kubectl is in a folder")?;
+        let directory = kubectl.parent().context("kubectl is in a directory")?;
         let output = Command::new("/bin/sh")
             .args(["-c", command])
             .env_clear()
-            .env("PATH", folder)
+            .env("PATH", directory)
             .env("KUBECONFIG", self.cluster.admin_kubeconfig())
-            .env("HOME", self.cluster.folder())
+            .env("HOME", self.cluster.directory())
             .kill_on_drop(true)
             .output();
         let output = timeout(PATIENCE, output).await.with_context(|| format!("{command} does not end"))??;

@@ -18,7 +18,7 @@ async fn owner_of(world: &World, namespaces: &[&str]) -> Result<Admin> {
         world.cluster.kubectl(&["create", "rolebinding", OWNER, "--clusterrole=admin", &account, "-n", namespace])?;
     }
     let access = Access::token_of(world.cluster, home, OWNER).await?;
-    let owner = Admin::new(access.kubeconfig, world.cluster.tool(Tool::Kubectl), world.cluster.folder());
+    let owner = Admin::new(access.kubeconfig, world.cluster.tool(Tool::Kubectl), world.cluster.directory());
     // A controller gathers the role from others, soon after the cluster's start.
     poll::eventually("the role admin is complete", PATIENCE, || async {
         owner.kubectl(&["auth", "can-i", "create", "rolebindings", "-n", home]).map_err(|error| error.to_string())

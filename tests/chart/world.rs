@@ -153,8 +153,8 @@ impl World {
 
 /// A values file of the chart's own tests.
 pub(crate) fn values_file(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/tests/values");
-    folder.join(name).display().to_string()
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/tests/values");
+    directory.join(name).display().to_string()
 }
 
 /// `namespaces: [...]`

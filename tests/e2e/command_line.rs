@@ -34,11 +34,15 @@ struct Ended {
 
 /// Runs the program until it ends by itself.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
-    let folder = TempDir::new()?;
+    let directory = TempDir::new()?;
     let arguments: Vec<_> = arguments.iter().map(|&text| text.to_owned()).collect();
     let environment: Vec<_> = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let start =
-        Start { program: Path::new(PROGRAM), arguments: &arguments, environment: &environment, folder: folder.path() };
+    let start = Start {
+        program: Path::new(PROGRAM),
+        arguments: &arguments,
+        environment: &environment,
+        directory: directory.path(),
+    };
     let mut process = Process::start(&start, &Output::Pipes)?;
     let (mut out, mut err) = process.take_pipes().context("the pipes are ours")?;
     let ended = poll::until("the program ends", AT_ONCE, || process.ended());
@@ -122,14 +126,14 @@ fn what_is_missing_unknown_or_secret_is_one_sentence_too() {
 
 /// A kubeconfig that leads nowhere.
 struct Nowhere {
-    folder: TempDir,
+    directory: TempDir,
     kubeconfig: PathBuf,
 }
 
 impl Nowhere {
     fn new() -> Result<Self> {
-        let folder = TempDir::new()?;
-        let kubeconfig = folder.path().join("kubeconfig");
+        let directory = TempDir::new()?;
+        let kubeconfig = directory.path().join("kubeconfig");
         let document = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "a",
             "clusters": [{ "name": "a", "cluster": { "server": format!("https://{}", ports::free()) } }],
@@ -137,7 +141,7 @@ impl Nowhere {
             "contexts": [{ "name": "a", "context": { "cluster": "a", "user": "a" } }],
         });
         fs::write(&kubeconfig, document.to_string())?;
-        Ok(Self { folder, kubeconfig })
+        Ok(Self { directory, kubeconfig })
     }
 
     fn flag(&self) -> String {
@@ -169,9 +173,9 @@ fn a_port_in_use_ends_it_with_code_2_and_one_sentence() -> Result<()> {
         let said = [flag, &address, "something else listens there already"];
         assert_not_begun(&[&kubeconfig, &free, &format!("{flag}={address}")], &said);
     }
-    let folder = format!("--webhook-cert-dir={}", nowhere.folder.path().display());
+    let directory = format!("--webhook-cert-dir={}", nowhere.directory.path().display());
     let webhook = format!("--webhook-addr={address}");
-    assert_not_begun(&[&kubeconfig, "--health-addr=", &folder, &webhook], &["--webhook-addr", &address]);
+    assert_not_begun(&[&kubeconfig, "--health-addr=", &directory, &webhook], &["--webhook-addr", &address]);
     Ok(())
 }
 
@@ -189,7 +193,7 @@ fn a_kubeconfig_that_cannot_be_used_ends_it_with_code_2_and_one_sentence() -> Re
     }
     // Nor one that is not there.
     fs::remove_file(&nowhere.kubeconfig)?;
-    let home = nowhere.folder.path().display().to_string();
+    let home = nowhere.directory.path().display().to_string();
     let ended = run(&["--health-addr="], &[URL, ("HOME", &home)])?;
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("--kubeconfig names another") && ended.stderr.contains(&home), "{ended:?}");
@@ -318,8 +322,8 @@ fn ctrl_c_ends_it_in_order() -> Result<()> {
 async fn health_tells_of_a_cluster_and_a_certificate_that_are_not_there() -> Result<()> {
     let nowhere = Nowhere::new()?;
     let webhook = format!("--webhook-addr={}", ports::free());
-    let folder = format!("--webhook-cert-dir={}", nowhere.folder.path().display());
-    let (product, health) = alone(&nowhere, &[&webhook, &folder], &[URL])?;
+    let directory = format!("--webhook-cert-dir={}", nowhere.directory.path().display());
+    let (product, health) = alone(&nowhere, &[&webhook, &directory], &[URL])?;
     assert_eq!(product.get(&format!("http://{health}/livez")).await?, (200, "ok\n".to_owned()));
     poll::eventually("both are told", PATIENCE, || async {
         let (status, body) = product.get(&format!("http://{health}/readyz?verbose")).await?;

@@ -21,11 +21,11 @@ const DOCUMENT: &str = "docs/performance.md";
 
 /// Draws every plot of the records that are there, and writes their tables into the document.
 pub(crate) fn write(args: &Args) -> Result<()> {
-    let Some(folder) = args.folder() else { return Ok(()) };
-    let records = Scenario::ALL.iter().map(|scenario| Record::load(&folder, scenario.name()));
+    let Some(directory) = args.directory() else { return Ok(()) };
+    let records = Scenario::ALL.iter().map(|scenario| Record::load(&directory, scenario.name()));
     let records: Vec<Record> = records.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
     for plot in records.iter().flat_map(|record| &record.plots) {
-        fs::write(folder.join(format!("{}.svg", plot.name)), plot::svg(plot))?;
+        fs::write(directory.join(format!("{}.svg", plot.name)), plot::svg(plot))?;
     }
     if args.no_write {
         return Ok(());
@@ -34,6 +34,6 @@ pub(crate) fn write(args: &Args) -> Result<()> {
     let before = fs::read_to_string(&path).context(DOCUMENT)?;
     let after = document::replace(&before, &document::generated(&records))?;
     fs::write(&path, after)?;
-    println!("written: {DOCUMENT}, {}", folder.display());
+    println!("written: {DOCUMENT}, {}", directory.display());
     Ok(())
 }

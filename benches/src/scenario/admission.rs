@@ -95,8 +95,8 @@ struct Floor {
 
 impl Floor {
     async fn start(site: &Site, how: &str, reviews: &Arc<Reviews>) -> Result<Self> {
-        let folder = Scratch::create("floor")?;
-        let files = pki::serving_cert(folder.path())?;
+        let directory = Scratch::create("floor")?;
+        let files = pki::serving_cert(directory.path())?;
         let address = ports::free();
         let [certificate, key] = [&files.certificate, &files.key].map(|path| path.display().to_string());
         let arguments = [&address.to_string(), &certificate, &key, how];
@@ -104,7 +104,7 @@ impl Floor {
         floor::listening(address).await?;
         let ca = std::fs::read_to_string(&files.ca)?;
         let target = Target::new(address, &ca, Arc::clone(reviews))?;
-        Ok(Self { target, ca, process, _files: folder })
+        Ok(Self { target, ca, process, _files: directory })
     }
 
     fn server(&self, name: &'static str) -> Server<'_> {

@@ -1,4 +1,4 @@
-//! Starts two processes and a folder, says which, and waits to be killed: the reaper's test does that.
+//! Starts two processes and a directory, says which, and waits to be killed: the reaper's test does that.
 
 use std::io::Read;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn main() -> anyhow::Result<()> {
             program: Path::new("/bin/sh"),
             arguments: &arguments,
             environment: &environment,
-            folder: scratch.path(),
+            directory: scratch.path(),
         };
         processes.push(Process::start(&start, &Output::File(&log))?);
     }

@@ -44,7 +44,7 @@ impl CertManager {
             program: tools.path(Tool::CertManager),
             arguments: &[format!("--kubeconfig={}", admin.kubeconfig().display())],
             environment: &[("HOME".to_owned(), scratch.path().display().to_string())],
-            folder: scratch.path(),
+            directory: scratch.path(),
         };
         let process = Process::start(&start, &Output::File(&log)).context("certmanager does not start")?;
         Ok(Self { process, log, _scratch: scratch })

@@ -45,7 +45,7 @@ impl ForwardProxy {
             ),
         )?;
         let arguments = ["-d".to_owned(), "-c".to_owned(), config.display().to_string()];
-        let start = Start { program: &program, arguments: &arguments, environment: &[], folder: scratch.path() };
+        let start = Start { program: &program, arguments: &arguments, environment: &[], directory: scratch.path() };
         let process = Process::start(&start, &Output::File(&scratch.path().join("output.log")))?;
         poll::until("the proxy listens", START, || std::net::TcpStream::connect(address).ok())?;
         Ok(Self { address, _process: process, scratch })

@@ -175,7 +175,7 @@ impl Plan {
         webhook: SocketAddr,
     ) -> Result<Product> {
         let namespaces = self.namespaces.as_ref().map(|names| names.join(",")).unwrap_or_default();
-        let folder = serving.certificate.parent().context("a file is in a folder")?;
+        let directory = serving.certificate.parent().context("a file is in a directory")?;
         let mut product = Product::builder(&self.program)
             .arg(format!("--coder-url={}", self.coder_url))
             .arg(format!("--kubeconfig={}", access.kubeconfig.display()))
@@ -191,7 +191,7 @@ impl Plan {
         if self.webhook {
             product = product
                 .arg(format!("--webhook-addr={webhook}"))
-                .arg(format!("--webhook-cert-dir={}", folder.display()));
+                .arg(format!("--webhook-cert-dir={}", directory.display()));
         }
         product.start()
     }

@@ -55,13 +55,13 @@ impl ServingCertificate {
         Ok(Self { ca: certificate.clone(), certificate, key: key.serialize_pem() })
     }
 
-    /// Writes `tls.crt`, `tls.key` and `ca.crt` into a folder.
-    pub fn write(&self, folder: &Path) -> Result<ServingFiles> {
-        fs::create_dir_all(folder)?;
+    /// Writes `tls.crt`, `tls.key` and `ca.crt` into a directory.
+    pub fn write(&self, directory: &Path) -> Result<ServingFiles> {
+        fs::create_dir_all(directory)?;
         let files = ServingFiles {
-            certificate: folder.join("tls.crt"),
-            key: folder.join("tls.key"),
-            ca: folder.join("ca.crt"),
+            certificate: directory.join("tls.crt"),
+            key: directory.join("tls.key"),
+            ca: directory.join("ca.crt"),
         };
         fs::write(&files.certificate, &self.certificate)?;
         fs::write(&files.key, &self.key)?;
@@ -114,8 +114,8 @@ pub struct ServingFiles {
 }
 
 /// An authority and a serving certificate for 127.0.0.1, written as `tls.crt`, `tls.key` and `ca.crt`.
-pub fn serving_cert(folder: &Path) -> Result<ServingFiles> {
-    ServingCertificate::generate(&[])?.write(folder)
+pub fn serving_cert(directory: &Path) -> Result<ServingFiles> {
+    ServingCertificate::generate(&[])?.write(directory)
 }
 
 /// A key pair for signing service account tokens: private and public, as PEM.

@@ -33,8 +33,8 @@ pub struct Start<'a> {
     pub arguments: &'a [String],
     /// Its whole environment; nothing is inherited.
     pub environment: &'a [(String, String)],
-    /// Its working folder.
-    pub folder: &'a Path,
+    /// Its working directory.
+    pub directory: &'a Path,
 }
 
 /// A child process in a process group of its own, ended when dropped or when this process ends in any way.
@@ -60,7 +60,7 @@ impl Process {
             .args(start.arguments)
             .env_clear()
             .envs(start.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(start.folder)
+            .current_dir(start.directory)
             .stdin(Stdio::piped())
             .stdout(stdout)
             .stderr(stderr)

@@ -58,7 +58,7 @@ impl Builder {
             program: &program,
             arguments: &self.arguments,
             environment: &self.environment,
-            folder: scratch.path(),
+            directory: scratch.path(),
         };
         let mut process = Process::start(&start, &Output::Pipes)?;
         let (stdout, stderr) = process.take_pipes().context("the pipes are ours")?;

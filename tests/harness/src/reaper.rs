@@ -1,7 +1,7 @@
 //! Nothing is left behind: not by a failed test, Ctrl-C, a panic or a `kill -9` of the test process.
 //!
 //! One small shell process per test process holds the reading end of a pipe. It is told of every process group and
-//! folder made here; when the pipe ends, because its owner did, it ends those processes and removes those folders. It
+//! directory made here; when the pipe ends, because its owner did, it ends those processes and removes those directories. It
 //! has a process group of its own, so the terminal's Ctrl-C reaches neither it nor what it guards.
 
 use std::io::{self, Write};
@@ -24,16 +24,16 @@ pub fn forget_process(group: u32) -> io::Result<()> {
     order(&format!("forget-process {group}"))
 }
 
-/// Removes this folder once this process is gone.
+/// Removes this directory once this process is gone.
 ///
-/// Only folders whose name starts with [`crate::scratch::PREFIX`] are ever removed.
-pub fn guard_folder(folder: &Path) -> io::Result<()> {
-    order(&format!("folder {}", folder.display()))
+/// Only directories whose name starts with [`crate::scratch::PREFIX`] are ever removed.
+pub fn guard_directory(directory: &Path) -> io::Result<()> {
+    order(&format!("directory {}", directory.display()))
 }
 
-/// The folder has been removed, or is to stay.
-pub fn forget_folder(folder: &Path) -> io::Result<()> {
-    order(&format!("forget-folder {}", folder.display()))
+/// The directory has been removed, or is to stay.
+pub fn forget_directory(directory: &Path) -> io::Result<()> {
+    order(&format!("forget-directory {}", directory.display()))
 }
 
 fn order(line: &str) -> io::Result<()> {

@@ -1,10 +1,10 @@
 # Outlives its owner and clears up after it. Told on stdin, one order a line:
 #   process PID | forget-process PID    a process group to end
-#   folder PATH | forget-folder PATH    a folder to remove
+#   directory PATH | forget-directory PATH    a directory to remove
 # The end of stdin means that the owner is gone, by whatever way.
 trap '' INT TERM HUP QUIT PIPE
 processes=' '
-folders='
+directories='
 '
 newline='
 '
@@ -16,11 +16,11 @@ while read -r order what; do
         *" $what "*) processes="${processes%%" $what "*} ${processes#*" $what "}" ;;
         esac
         ;;
-    folder) folders="$folders$what$newline" ;;
-    forget-folder)
-        case $folders in
+    directory) directories="$directories$what$newline" ;;
+    forget-directory)
+        case $directories in
         *"$newline$what$newline"*)
-            folders="${folders%%"$newline$what$newline"*}$newline${folders#*"$newline$what$newline"}"
+            directories="${directories%%"$newline$what$newline"*}$newline${directories#*"$newline$what$newline"}"
             ;;
         esac
         ;;
@@ -49,8 +49,8 @@ done
 
 IFS=$newline
 set -f
-for folder in $folders; do
-    case $folder in
-    */coder-logstream-test-*) rm -rf -- "$folder" ;;
+for directory in $directories; do
+    case $directory in
+    */coder-logstream-test-*) rm -rf -- "$directory" ;;
     esac
 done

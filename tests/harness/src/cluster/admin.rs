@@ -14,13 +14,13 @@ use crate::pki;
 pub struct Admin {
     kubeconfig: PathBuf,
     kubectl: PathBuf,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Admin {
-    /// By a kubeconfig and with a kubectl that are there. Kubeconfigs of others are written into `folder`.
-    pub fn new(kubeconfig: impl Into<PathBuf>, kubectl: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
-        Self { kubeconfig: kubeconfig.into(), kubectl: kubectl.into(), folder: folder.into() }
+    /// By a kubeconfig and with a kubectl that are there. Kubeconfigs of others are written into `directory`.
+    pub fn new(kubeconfig: impl Into<PathBuf>, kubectl: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
+        Self { kubeconfig: kubeconfig.into(), kubectl: kubectl.into(), directory: directory.into() }
     }
 
     /// The kubeconfig.
@@ -73,7 +73,7 @@ impl Admin {
         if let Some(context) = &mut written.contexts[0].context {
             context.user = Some(name.to_owned());
         }
-        let path = self.folder.join(format!("{name}.kubeconfig"));
+        let path = self.directory.join(format!("{name}.kubeconfig"));
         fs::write(&path, serde_json::to_string(&written)?)?;
         Ok(path)
     }

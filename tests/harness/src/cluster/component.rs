@@ -33,13 +33,13 @@ pub(super) struct Component {
 impl Component {
     pub(super) fn start(launch: Launch, tools: &Tools, layout: &Layout) -> Result<Self> {
         let Launch { tool, arguments } = launch;
-        let log = layout.folder().join(format!("{tool}.log"));
-        let home = layout.folder().display().to_string();
+        let log = layout.directory().join(format!("{tool}.log"));
+        let home = layout.directory().display().to_string();
         let start = Start {
             program: tools.path(tool),
             arguments: &arguments,
             environment: &[("HOME".to_owned(), home), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
-            folder: layout.folder(),
+            directory: layout.directory(),
         };
         let process = Process::start(&start, &Output::File(&log)).with_context(|| format!("{tool} does not start"))?;
         Ok(Self { tool, process, log })
@@ -142,7 +142,7 @@ pub(super) fn scheduler(layout: &Layout) -> Result<Launch> {
             "burst": 2 * REQUESTS_PER_SECOND,
         },
     });
-    fs::write(layout.folder().join("scheduler.yaml"), config.to_string())?;
+    fs::write(layout.directory().join("scheduler.yaml"), config.to_string())?;
     let arguments = vec![format!("--config={}", layout.text("scheduler.yaml")), "--secure-port=0".to_owned()];
     Ok(Launch { tool: Tool::Scheduler, arguments })
 }

@@ -34,7 +34,7 @@ impl Layout {
             admin_token: Uuid::from_u128(random()).simple().to_string(),
             scratch,
         };
-        layout.serving.write(layout.folder())?;
+        layout.serving.write(layout.directory())?;
         let (private, public) = pki::service_account_keys()?;
         fs::write(layout.service_account_key(), private)?;
         fs::write(layout.service_account_public_key(), public)?;
@@ -48,7 +48,7 @@ impl Layout {
         Ok(layout)
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(super) fn directory(&self) -> &Path {
         self.scratch.path()
     }
 
@@ -56,33 +56,33 @@ impl Layout {
         &self.serving.ca
     }
 
-    /// A path in the folder, as an argument's text.
+    /// A path in the directory, as an argument's text.
     pub(super) fn text(&self, name: &str) -> String {
-        self.folder().join(name).display().to_string()
+        self.directory().join(name).display().to_string()
     }
 
     pub(super) fn admin_kubeconfig(&self) -> PathBuf {
-        self.folder().join("admin.kubeconfig")
+        self.directory().join("admin.kubeconfig")
     }
 
     pub(super) fn service_account_key(&self) -> PathBuf {
-        self.folder().join("service-account.key")
+        self.directory().join("service-account.key")
     }
 
     pub(super) fn service_account_public_key(&self) -> PathBuf {
-        self.folder().join("service-account.pub")
+        self.directory().join("service-account.pub")
     }
 
     pub(super) fn tokens(&self) -> PathBuf {
-        self.folder().join("tokens.csv")
+        self.directory().join("tokens.csv")
     }
 
     pub(super) fn stages(&self) -> PathBuf {
-        self.folder().join("stages.yaml")
+        self.directory().join("stages.yaml")
     }
 
     pub(super) fn audit_policy(&self) -> PathBuf {
-        self.folder().join("audit-policy.yaml")
+        self.directory().join("audit-policy.yaml")
     }
 }
 

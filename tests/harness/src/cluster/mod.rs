@@ -37,7 +37,7 @@ const CALL: &str = "--request-timeout=30s";
 /// A running control plane. Everything of it is gone once it is dropped or this process ends.
 #[derive(Debug)]
 pub struct Cluster {
-    // Before `layout`: fields are dropped in order, and the processes write to its folder.
+    // Before `layout`: fields are dropped in order, and the processes write to its directory.
     processes: Mutex<Processes>,
     layout: Layout,
     tools: Tools,
@@ -69,7 +69,7 @@ impl Cluster {
         let etcd = Component::start(component::etcd(&layout), &tools, &layout)?;
         let apiserver = Component::start(component::apiserver(&layout, &options), &tools, &layout)?;
         let processes = Mutex::new(Processes { clients: Vec::new(), apiserver, etcd });
-        let admin = Admin::new(layout.admin_kubeconfig(), tools.path(Tool::Kubectl), layout.folder());
+        let admin = Admin::new(layout.admin_kubeconfig(), tools.path(Tool::Kubectl), layout.directory());
         let cluster = Self { processes, layout, tools, options, admin };
         cluster.wait_ready(START)?;
         cluster.start_clients()?;
@@ -110,7 +110,7 @@ impl Cluster {
         self.layout.admin_kubeconfig()
     }
 
-    /// Writes a kubeconfig for a token, as `NAME.kubeconfig` in the cluster's folder.
+    /// Writes a kubeconfig for a token, as `NAME.kubeconfig` in the cluster's directory.
     pub fn kubeconfig_for_token(&self, name: &str, token: &str) -> Result<PathBuf> {
         self.admin.kubeconfig_for_token(name, token)
     }
@@ -125,9 +125,9 @@ impl Cluster {
         &self.layout.admin_token
     }
 
-    /// The cluster's own folder: its components' logs, audit log and keys. Removed with the cluster.
-    pub fn folder(&self) -> &Path {
-        self.layout.folder()
+    /// The cluster's own directory: its components' logs, audit log and keys. Removed with the cluster.
+    pub fn directory(&self) -> &Path {
+        self.layout.directory()
     }
 
     /// Where a tool is, to be run by the caller.

@@ -56,7 +56,7 @@ impl ClusterOptions {
         self
     }
 
-    /// Writes `audit.log` into the cluster's folder, by this policy (YAML of an audit.k8s.io/v1 Policy).
+    /// Writes `audit.log` into the cluster's directory, by this policy (YAML of an audit.k8s.io/v1 Policy).
     #[must_use]
     pub fn audit_policy(mut self, policy: impl Into<String>) -> Self {
         self.audit_policy = Some(policy.into());

@@ -169,7 +169,7 @@ fn start(program: &str, arguments: &[String], dir: &Path, log: &str) -> Result<P
         program: &find(program).with_context(|| format!("{program} is not installed"))?,
         arguments,
         environment: &[("PATH".to_owned(), format!("{path}:/usr/sbin:/sbin")), ("HOME".to_owned(), "/root".to_owned())],
-        folder: dir,
+        directory: dir,
     };
     Process::start(&start, &Output::File(&dir.join(log))).with_context(|| format!("{program} does not start"))
 }

@@ -17,7 +17,7 @@ const GRACE_SECONDS: i64 = 30;
 /// Starts the only container of the pod with its arguments, its variables, its mounts and its ServiceAccount's token.
 ///
 /// Two things differ from a node: the token comes in a kubeconfig that KUBECONFIG names, as a process on this machine
-/// has no `/var/run/secrets`; and mounted paths in arguments and variables lead to folders of this machine.
+/// has no `/var/run/secrets`; and mounted paths in arguments and variables lead to directories of this machine.
 pub(super) async fn start(admin: &Admin, deployment: &Deployment, program: &Path) -> Result<Replica> {
     let namespace = deployment.namespace().context("a Deployment has a namespace")?;
     let pod = pod(deployment)?;

@@ -1,4 +1,4 @@
-//! What the kubelet would mount, in a folder of this machine.
+//! What the kubelet would mount, in a directory of this machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,18 +19,18 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Mounts {
     places: Vec<(String, PathBuf)>,
-    _folder: Scratch,
+    _directory: Scratch,
 }
 
 impl Mounts {
     /// Brings them, and as the kubelet does waits for what is not there yet.
     pub(super) async fn bring(client: &Client, namespace: &str, pod: &PodSpec, container: &Container) -> Result<Self> {
-        let folder = Scratch::create("mounts")?;
+        let directory = Scratch::create("mounts")?;
         let mut places = Vec::new();
         for mount in container.volume_mounts.iter().flatten() {
             let volume = pod.volumes.iter().flatten().find(|volume| volume.name == mount.name);
             let volume = volume.with_context(|| format!("no volume named {}", mount.name))?;
-            let place = folder.path().join(&mount.name);
+            let place = directory.path().join(&mount.name);
             fs::create_dir_all(&place)?;
             for (path, content) in files(client, namespace, volume).await? {
                 fs::write(place.join(path), content)?;
@@ -39,7 +39,7 @@ impl Mounts {
         }
         // A mount below another is found first.
         places.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-        Ok(Self { places, _folder: folder })
+        Ok(Self { places, _directory: directory })
     }
 
     /// A setting, with paths of the container's as they are here.

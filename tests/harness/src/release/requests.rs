@@ -37,7 +37,7 @@ pub struct Request {
 
 /// All that a user has asked so far. The API server writes a request down before it answers it.
 pub fn requests_of(cluster: &Cluster, user: &str) -> Result<Vec<Request>> {
-    let log = cluster.folder().join("audit.log");
+    let log = cluster.directory().join("audit.log");
     let text = fs::read_to_string(&log).with_context(|| format!("{}", log.display()))?;
     // The last line may still be being written.
     let lines = text.rfind('\n').map_or("", |end| &text[..end]).lines();
