@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::{
+    context::{PATIENCE, Replica, TestContext, bundles, cluster},
     mounted::Mounted,
-    world::{PATIENCE, Replica, World, bundles, cluster},
 };
 
 /// How late a mounted Secret is. kubelet takes a minute and more; these certificates live for twenty seconds.
@@ -141,35 +141,40 @@ async fn cert_manager_rotates_a_chain_with_an_intermediate_without_a_gap() -> Re
 }
 
 async fn rotations(test: &str, issuer: Issuer) -> Result<()> {
-    let world = World::new(test, 1).await?;
+    let context = TestContext::new(test, 1).await?;
     let (cluster, manager) = (cluster().await, cert_manager().await?);
-    cluster.kubectl_with(&["apply", "-f", "-"], &manifests(world.namespace(), issuer))?;
+    cluster.kubectl_with(&["apply", "-f", "-"], &manifests(context.namespace(), issuer))?;
     // The authority's Certificate, not the leaf's: then a new authority is trusted before any leaf of it exists.
-    let from = format!("cert-manager.io/inject-ca-from={}/ca", world.namespace());
-    cluster.kubectl(&["annotate", "mutatingwebhookconfiguration", world.configuration(), &from])?;
+    let from = format!("cert-manager.io/inject-ca-from={}/ca", context.namespace());
+    cluster.kubectl(&["annotate", "mutatingwebhookconfiguration", context.configuration(), &from])?;
 
     let directory = Mounted::empty()?;
-    let replica = world.start(0, &[format!("--webhook-cert-dir={}", directory.path().display())])?;
+    let replica = context.start(0, &[format!("--webhook-cert-dir={}", directory.path().display())])?;
     let (sender, seen) = watch::channel(Seen::default());
-    let kubelet =
-        mount(world.secrets(), Api::all(world.client.clone()), world.configuration().to_owned(), directory, sender);
+    let kubelet = mount(
+        context.secrets(),
+        Api::all(context.client.clone()),
+        context.configuration().to_owned(),
+        directory,
+        sender,
+    );
     tokio::select! {
         ended = kubelet => ended.and_then(|()| bail!("it ended")).context("the mount"),
-        proved = five_authorities(&world, manager, issuer, replica, seen) => proved,
+        proved = five_authorities(&context, manager, issuer, replica, seen) => proved,
     }
 }
 
 /// No pod is refused while the authority is renewed five times.
 async fn five_authorities(
-    world: &World,
+    context: &TestContext,
     manager: &CertManager,
     issuer: Issuer,
     mut replica: Replica,
     mut seen: watch::Receiver<Seen>,
 ) -> Result<()> {
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
-    let stream = world.stream();
+    context.wait_admitted().await?;
+    let stream = context.stream();
     for rotation in 1..=5 {
         let enough = seen.wait_for(|seen| seen.authorities.len() > rotation);
         drop(timeout(PATIENCE, enough).await.context("the authority is renewed")??);
@@ -185,7 +190,7 @@ async fn five_authorities(
     ensure!(replica.product.output().contains(chain), "{}", replica.product.output());
     replica.wait_ready().await?;
     // cainjector keeps an authority until it expires.
-    let bundle = String::from_utf8(world.bundles().await?.remove(0))?;
+    let bundle = String::from_utf8(context.bundles().await?.remove(0))?;
     ensure!(bundle.matches("BEGIN CERTIFICATE").count() >= 2, "the authority was renewed too: {bundle}");
     replica.end()?;
     let seen = seen.borrow();

@@ -8,7 +8,7 @@ use logstream_testing::{
 };
 use serde_json::json;
 
-use crate::world::{PATIENCE, SECRET, World};
+use crate::context::{PATIENCE, SECRET, TestContext};
 
 /// The API server shows this certificate from its next start on.
 fn write(clients: &ClientCertificate, directory: &Path) -> Result<()> {
@@ -56,14 +56,14 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     let options = ClusterOptions::new().control_plane_only();
     let options = options.apiserver_argument(format!("--admission-control-config-file={}", configure(directory)?));
     let cluster = tokio::task::spawn_blocking(move || Cluster::start(options)).await??;
-    let world = World::on(&cluster, "clients", 1, &["get", "watch"]).await?;
+    let context = TestContext::on(&cluster, "clients", 1, &["get", "watch"]).await?;
     let file = directory.join("client-ca.crt");
     replace(&file, &first.ca)?;
     let arguments = [format!("--webhook-cert-secret={SECRET}"), format!("--webhook-client-ca={}", file.display())];
-    let mut replica = world.start(0, &arguments)?;
+    let mut replica = context.start(0, &arguments)?;
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
-    let address = world.addresses[0];
+    context.wait_admitted().await?;
+    let address = context.addresses[0];
     let answered = async || -> Result<_> {
         let nobody = accepts(address, None).await?;
         Ok((nobody, accepts(address, Some(&first)).await?, accepts(address, Some(&second)).await?))
@@ -73,7 +73,7 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     ensure!(turned_away >= 2.0, "{turned_away}");
 
     // Both are accepted, the API server changes over, the old one is taken out.
-    let stream = world.stream();
+    let stream = context.stream();
     stream.more(10).await?;
     replace(&file, &(first.ca.clone() + &second.ca))?;
     replica.wait_metric("certificate_client_ca_changes_total", 2.0).await?;
@@ -82,8 +82,8 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     assert_eq!(answered().await?, (false, true, true));
     write(&second, directory)?;
     tokio::task::block_in_place(|| cluster.restart_apiserver())?;
-    world.wait_admitted().await?;
-    let stream = world.stream();
+    context.wait_admitted().await?;
+    let stream = context.stream();
     stream.more(10).await?;
     replace(&file, &second.ca)?;
     replica.wait_metric("certificate_client_ca_changes_total", 3.0).await?;
@@ -99,10 +99,10 @@ async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_run
     // The proof that it is the certificate which lets the API server in.
     replace(&file, &first.ca)?;
     replica.wait_metric("certificate_client_ca_changes_total", 4.0).await?;
-    world.balancer.cut().await?;
+    context.balancer.cut().await?;
     // A webhook that hangs is refused too, so the words count.
     poll::eventually("a certificate of the second CA is turned away", PATIENCE, || async {
-        match world.refusal().await {
+        match context.refusal().await {
             Some(refusal) if refusal.contains("tls: unknown certificate authority") => Ok(()),
             other => Err(other),
         }

@@ -5,19 +5,19 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use logstream_testing::FaultProxy;
 
-use crate::world::{World, cluster, now};
+use crate::context::{TestContext, cluster, now};
 
 const CA: Duration = Duration::from_secs(15);
 const LEAF: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_ran_out_while_the_api_server_was_away_is_told_of_and_replaced() -> Result<()> {
-    let mut world = World::new("cut-off", 1).await?;
+    let mut context = TestContext::new("cut-off", 1).await?;
     let proxy = FaultProxy::start(cluster().await.server_address())?;
-    world.through(&proxy).await?;
-    let mut replica = world.start_self_managed(0, CA, LEAF)?;
+    context.through(&proxy).await?;
+    let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
+    context.wait_admitted().await?;
 
     proxy.refuse(true);
     proxy.cut();
@@ -25,7 +25,7 @@ async fn a_certificate_that_ran_out_while_the_api_server_was_away_is_told_of_and
     let (_, checks) = replica.readiness().await?;
     ensure!(checks.contains("expired at") && checks.contains("[-]trust failed"), "{checks}");
     // It is not only readiness that says so.
-    let refusal = world.refusal().await.context("what has expired is refused")?;
+    let refusal = context.refusal().await.context("what has expired is refused")?;
     ensure!(refusal.contains("expired"), "{refusal}");
     // Then the authority runs out too.
     let ca = replica.metric("certificate_ca_expiration_timestamp_seconds").await?;
@@ -38,8 +38,8 @@ async fn a_certificate_that_ran_out_while_the_api_server_was_away_is_told_of_and
 
     proxy.refuse(false);
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
-    let stream = world.stream();
+    context.wait_admitted().await?;
+    let stream = context.stream();
     stream.more(10).await?;
     stream.end().await?.check(10)?;
     ensure!(replica.sample("certificate_issued_total{kind=\"ca\"}").await? >= 2.0);

@@ -8,6 +8,7 @@
 
 mod cert_manager;
 mod client_certificates;
+mod context;
 mod cut_off;
 mod mounted;
 mod mounted_swaps;
@@ -16,4 +17,3 @@ mod replicas;
 mod rotations;
 mod stream;
 mod upgrade;
-mod world;

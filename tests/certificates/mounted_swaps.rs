@@ -8,8 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsage
 use rustls::pki_types::ServerName;
 
 use crate::{
+    context::{TestContext, now},
     mounted::Mounted,
-    world::{World, now},
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -64,25 +64,25 @@ impl Provided {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mounted_secret_is_swapped_five_times_without_a_gap() -> Result<()> {
-    let world = World::new("mounted", 1).await?;
+    let context = TestContext::new("mounted", 1).await?;
     let mut directory = Mounted::empty()?;
-    let mut replica = world.start(0, &[format!("--webhook-cert-dir={}", directory.path().display())])?;
+    let mut replica = context.start(0, &[format!("--webhook-cert-dir={}", directory.path().display())])?;
 
     let mut provided = Provided::number(0)?;
     provided.mount(&mut directory)?;
     replica.wait_metric("certificate_changes_total", 1.0).await?;
     // Served, and not trusted yet: readiness says so.
     replica.wait_unready("has no caBundle").await?;
-    world.set_bundles(&provided.authority).await?;
+    context.set_bundles(&provided.authority).await?;
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
+    context.wait_admitted().await?;
 
-    let stream = world.stream();
+    let stream = context.stream();
     for swap in 1..=SWAPS {
         let next = Provided::number(swap)?;
         let both = provided.authority.clone() + &next.authority;
         if swap <= 3 {
-            world.set_bundles(&both).await?;
+            context.set_bundles(&both).await?;
             stream.more(10).await?;
             next.mount(&mut directory)?;
         } else {
@@ -91,10 +91,10 @@ async fn a_mounted_secret_is_swapped_five_times_without_a_gap() -> Result<()> {
             let held_back = f64::from(u32::try_from(swap - 3)?);
             replica.wait_sample("certificate_bundles_refused_total{reason=\"untrusted\"}", held_back).await?;
             stream.more(10).await?;
-            world.set_bundles(&both).await?;
+            context.set_bundles(&both).await?;
         }
         replica.wait_metric("certificate_changes_total", f64::from(u32::try_from(swap)? + 1)).await?;
-        world.set_bundles(&next.authority).await?;
+        context.set_bundles(&next.authority).await?;
         stream.more(10).await?;
         provided = next;
     }

@@ -10,7 +10,7 @@ use logstream_testing::poll;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::world::{PATIENCE, SECRET, World, now};
+use crate::context::{PATIENCE, SECRET, TestContext, now};
 
 /// The lives that a certificate has by default.
 const CA: Duration = Duration::from_hours(8_760);
@@ -18,19 +18,19 @@ const LEAF: Duration = Duration::from_hours(720);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_is_deleted_or_filled_with_nonsense_is_made_again_without_a_gap() -> Result<()> {
-    let world = World::new("tampered", 1).await?;
-    let mut replica = world.start_self_managed(0, CA, LEAF)?;
+    let context = TestContext::new("tampered", 1).await?;
+    let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
-    let stream = world.stream();
+    context.wait_admitted().await?;
+    let stream = context.stream();
 
-    world.secrets().delete(SECRET, &DeleteParams::default()).await?;
+    context.secrets().delete(SECRET, &DeleteParams::default()).await?;
     replica.wait_metric("certificate_changes_total", 2.0).await?;
     stream.more(10).await?;
 
     let invalid = ["ca.crt", "ca.key", "tls.crt", "tls.key"].map(|key| (key, ByteString(b"invalid".to_vec())));
     let invalid = json!({ "data": BTreeMap::from(invalid) });
-    world.secrets().patch(SECRET, &PatchParams::default(), &Patch::Merge(invalid)).await?;
+    context.secrets().patch(SECRET, &PatchParams::default(), &Patch::Merge(invalid)).await?;
     replica.wait_metric("certificate_changes_total", 3.0).await?;
     assert!(replica.sample("certificate_bundles_refused_total{reason=\"malformed\"}").await? >= 1.0);
     let said = replica.product.output();
@@ -39,7 +39,7 @@ async fn a_secret_that_is_deleted_or_filled_with_nonsense_is_made_again_without_
 
     // The key alone: what is served stays good, a new authority takes over.
     let lost = json!({ "data": { "ca.key": null } });
-    world.secrets().patch(SECRET, &PatchParams::default(), &Patch::Merge(lost)).await?;
+    context.secrets().patch(SECRET, &PatchParams::default(), &Patch::Merge(lost)).await?;
     replica.wait_metric("certificate_changes_total", 4.0).await?;
     stream.more(10).await?;
     stream.end().await?.check(30)?;
@@ -49,20 +49,20 @@ async fn a_secret_that_is_deleted_or_filled_with_nonsense_is_made_again_without_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ca_bundle_that_is_emptied_or_replaced_by_hand_is_repaired_within_a_second() -> Result<()> {
-    let world = World::new("emptied", 1).await?;
-    let mut replica = world.start_self_managed(0, CA, LEAF)?;
+    let context = TestContext::new("emptied", 1).await?;
+    let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
-    let right = world.bundles().await?;
+    context.wait_admitted().await?;
+    let right = context.bundles().await?;
 
     let stranger = SigningCa::new("a stranger", now(), CA)?;
     for wrong in ["", stranger.certificate()] {
-        world.set_bundles(wrong).await?;
-        repaired(&world, &right, Duration::from_secs(1)).await?;
-        world.wait_admitted().await?;
+        context.set_bundles(wrong).await?;
+        repaired(&context, &right, Duration::from_secs(1)).await?;
+        context.wait_admitted().await?;
     }
     // What a stranger put there is left to the stranger.
-    let bundle = String::from_utf8(world.bundles().await?.remove(0))?;
+    let bundle = String::from_utf8(context.bundles().await?.remove(0))?;
     assert!(bundle.contains(stranger.certificate().trim()), "{bundle}");
     assert!(replica.sample("certificate_ca_bundle_patches_total{purpose=\"repair\"}").await? >= 2.0);
     replica.wait_ready().await?;
@@ -71,22 +71,22 @@ async fn a_ca_bundle_that_is_emptied_or_replaced_by_hand_is_repaired_within_a_se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_permission_to_watch_a_repair_takes_a_second_longer() -> Result<()> {
-    let world = World::with("unwatched", 1, &["get"]).await?;
-    let mut replica = world.start_self_managed(0, CA, LEAF)?;
+    let context = TestContext::with("unwatched", 1, &["get"]).await?;
+    let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
-    let right = world.bundles().await?;
-    world.set_bundles("").await?;
-    repaired(&world, &right, Duration::from_secs(3)).await?;
-    world.wait_admitted().await?;
+    let right = context.bundles().await?;
+    context.set_bundles("").await?;
+    repaired(&context, &right, Duration::from_secs(3)).await?;
+    context.wait_admitted().await?;
     replica.wait_ready().await?;
     replica.end()
 }
 
 /// Waits until every caBundle begins as it should.
-async fn repaired(world: &World, right: &[Vec<u8>], within: Duration) -> Result<()> {
+async fn repaired(context: &TestContext, right: &[Vec<u8>], within: Duration) -> Result<()> {
     let begun = Instant::now();
     poll::eventually("the caBundle is repaired", PATIENCE, || async {
-        let bundles = world.bundles().await.map_err(|error| error.to_string())?;
+        let bundles = context.bundles().await.map_err(|error| error.to_string())?;
         let is_right = bundles.iter().zip(right).all(|(bundle, right)| bundle.starts_with(right));
         if is_right { Ok(()) } else { Err(format!("{bundles:?}")) }
     })
@@ -99,7 +99,7 @@ async fn repaired(world: &World, right: &[Vec<u8>], within: Duration) -> Result<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_expired_while_nobody_looked_is_replaced_at_once() -> Result<()> {
-    let world = World::new("expired", 1).await?;
+    let context = TestContext::new("expired", 1).await?;
     let long_ago = now().checked_sub(Duration::from_hours(48))?;
     let authority = SigningCa::new("coder-logstream-kube webhook CA", long_ago, Duration::from_hours(24))?;
     let issued = authority.issue(&["127.0.0.1".try_into()?], long_ago, Duration::from_hours(12))?;
@@ -114,27 +114,27 @@ async fn a_certificate_that_expired_while_nobody_looked_is_replaced_at_once() ->
         string_data: Some(content.into_iter().map(|(key, text)| (key.to_owned(), text)).collect()),
         ..Secret::default()
     };
-    world.secrets().create(&PostParams::default(), &secret).await?;
-    world.set_bundles(authority.certificate()).await?;
+    context.secrets().create(&PostParams::default(), &secret).await?;
+    context.set_bundles(authority.certificate()).await?;
 
-    let mut replica = world.start_self_managed(0, CA, LEAF)?;
+    let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
+    context.wait_admitted().await?;
     assert!(replica.sample("certificate_bundles_refused_total{reason=\"expired\"}").await? >= 1.0);
-    let bundle = String::from_utf8(world.bundles().await?.remove(0))?;
+    let bundle = String::from_utf8(context.bundles().await?.remove(0))?;
     assert!(!bundle.contains(authority.certificate().trim()), "what has expired is taken out: {bundle}");
     replica.end()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_configuration_it_waits_and_says_so() -> Result<()> {
-    let world = World::new("early", 1).await?;
-    let saved = world.take_configuration().await?;
-    let mut replica = world.start_self_managed(0, CA, LEAF)?;
+    let context = TestContext::new("early", 1).await?;
+    let saved = context.take_configuration().await?;
+    let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_unready("does not exist").await?;
-    assert_eq!(world.secrets().get_opt(SECRET).await?, None, "nothing is made for nobody");
-    world.put_configuration(saved).await?;
+    assert_eq!(context.secrets().get_opt(SECRET).await?, None, "nothing is made for nobody");
+    context.put_configuration(saved).await?;
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
+    context.wait_admitted().await?;
     replica.end()
 }

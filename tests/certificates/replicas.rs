@@ -7,8 +7,8 @@ use logstream_testing::poll;
 use tokio::time::Instant;
 
 use crate::{
+    context::{PATIENCE, Replica, TestContext},
     rotations::{CA, LEAF},
-    world::{PATIENCE, Replica, World},
 };
 
 /// An authority is renewed at two thirds of its life, or up to a tenth of that earlier.
@@ -18,14 +18,14 @@ const AUTHORITIES: &str = "certificate_issued_total{kind=\"ca\"}";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_rotate_one_certificate_without_a_gap() -> Result<()> {
-    let world = World::new("two", 2).await?;
+    let context = TestContext::new("two", 2).await?;
     let started = Instant::now();
-    let mut first = world.start_self_managed(0, CA, LEAF)?;
-    let mut second = world.start_self_managed(1, CA, LEAF)?;
+    let mut first = context.start_self_managed(0, CA, LEAF)?;
+    let mut second = context.start_self_managed(1, CA, LEAF)?;
     first.wait_ready().await?;
     second.wait_ready().await?;
-    world.wait_admitted().await?;
-    let stream = world.stream();
+    context.wait_admitted().await?;
+    let stream = context.stream();
     // Five rotations of the authority, whichever of the two made it, and those of the leaf between them.
     for authorities in 2..=6 {
         poll::eventually("another authority", PATIENCE, || async {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::world::World;
+use crate::context::TestContext;
 
 /// An authority is renewed after ten seconds, a leaf after six.
 pub(crate) const CA: Duration = Duration::from_secs(15);
@@ -12,11 +12,11 @@ pub(crate) const LEAF: Duration = Duration::from_secs(9);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_self_managed_certificate_is_rotated_without_a_gap() -> Result<()> {
-    let world = World::new("self-managed", 1).await?;
-    let mut replica = world.start_self_managed(0, CA, LEAF)?;
+    let context = TestContext::new("self-managed", 1).await?;
+    let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
-    world.wait_admitted().await?;
-    let stream = world.stream();
+    context.wait_admitted().await?;
+    let stream = context.stream();
     // Five rotations of the authority, and those of the leaf between them.
     for authorities in 2..=6 {
         replica.wait_sample("certificate_issued_total{kind=\"ca\"}", authorities.into()).await?;

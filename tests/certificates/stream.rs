@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{PATIENCE, TOKEN};
+use crate::context::{PATIENCE, TOKEN};
 
 /// Thirty a second: a rotation is over in less time than that takes ten times.
 const EVERY: Duration = Duration::from_millis(33);

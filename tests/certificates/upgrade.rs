@@ -7,8 +7,8 @@ use logstream_testing::{coder::Line, poll};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
+    context::{PATIENCE, Replica, TOKEN, TestContext},
     stream::Connections,
-    world::{PATIENCE, Replica, TOKEN, World},
 };
 
 /// The lives that a certificate has by default.
@@ -29,18 +29,18 @@ async fn an_upgrade_in_place_takes_over_connections_that_stand() -> Result<()> {
 }
 
 async fn upgrade(test: &str, connections: Connections) -> Result<()> {
-    let world = World::new(test, 2).await?;
-    let [old_address, new_address] = world.addresses[..] else { unreachable!("there are two") };
-    world.balancer.lead_to(&[old_address]);
-    let mut old = world.start_self_managed(0, CA, LEAF)?;
+    let context = TestContext::new(test, 2).await?;
+    let [old_address, new_address] = context.addresses[..] else { unreachable!("there are two") };
+    context.balancer.lead_to(&[old_address]);
+    let mut old = context.start_self_managed(0, CA, LEAF)?;
     old.wait_ready().await?;
-    world.wait_admitted().await?;
-    let stream = world.stream_by(connections);
+    context.wait_admitted().await?;
+    let stream = context.stream_by(connections);
     stream.more(30).await?;
 
-    let mut new = world.start_self_managed(1, CA, LEAF)?;
+    let mut new = context.start_self_managed(1, CA, LEAF)?;
     new.wait_ready().await?;
-    world.balancer.lead_to(&[old_address, new_address]);
+    context.balancer.lead_to(&[old_address, new_address]);
     stream.more(30).await?;
     let admitted = old.metric("admission_reviews_total").await?;
     old.product.sigterm();
@@ -50,7 +50,7 @@ async fn upgrade(test: &str, connections: Connections) -> Result<()> {
     sleep_until(signal + LATE).await;
     let admitted_late = old.metric("admission_reviews_total").await? - admitted;
     ensure!(admitted_late > 0.0, "nobody asked the old one any more: the test proves nothing");
-    world.balancer.lead_to(&[new_address]);
+    context.balancer.lead_to(&[new_address]);
     ended(&mut old).await?;
     println!("{admitted_late} admitted after the signal, ended {:?} after it", signal.elapsed());
 
@@ -60,17 +60,17 @@ async fn upgrade(test: &str, connections: Connections) -> Result<()> {
     let said = old.product.output();
     ensure!(said.contains("admitted during the shutdown"), "{said}");
     // Not even those are lost that were admitted by a process which had stopped telling.
-    all_told(&world, &tally.created).await?;
+    all_told(&context, &tally.created).await?;
     new.end()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_admitted_during_the_shutdown_is_told_by_the_next_process() -> Result<()> {
-    let world = World::new("last-words", 1).await?;
-    let mut old = world.start_self_managed(0, CA, LEAF)?;
+    let context = TestContext::new("last-words", 1).await?;
+    let mut old = context.start_self_managed(0, CA, LEAF)?;
     old.wait_ready().await?;
-    world.wait_admitted().await?;
-    let stream = world.stream();
+    context.wait_admitted().await?;
+    let stream = context.stream();
     stream.more(10).await?;
     old.product.sigterm();
     old.wait_unready("is shutting down").await?;
@@ -81,9 +81,9 @@ async fn what_is_admitted_during_the_shutdown_is_told_by_the_next_process() -> R
     let said = old.product.output();
     ensure!(said.contains("admitted during the shutdown"), "{said}");
 
-    let mut next = world.start_self_managed(0, CA, LEAF)?;
+    let mut next = context.start_self_managed(0, CA, LEAF)?;
     next.wait_ready().await?;
-    all_told(&world, &tally.created).await?;
+    all_told(&context, &tally.created).await?;
     next.end()
 }
 
@@ -98,13 +98,13 @@ async fn ended(replica: &mut Replica) -> Result<()> {
     Ok(())
 }
 
-async fn all_told(world: &World, pods: &[String]) -> Result<()> {
+async fn all_told(context: &TestContext, pods: &[String]) -> Result<()> {
     let untold = |lines: &[Line]| -> Vec<String> {
         let told = |name: &&String| lines.iter().any(|line| line.plain().ends_with(&format!("Created pod: {name}")));
         pods.iter().filter(|name| !told(name)).cloned().collect()
     };
-    let waited = world.coder.wait_for_lines(TOKEN, PATIENCE, |lines| untold(lines).is_empty()).await;
+    let waited = context.coder.wait_for_lines(TOKEN, PATIENCE, |lines| untold(lines).is_empty()).await;
     waited
         .map(drop)
-        .with_context(|| format!("of {} pods not told: {:?}", pods.len(), untold(&world.coder.lines(TOKEN))))
+        .with_context(|| format!("of {} pods not told: {:?}", pods.len(), untold(&context.coder.lines(TOKEN))))
 }

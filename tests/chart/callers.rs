@@ -4,20 +4,20 @@ use anyhow::{Context, Result, ensure};
 use logstream_testing::{pki::ClientCertificate, webhook_probe::accepts};
 use serde_json::{Value, json};
 
-use crate::world::{PROGRAM, World, cert_manager};
+use crate::context::{PROGRAM, TestContext, cert_manager};
 
 /// Without kube-proxy a Service leads nowhere, and nobody asks here. But readiness holds what is served against the name
 /// by which the API server would call: the whole way from the values to the certificate.
 async fn by_service(test: &str, certs: Value) -> Result<()> {
-    let mut world = World::new(test).await?;
-    world.loopback = world.loopback.called_by_service();
-    let _replica = world.install(json!({ "certs": certs })).await?;
+    let mut context = TestContext::new(test).await?;
+    context.loopback = context.loopback.called_by_service();
+    let _replica = context.install(json!({ "certs": certs })).await?;
     let fields = "jsonpath={.webhooks[*].clientConfig.service.name} {.webhooks[*].clientConfig.url}";
-    let name = world.release.cluster_name();
-    let called = world.cluster.kubectl(&["get", "mutatingwebhookconfiguration", &name, "-o", fields])?;
-    let release = world.release.full_name();
+    let name = context.release.cluster_name();
+    let called = context.cluster.kubectl(&["get", "mutatingwebhookconfiguration", &name, "-o", fields])?;
+    let release = context.release.full_name();
     ensure!(called.trim() == format!("{release} {release}"), "not called by its Service: {called}");
-    world.release.uninstall().await
+    context.release.uninstall().await
 }
 
 #[tokio::test]
@@ -34,30 +34,30 @@ async fn cert_manager_issues_for_the_service_too() -> Result<()> {
 /// The proof that readiness looks at the Service's name.
 #[tokio::test]
 async fn with_another_services_name_it_is_not_ready() -> Result<()> {
-    let mut world = World::new("by-another").await?;
-    world.loopback = world.loopback.called_by_service();
+    let mut context = TestContext::new("by-another").await?;
+    context.loopback = context.loopback.called_by_service();
     let other = json!([{ "name": "CODER_LOGSTREAM_WEBHOOK_SERVICE", "value": "other.coder" }]);
-    world.release.install(&world.values(json!({ "env": other })), &[]).await?;
-    let replica = world.release.start(PROGRAM.as_ref()).await?;
+    context.release.install(&context.values(json!({ "env": other })), &[]).await?;
+    let replica = context.release.start(PROGRAM.as_ref()).await?;
     replica.wait_unready("does not cover the name of webhook").await?;
-    world.release.uninstall().await
+    context.release.uninstall().await
 }
 
 /// That an API server with such a certificate is answered is proved with the program's own flags.
 #[tokio::test]
 async fn only_callers_whose_ca_is_in_the_config_map_are_answered() -> Result<()> {
-    let world = World::new("callers").await?;
-    let home = world.home.name();
+    let context = TestContext::new("callers").await?;
+    let home = context.home.name();
     let (caller, stranger) = (ClientCertificate::generate("callers")?, ClientCertificate::generate("strangers")?);
-    world
+    context
         .create(&json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": { "name": "callers", "namespace": home },
             "data": { "ca.crt": caller.ca },
         }))
         .await?;
-    let replica = world.install(json!({ "certs": { "clientCAConfigMap": "callers" } })).await?;
-    let webhook = world.loopback.webhook().context("a webhook")?;
+    let replica = context.install(json!({ "certs": { "clientCAConfigMap": "callers" } })).await?;
+    let webhook = context.loopback.webhook().context("a webhook")?;
     ensure!(accepts(webhook, Some(&caller)).await?, "who has a certificate of that CA is answered");
     ensure!(!accepts(webhook, None).await?, "who has none is turned away");
     ensure!(!accepts(webhook, Some(&stranger)).await?, "who has another CA's is turned away");
@@ -65,6 +65,6 @@ async fn only_callers_whose_ca_is_in_the_config_map_are_answered() -> Result<()>
     let failures = replica.metrics().await?.get(failures);
     ensure!(failures >= Some(2.0), "{failures:?} handshakes failed");
     // This API server has no certificate, and the failure policy is Ignore.
-    world.workspace_is_streamed(home, false).await?;
-    world.uninstall_leaves_nothing(&[]).await
+    context.workspace_is_streamed(home, false).await?;
+    context.uninstall_leaves_nothing(&[]).await
 }

@@ -11,12 +11,12 @@ use logstream_testing::workspace::Place;
 use logstream_testing::{Scenario, Workspace, poll, webhook_probe::wait_called};
 use serde_json::json;
 
-use crate::world::{PATIENCE, World};
+use crate::context::{PATIENCE, TestContext};
 
 /// Kinds that are looked up by name, with their API versions.
 const LOOKED_UP: [(&str, &str); 3] = [("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("batch/v1", "Job")];
 
-impl World {
+impl TestContext {
     /// A workspace starts in a namespace: its owner reads of it, and its pod shows whether the webhook was asked.
     pub(crate) async fn workspace_is_streamed(&self, namespace: &str, by_webhook: bool) -> Result<()> {
         wait_called(self.cluster, namespace, by_webhook).await?;

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use logstream_testing::poll;
 
-use crate::world::{PATIENCE, World};
+use crate::context::{PATIENCE, TestContext};
 
-impl World {
+impl TestContext {
     /// Uninstalls the release while its program runs, and looks for anything that is its own in these namespaces and
     /// among what is cluster-wide.
     pub(crate) async fn uninstall_leaves_nothing(&self, namespaces: &[&str]) -> Result<()> {

@@ -4,9 +4,10 @@
 #![allow(clippy::expect_used, reason = "a helper of a test may end it")]
 #![allow(clippy::print_stdout, reason = "`--nocapture` shows which permissions were used, and how often")]
 
-mod authorities;
 mod callers;
+mod context;
 mod exercise;
+mod issuers;
 mod leftovers;
 mod modes;
 mod neighbours;
@@ -18,4 +19,3 @@ mod scopes;
 mod selection;
 mod upgrades;
 mod watcher;
-mod world;

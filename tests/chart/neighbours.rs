@@ -4,24 +4,24 @@ use anyhow::{Result, ensure};
 use logstream_testing::{Loopback, Release, TestNamespace};
 use serde_json::{Value, json};
 
-use crate::world::{World, watching};
+use crate::context::{TestContext, watching};
 
 /// Two releases of one name watch the same namespace, and a third of another name lives beside the first.
 #[tokio::test]
 async fn releases_do_not_collide() -> Result<()> {
-    let world = World::new("neighbours").await?;
-    let cluster = world.cluster;
+    let context = TestContext::new("neighbours").await?;
+    let cluster = context.cluster;
     let elsewhere = TestNamespace::create(cluster, "neighbours-elsewhere").await?;
     let watched = TestNamespace::create(cluster, "neighbours-watched").await?;
     let values = |loopback: Loopback| -> Value {
         let mut values = loopback.values(watching(&[watched.name()]));
-        values["url"] = world.coder.url().into();
+        values["url"] = context.coder.url().into();
         values
     };
-    let _first = world.install(watching(&[watched.name()])).await?;
-    let second = Release::new(cluster, world.release.name(), elsewhere.name())?;
+    let _first = context.install(watching(&[watched.name()])).await?;
+    let second = Release::new(cluster, context.release.name(), elsewhere.name())?;
     second.install(&values(Loopback::new()), &[]).await?;
-    let third = Release::new(cluster, "third-of-them", world.home.name())?;
+    let third = Release::new(cluster, "third-of-them", context.home.name())?;
     third.install(&values(Loopback::new()), &[]).await?;
     let mut processes = Vec::new();
     for release in [&second, &third] {
@@ -34,13 +34,13 @@ async fn releases_do_not_collide() -> Result<()> {
     second.uninstall().await?;
     third.uninstall().await?;
     processes.clear();
-    world.workspace_is_streamed(watched.name(), true).await?;
+    context.workspace_is_streamed(watched.name(), true).await?;
     let left = cluster.kubectl(&["get", "mutatingwebhookconfigurations", "-o", "name"])?;
-    ensure!(left.contains(&world.release.cluster_name()), "{left}");
+    ensure!(left.contains(&context.release.cluster_name()), "{left}");
     ensure!(!left.contains(&second.cluster_name()) && !left.contains(&third.cluster_name()), "{left}");
-    world
+    context
         .release
-        .upgrade(&world.values(json!({ "namespaces": [watched.name()], "podAnnotations": { "a": "b" } })), &[])
+        .upgrade(&context.values(json!({ "namespaces": [watched.name()], "podAnnotations": { "a": "b" } })), &[])
         .await?;
-    world.uninstall_leaves_nothing(&[watched.name()]).await
+    context.uninstall_leaves_nothing(&[watched.name()]).await
 }

@@ -5,9 +5,9 @@ use logstream_testing::poll;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::world::{PATIENCE, World};
+use crate::context::{PATIENCE, TestContext};
 
-impl World {
+impl TestContext {
     /// The notes hold these texts, and their commands work.
     pub(crate) async fn notes_are_true(&self, texts: &[&str]) -> Result<()> {
         let notes = self.release.notes().await?;

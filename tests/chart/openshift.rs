@@ -6,7 +6,7 @@ use kube::Api;
 use logstream_testing::poll;
 use serde_json::json;
 
-use crate::world::{PATIENCE, World};
+use crate::context::{PATIENCE, TestContext};
 
 /// The part of restricted-v2 that defaults are refused by: a user or group outside of the namespace's range, and
 /// settings beyond what the level restricted allows.
@@ -20,8 +20,8 @@ const REFUSED: &str = "object.spec.containers.all(c, !has(c.securityContext) || 
     (!has(object.spec.hostNetwork) || !object.spec.hostNetwork)";
 
 /// The policy for one namespace, in effect once a pod with the user 65532 is refused.
-async fn choose_users(world: &World) -> Result<()> {
-    let home = world.home.name();
+async fn choose_users(context: &TestContext) -> Result<()> {
+    let home = context.home.name();
     let policy = json!({
         "apiVersion": "v1", "kind": "List", "items": [
             {
@@ -46,13 +46,13 @@ async fn choose_users(world: &World) -> Result<()> {
             },
         ],
     });
-    world.cluster.kubectl_with(&["apply", "-f", "-"], &policy.to_string())?;
+    context.cluster.kubectl_with(&["apply", "-f", "-"], &policy.to_string())?;
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe", "namespace": home },
         "spec": { "containers": [{ "name": "a", "image": "a", "securityContext": { "runAsUser": 65532 } }] },
     });
     poll::eventually("a fixed user is refused", PATIENCE, || async {
-        match world.cluster.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &pod.to_string()) {
+        match context.cluster.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &pod.to_string()) {
             Err(error) if error.to_string().contains("must be in the ranges") => Ok(()),
             other => Err(format!("{other:?}")),
         }
@@ -62,21 +62,21 @@ async fn choose_users(world: &World) -> Result<()> {
 
 #[tokio::test]
 async fn pods_are_admitted_where_the_cluster_chooses_their_user() -> Result<()> {
-    let world = World::new("openshift").await?;
-    let home = world.home.name();
-    choose_users(&world).await?;
-    world.release.install(&world.values(json!({})), &[]).await?;
-    let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), home);
+    let context = TestContext::new("openshift").await?;
+    let home = context.home.name();
+    choose_users(&context).await?;
+    context.release.install(&context.values(json!({})), &[]).await?;
+    let deployments: Api<Deployment> = Api::namespaced(context.client.clone(), home);
     poll::eventually("the Deployment has its pod", PATIENCE, || async {
-        let deployment = deployments.get(&world.release.full_name()).await.map_err(|error| error.to_string())?;
+        let deployment = deployments.get(&context.release.full_name()).await.map_err(|error| error.to_string())?;
         let status = deployment.status.unwrap_or_default();
         if status.replicas == Some(1) { Ok(()) } else { Err(format!("{:?}", status.conditions)) }
     })
     .await?;
-    let rendered = world
+    let rendered = context
         .release
         .template(&json!({ "url": "https://coder.example.com" }), &["--api-versions", "security.openshift.io/v1"])
         .await?;
     ensure!(!rendered.contains("runAsUser") && rendered.contains("runAsNonRoot: true"), "{rendered}");
-    world.release.uninstall().await
+    context.release.uninstall().await
 }

@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use logstream_testing::{Loopback, poll, webhook_probe::wait_called};
 use serde_json::{Value, json};
 
-use crate::world::{PATIENCE, World};
+use crate::context::{PATIENCE, TestContext};
 
-impl World {
+impl TestContext {
     /// The Secret and the ConfigMap exist, carry the release's labels and have an owner.
     async fn created_objects_are_owned(&self) -> Result<()> {
         let selector = format!("app.kubernetes.io/instance={}", self.release.name());
@@ -36,27 +36,27 @@ impl World {
 
 /// Applies the output of `helm template` twice, then deletes what it names: as `kubectl delete` and Argo CD do.
 async fn applied(test: &str, flags: &[&str], unchanged: &str) -> Result<()> {
-    let mut world = World::new(test).await?;
-    world.loopback = Loopback::new();
-    let home = world.home.name().to_owned();
-    let manifest = world.release.template(&world.values(json!({})), &[]).await?;
+    let mut context = TestContext::new(test).await?;
+    context.loopback = Loopback::new();
+    let home = context.home.name().to_owned();
+    let manifest = context.release.template(&context.values(json!({})), &[]).await?;
     let apply = [&["apply", "-f", "-"], flags].concat();
-    world.cluster.kubectl_with(&apply, &manifest)?;
-    let replica = world.start().await?;
-    wait_called(world.cluster, &home, true).await?;
-    world.workspace_is_streamed(&home, true).await?;
-    world.created_objects_are_owned().await?;
-    let bundles = world.ca_bundles()?;
+    context.cluster.kubectl_with(&apply, &manifest)?;
+    let replica = context.start().await?;
+    wait_called(context.cluster, &home, true).await?;
+    context.workspace_is_streamed(&home, true).await?;
+    context.created_objects_are_owned().await?;
+    let bundles = context.ca_bundles()?;
     ensure!(!bundles.trim().is_empty(), "there is no caBundle");
 
-    let again = world.cluster.kubectl_with(&apply, &manifest)?;
+    let again = context.cluster.kubectl_with(&apply, &manifest)?;
     ensure!(again.lines().all(|line| line.ends_with(unchanged)), "applied again, it changes something:\n{again}");
-    ensure!(world.ca_bundles()? == bundles, "the caBundle is another");
+    ensure!(context.ca_bundles()? == bundles, "the caBundle is another");
 
-    world.cluster.kubectl_with(&["delete", "--wait=false", "-f", "-"], &manifest)?;
+    context.cluster.kubectl_with(&["delete", "--wait=false", "-f", "-"], &manifest)?;
     // Its last save comes after the Deployment is gone.
     tokio::task::spawn_blocking(move || replica.end()).await??;
-    world.left_are(&[], &[]).await
+    context.left_are(&[], &[]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,27 +72,27 @@ async fn applied_on_the_server_it_keeps_the_bundle_and_leaves_nothing() -> Resul
 /// A Secret without an owner, as after `kubectl delete --cascade=orphan`, is adopted by the next Deployment.
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_without_an_owner_are_adopted() -> Result<()> {
-    let world = World::new("adopted").await?;
-    let home = world.home.name().to_owned();
-    let replica = world.install(json!({})).await?;
-    world.workspace_is_streamed(&home, true).await?;
-    world.created_objects_are_owned().await?;
+    let context = TestContext::new("adopted").await?;
+    let home = context.home.name().to_owned();
+    let replica = context.install(json!({})).await?;
+    context.workspace_is_streamed(&home, true).await?;
+    context.created_objects_are_owned().await?;
     drop(replica);
     let orphaned: Value = json!({ "metadata": { "ownerReferences": null } });
-    let secret = format!("{}-self-managed", world.release.full_name());
-    world.cluster.kubectl(&["patch", "secret", &secret, "-n", &home, "--type=merge", "-p", &orphaned.to_string()])?;
-    let _replica = world.start().await?;
-    world.created_objects_are_owned().await?;
-    world.uninstall_leaves_nothing(&[]).await
+    let secret = format!("{}-self-managed", context.release.full_name());
+    context.cluster.kubectl(&["patch", "secret", &secret, "-n", &home, "--type=merge", "-p", &orphaned.to_string()])?;
+    let _replica = context.start().await?;
+    context.created_objects_are_owned().await?;
+    context.uninstall_leaves_nothing(&[]).await
 }
 
 /// With its own ServiceAccount and roles, a cluster's administrator keeps what the chart would create.
 #[tokio::test(flavor = "multi_thread")]
 async fn account_and_roles_may_be_made_by_others() -> Result<()> {
-    let world = World::new("own-account").await?;
-    let home = world.home.name().to_owned();
-    let values = world.values(json!({ "serviceAccount": { "name": "of-the-team" } }));
-    let roles = world
+    let context = TestContext::new("own-account").await?;
+    let home = context.home.name().to_owned();
+    let values = context.values(json!({ "serviceAccount": { "name": "of-the-team" } }));
+    let roles = context
         .release
         .template(
             &values,
@@ -110,17 +110,17 @@ async fn account_and_roles_may_be_made_by_others() -> Result<()> {
             ],
         )
         .await?;
-    world.cluster.kubectl_with(&["apply", "-f", "-"], &roles)?;
-    let _replica = world
+    context.cluster.kubectl_with(&["apply", "-f", "-"], &roles)?;
+    let _replica = context
         .install(json!({
             "serviceAccount": { "create": false, "name": "of-the-team" },
             "rbac": { "create": false },
         }))
         .await?;
-    world.workspace_is_streamed(&home, true).await?;
-    world.release.uninstall().await?;
-    let left = world.cluster.kubectl(&["get", "serviceaccount", "of-the-team", "-n", &home, "-o", "name"])?;
+    context.workspace_is_streamed(&home, true).await?;
+    context.release.uninstall().await?;
+    let left = context.cluster.kubectl(&["get", "serviceaccount", "of-the-team", "-n", &home, "-o", "name"])?;
     ensure!(left.contains("of-the-team"), "{left}");
-    world.cluster.kubectl_with(&["delete", "-f", "-"], &roles)?;
-    world.left_are(&[], &[]).await
+    context.cluster.kubectl_with(&["delete", "-f", "-"], &roles)?;
+    context.left_are(&[], &[]).await
 }

@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt};
 use logstream_testing::{Loopback, Release, TestNamespace};
 use serde_json::{Value, json};
 
-use crate::world::{World, values_file};
+use crate::context::{TestContext, values_file};
 
 /// What the older chart installed, as its documentation describes it.
 const OLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/old-chart");
@@ -61,9 +61,9 @@ fn defaults_are_those_of_the_older_chart() -> Result<()> {
 
 #[tokio::test]
 async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
-    let mut world = World::new("predecessor").await?;
-    let second = TestNamespace::create(world.cluster, "predecessor-second").await?;
-    let home = world.home.name().to_owned();
+    let mut context = TestContext::new("predecessor").await?;
+    let second = TestNamespace::create(context.cluster, "predecessor-second").await?;
+    let home = context.home.name().to_owned();
     // The file of the golden, with namespaces that are there.
     let text = std::fs::read_to_string(values_file("old-chart.yaml"))?;
     let text = text.replace("  - coder\n", &format!("  - {home}\n"));
@@ -73,39 +73,39 @@ async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     ensure!(text.contains(second.name()), "the values file has other namespaces than this test knows: {text}");
     let values = file.path().to_str().context("a path is text")?;
 
-    world.release = Release::new(world.cluster, NAME, &home)?;
-    world.release.install_chart(Path::new(OLD), file.path()).await?;
-    let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), &home);
+    context.release = Release::new(context.cluster, NAME, &home)?;
+    context.release.install_chart(Path::new(OLD), file.path()).await?;
+    let deployments: Api<Deployment> = Api::namespaced(context.client.clone(), &home);
     let old = deployments.get(NAME).await?;
 
     // The same values and no other.
-    world.release.upgrade(&json!({}), &["--values", values]).await?;
+    context.release.upgrade(&json!({}), &["--values", values]).await?;
     let new = deployments.get(NAME).await?;
     ensure!(new.uid() == old.uid(), "the Deployment is upgraded and not made anew");
     ensure!(new.spec.as_ref().map(|spec| &spec.selector) == old.spec.as_ref().map(|spec| &spec.selector), "selector");
-    let roles = world.cluster.kubectl(&["get", "roles,clusterroles", "-A", "-o", "name"])?;
+    let roles = context.cluster.kubectl(&["get", "roles,clusterroles", "-A", "-o", "name"])?;
     ensure!(!roles.contains("clusterrole.rbac.authorization.k8s.io/logstream-role"), "the older role is gone: {roles}");
 
     // To start it here: where Coder is, what it listens on, and the certificates that the values mount.
-    world
+    context
         .create(&json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": { "name": "custom-ca-cert", "namespace": home },
             "data": { "ca.pem": logstream_testing::pki::ServingCertificate::generate(&[])?.ca },
         }))
         .await?;
-    world.loopback = Loopback::new();
-    let mut local = world.loopback.values(json!({}));
-    local["url"] = world.coder.url().into();
+    context.loopback = Loopback::new();
+    let mut local = context.loopback.values(json!({}));
+    local["url"] = context.coder.url().into();
     // They would leave out the workspaces of tests.
     local["labelSelector"] = Value::Null;
     local["fieldSelector"] = Value::Null;
-    world.release.upgrade(&local, &["--values", values]).await?;
-    let _replica = world.start().await?;
-    world.workspace_is_streamed(second.name(), true).await?;
-    let before = world.of_this_release(&[second.name()])?;
+    context.release.upgrade(&local, &["--values", values]).await?;
+    let _replica = context.start().await?;
+    context.workspace_is_streamed(second.name(), true).await?;
+    let before = context.of_this_release(&[second.name()])?;
     for named in ["ServiceAccount/logstream", "Role/logstream-role", "RoleBinding/logstream-rolebinding"] {
         ensure!(before.iter().any(|object| object == named), "{named} is to be looked for later: {before:?}");
     }
-    world.uninstall_leaves_nothing(&[second.name()]).await
+    context.uninstall_leaves_nothing(&[second.name()]).await
 }

@@ -4,76 +4,76 @@ use anyhow::{Context, Result, ensure};
 use logstream_testing::TestNamespace;
 use serde_json::json;
 
+use crate::context::{TestContext, watching};
 use crate::exercise::Modes;
-use crate::world::{World, watching};
 
 #[tokio::test]
 async fn by_default_the_releases_own_namespace_is_watched() -> Result<()> {
-    let world = World::new("defaults").await?;
-    let home = world.home.name();
-    let _replica = world.install(json!({})).await?;
-    world
+    let context = TestContext::new("defaults").await?;
+    let home = context.home.name();
+    let _replica = context.install(json!({})).await?;
+    context
         .notes_are_true(&[&format!("Watched:      {home}\n"), "Certificate:  self-managed", "Tokens:       plain"])
         .await?;
-    world.exercise(&[home], Modes::DEFAULT).await?;
-    world.uninstall_leaves_nothing(&[]).await
+    context.exercise(&[home], Modes::DEFAULT).await?;
+    context.uninstall_leaves_nothing(&[]).await
 }
 
 #[tokio::test]
 async fn named_namespaces_have_a_role_each_and_a_restricted_one_takes_the_pod() -> Result<()> {
-    let world = World::restricted("named").await?;
-    let first = TestNamespace::create(world.cluster, "named-first").await?;
-    let second = TestNamespace::create(world.cluster, "named-second").await?;
+    let context = TestContext::restricted("named").await?;
+    let first = TestNamespace::create(context.cluster, "named-first").await?;
+    let second = TestNamespace::create(context.cluster, "named-second").await?;
     let namespaces = [first.name(), second.name()];
-    let _replica = world.install(watching(&namespaces)).await?;
-    world.notes_are_true(&[&format!("Watched:      {}, {}\n", first.name(), second.name())]).await?;
+    let _replica = context.install(watching(&namespaces)).await?;
+    context.notes_are_true(&[&format!("Watched:      {}, {}\n", first.name(), second.name())]).await?;
     // PodSecurity is judged at the pod, which the Deployment makes: the rollout that the notes asked about is complete.
-    let label = format!("app.kubernetes.io/instance={}", world.release.name());
-    ensure!(world.pods(world.home.name(), &label).await?.len() == 1, "the Deployment's pod is admitted");
-    world.the_pod_of_helm_test_is_admitted().await?;
-    world.exercise(&namespaces, Modes::DEFAULT).await?;
-    let clusterwide = world.release.grants().await?.0.into_iter().filter(|grant| grant.namespace.is_none());
+    let label = format!("app.kubernetes.io/instance={}", context.release.name());
+    ensure!(context.pods(context.home.name(), &label).await?.len() == 1, "the Deployment's pod is admitted");
+    context.the_pod_of_helm_test_is_admitted().await?;
+    context.exercise(&namespaces, Modes::DEFAULT).await?;
+    let clusterwide = context.release.grants().await?.0.into_iter().filter(|grant| grant.namespace.is_none());
     let other: Vec<_> =
-        clusterwide.filter(|grant| grant.name.as_ref() != Some(&world.release.cluster_name())).collect();
+        clusterwide.filter(|grant| grant.name.as_ref() != Some(&context.release.cluster_name())).collect();
     ensure!(other.is_empty(), "cluster-wide is only its own webhook configuration: {other:?}");
-    world.uninstall_leaves_nothing(&namespaces).await
+    context.uninstall_leaves_nothing(&namespaces).await
 }
 
 #[tokio::test]
 async fn all_namespaces_are_watched_by_a_cluster_role() -> Result<()> {
-    let world = World::alone("everywhere").await?;
-    let second = TestNamespace::create(world.cluster, "everywhere-second").await?;
-    let _replica = world.install(json!({ "namespaces": "" })).await?;
-    world.notes_are_true(&["Watched:      all namespaces\n"]).await?;
-    world.exercise(&[world.home.name(), second.name()], Modes::DEFAULT).await?;
-    world.uninstall_leaves_nothing(&[second.name()]).await
+    let context = TestContext::alone("everywhere").await?;
+    let second = TestNamespace::create(context.cluster, "everywhere-second").await?;
+    let _replica = context.install(json!({ "namespaces": "" })).await?;
+    context.notes_are_true(&["Watched:      all namespaces\n"]).await?;
+    context.exercise(&[context.home.name(), second.name()], Modes::DEFAULT).await?;
+    context.uninstall_leaves_nothing(&[second.name()]).await
 }
 
 #[tokio::test]
 async fn one_cluster_role_serves_named_namespaces_when_asked_for() -> Result<()> {
-    let world = World::new("cluster-scope").await?;
-    let first = TestNamespace::create(world.cluster, "cluster-scope-first").await?;
-    let second = TestNamespace::create(world.cluster, "cluster-scope-second").await?;
+    let context = TestContext::new("cluster-scope").await?;
+    let first = TestNamespace::create(context.cluster, "cluster-scope-first").await?;
+    let second = TestNamespace::create(context.cluster, "cluster-scope-second").await?;
     // As one string, which is the other way to give them.
     let namespaces = format!("{}, {}", first.name(), second.name());
-    let _replica = world.install(json!({ "namespaces": namespaces, "rbac": { "scope": "cluster" } })).await?;
-    world.exercise(&[first.name(), second.name()], Modes::DEFAULT).await?;
-    world.uninstall_leaves_nothing(&[first.name(), second.name()]).await
+    let _replica = context.install(json!({ "namespaces": namespaces, "rbac": { "scope": "cluster" } })).await?;
+    context.exercise(&[first.name(), second.name()], Modes::DEFAULT).await?;
+    context.uninstall_leaves_nothing(&[first.name(), second.name()]).await
 }
 
 #[tokio::test]
 async fn secrets_are_read_where_it_is_switched_on() -> Result<()> {
-    let world = World::new("read-secrets").await?;
-    let second = TestNamespace::create(world.cluster, "read-secrets-second").await?;
-    let namespaces = [world.home.name(), second.name()];
+    let context = TestContext::new("read-secrets").await?;
+    let second = TestNamespace::create(context.cluster, "read-secrets-second").await?;
+    let namespaces = [context.home.name(), second.name()];
     let values = json!({ "namespaces": namespaces, "rbac": { "readSecrets": true } });
-    let _replica = world.install(values).await?;
-    world.notes_are_true(&["Tokens:       also those in Secrets and ConfigMaps"]).await?;
-    world.exercise(&namespaces, Modes { read_secrets: true, ..Modes::DEFAULT }).await?;
-    world.uninstall_leaves_nothing(&[second.name()]).await
+    let _replica = context.install(values).await?;
+    context.notes_are_true(&["Tokens:       also those in Secrets and ConfigMaps"]).await?;
+    context.exercise(&namespaces, Modes { read_secrets: true, ..Modes::DEFAULT }).await?;
+    context.uninstall_leaves_nothing(&[second.name()]).await
 }
 
-impl World {
+impl TestContext {
     /// It cannot run here, as no node has its image, but its namespace takes it.
     async fn the_pod_of_helm_test_is_admitted(&self) -> Result<()> {
         let hooks = self.release.hooks().await?;

@@ -5,14 +5,14 @@ use logstream_testing::installation::SEEN_BY_WEBHOOK;
 use logstream_testing::{Replica, poll};
 use serde_json::{Value, json};
 
-use crate::world::{PATIENCE, World};
+use crate::context::{PATIENCE, TestContext};
 
 /// Number of reviews that the program received.
 async fn reviews(replica: &Replica) -> Result<f64> {
     Ok(replica.metrics().await?.sum("coder_logstream_admission_reviews_total"))
 }
 
-impl World {
+impl TestContext {
     /// A pod with these labels and this container, as the API server answers a dry run.
     fn dry_run(&self, labels: &Value, container: &Value) -> Result<String> {
         let mut container = container.clone();
@@ -38,12 +38,12 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_pods_of_the_label_selector_are_sent() -> Result<()> {
-    let world = World::new("selection").await?;
+    let context = TestContext::new("selection").await?;
     let selector = "example.com/coder in (one, two),tier!=test,!example.com/hidden,team";
-    let replica = world.install(json!({ "labelSelector": selector })).await?;
-    let container = json!({ "env": [{ "name": "CODER_AGENT_TOKEN", "value": world.agent() }] });
+    let replica = context.install(json!({ "labelSelector": selector })).await?;
+    let container = json!({ "env": [{ "name": "CODER_AGENT_TOKEN", "value": context.agent() }] });
     let selected = json!({ "example.com/coder": "two", "team": "a" });
-    world.is_sent(&selected, &container).await?;
+    context.is_sent(&selected, &container).await?;
     let before = reviews(&replica).await?;
     for others in [
         json!({}),
@@ -52,34 +52,34 @@ async fn only_pods_of_the_label_selector_are_sent() -> Result<()> {
         json!({ "example.com/coder": "one", "team": "a", "tier": "test" }),
         json!({ "example.com/coder": "one", "team": "a", "example.com/hidden": "" }),
     ] {
-        let pod = world.dry_run(&others, &container)?;
+        let pod = context.dry_run(&others, &container)?;
         ensure!(!pod.contains(SEEN_BY_WEBHOOK), "not selected, but seen: {others}");
     }
     ensure!(reviews(&replica).await? <= before, "a pod that is not selected was sent");
-    world.release.uninstall().await
+    context.release.uninstall().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn env_from_is_sent_only_where_it_may_be_read() -> Result<()> {
-    let world = World::new("env-from").await?;
-    let replica = world.install(json!({})).await?;
-    let plain = json!({ "env": [{ "name": "CODER_AGENT_TOKEN", "value": world.agent() }] });
+    let context = TestContext::new("env-from").await?;
+    let replica = context.install(json!({})).await?;
+    let plain = json!({ "env": [{ "name": "CODER_AGENT_TOKEN", "value": context.agent() }] });
     let by_reference = json!({ "envFrom": [{ "secretRef": { "name": "token", "optional": true } }] });
-    world.is_sent(&json!({}), &plain).await?;
+    context.is_sent(&json!({}), &plain).await?;
     let before = reviews(&replica).await?;
-    world.dry_run(&json!({}), &by_reference)?;
+    context.dry_run(&json!({}), &by_reference)?;
     ensure!(reviews(&replica).await? <= before, "a pod with envFrom was sent");
-    let deployment = serde_json::to_value(world.release.deployment().await?)?;
+    let deployment = serde_json::to_value(context.release.deployment().await?)?;
     let env = deployment.pointer("/spec/template/spec/containers/0/env").context("a container has env")?;
     let off = json!({ "name": "CODER_LOGSTREAM_RESOLVE_REFERENCES", "value": "false" });
     ensure!(env.as_array().is_some_and(|env| env.contains(&off)), "{env}");
 
-    world.release.upgrade(&world.values(json!({ "rbac": { "readSecrets": true } })), &[]).await?;
+    context.release.upgrade(&context.values(json!({ "rbac": { "readSecrets": true } })), &[]).await?;
     poll::eventually("a pod with envFrom is sent", PATIENCE, || async {
-        world.dry_run(&json!({}), &by_reference).map_err(|error| error.to_string())?;
+        context.dry_run(&json!({}), &by_reference).map_err(|error| error.to_string())?;
         let now = reviews(&replica).await.map_err(|error| error.to_string())?;
         if now > before { Ok(()) } else { Err(now.to_string()) }
     })
     .await?;
-    world.release.uninstall().await
+    context.release.uninstall().await
 }

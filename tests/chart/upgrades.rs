@@ -12,7 +12,7 @@ use logstream_testing::{Balancer, Loopback, Workspace, poll, webhook_probe::wait
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::world::{PATIENCE, World};
+use crate::context::{PATIENCE, TestContext};
 
 /// Admissions, one after another without pause, until told to end.
 struct Admissions {
@@ -68,7 +68,7 @@ impl Admissions {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_drops_no_admission() -> Result<()> {
-    let mut world = World::new("upgrade").await?;
+    let mut context = TestContext::new("upgrade").await?;
     // What a Service does: one address, behind which the ready pod changes.
     let service = Balancer::start(Vec::new()).await?;
     let failing = |more: Value| -> Value {
@@ -76,24 +76,24 @@ async fn an_upgrade_drops_no_admission() -> Result<()> {
         values["podAnnotations"] = more;
         values
     };
-    let mut loopback = world.loopback;
-    world.loopback = loopback.behind(service.address());
+    let mut loopback = context.loopback;
+    context.loopback = loopback.behind(service.address());
     service.lead_to(&[loopback.webhook().context("a webhook")?]);
-    let mut replica = world.install(failing(json!({}))).await?;
-    let home = world.home.name().to_owned();
-    wait_called(world.cluster, &home, true).await?;
+    let mut replica = context.install(failing(json!({}))).await?;
+    let home = context.home.name().to_owned();
+    wait_called(context.cluster, &home, true).await?;
 
-    let pod = Workspace::new(&home, "probe", "probe", &world.agent()).pod();
-    let pods: Api<Pod> = Api::namespaced(world.client.clone(), &home);
+    let pod = Workspace::new(&home, "probe", "probe", &context.agent()).pod();
+    let pods: Api<Pod> = Api::namespaced(context.client.clone(), &home);
     let mut admissions = Admissions::start(pods, serde_json::from_value(pod)?);
     // helm applies on the server, or merges on its own side as it did before: neither may touch the caBundle.
     for (revision, flags) in [("server", &["--server-side=true"][..]), ("client", &["--server-side=false"])] {
         admissions.more(20).await?;
         loopback = Loopback::new();
-        world.loopback = loopback.behind(service.address());
-        world.release.upgrade(&world.values(failing(json!({ "revision": revision }))), flags).await?;
+        context.loopback = loopback.behind(service.address());
+        context.release.upgrade(&context.values(failing(json!({ "revision": revision }))), flags).await?;
         admissions.more(20).await?;
-        let next = world.start().await?;
+        let next = context.start().await?;
         service.lead_to(&[loopback.webhook().context("a webhook")?]);
         let old = std::mem::replace(&mut replica, next);
         tokio::task::spawn_blocking(move || old.end()).await??;

@@ -4,21 +4,21 @@ use anyhow::{Result, ensure};
 use logstream_testing::{Access, Admin, Release, TestNamespace, Tool, poll};
 use serde_json::json;
 
+use crate::context::{NAME, PATIENCE, TestContext};
 use crate::exercise::Modes;
-use crate::world::{NAME, PATIENCE, World};
 
 const OWNER: &str = "owner";
 
 /// Somebody with Kubernetes' own role `admin` in these namespaces, and nothing else.
-async fn owner_of(world: &World, namespaces: &[&str]) -> Result<Admin> {
-    let home = world.home.name();
-    world.cluster.kubectl(&["create", "serviceaccount", OWNER, "-n", home])?;
+async fn owner_of(context: &TestContext, namespaces: &[&str]) -> Result<Admin> {
+    let home = context.home.name();
+    context.cluster.kubectl(&["create", "serviceaccount", OWNER, "-n", home])?;
     let account = format!("--serviceaccount={home}:{OWNER}");
     for namespace in namespaces {
-        world.cluster.kubectl(&["create", "rolebinding", OWNER, "--clusterrole=admin", &account, "-n", namespace])?;
+        context.cluster.kubectl(&["create", "rolebinding", OWNER, "--clusterrole=admin", &account, "-n", namespace])?;
     }
-    let access = Access::token_of(world.cluster, home, OWNER).await?;
-    let owner = Admin::new(access.kubeconfig, world.cluster.tool(Tool::Kubectl), world.cluster.directory());
+    let access = Access::token_of(context.cluster, home, OWNER).await?;
+    let owner = Admin::new(access.kubeconfig, context.cluster.tool(Tool::Kubectl), context.cluster.directory());
     // A controller gathers the role from others, soon after the cluster's start.
     poll::eventually("the role admin is complete", PATIENCE, || async {
         owner.kubectl(&["auth", "can-i", "create", "rolebindings", "-n", home]).map_err(|error| error.to_string())
@@ -29,23 +29,24 @@ async fn owner_of(world: &World, namespaces: &[&str]) -> Result<Admin> {
 
 #[tokio::test]
 async fn an_owner_of_namespaces_alone_can_install_a_watcher() -> Result<()> {
-    let mut world = World::new("watcher").await?;
-    let second = TestNamespace::create(world.cluster, "watcher-second").await?;
-    let home = world.home.name().to_owned();
+    let mut context = TestContext::new("watcher").await?;
+    let second = TestNamespace::create(context.cluster, "watcher-second").await?;
+    let home = context.home.name().to_owned();
     let namespaces = [&*home, second.name()];
-    let owner = owner_of(&world, &namespaces).await?;
-    world.loopback = world.loopback.without_webhook();
-    world.release = Release::new(&owner, NAME, &home)?;
+    let owner = owner_of(&context, &namespaces).await?;
+    context.loopback = context.loopback.without_webhook();
+    context.release = Release::new(&owner, NAME, &home)?;
 
-    let refused = Release::new(&owner, "with-webhook", &home)?.install(&json!({ "url": world.coder.url() }), &[]).await;
+    let refused =
+        Release::new(&owner, "with-webhook", &home)?.install(&json!({ "url": context.coder.url() }), &[]).await;
     let refused = refused.err().map(|error| error.to_string()).unwrap_or_default();
     ensure!(refused.contains("cluster scope"), "with its webhook it needs more: {refused}");
 
-    let _replica = world.install(json!({ "namespaces": namespaces })).await?;
-    world.notes_are_true(&["Webhook:      off"]).await?;
+    let _replica = context.install(json!({ "namespaces": namespaces })).await?;
+    context.notes_are_true(&["Webhook:      off"]).await?;
     // What somebody without the right to read bindings may not see, the test reads as administrator.
-    world.release = Release::new(world.cluster, NAME, &home)?;
-    world.exercise(&namespaces, Modes { webhook: false, self_managed: false, read_secrets: false }).await?;
-    world.release = Release::new(&owner, NAME, &home)?;
-    world.uninstall_leaves_nothing(&[second.name()]).await
+    context.release = Release::new(context.cluster, NAME, &home)?;
+    context.exercise(&namespaces, Modes { webhook: false, self_managed: false, read_secrets: false }).await?;
+    context.release = Release::new(&owner, NAME, &home)?;
+    context.uninstall_leaves_nothing(&[second.name()]).await
 }

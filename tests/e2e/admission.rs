@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     events::marker,
     review::{Poster, creation},
-    support::{PATIENCE, World, count, counted, fingerprint, texts, token, wait_for_metric},
+    support::{PATIENCE, TestContext, count, counted, fingerprint, texts, token, wait_for_metric},
 };
 
 const PREFIX: &str = "logstream.coder.com/";
@@ -32,16 +32,16 @@ fn ours(annotations: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
 const DRY_RUN: PostParams = PostParams { dry_run: true, field_manager: None };
 
 /// Creates a pod without creating it.
-async fn dry_run(world: &World, pod: &Value) -> Result<Pod> {
-    Ok(world.api::<Pod>().create(&DRY_RUN, &serde_json::from_value(pod.clone())?).await?)
+async fn dry_run(context: &TestContext, pod: &Value) -> Result<Pod> {
+    Ok(context.api::<Pod>().create(&DRY_RUN, &serde_json::from_value(pod.clone())?).await?)
 }
 
 #[tokio::test]
 async fn a_pods_annotations_tell_whose_it_is_and_that_it_is_streamed() -> Result<()> {
-    let world = World::new("annotations").await?;
-    let _installation = world.install().await?;
-    let agent = world.agent();
-    let pod = world.create(&Workspace::new(world.namespace.name(), "alice", "dev", &agent).pod()).await?;
+    let context = TestContext::new("annotations").await?;
+    let _installation = context.install().await?;
+    let agent = context.agent();
+    let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod()).await?;
     let shown = ours(pod.annotations());
     assert_eq!(shown["owner"], "alice");
     assert_eq!(shown["workspace"], "dev");
@@ -51,140 +51,140 @@ async fn a_pods_annotations_tell_whose_it_is_and_that_it_is_streamed() -> Result
     assert!(created.duration_since(recorded).abs() <= jiff::SignedDuration::from_secs(2), "{recorded} {created}");
     uuid::Uuid::try_parse(shown["registration"])?;
     assert_eq!(shown.len(), 5, "{shown:?}");
-    let described = world.cluster.kubectl(&["describe", "pod", &pod.name_any(), "-n", world.namespace.name()])?;
+    let described = context.cluster.kubectl(&["describe", "pod", &pod.name_any(), "-n", context.namespace.name()])?;
     assert!(described.contains("logstream.coder.com/owner: alice"), "{described}");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_token_that_cannot_be_read_is_not_announced() -> Result<()> {
-    let world = World::new("unread-reference").await?;
-    let _installation = world.plan().arg("--resolve-references=false").install(world.cluster).await?;
-    let (plain, referenced) = (world.agent(), world.agent());
-    let workspace = |name: &str, agent: &str| Workspace::new(world.namespace.name(), "alice", name, agent);
+    let context = TestContext::new("unread-reference").await?;
+    let _installation = context.plan().arg("--resolve-references=false").install(context.cluster).await?;
+    let (plain, referenced) = (context.agent(), context.agent());
+    let workspace = |name: &str, agent: &str| Workspace::new(context.namespace.name(), "alice", name, agent);
     for place in [Place::SecretKey, Place::ConfigMapKey, Place::SecretEnv, Place::ConfigMapEnv, Place::SecretFile] {
-        let pod = dry_run(&world, &workspace("referenced", &referenced).token_in(place).pod()).await?;
+        let pod = dry_run(&context, &workspace("referenced", &referenced).token_in(place).pod()).await?;
         assert_eq!(ours(pod.annotations()), BTreeMap::new());
     }
-    let pod = dry_run(&world, &workspace("plain", &plain).pod()).await?;
+    let pod = dry_run(&context, &workspace("plain", &plain).pod()).await?;
     assert_eq!(ours(pod.annotations())["agents"], format!("dev={}", fingerprint(&plain)));
     Ok(())
 }
 
 #[tokio::test]
 async fn a_pod_without_labels_is_known_by_its_name() -> Result<()> {
-    let world = World::new("envbox").await?;
-    let _installation = world.install().await?;
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "gpu-box", &agent).without_labels();
-    let pod = world.create(&workspace.pod()).await?;
+    let context = TestContext::new("envbox").await?;
+    let _installation = context.install().await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "gpu-box", &agent).without_labels();
+    let pod = context.create(&workspace.pod()).await?;
     let shown = ours(pod.annotations());
     assert_eq!((shown["owner"], shown["workspace"]), ("alice", "gpu-box"));
-    world.wait_for(&agent, &["🐳 Created pod: coder-alice-gpu-box"]).await?;
+    context.wait_for(&agent, &["🐳 Created pod: coder-alice-gpu-box"]).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn annotations_of_ours_that_a_user_brings_are_overwritten() -> Result<()> {
-    let world = World::new("overwritten").await?;
-    let _installation = world.install().await?;
-    let (agent, stranger) = (world.agent(), world.agent());
+    let context = TestContext::new("overwritten").await?;
+    let _installation = context.install().await?;
+    let (agent, stranger) = (context.agent(), context.agent());
     // Copied from a pod that we did annotate, with another owner.
-    let template = world.create(&Workspace::new(world.namespace.name(), "bob", "web", &stranger).pod()).await?;
-    let mut pod = Workspace::new(world.namespace.name(), "alice", "dev", &agent).pod();
+    let template = context.create(&Workspace::new(context.namespace.name(), "bob", "web", &stranger).pod()).await?;
+    let mut pod = Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod();
     for (key, value) in template.annotations().iter().filter(|(key, _)| key.starts_with(PREFIX)) {
         pod["metadata"]["annotations"][key] = value.as_str().into();
     }
-    let pod = world.create(&pod).await?;
+    let pod = context.create(&pod).await?;
     let (shown, copied) = (ours(pod.annotations()), ours(template.annotations()));
     assert_eq!((shown["owner"], shown["workspace"]), ("alice", "dev"));
     assert_eq!(shown["agents"], format!("dev={}", fingerprint(&agent)));
     assert_ne!(shown["registration"], copied["registration"]);
-    let lines = marker(&world, &agent, &pod).await?;
+    let lines = marker(&context, &agent, &pod).await?;
     assert_eq!(count(&lines, "coder-bob-web"), 0, "{:#?}", texts(&lines));
-    let lines = marker(&world, &stranger, &template).await?;
+    let lines = marker(&context, &stranger, &template).await?;
     assert_eq!(count(&lines, "coder-alice-dev"), 0, "{:#?}", texts(&lines));
     Ok(())
 }
 
 #[tokio::test]
 async fn a_dry_run_is_answered_alike_and_recorded_nowhere() -> Result<()> {
-    let world = World::new("dry-run").await?;
-    let installation = world.install().await?;
+    let context = TestContext::new("dry-run").await?;
+    let installation = context.install().await?;
     // The installation itself has asked by dry runs whether it works.
     let asked = counted(&installation, &reviews("pod", "dry_run")).await?;
-    let agent = world.agent();
-    let manifest = Workspace::new(world.namespace.name(), "alice", "dev", &agent).pod();
-    let pod = dry_run(&world, &manifest).await?;
+    let agent = context.agent();
+    let manifest = Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod();
+    let pod = dry_run(&context, &manifest).await?;
     assert_eq!(ours(pod.annotations())["owner"], "alice");
     assert_eq!(counted(&installation, &reviews("pod", "dry_run")).await?, asked + 1);
     assert_eq!(counted(&installation, "admission_registrations_total").await?, 0);
     assert_eq!(counted(&installation, "claims").await?, 0);
     // What is created in earnest is recorded, and prepared for.
-    let another = world.agent();
-    let real = world.create(&Workspace::new(world.namespace.name(), "alice", "real", &another).pod()).await?;
-    marker(&world, &another, &real).await?;
+    let another = context.agent();
+    let real = context.create(&Workspace::new(context.namespace.name(), "alice", "real", &another).pod()).await?;
+    marker(&context, &another, &real).await?;
     assert_eq!(counted(&installation, "admission_registrations_total").await?, 1);
-    assert_eq!(world.coder.requests_of(&agent, Endpoint::LogSource), 0);
+    assert_eq!(context.coder.requests_of(&agent, Endpoint::LogSource), 0);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_second_call_for_the_same_pod_changes_nothing() -> Result<()> {
-    let world = World::new("twice").await?;
-    let installation = world.install().await?;
-    let namespace = world.namespace.name();
+    let context = TestContext::new("twice").await?;
+    let installation = context.install().await?;
+    let namespace = context.namespace.name();
     let config = WebhookConfig::new(&installation.webhook_url(), &installation.ca_pem()?, &[namespace]);
-    let _second = config.apply(world.cluster).await?;
+    let _second = config.apply(context.cluster).await?;
     let probe = Workspace::new(namespace, "probe", "probe", &token()).pod();
     poll::eventually("the API server asks twice", PATIENCE, || async {
         let asked =
             async || counted(&installation, &reviews("pod", "dry_run")).await.map_err(|error| error.to_string());
         let before = asked().await?;
-        dry_run(&world, &probe).await.map_err(|error| error.to_string())?;
+        dry_run(&context, &probe).await.map_err(|error| error.to_string())?;
         match asked().await? - before {
             2 => Ok(()),
             times => Err(format!("{times} times")),
         }
     })
     .await?;
-    let agent = world.agent();
-    let pod = world.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
+    let agent = context.agent();
+    let pod = context.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
     assert_eq!(counted(&installation, &reviews("pod", "patched")).await?, 1);
     assert_eq!(counted(&installation, &reviews("pod", "recorded")).await?, 1);
     // As the API server would ask once more, had another webhook changed the pod meanwhile.
     let answer = Poster::new(&installation)?.post(&creation(&serde_json::to_value(&pod)?)).await?;
     assert!(answer.admits() && answer.patch()?.is_none(), "{answer:?}");
-    let lines = marker(&world, &agent, &pod).await?;
+    let lines = marker(&context, &agent, &pod).await?;
     assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
-    assert_eq!(world.coder.requests_of(&agent, Endpoint::LogSource), 1);
+    assert_eq!(context.coder.requests_of(&agent, Endpoint::LogSource), 1);
     Ok(())
 }
 
 #[tokio::test]
 async fn workloads_are_recorded_and_left_as_they_are() -> Result<()> {
-    let world = World::new("recorded").await?;
-    let installation = world.install().await?;
-    let workspace = |name: &str| Workspace::new(world.namespace.name(), "alice", name, &world.agent());
-    world.create(&workspace("deployment").deployment()).await?;
-    let stateful_set = world.create(&workspace("sts").stateful_set()).await?;
-    let job = world.create(&workspace("job").job()).await?;
-    let replicaset = world.only("apps/v1", "ReplicaSet").await?;
+    let context = TestContext::new("recorded").await?;
+    let installation = context.install().await?;
+    let workspace = |name: &str| Workspace::new(context.namespace.name(), "alice", name, &context.agent());
+    context.create(&workspace("deployment").deployment()).await?;
+    let stateful_set = context.create(&workspace("sts").stateful_set()).await?;
+    let job = context.create(&workspace("job").job()).await?;
+    let replicaset = context.only("apps/v1", "ReplicaSet").await?;
     for (kind, object) in [("replicaset", replicaset), ("statefulset", stateful_set), ("job", job)] {
         assert_eq!(counted(&installation, &reviews(kind, "recorded")).await?, 1, "{kind}");
         let template = object.data["spec"]["template"]["metadata"]["annotations"].to_string();
         assert!(ours(object.annotations()).is_empty() && !template.contains(PREFIX), "{object:?}");
     }
     // A claim is a head start: the source is posted before anything is known to exist.
-    let agent = world.agent();
-    let claimed = Workspace::new(world.namespace.name(), "alice", "claimed", &agent);
+    let agent = context.agent();
+    let claimed = Workspace::new(context.namespace.name(), "alice", "claimed", &agent);
     let mut replicaset = claimed.deployment();
     replicaset["kind"] = "ReplicaSet".into();
     let answer = Poster::new(&installation)?.post(&creation(&replicaset)).await?;
     assert!(answer.admits() && answer.patch()?.is_none(), "{answer:?}");
     let prepared = |coder: &logstream_testing::CoderStandIn| coder.requests_of(&agent, Endpoint::LogSource) == 1;
-    assert!(world.coder.wait_until(PATIENCE, prepared).await);
-    assert_eq!(world.coder.requests_of(&agent, Endpoint::Logs), 0);
+    assert!(context.coder.wait_until(PATIENCE, prepared).await);
+    assert_eq!(context.coder.requests_of(&agent, Endpoint::Logs), 0);
     Ok(())
 }
 
@@ -227,11 +227,11 @@ fn malformed(namespace: &str) -> Vec<(&'static str, Vec<u8>)> {
 
 #[tokio::test]
 async fn invariant_3_a_malformed_review_is_a_4xx_or_admitted_and_the_next_pod_is_served() -> Result<()> {
-    let world = World::new("malformed").await?;
-    let mut installation = world.install().await?;
+    let context = TestContext::new("malformed").await?;
+    let mut installation = context.install().await?;
     let poster = Poster::new(&installation)?;
     let (mut rejected, mut admitted) = (0, 0);
-    for (what, body) in malformed(world.namespace.name()) {
+    for (what, body) in malformed(context.namespace.name()) {
         let answer = Poster::send(poster.request().body(body)).await.with_context(|| what.to_owned())?;
         if (400..500).contains(&answer.status) {
             rejected += 1;
@@ -247,10 +247,10 @@ async fn invariant_3_a_malformed_review_is_a_4xx_or_admitted_and_the_next_pod_is
     assert!(rejected >= 10 && admitted >= 7, "{rejected} {admitted}");
     assert_eq!(counted(&installation, &reviews("other", "panicked")).await?, 0);
     assert!(installation.product.ended().is_none());
-    let agent = world.agent();
-    let pod = world.create(&Workspace::new(world.namespace.name(), "alice", "dev", &agent).pod()).await?;
+    let agent = context.agent();
+    let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod()).await?;
     assert_eq!(ours(pod.annotations())["owner"], "alice");
-    marker(&world, &agent, &pod).await?;
+    marker(&context, &agent, &pod).await?;
     Ok(())
 }
 
@@ -264,9 +264,9 @@ fn bare(mut pod: DynamicObject) -> Value {
 #[tokio::test]
 async fn invariant_3_no_pod_of_many_at_once_is_refused_or_changed_but_for_our_annotations() -> Result<()> {
     const PODS: usize = 120;
-    let world = World::new("many").await?;
-    let untouched = TestNamespace::create(world.cluster, "many-untouched").await?;
-    let installation = world.plan().failure_policy(FailurePolicy::Fail).install(world.cluster).await?;
+    let context = TestContext::new("many").await?;
+    let untouched = TestNamespace::create(context.cluster, "many-untouched").await?;
+    let installation = context.plan().failure_policy(FailurePolicy::Fail).install(context.cluster).await?;
     let manifest = |namespace: &str, number: usize, agent: &str| {
         let mut pod = Workspace::new(namespace, "alice", &format!("dev-{number}"), agent).pod();
         // Its volume has a random name.
@@ -274,10 +274,10 @@ async fn invariant_3_no_pod_of_many_at_once_is_refused_or_changed_but_for_our_an
         pod
     };
     let make = async |number: usize| {
-        let agent = world.agent();
-        let pod = world.create(&manifest(world.namespace.name(), number, &agent)).await?;
+        let agent = context.agent();
+        let pod = context.create(&manifest(context.namespace.name(), number, &agent)).await?;
         let pods: Api<DynamicObject> =
-            Api::namespaced_with(world.client.clone(), untouched.name(), &ApiResource::erase::<Pod>(&()));
+            Api::namespaced_with(context.client.clone(), untouched.name(), &ApiResource::erase::<Pod>(&()));
         let same = pods.create(&DRY_RUN, &serde_json::from_value(manifest(untouched.name(), number, &agent))?).await?;
         anyhow::ensure!(ours(pod.annotations()).len() == 5 && ours(same.annotations()).is_empty(), "{pod:?}");
         assert_eq!(bare(pod), bare(same));
@@ -286,31 +286,31 @@ async fn invariant_3_no_pod_of_many_at_once_is_refused_or_changed_but_for_our_an
     let agents: Vec<String> = stream::iter(0..PODS).map(make).buffer_unordered(PODS).try_collect().await?;
     assert_eq!(counted(&installation, &reviews("pod", "patched")).await?, i64::try_from(PODS)?);
     for agent in &agents {
-        world.wait_for(agent, &["🐳 Created pod: coder-alice-dev-"]).await?;
+        context.wait_for(agent, &["🐳 Created pod: coder-alice-dev-"]).await?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn invariant_3_a_pod_whose_token_is_no_uuid_is_created_as_it_came_and_counted() -> Result<()> {
-    let world = World::new("no-uuid").await?;
-    let installation = world.plan().failure_policy(FailurePolicy::Fail).install(world.cluster).await?;
-    let pod = world.create(&Workspace::new(world.namespace.name(), "alice", "dev", "hunter2").pod()).await?;
+    let context = TestContext::new("no-uuid").await?;
+    let installation = context.plan().failure_policy(FailurePolicy::Fail).install(context.cluster).await?;
+    let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", "hunter2").pod()).await?;
     assert!(ours(pod.annotations()).is_empty(), "{pod:?}");
     assert_eq!(counted(&installation, "admission_not_tokens_total").await?, 1);
     wait_for_metric(&installation, "facts_untold_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
     // Once, however often it changes: by now it runs.
-    let pods = world.api::<Pod>();
+    let pods = context.api::<Pod>();
     poll::eventually("the pod runs", PATIENCE, || async {
         let pod = pods.get(&pod.name_any()).await.map_err(|error| error.to_string())?;
         let phase = pod.status.and_then(|status| status.phase).unwrap_or_default();
         if phase == "Running" { Ok(()) } else { Err(phase) }
     })
     .await?;
-    let agent = world.agent();
-    let another = world.create(&Workspace::new(world.namespace.name(), "alice", "another", &agent).pod()).await?;
-    world.wait_for(&agent, &["Successfully assigned"]).await?;
-    marker(&world, &agent, &another).await?;
+    let agent = context.agent();
+    let another = context.create(&Workspace::new(context.namespace.name(), "alice", "another", &agent).pod()).await?;
+    context.wait_for(&agent, &["Successfully assigned"]).await?;
+    marker(&context, &agent, &another).await?;
     assert_eq!(counted(&installation, "facts_untold_total{reason=\"not_a_token\"}").await?, 1);
     Ok(())
 }

@@ -10,8 +10,8 @@ use logstream_testing::{
 
 use crate::{
     facts::{Facts, assert_once_in_order, fact, have_come},
-    figures::wait_for_figure,
-    support::{PATIENCE, World, count, only, texts, token},
+    metrics::wait_for_count,
+    support::{PATIENCE, TestContext, count, only, texts, token},
 };
 
 #[tokio::test]
@@ -20,17 +20,17 @@ async fn an_agent_valid_only_after_thirty_seconds_gets_every_line_at_once_then()
     // A probe's pause, two round trips, and a machine that has other things to do.
     const SOON: Duration = Duration::from_secs(5);
 
-    let world = World::new("late-agent").await?;
-    let _installation = world.install().await?;
+    let context = TestContext::new("late-agent").await?;
+    let _installation = context.install().await?;
     let agent = token();
     let valid = Instant::now() + LATE;
-    world.coder.add_agent(&agent, Valid::After(LATE));
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
-    world.create(&workspace.deployment()).await?;
-    let facts = Facts::about(&world.client, world.only("v1", "Pod").await?)?;
+    context.coder.add_agent(&agent, Valid::After(LATE));
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
+    context.create(&workspace.deployment()).await?;
+    let facts = Facts::about(&context.client, context.only("v1", "Pod").await?)?;
     facts.all_happen(0..20).await?;
 
-    let lines = world.wait_for(&agent, &[&fact(19), "Container started"]).await?;
+    let lines = context.wait_for(&agent, &[&fact(19), "Container started"]).await?;
     let first = lines.iter().map(|line| line.arrived).min().context("there are lines")?;
     let after = first.checked_duration_since(valid).context("no line can come before the agent")?;
     println!("the first of {} lines came {after:?} after the agent", lines.len());
@@ -40,35 +40,35 @@ async fn an_agent_valid_only_after_thirty_seconds_gets_every_line_at_once_then()
     }
     assert_once_in_order(&lines, 0..20);
     // Steadily, and not as fast as it goes.
-    let tries = world.coder.requests_of(&agent, Endpoint::LogSource);
+    let tries = context.coder.requests_of(&agent, Endpoint::LogSource);
     assert!((20..80).contains(&tries), "{tries} tries in {LATE:?}");
-    assert_eq!(world.coder.violations(), []);
+    assert_eq!(context.coder.violations(), []);
     Ok(())
 }
 
 /// A workspace that works, and is then claimed: its token is another agent's.
 #[tokio::test]
 async fn a_claimed_prebuilt_workspace_has_the_log_source_posted_again() -> Result<()> {
-    let world = World::new("claimed").await?;
-    let installation = world.install().await?;
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "prebuilds", "dev", &agent);
-    let facts = Facts::of(&world.client, &workspace).await?;
+    let context = TestContext::new("claimed").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "prebuilds", "dev", &agent);
+    let facts = Facts::of(&context.client, &workspace).await?;
     facts.happen(0).await?;
-    world.wait_for(&agent, &[&fact(0), "Successfully assigned"]).await?;
-    wait_for_figure(&installation, "lines_waiting", |lines| lines == 0).await?;
-    let posts = world.coder.request_count(Endpoint::LogSource, 201);
+    context.wait_for(&agent, &[&fact(0), "Successfully assigned"]).await?;
+    wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
+    let posts = context.coder.request_count(Endpoint::LogSource, 201);
 
-    world.coder.claim(&agent, Duration::from_secs(2));
+    context.coder.claim(&agent, Duration::from_secs(2));
     facts.all_happen(1..4).await?;
-    let lines = world.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..4)).await?;
+    let lines = context.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..4)).await?;
     assert_once_in_order(&lines, 0..4);
     for line in &lines {
         assert!(line.source_known, "{:?} stands under no source", line.output);
         assert_eq!(line.generation, u32::from((1..4).any(|n| line.output.contains(&fact(n)))), "{}", line.output);
     }
-    assert!(world.coder.request_count(Endpoint::LogSource, 201) > posts);
-    assert_eq!(world.coder.violations(), []);
+    assert!(context.coder.request_count(Endpoint::LogSource, 201) > posts);
+    assert_eq!(context.coder.violations(), []);
     Ok(())
 }
 
@@ -78,24 +78,24 @@ async fn an_agent_that_never_comes_to_be_costs_a_bounded_amount() -> Result<()> 
     const HELD: usize = 256;
     const FACTS: usize = 400;
 
-    let world = World::new("never-valid").await?;
-    let installation = world.install().await?;
+    let context = TestContext::new("never-valid").await?;
+    let installation = context.install().await?;
     let agent = token();
-    world.coder.add_agent(&agent, Valid::OnCall);
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent);
-    let facts = Facts::of(&world.client, &workspace).await?;
+    context.coder.add_agent(&agent, Valid::OnCall);
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent);
+    let facts = Facts::of(&context.client, &workspace).await?;
     facts.all_happen(0..FACTS).await?;
-    wait_for_figure(&installation, "lines_told_total", |lines| lines >= (FACTS + 2)).await?;
+    wait_for_count(&installation, "lines_told_total", |lines| lines >= (FACTS + 2)).await?;
     let dropped =
-        wait_for_figure(&installation, "lines_dropped_total{reason=\"overflow\"}", |lines| lines >= (FACTS + 2 - HELD))
+        wait_for_count(&installation, "lines_dropped_total{reason=\"overflow\"}", |lines| lines >= (FACTS + 2 - HELD))
             .await?;
-    let waiting = wait_for_figure(&installation, "lines_waiting", |lines| lines <= HELD).await?;
+    let waiting = wait_for_count(&installation, "lines_waiting", |lines| lines <= HELD).await?;
     assert_eq!(dropped + waiting, FACTS + 2);
-    assert_eq!(world.coder.requests_of(&agent, Endpoint::Logs), 0, "lines would be refused");
+    assert_eq!(context.coder.requests_of(&agent, Endpoint::Logs), 0, "lines would be refused");
 
     // The newest are kept, and the reader is told how many are missing.
-    world.coder.valid(&agent);
-    let lines = world.wait_for(&agent, &[&fact(FACTS - 1)]).await?;
+    context.coder.valid(&agent);
+    let lines = context.wait_for(&agent, &[&fact(FACTS - 1)]).await?;
     assert_once_in_order(&lines, FACTS - HELD..FACTS);
     let missing = format!("({dropped} lines from Kubernetes are missing here)");
     assert_eq!(count(&lines, &missing), 1, "{:#?}", texts(&lines));

@@ -11,13 +11,13 @@ use tokio::time::{Instant, interval};
 
 use crate::{
     facts::{Facts, assert_once_in_order, have_come},
-    figures::wait_for_figure,
-    support::{PATIENCE, World, only},
+    metrics::wait_for_count,
+    support::{PATIENCE, TestContext, only},
 };
 
 /// A workspace that was told everything up to now.
 struct Case {
-    world: World,
+    context: TestContext,
     installation: Installation,
     agent: String,
     facts: Facts,
@@ -25,31 +25,32 @@ struct Case {
 
 impl Case {
     async fn new(test: &str) -> Result<Self> {
-        let world = World::new(test).await?;
-        let installation = world.install().await?;
-        let agent = world.agent();
-        let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent);
-        let facts = Facts::of(&world.client, &workspace).await?;
-        world.wait_for(&agent, &["Created pod", "Successfully assigned"]).await?;
-        let case = Self { world, installation, agent, facts };
+        let context = TestContext::new(test).await?;
+        let installation = context.install().await?;
+        let agent = context.agent();
+        let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent);
+        let facts = Facts::of(&context.client, &workspace).await?;
+        context.wait_for(&agent, &["Created pod", "Successfully assigned"]).await?;
+        let case = Self { context, installation, agent, facts };
         case.all_answered().await?;
         Ok(case)
     }
 
     /// Waits until every line has its answer: one that is cut off from its answer has to be sent again.
     async fn all_answered(&self) -> Result<()> {
-        wait_for_figure(&self.installation, "lines_waiting", |lines| lines == 0).await.map(drop)
+        wait_for_count(&self.installation, "lines_waiting", |lines| lines == 0).await.map(drop)
     }
 
     /// Waits until requests with lines have failed in this way.
     async fn failed(&self, outcome: &str) -> Result<()> {
         let failures = format!("coder_requests_total{{endpoint=\"logs\",outcome=\"{outcome}\"}}");
-        wait_for_figure(&self.installation, &failures, |count| count >= 1).await.map(drop)
+        wait_for_count(&self.installation, &failures, |count| count >= 1).await.map(drop)
     }
 
     /// Waits until all facts before this one were told.
     async fn told(&self, before: usize) -> Result<Vec<Line>> {
-        let lines = self.world.coder.wait_for_lines(&self.agent, PATIENCE, |lines| have_come(lines, 0..before)).await?;
+        let lines =
+            self.context.coder.wait_for_lines(&self.agent, PATIENCE, |lines| have_come(lines, 0..before)).await?;
         self.all_answered().await?;
         Ok(lines)
     }
@@ -58,50 +59,50 @@ impl Case {
 #[tokio::test]
 async fn a_coder_that_fails_in_every_way_is_sent_every_line_once_and_in_order() -> Result<()> {
     let case = Case::new("failing-coder").await?;
-    let Case { world, facts, .. } = &case;
+    let Case { context, facts, .. } = &case;
 
-    world.coder.refuse(true)?;
+    context.coder.refuse(true)?;
     facts.all_happen(0..5).await?;
     case.failed("network").await?;
-    world.coder.refuse(false)?;
+    context.coder.refuse(false)?;
     case.told(5).await?;
 
-    world.coder.fault(Fault::Status(503));
+    context.coder.fault(Fault::Status(503));
     facts.all_happen(5..10).await?;
     case.failed("server").await?;
-    world.coder.clear_faults();
+    context.coder.clear_faults();
     case.told(10).await?;
 
     // A proxy's login page, which is no success whatever its status says.
-    world.coder.fault(Fault::Html(200));
+    context.coder.fault(Fault::Html(200));
     facts.all_happen(10..15).await?;
     case.failed("not_coder").await?;
-    world.coder.clear_faults();
+    context.coder.clear_faults();
     case.told(15).await?;
 
-    world.coder.fault(Fault::Stall);
+    context.coder.fault(Fault::Stall);
     facts.all_happen(15..20).await?;
-    assert!(world.coder.wait_until(PATIENCE, |coder| coder.request_count(Endpoint::Logs, 0) > 0).await);
-    world.coder.clear_faults();
-    world.coder.cut();
+    assert!(context.coder.wait_until(PATIENCE, |coder| coder.request_count(Endpoint::Logs, 0) > 0).await);
+    context.coder.clear_faults();
+    context.coder.cut();
     let lines = case.told(20).await?;
 
     assert_once_in_order(&lines, 0..20);
     only(&lines, "Created pod");
-    assert_eq!(world.coder.violations(), []);
+    assert_eq!(context.coder.violations(), []);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_coder_away_for_a_minute_is_sent_every_line_once_and_in_order() -> Result<()> {
     let case = Case::new("away-for-a-minute").await?;
-    case.world.coder.refuse(true)?;
+    case.context.coder.refuse(true)?;
     let mut seconds = interval(Duration::from_secs(1));
     for n in 0..=60 {
         seconds.tick().await;
         case.facts.happen(n).await?;
     }
-    case.world.coder.refuse(false)?;
+    case.context.coder.refuse(false)?;
     let back = Instant::now();
     let lines = case.told(61).await?;
     println!("the last of 61 lines came {:?} after Coder", back.elapsed());

@@ -8,14 +8,14 @@ use logstream_testing::{
 
 use crate::{
     facts::{Facts, fact},
-    figures::wait_for_figure,
-    support::{World, count, only},
+    metrics::wait_for_count,
+    support::{TestContext, count, only},
 };
 
 #[tokio::test]
 async fn a_line_that_a_proxy_blocks_holds_no_other_line_up() -> Result<()> {
-    let world = World::new("blocked").await?;
-    let installation = world.install().await?;
+    let context = TestContext::new("blocked").await?;
+    let installation = context.install().await?;
     let faults = [
         Fault::Html(403),
         Fault::Html(200),
@@ -38,23 +38,22 @@ async fn a_line_that_a_proxy_blocks_holds_no_other_line_up() -> Result<()> {
     ];
     let mut workspaces = Vec::new();
     for (n, fault) in faults.into_iter().enumerate() {
-        let agent = world.agent();
-        let workspace = Workspace::new(world.namespace.name(), "alice", &format!("dev-{n}"), &agent);
-        let facts = Facts::of(&world.client, &workspace).await?;
-        world.wait_for(&agent, &["Created pod"]).await?;
-        world.coder.fault(fault.clone().at(Endpoint::Logs).to(&agent).containing(&fact(1)));
+        let agent = context.agent();
+        let workspace = Workspace::new(context.namespace.name(), "alice", &format!("dev-{n}"), &agent);
+        let facts = Facts::of(&context.client, &workspace).await?;
+        context.wait_for(&agent, &["Created pod"]).await?;
+        context.coder.fault(fault.clone().at(Endpoint::Logs).to(&agent).containing(&fact(1)));
         workspaces.push((fault, agent, facts));
     }
     for (_, _, facts) in &workspaces {
         facts.all_happen(0..4).await?;
     }
     for (fault, agent, _) in &workspaces {
-        let lines = world.wait_for(agent, &[&fact(0), "missing here", &fact(2), &fact(3)]).await?;
+        let lines = context.wait_for(agent, &[&fact(0), "missing here", &fact(2), &fact(3)]).await?;
         assert_eq!(count(&lines, &fact(1)), 0, "{fault:?}");
         only(&lines, "1 line from Kubernetes is missing here");
     }
-    wait_for_figure(&installation, "lines_dropped_total{reason=\"refused\"}", |lines| lines == workspaces.len())
-        .await?;
-    assert_eq!(world.coder.violations(), []);
+    wait_for_count(&installation, "lines_dropped_total{reason=\"refused\"}", |lines| lines == workspaces.len()).await?;
+    assert_eq!(context.coder.violations(), []);
     Ok(())
 }

@@ -12,9 +12,9 @@ use logstream_testing::{
 use crate::{
     events::Say,
     facts::{Facts, assert_once_in_order, fact, have_come},
-    figures::{figure, wait_for_figure},
+    metrics::{metric_count, wait_for_count},
     review::{Poster, creation},
-    support::{PATIENCE, World, texts, token},
+    support::{PATIENCE, TestContext, texts, token},
 };
 
 const MIB: u64 = 1 << 20;
@@ -24,10 +24,10 @@ async fn invariant_4_forged_claims_take_bounded_memory_and_a_bounded_share_of_co
     /// More than are prepared for at Coder.
     const FORGED: usize = 3_000;
 
-    let world = World::new("forged-claims").await?;
-    let installation = world.install().await?;
+    let context = TestContext::new("forged-claims").await?;
+    let installation = context.install().await?;
     let poster = Poster::new(&installation)?;
-    let namespace = world.namespace.name();
+    let namespace = context.namespace.name();
     let forge = async |n: usize| {
         let workspace = Workspace::new(namespace, "mallory", &format!("forged-{n}"), &token());
         let answer = poster.post(&creation(&workspace.pod())).await?;
@@ -40,23 +40,23 @@ async fn invariant_4_forged_claims_take_bounded_memory_and_a_bounded_share_of_co
     let after = resident(&installation)?;
     println!("{FORGED} forged reviews in {:?}: {} MiB, then {} MiB", start.elapsed(), before / MIB, after / MIB);
 
-    assert_eq!(figure(&installation, "claims").await?, FORGED);
-    assert_eq!(figure(&installation, "workspace_objects").await?, 0);
-    assert!(figure(&installation, "agents{state=\"claimed\"}").await? <= 1_024);
-    assert!(figure(&installation, "claims_ignored_total").await? > 0);
+    assert_eq!(metric_count(&installation, "claims").await?, FORGED);
+    assert_eq!(metric_count(&installation, "workspace_objects").await?, 0);
+    assert!(metric_count(&installation, "agents{state=\"claimed\"}").await? <= 1_024);
+    assert!(metric_count(&installation, "claims_ignored_total").await? > 0);
     assert!(after.saturating_sub(before) < 32 * MIB, "{} MiB more", (after - before) / MIB);
     let tried: usize =
-        world.coder.requests().iter().filter(|((at, _), _)| *at == Endpoint::LogSource).map(|(_, n)| n).sum();
+        context.coder.requests().iter().filter(|((at, _), _)| *at == Endpoint::LogSource).map(|(_, n)| n).sum();
     let limit = 512;
     assert!(tried < limit / 2, "{tried} of {limit} requests a minute for claims that anybody can forge");
 
     // Whoever is real is found by the watch, and has its share of Coder.
-    let agent = world.agent();
-    let facts = Facts::of(&world.client, &Workspace::new(namespace, "alice", "dev", &agent)).await?;
+    let agent = context.agent();
+    let facts = Facts::of(&context.client, &Workspace::new(namespace, "alice", "dev", &agent)).await?;
     facts.all_happen(0..3).await?;
-    let lines = world.wait_for(&agent, &["Created pod", &fact(2)]).await?;
+    let lines = context.wait_for(&agent, &["Created pod", &fact(2)]).await?;
     assert_once_in_order(&lines, 0..3);
-    assert_eq!(world.coder.line_count(), world.coder.lines(&agent).len(), "no line for a forged token");
+    assert_eq!(context.coder.line_count(), context.coder.lines(&agent).len(), "no line for a forged token");
     Ok(())
 }
 
@@ -64,18 +64,18 @@ async fn invariant_4_forged_claims_take_bounded_memory_and_a_bounded_share_of_co
 async fn invariant_4_events_about_strangers_are_let_go_and_counted() -> Result<()> {
     const EVENTS: usize = 2_500;
 
-    let world = World::new("strangers").await?;
-    let installation = world.install().await?;
-    let agent = world.agent();
-    let facts = Facts::of(&world.client, &Workspace::new(world.namespace.name(), "alice", "dev", &agent)).await?;
+    let context = TestContext::new("strangers").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let facts = Facts::of(&context.client, &Workspace::new(context.namespace.name(), "alice", "dev", &agent)).await?;
     facts.happen(0).await?;
-    world.wait_for(&agent, &[&fact(0)]).await?;
+    context.wait_for(&agent, &[&fact(0)]).await?;
     let before = resident(&installation)?;
 
     let flood = async {
         let of_nobody = |_| async {
             let uid = token();
-            Say::normal(&facts.pod, "Flood", "of a pod that nobody has seen").of_uid(&uid).write(&world.client).await
+            Say::normal(&facts.pod, "Flood", "of a pod that nobody has seen").of_uid(&uid).write(&context.client).await
         };
         let written = futures::stream::iter(0..EVENTS).map(of_nobody).buffer_unordered(16);
         written.try_for_each(async |_| Ok(())).await
@@ -84,20 +84,20 @@ async fn invariant_4_events_about_strangers_are_let_go_and_counted() -> Result<(
     let facts_of_somebody = async {
         for n in 1..20 {
             facts.happen(n).await?;
-            world.wait_for(&agent, &[&fact(n)]).await?;
+            context.wait_for(&agent, &[&fact(n)]).await?;
         }
         Ok(())
     };
     tokio::try_join!(flood, facts_of_somebody)?;
 
-    wait_for_figure(&installation, "events_waiting", |waiting| waiting == 0).await?;
-    let let_go = figure(&installation, "facts_untold_total{reason=\"stranger\"}").await?;
+    wait_for_count(&installation, "events_waiting", |waiting| waiting == 0).await?;
+    let let_go = metric_count(&installation, "facts_untold_total{reason=\"stranger\"}").await?;
     assert_eq!(let_go, EVENTS);
     let after = resident(&installation)?;
     println!("{EVENTS} Events about nobody: {} MiB, then {} MiB", before / MIB, after / MIB);
     assert!(after.saturating_sub(before) < 64 * MIB, "{} MiB more", (after - before) / MIB);
     facts.happen(20).await?;
-    let lines = world.wait_for(&agent, &[&fact(20)]).await?;
+    let lines = context.wait_for(&agent, &[&fact(20)]).await?;
     assert_once_in_order(&lines, 0..21);
     Ok(())
 }
@@ -110,25 +110,25 @@ fn resident(installation: &Installation) -> Result<u64> {
 async fn invariant_5_lines_that_do_not_fit_are_counted_and_their_reader_is_told() -> Result<()> {
     const FACTS: usize = 400;
 
-    let world = World::new("overflow").await?;
-    let installation = world.install().await?;
-    let agent = world.agent();
-    let facts = Facts::of(&world.client, &Workspace::new(world.namespace.name(), "alice", "dev", &agent)).await?;
+    let context = TestContext::new("overflow").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let facts = Facts::of(&context.client, &Workspace::new(context.namespace.name(), "alice", "dev", &agent)).await?;
     facts.happen(0).await?;
-    world.wait_for(&agent, &["Successfully assigned", &fact(0)]).await?;
-    wait_for_figure(&installation, "lines_waiting", |lines| lines == 0).await?;
+    context.wait_for(&agent, &["Successfully assigned", &fact(0)]).await?;
+    wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
 
-    world.coder.refuse(true)?;
+    context.coder.refuse(true)?;
     facts.all_happen(1..FACTS).await?;
     let told = FACTS + 2;
-    wait_for_figure(&installation, "lines_told_total", |lines| lines >= told).await?;
-    world.coder.refuse(false)?;
-    let lines = world.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, FACTS - 1..FACTS)).await?;
-    wait_for_figure(&installation, "lines_waiting", |lines| lines == 0).await?;
+    wait_for_count(&installation, "lines_told_total", |lines| lines >= told).await?;
+    context.coder.refuse(false)?;
+    let lines = context.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, FACTS - 1..FACTS)).await?;
+    wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
 
-    let dropped = figure(&installation, "lines_dropped_total").await?;
-    assert_eq!(figure(&installation, "lines_dropped_total{reason=\"overflow\"}").await?, dropped);
-    assert_eq!(figure(&installation, "lines_delivered_total").await?, told - dropped);
+    let dropped = metric_count(&installation, "lines_dropped_total").await?;
+    assert_eq!(metric_count(&installation, "lines_dropped_total{reason=\"overflow\"}").await?, dropped);
+    assert_eq!(metric_count(&installation, "lines_delivered_total").await?, told - dropped);
     let missing = (0..FACTS).filter(|&n| !have_come(&lines, n..n + 1)).count();
     assert_eq!(missing, dropped);
     assert!(missing > 100, "more than an outbox holds: {missing}");
@@ -138,19 +138,19 @@ async fn invariant_5_lines_that_do_not_fit_are_counted_and_their_reader_is_told(
 
 #[tokio::test]
 async fn invariant_5_a_batch_that_coder_cannot_read_is_counted_and_its_reader_is_told() -> Result<()> {
-    let world = World::new("refused").await?;
-    let installation = world.install().await?;
-    let agent = world.agent();
-    let facts = Facts::of(&world.client, &Workspace::new(world.namespace.name(), "alice", "dev", &agent)).await?;
+    let context = TestContext::new("refused").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let facts = Facts::of(&context.client, &Workspace::new(context.namespace.name(), "alice", "dev", &agent)).await?;
     facts.happen(0).await?;
-    world.wait_for(&agent, &["Successfully assigned", &fact(0)]).await?;
-    wait_for_figure(&installation, "lines_waiting", |lines| lines == 0).await?;
+    context.wait_for(&agent, &["Successfully assigned", &fact(0)]).await?;
+    wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
 
-    world.coder.fault(Fault::Status(400).times(1));
+    context.coder.fault(Fault::Status(400).times(1));
     facts.happen(1).await?;
-    wait_for_figure(&installation, "lines_dropped_total{reason=\"refused\"}", |lines| lines == 1).await?;
+    wait_for_count(&installation, "lines_dropped_total{reason=\"refused\"}", |lines| lines == 1).await?;
     facts.happen(2).await?;
-    let lines = world.wait_for(&agent, &[&fact(2)]).await?;
+    let lines = context.wait_for(&agent, &[&fact(2)]).await?;
     assert_eq!((said_missing(&lines), have_come(&lines, 1..2)), (1, false), "{:#?}", texts(&lines));
     let log = installation.product.output();
     assert_eq!(log.matches("Coder does not understand what it is sent").count(), 1, "{log}");
@@ -159,21 +159,21 @@ async fn invariant_5_a_batch_that_coder_cannot_read_is_counted_and_its_reader_is
 
 #[tokio::test]
 async fn invariant_5_lines_for_an_agent_that_is_over_are_counted() -> Result<()> {
-    let world = World::new("over").await?;
-    let installation = world.install().await?;
-    let agent = world.agent();
-    let facts = Facts::of(&world.client, &Workspace::new(world.namespace.name(), "alice", "dev", &agent)).await?;
+    let context = TestContext::new("over").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let facts = Facts::of(&context.client, &Workspace::new(context.namespace.name(), "alice", "dev", &agent)).await?;
     facts.happen(0).await?;
-    world.wait_for(&agent, &["Successfully assigned", &fact(0)]).await?;
-    wait_for_figure(&installation, "lines_waiting", |lines| lines == 0).await?;
+    context.wait_for(&agent, &["Successfully assigned", &fact(0)]).await?;
+    wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
     // Another build has taken the workspace over, and the old pod goes.
-    world.coder.revoke(&agent);
-    world.delete(&facts.pod).await?;
-    wait_for_figure(&installation, "lines_dropped_total{reason=\"over\"}", |lines| lines >= 1).await?;
-    wait_for_figure(&installation, "lines_waiting", |lines| lines == 0).await?;
+    context.coder.revoke(&agent);
+    context.delete(&facts.pod).await?;
+    wait_for_count(&installation, "lines_dropped_total{reason=\"over\"}", |lines| lines >= 1).await?;
+    wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
     let [told, delivered, dropped] = ["lines_told_total", "lines_delivered_total", "lines_dropped_total"];
-    let told = figure(&installation, told).await?;
-    assert_eq!(told, figure(&installation, delivered).await? + figure(&installation, dropped).await?);
+    let told = metric_count(&installation, told).await?;
+    assert_eq!(told, metric_count(&installation, delivered).await? + metric_count(&installation, dropped).await?);
     Ok(())
 }
 
@@ -191,37 +191,37 @@ async fn invariant_7_agents_whose_requests_hang_delay_no_other() -> Result<()> {
     /// A request hangs for half a minute before it is given up.
     const MEANWHILE: Duration = Duration::from_secs(10);
 
-    let world = World::new("hanging").await?;
-    let _installation = world.install().await?;
-    let namespace = world.namespace.name();
+    let context = TestContext::new("hanging").await?;
+    let _installation = context.install().await?;
+    let namespace = context.namespace.name();
     let mut hanging = Vec::new();
     for n in 0..8 {
-        let agent = world.agent();
-        world.coder.fault(Fault::Stall.to(&agent));
+        let agent = context.agent();
+        context.coder.fault(Fault::Stall.to(&agent));
         let workspace = Workspace::new(namespace, "mallory", &format!("hanging-{n}"), &agent);
-        let facts = Facts::of(&world.client, &workspace).await?;
+        let facts = Facts::of(&context.client, &workspace).await?;
         facts.happen(0).await?;
         hanging.push((agent, facts));
     }
-    let hangs = |agent: &String| world.coder.requests_of(agent, Endpoint::LogSource) > 0;
-    assert!(world.coder.wait_until(PATIENCE, |_| hanging.iter().all(|(agent, _)| hangs(agent))).await);
+    let hangs = |agent: &String| context.coder.requests_of(agent, Endpoint::LogSource) > 0;
+    assert!(context.coder.wait_until(PATIENCE, |_| hanging.iter().all(|(agent, _)| hangs(agent))).await);
     let start = Instant::now();
-    let agent = world.agent();
-    let facts = Facts::of(&world.client, &Workspace::new(namespace, "alice", "dev", &agent)).await?;
+    let agent = context.agent();
+    let facts = Facts::of(&context.client, &Workspace::new(namespace, "alice", "dev", &agent)).await?;
     for n in 0..20 {
         facts.happen(n).await?;
-        world.wait_for(&agent, &[&fact(n)]).await?;
+        context.wait_for(&agent, &[&fact(n)]).await?;
     }
     assert!(start.elapsed() < MEANWHILE, "{:?}", start.elapsed());
-    assert!(hanging.iter().all(|(agent, _)| world.coder.lines(agent).is_empty()));
+    assert!(hanging.iter().all(|(agent, _)| context.coder.lines(agent).is_empty()));
 
     // And they themselves lose nothing.
-    world.coder.clear_faults();
-    world.coder.cut();
+    context.coder.clear_faults();
+    context.coder.cut();
     for (agent, _) in &hanging {
-        let lines = world.wait_for(agent, &["Created pod", &fact(0)]).await?;
+        let lines = context.wait_for(agent, &["Created pod", &fact(0)]).await?;
         assert_once_in_order(&lines, 0..1);
     }
-    assert_eq!(world.coder.violations(), []);
+    assert_eq!(context.coder.violations(), []);
     Ok(())
 }

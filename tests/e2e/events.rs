@@ -11,7 +11,7 @@ use kube::{
 use logstream_testing::coder::Line;
 use serde_json::{Value, json};
 
-use crate::support::{World, token};
+use crate::support::{TestContext, token};
 
 /// Who wrote the Events of tests.
 pub(crate) const SOURCE: &str = "test";
@@ -104,10 +104,10 @@ async fn patch(client: &Client, event: &Event, patch: &Value) -> Result<()> {
 
 /// Has something said about an object, and waits until its agent is told. What Events said before it is told by then,
 /// or never will be.
-pub(crate) async fn marker(world: &World, agent: &str, about: &DynamicObject) -> Result<Vec<Line>> {
+pub(crate) async fn marker(context: &TestContext, agent: &str, about: &DynamicObject) -> Result<Vec<Line>> {
     let message = format!("marker {}", token());
-    Say::normal(about, "Marker", &message).write(&world.client).await?;
-    world.wait_for(agent, &[&message]).await
+    Say::normal(about, "Marker", &message).write(&context.client).await?;
+    context.wait_for(agent, &[&message]).await
 }
 
 fn events(client: &Client, namespace: &str) -> Api<Event> {

@@ -17,9 +17,9 @@ use tokio::time::interval;
 
 use crate::{
     facts::{Facts, assert_once_in_order, fact, have_come},
-    figures::{figure, wait_for_figure},
-    island::Island,
-    support::{PATIENCE, World, count, only, texts},
+    isolated_cluster::IsolatedCluster,
+    metrics::{metric_count, wait_for_count},
+    support::{PATIENCE, TestContext, count, only, texts},
 };
 
 /// The streams of one namespace.
@@ -27,22 +27,22 @@ const STREAMS: usize = 5;
 
 #[tokio::test]
 async fn a_pod_created_while_the_first_list_is_still_running_misses_nothing() -> Result<()> {
-    let world = World::new("first-list").await?;
-    let proxy = FaultProxy::start(world.cluster.server_address())?;
+    let context = TestContext::new("first-list").await?;
+    let proxy = FaultProxy::start(context.cluster.server_address())?;
     // The webhook is asked before anything can be listed.
     proxy.stall(true);
-    let mut installation = world.plan().by_way_of(proxy.address()).begin(world.cluster).await?;
-    installation.register(world.cluster).await?;
+    let mut installation = context.plan().by_way_of(proxy.address()).begin(context.cluster).await?;
+    installation.register(context.cluster).await?;
     // Slow enough for the lists to be caught under way.
     proxy.delay(Duration::from_millis(400));
     proxy.stall(false);
     poll::eventually("the lists have begun", PATIENCE, || readiness(&installation, "pods in")).await?;
     proxy.stall(true);
 
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
-    world.create(&workspace.deployment()).await?;
-    let events: Api<Event> = world.api();
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
+    context.create(&workspace.deployment()).await?;
+    let events: Api<Event> = context.api();
     poll::eventually("the pod has started", PATIENCE, || async {
         let found = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
         let started = found.iter().any(|event| event.reason.as_deref() == Some("Started"));
@@ -50,20 +50,20 @@ async fn a_pod_created_while_the_first_list_is_still_running_misses_nothing() ->
     })
     .await?;
     readiness(&installation, "pods in").await.map_err(anyhow::Error::msg)?;
-    assert_eq!(texts(&world.coder.lines(&agent)), [""; 0], "nothing can be known before the list");
+    assert_eq!(texts(&context.coder.lines(&agent)), [""; 0], "nothing can be known before the list");
 
     proxy.delay(Duration::ZERO);
     proxy.stall(false);
-    let (replicaset, pod) = (world.only("apps/v1", "ReplicaSet").await?, world.only("v1", "Pod").await?);
+    let (replicaset, pod) = (context.only("apps/v1", "ReplicaSet").await?, context.only("v1", "Pod").await?);
     let queued = format!("🐳 Queued pod from ReplicaSet: {}", replicaset.name_any());
     let created = format!("🐳 Created pod: {}", pod.name_any());
     let story = [&queued, &created, "Successfully assigned", "Pulling image", "Container created", "Container started"];
-    let lines = world.wait_for(&agent, &story).await?;
+    let lines = context.wait_for(&agent, &story).await?;
     for text in story {
         only(&lines, text);
     }
     assert!(pod.annotations().contains_key(logstream_testing::installation::SEEN_BY_WEBHOOK));
-    assert_eq!(world.coder.violations(), []);
+    assert_eq!(context.coder.violations(), []);
     Ok(())
 }
 
@@ -78,17 +78,17 @@ async fn readiness(installation: &Installation, wanted: &str) -> Result<(), Stri
 
 /// A program that may watch what it is allowed to from moment to moment, so that one stream can be put before another.
 struct Reined {
-    world: World,
+    context: TestContext,
     proxy: FaultProxy,
     installation: Installation,
 }
 
 impl Reined {
     async fn new(test: &str) -> Result<Self> {
-        let world = World::new(test).await?;
-        let proxy = FaultProxy::start(world.cluster.server_address())?;
-        let installation = world.plan().by_way_of(proxy.address()).install(world.cluster).await?;
-        Ok(Self { world, proxy, installation })
+        let context = TestContext::new(test).await?;
+        let proxy = FaultProxy::start(context.cluster.server_address())?;
+        let installation = context.plan().by_way_of(proxy.address()).install(context.cluster).await?;
+        Ok(Self { context, proxy, installation })
     }
 
     /// Lets it read these resources of the core group and no others.
@@ -99,7 +99,7 @@ impl Reined {
             rule("apps", &["replicasets", "statefulsets"], &verbs),
             rule("batch", &["jobs"], &verbs),
         ];
-        let api: Api<Role> = self.world.api();
+        let api: Api<Role> = self.context.api();
         let patch = Patch::Merge(json!({ "rules": rules }));
         api.patch("coder-logstream-kube", &PatchParams::default(), &patch).await?;
         Ok(())
@@ -112,7 +112,7 @@ impl Reined {
         poll::eventually("the stream is forbidden", PATIENCE, || async {
             // The authorizer may lag behind, and let a watch through that then has to be cut as well.
             self.proxy.cut();
-            let look = wait_for_figure(&self.installation, &errors, |count| count > 0);
+            let look = wait_for_count(&self.installation, &errors, |count| count > 0);
             tokio::time::timeout(Duration::from_secs(3), look).await
         })
         .await??;
@@ -120,9 +120,9 @@ impl Reined {
     }
 
     async fn pod(&self) -> Result<(String, Facts)> {
-        let agent = self.world.agent();
-        let workspace = Workspace::new(self.world.namespace.name(), "alice", "dev", &agent);
-        Ok((agent, Facts::of(&self.world.client, &workspace).await?))
+        let agent = self.context.agent();
+        let workspace = Workspace::new(self.context.namespace.name(), "alice", "dev", &agent);
+        Ok((agent, Facts::of(&self.context.client, &workspace).await?))
     }
 }
 
@@ -132,10 +132,10 @@ async fn events_that_come_before_their_pod_wait_for_it() -> Result<()> {
     reined.without("pods", "events").await?;
     let (agent, facts) = reined.pod().await?;
     facts.all_happen(0..3).await?;
-    wait_for_figure(&reined.installation, "events_waiting", |count| count >= 3).await?;
-    assert_eq!(texts(&reined.world.coder.lines(&agent)), [""; 0], "nobody knows yet whose pod it is");
+    wait_for_count(&reined.installation, "events_waiting", |count| count >= 3).await?;
+    assert_eq!(texts(&reined.context.coder.lines(&agent)), [""; 0], "nobody knows yet whose pod it is");
     reined.allow(&["pods", "events"]).await?;
-    let lines = reined.world.wait_for(&agent, &[&fact(2)]).await?;
+    let lines = reined.context.wait_for(&agent, &[&fact(2)]).await?;
     assert_once_in_order(&lines, 0..3);
     assert_eq!(texts(&lines)[0], format!("🐳 Created pod: {}", facts.pod.name_any()));
     Ok(())
@@ -147,10 +147,10 @@ async fn a_pod_that_comes_before_its_events_is_told_at_once() -> Result<()> {
     reined.without("events", "pods").await?;
     let (agent, facts) = reined.pod().await?;
     facts.all_happen(0..3).await?;
-    let lines = reined.world.wait_for(&agent, &["Created pod"]).await?;
+    let lines = reined.context.wait_for(&agent, &["Created pod"]).await?;
     assert!((0..3).all(|n| count(&lines, &fact(n)) == 0), "{:#?}", texts(&lines));
     reined.allow(&["pods", "events"]).await?;
-    let lines = reined.world.wait_for(&agent, &[&fact(2)]).await?;
+    let lines = reined.context.wait_for(&agent, &[&fact(2)]).await?;
     assert_once_in_order(&lines, 0..3);
     assert_eq!(texts(&lines)[0], format!("🐳 Created pod: {}", facts.pod.name_any()));
     Ok(())
@@ -158,9 +158,9 @@ async fn a_pod_that_comes_before_its_events_is_told_at_once() -> Result<()> {
 
 #[tokio::test]
 async fn an_api_server_killed_in_mid_stream_loses_nothing_and_doubles_nothing() -> Result<()> {
-    let island = Island::new("api-server-killed", ClusterOptions::new()).await?;
-    let mut installation = island.plan().without_webhook().install(&*island.cluster).await?;
-    let (agent, facts) = island.workspace("dev").await?;
+    let isolated = IsolatedCluster::new("api-server-killed", ClusterOptions::new()).await?;
+    let mut installation = isolated.plan().without_webhook().install(&*isolated.cluster).await?;
+    let (agent, facts) = isolated.workspace("dev").await?;
 
     let (restarted, mut over) = tokio::sync::watch::channel(false);
     let write = async {
@@ -177,21 +177,21 @@ async fn an_api_server_killed_in_mid_stream_loses_nothing_and_doubles_nothing() 
         unreachable!("the facts have no end");
     };
     let restart = async {
-        island.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..5)).await?;
-        island.with_cluster(logstream_testing::Cluster::restart_apiserver).await?;
+        isolated.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..5)).await?;
+        isolated.with_cluster(logstream_testing::Cluster::restart_apiserver).await?;
         restarted.send_replace(true);
         anyhow::Ok(())
     };
     let (written, ()) = tokio::try_join!(write, restart)?;
 
-    wait_for_figure(&installation, "watch_synced", |sum| sum == STREAMS).await?;
+    wait_for_count(&installation, "watch_synced", |sum| sum == STREAMS).await?;
     facts.happen(written).await?;
-    let lines = island.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..written + 1)).await?;
+    let lines = isolated.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..written + 1)).await?;
     assert_once_in_order(&lines, 0..written + 1);
     only(&lines, "Created pod");
     // And pods are seen as before.
-    let (another, _) = island.workspace("another").await?;
-    island.coder.wait_for_lines(&another, PATIENCE, |lines| count(lines, "Created pod") == 1).await?;
+    let (another, _) = isolated.workspace("another").await?;
+    isolated.coder.wait_for_lines(&another, PATIENCE, |lines| count(lines, "Created pod") == 1).await?;
     assert_eq!(installation.product.ended(), None);
     Ok(())
 }
@@ -206,26 +206,27 @@ async fn a_watch_that_expired_tells_only_what_is_new_and_which_pods_are_gone() -
     let options = ClusterOptions::new()
         .apiserver_argument("--watch-cache=false")
         .apiserver_argument("--etcd-compaction-interval=1s");
-    let island = Island::new("expired", options).await?;
-    let proxy = FaultProxy::start(island.cluster.server_address())?;
-    let mut installation = island.plan().without_webhook().by_way_of(proxy.address()).install(&*island.cluster).await?;
-    let (kept, facts) = island.workspace("kept").await?;
-    let (gone, gone_facts) = island.workspace("gone").await?;
+    let isolated = IsolatedCluster::new("expired", options).await?;
+    let proxy = FaultProxy::start(isolated.cluster.server_address())?;
+    let mut installation =
+        isolated.plan().without_webhook().by_way_of(proxy.address()).install(&*isolated.cluster).await?;
+    let (kept, facts) = isolated.workspace("kept").await?;
+    let (gone, gone_facts) = isolated.workspace("gone").await?;
     facts.all_happen(0..BEFORE).await?;
     gone_facts.all_happen(0..BEFORE).await?;
     for agent in [&kept, &gone] {
-        island.coder.wait_for_lines(agent, PATIENCE, |lines| have_come(lines, 0..BEFORE)).await?;
+        isolated.coder.wait_for_lines(agent, PATIENCE, |lines| have_come(lines, 0..BEFORE)).await?;
     }
 
     proxy.refuse(true);
     proxy.cut();
-    wait_for_figure(&installation, "watch_synced", |sum| sum == 0).await?;
-    let events: Api<Event> = Api::namespaced(island.client.clone(), island.namespace.name());
+    wait_for_count(&installation, "watch_synced", |sum| sum == 0).await?;
+    let events: Api<Event> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
     let known = events.list(&ListParams::default()).await?.metadata.resource_version.unwrap_or_default();
-    let pods: Api<Pod> = Api::namespaced(island.client.clone(), island.namespace.name());
+    let pods: Api<Pod> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
     pods.delete(&gone_facts.pod.name_any(), &DeleteParams::default()).await?;
     facts.all_happen(BEFORE..ALL).await?;
-    let (new, new_facts) = island.workspace("new").await?;
+    let (new, new_facts) = isolated.workspace("new").await?;
     new_facts.all_happen(0..3).await?;
     // The history that the program knows is over.
     let then = ListParams::default().matching(VersionMatch::Exact).at(&known);
@@ -236,20 +237,20 @@ async fn a_watch_that_expired_tells_only_what_is_new_and_which_pods_are_gone() -
         }
     })
     .await?;
-    let relists = figure(&installation, "watch_relists_total").await?;
+    let relists = metric_count(&installation, "watch_relists_total").await?;
     proxy.refuse(false);
 
-    wait_for_figure(&installation, "watch_synced", |sum| sum == STREAMS).await?;
-    assert_eq!(figure(&installation, "watch_relists_total").await? - relists, STREAMS, "each watch had expired");
+    wait_for_count(&installation, "watch_synced", |sum| sum == STREAMS).await?;
+    assert_eq!(metric_count(&installation, "watch_relists_total").await? - relists, STREAMS, "each watch had expired");
     facts.happen(ALL).await?;
     new_facts.happen(3).await?;
-    let lines = island.coder.wait_for_lines(&kept, PATIENCE, |lines| have_come(lines, 0..ALL + 1)).await?;
+    let lines = isolated.coder.wait_for_lines(&kept, PATIENCE, |lines| have_come(lines, 0..ALL + 1)).await?;
     assert_once_in_order(&lines, 0..ALL + 1);
     only(&lines, "Created pod");
-    let lines = island.coder.wait_for_lines(&new, PATIENCE, |lines| have_come(lines, 0..4)).await?;
+    let lines = isolated.coder.wait_for_lines(&new, PATIENCE, |lines| have_come(lines, 0..4)).await?;
     assert_once_in_order(&lines, 0..4);
     only(&lines, "Created pod");
-    let lines = island.coder.lines(&gone);
+    let lines = isolated.coder.lines(&gone);
     assert_once_in_order(&lines, 0..BEFORE);
     only(&lines, &format!("🗑️ Deleted pod: {}", gone_facts.pod.name_any()));
     ensure!(installation.product.ended().is_none(), "{}", installation.product.output());

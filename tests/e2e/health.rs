@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use kube::ResourceExt;
 use logstream_testing::{FaultProxy, Installation, Metrics, Scenario, Workspace, poll};
 
-use crate::support::{PATIENCE, World, token};
+use crate::support::{PATIENCE, TestContext, token};
 
 /// Where people read which figures there are.
 const DOCUMENTED: &str = include_str!("../../docs/operations.md");
@@ -17,11 +17,11 @@ async fn get(installation: &Installation, path: &str) -> Result<(u16, String)> {
 
 #[tokio::test]
 async fn it_lives_whoever_is_away_and_is_ready_once_all_was_listed() -> Result<()> {
-    let world = World::new("health").await?;
-    let proxy = FaultProxy::start(world.cluster.server_address())?;
+    let context = TestContext::new("health").await?;
+    let proxy = FaultProxy::start(context.cluster.server_address())?;
     proxy.refuse(true);
-    world.coder.refuse(true)?;
-    let mut installation = world.plan().by_way_of(proxy.address()).begin(world.cluster).await?;
+    context.coder.refuse(true)?;
+    let mut installation = context.plan().by_way_of(proxy.address()).begin(context.cluster).await?;
     poll::eventually("the health port answers", PATIENCE, || get(&installation, "/livez")).await?;
     assert_eq!(get(&installation, "/livez").await?, (200, "ok\n".to_owned()));
     assert_eq!(get(&installation, "/readyz").await?.0, 503);
@@ -51,17 +51,17 @@ async fn it_lives_whoever_is_away_and_is_ready_once_all_was_listed() -> Result<(
 
 #[tokio::test]
 async fn readiness_names_the_permission_that_is_missing() -> Result<()> {
-    let world = World::new("not-allowed").await?;
-    let elsewhere = World::new("elsewhere").await?;
+    let context = TestContext::new("not-allowed").await?;
+    let elsewhere = TestContext::new("elsewhere").await?;
     // It may read its own namespace, and is asked to read another one too.
     let other = elsewhere.namespace.name();
-    let namespaces = format!("--namespaces={},{other}", world.namespace.name());
-    let installation = world.plan().arg(namespaces).begin(world.cluster).await?;
+    let namespaces = format!("--namespaces={},{other}", context.namespace.name());
+    let installation = context.plan().arg(namespaces).begin(context.cluster).await?;
     poll::eventually("it says what is missing", PATIENCE, || async {
         let (status, body) = get(&installation, "/readyz?verbose").await?;
         let told = ["[-]watch failed: ", &format!("pods in {other}: forbidden: "), "the verbs list and watch on pods"];
         ensure!(status == 503 && told.iter().all(|text| body.contains(text)), "{status} {body}");
-        ensure!(!body.contains(&format!("pods in {}", world.namespace.name())), "{body}");
+        ensure!(!body.contains(&format!("pods in {}", context.namespace.name())), "{body}");
         anyhow::Ok(())
     })
     .await?;
@@ -76,10 +76,10 @@ fn series(metrics: &Metrics) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn metrics_are_complete_from_the_first_scrape_and_name_nobody() -> Result<()> {
-    let world = World::new("metrics").await?;
-    let proxy = FaultProxy::start(world.cluster.server_address())?;
+    let context = TestContext::new("metrics").await?;
+    let proxy = FaultProxy::start(context.cluster.server_address())?;
     proxy.refuse(true);
-    let mut installation = world.plan().by_way_of(proxy.address()).begin(world.cluster).await?;
+    let mut installation = context.plan().by_way_of(proxy.address()).begin(context.cluster).await?;
     let first = poll::eventually("the first scrape", PATIENCE, || installation.metrics()).await?;
     for name in DOCUMENTED.split('`').filter(|word| word.starts_with("coder_logstream_")) {
         let name = name.split('{').next().unwrap_or_default();
@@ -89,18 +89,18 @@ async fn metrics_are_complete_from_the_first_scrape_and_name_nobody() -> Result<
     // Every kind of thing happens: starts, failures, an agent that is not valid, a Coder and an API server away.
     proxy.refuse(false);
     installation.wait_ready().await?;
-    installation.register(world.cluster).await?;
-    let namespace = world.namespace.name();
-    let agents = [world.agent(), world.agent(), token()];
+    installation.register(context.cluster).await?;
+    let namespace = context.namespace.name();
+    let agents = [context.agent(), context.agent(), token()];
     for (agent, scenario) in agents.iter().zip([Scenario::Normal, Scenario::WrongImage, Scenario::OomKilled]) {
         let workspace = Workspace::new(namespace, "alice", scenario.name(), agent).scenario(scenario);
-        world.create(&workspace.deployment()).await?;
+        context.create(&workspace.deployment()).await?;
     }
-    world.wait_for(&agents[0], &["Container started"]).await?;
-    world.wait_for(&agents[1], &["Failed to pull image"]).await?;
-    world.coder.refuse(true)?;
+    context.wait_for(&agents[0], &["Container started"]).await?;
+    context.wait_for(&agents[1], &["Failed to pull image"]).await?;
+    context.coder.refuse(true)?;
     let pod = Workspace::new(namespace, "bob", "away", &agents[0]).pod();
-    let pod = world.create(&pod).await?;
+    let pod = context.create(&pod).await?;
     poll::eventually("Coder is missed", PATIENCE, || async {
         let missed = installation.metrics().await?;
         let network = missed.get("coder_logstream_coder_requests_total{endpoint=\"logs\",outcome=\"network\"}");
@@ -108,8 +108,8 @@ async fn metrics_are_complete_from_the_first_scrape_and_name_nobody() -> Result<
         anyhow::Ok(())
     })
     .await?;
-    world.coder.refuse(false)?;
-    world.wait_for(&agents[0], &[&format!("Created pod: {}", pod.name_any())]).await?;
+    context.coder.refuse(false)?;
+    context.wait_for(&agents[0], &[&format!("Created pod: {}", pod.name_any())]).await?;
 
     let last = installation.metrics().await?;
     let (first, last) = (series(&first), series(&last));

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     events::{Say, marker},
     review::{Poster, creation},
-    support::{PATIENCE, World, count, counted, texts, token, wait_for_metric},
+    support::{PATIENCE, TestContext, count, counted, texts, token, wait_for_metric},
 };
 
 /// Each line names this object, but for those of the marker.
@@ -30,26 +30,26 @@ fn assert_all_about(lines: &[Line], name: &str) {
 
 #[tokio::test]
 async fn two_pods_of_one_name_in_two_namespaces_have_their_own_stories() -> Result<()> {
-    let world = World::new("one-name").await?;
-    let elsewhere = TestNamespace::create(world.cluster, "one-name-elsewhere").await?;
-    let namespaces = [world.namespace.name(), elsewhere.name()];
-    let _installation = world.plan().namespaces(&namespaces).install(world.cluster).await?;
-    let (here, there) = (world.agent(), world.agent());
+    let context = TestContext::new("one-name").await?;
+    let elsewhere = TestNamespace::create(context.cluster, "one-name-elsewhere").await?;
+    let namespaces = [context.namespace.name(), elsewhere.name()];
+    let _installation = context.plan().namespaces(&namespaces).install(context.cluster).await?;
+    let (here, there) = (context.agent(), context.agent());
     let mut pods = Vec::new();
     for (namespace, agent) in namespaces.into_iter().zip([&here, &there]) {
-        pods.push(world.create(&Workspace::new(namespace, "alice", "dev", agent).pod()).await?);
+        pods.push(context.create(&Workspace::new(namespace, "alice", "dev", agent).pod()).await?);
     }
     for (pod, agent) in pods.iter().zip([&here, &there]) {
         let said = format!("said in {}", pod.namespace().unwrap_or_default());
-        Say::normal(pod, "Said", &said).write(&world.client).await?;
-        world.wait_for(agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned", &said]).await?;
+        Say::normal(pod, "Said", &said).write(&context.client).await?;
+        context.wait_for(agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned", &said]).await?;
     }
     // Deleting one tells its own owner alone.
-    world.delete(&pods[0]).await?;
-    world.wait_for(&here, &["🗑️ Deleted pod: coder-alice-dev"]).await?;
-    let lines = marker(&world, &there, &pods[1]).await?;
+    context.delete(&pods[0]).await?;
+    context.wait_for(&here, &["🗑️ Deleted pod: coder-alice-dev"]).await?;
+    let lines = marker(&context, &there, &pods[1]).await?;
     assert_eq!(count(&lines, "Deleted pod"), 0, "{:#?}", texts(&lines));
-    for (lines, other) in [(lines, &namespaces[0]), (world.coder.lines(&here), &namespaces[1])] {
+    for (lines, other) in [(lines, &namespaces[0]), (context.coder.lines(&here), &namespaces[1])] {
         assert_eq!(count(&lines, other), 0, "{:#?}", texts(&lines));
         assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
     }
@@ -58,17 +58,19 @@ async fn two_pods_of_one_name_in_two_namespaces_have_their_own_stories() -> Resu
 
 #[tokio::test]
 async fn pods_whose_names_the_api_server_makes_are_told_apart() -> Result<()> {
-    let world = World::new("generated").await?;
-    let installation = world.install().await?;
-    let agents = [world.agent(), world.agent()];
+    let context = TestContext::new("generated").await?;
+    let installation = context.install().await?;
+    let agents = [context.agent(), context.agent()];
     let mut pods = Vec::new();
     for agent in &agents {
-        pods.push(world.create(&Workspace::new(world.namespace.name(), "alice", "dev", agent).generated_pod()).await?);
+        pods.push(
+            context.create(&Workspace::new(context.namespace.name(), "alice", "dev", agent).generated_pod()).await?,
+        );
     }
     for (pod, agent) in pods.iter().zip(&agents) {
         let name = pod.name_any();
-        world.wait_for(agent, &[&format!("🐳 Created pod: {name}"), "Successfully assigned"]).await?;
-        assert_all_about(&marker(&world, agent, pod).await?, &name);
+        context.wait_for(agent, &[&format!("🐳 Created pod: {name}"), "Successfully assigned"]).await?;
+        assert_all_about(&marker(&context, agent, pod).await?, &name);
     }
     // Both went through the webhook, which did not know their names.
     assert_eq!(counted(&installation, "admission_reviews_total{kind=\"pod\",outcome=\"patched\"}").await?, 2);
@@ -77,37 +79,37 @@ async fn pods_whose_names_the_api_server_makes_are_told_apart() -> Result<()> {
 
 #[tokio::test]
 async fn a_pod_made_again_under_its_name_does_not_inherit_the_old_ones_story() -> Result<()> {
-    let world = World::new("again").await?;
-    let _installation = world.install().await?;
-    let (first, second) = (world.agent(), world.agent());
-    let workspace = |agent: &str| Workspace::new(world.namespace.name(), "alice", "dev", agent);
-    let old = world.create(&workspace(&first).pod()).await?;
-    world.wait_for(&first, &["Successfully assigned"]).await?;
+    let context = TestContext::new("again").await?;
+    let _installation = context.install().await?;
+    let (first, second) = (context.agent(), context.agent());
+    let workspace = |agent: &str| Workspace::new(context.namespace.name(), "alice", "dev", agent);
+    let old = context.create(&workspace(&first).pod()).await?;
+    context.wait_for(&first, &["Successfully assigned"]).await?;
     // Gone at once: kwok deletes by name, and might take the new one for the old.
     let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
-    world.api::<Pod>().delete(&old.name_any(), &now).await?;
-    let new = world.create(&workspace(&second).pod()).await?;
-    world.wait_for(&second, &["Successfully assigned"]).await?;
+    context.api::<Pod>().delete(&old.name_any(), &now).await?;
+    let new = context.create(&workspace(&second).pod()).await?;
+    context.wait_for(&second, &["Successfully assigned"]).await?;
     // A last word about the old pod still finds its own reader.
-    Say::normal(&old, "Killing", "a last word about the old pod").write(&world.client).await?;
-    let lines = world.wait_for(&first, &["a last word"]).await?;
+    Say::normal(&old, "Killing", "a last word about the old pod").write(&context.client).await?;
+    let lines = context.wait_for(&first, &["a last word"]).await?;
     assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
-    let lines = marker(&world, &second, &new).await?;
+    let lines = marker(&context, &second, &new).await?;
     assert_eq!(count(&lines, "a last word") + count(&lines, "Deleted pod"), 0, "{:#?}", texts(&lines));
     Ok(())
 }
 
 #[tokio::test]
 async fn an_event_with_a_pods_name_and_another_uid_is_not_the_pods() -> Result<()> {
-    let world = World::new("other-uid").await?;
-    let installation = world.install().await?;
-    let agent = world.agent();
-    let pod = world.create(&Workspace::new(world.namespace.name(), "alice", "dev", &agent).pod()).await?;
-    world.wait_for(&agent, &["Successfully assigned"]).await?;
-    Say::warning(&pod, "Failed", "not about this pod").of_uid(&token()).write(&world.client).await?;
+    let context = TestContext::new("other-uid").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod()).await?;
+    context.wait_for(&agent, &["Successfully assigned"]).await?;
+    Say::warning(&pod, "Failed", "not about this pod").of_uid(&token()).write(&context.client).await?;
     // It is looked up by name, and what is found is another object.
     wait_for_metric(&installation, "facts_untold_total{reason=\"stranger\"}", |strangers| strangers >= 1.0).await?;
-    let lines = marker(&world, &agent, &pod).await?;
+    let lines = marker(&context, &agent, &pod).await?;
     assert_eq!(count(&lines, "not about this pod"), 0, "{:#?}", texts(&lines));
     Ok(())
 }
@@ -122,12 +124,12 @@ fn replicaset(workspace: &Workspace) -> Value {
 
 #[tokio::test]
 async fn invariant_1_forged_reviews_give_a_strangers_agent_no_line() -> Result<()> {
-    let world = World::new("forged").await?;
-    let installation = world.install().await?;
+    let context = TestContext::new("forged").await?;
+    let installation = context.install().await?;
     let poster = Poster::new(&installation)?;
-    let namespace = world.namespace.name();
+    let namespace = context.namespace.name();
     let workspace = |name: &str, agent: &str| Workspace::new(namespace, "alice", name, agent);
-    let stranger = world.agent();
+    let stranger = context.agent();
     let post = async |object: &Value| -> Result<()> {
         let answer = poster.post(&creation(object)).await?;
         assert!(answer.admits(), "{answer:?}");
@@ -140,7 +142,7 @@ async fn invariant_1_forged_reviews_give_a_strangers_agent_no_line() -> Result<(
     post(&workspace("sts", &stranger).stateful_set()).await?;
     post(&workspace("job", &stranger).job()).await?;
     post(&workspace("plain", &stranger).pod()).await?;
-    let agents: Vec<String> = (0..4).map(|_| world.agent()).collect();
+    let agents: Vec<String> = (0..4).map(|_| context.agent()).collect();
     let objects = [
         workspace("pod", &agents[0]).pod(),
         replicaset(&workspace("rs", &agents[1])),
@@ -149,13 +151,13 @@ async fn invariant_1_forged_reviews_give_a_strangers_agent_no_line() -> Result<(
     ];
     let mut made = Vec::new();
     for object in &objects {
-        made.push(world.create(object).await?);
+        made.push(context.create(object).await?);
     }
     // And a pod that is no workspace at all.
     let mut plain = workspace("plain", "").pod();
     plain["spec"]["containers"][0]["env"] = json!([]);
-    let plain = world.create(&plain).await?;
-    Say::warning(&plain, "Failed", "of a pod without an agent").write(&world.client).await?;
+    let plain = context.create(&plain).await?;
+    Say::warning(&plain, "Failed", "of a pod without an agent").write(&context.client).await?;
 
     // Claims of the UIDs and names of what exists by now.
     for owner in &made {
@@ -169,19 +171,19 @@ async fn invariant_1_forged_reviews_give_a_strangers_agent_no_line() -> Result<(
     }
     post(&workspace("pod", &stranger).pod()).await?;
     // The ReplicaSet makes another pod, whose claim is forged already.
-    world.wait_for(&agents[1], &["🐳 Created pod: coder-alice-rs"]).await?;
-    world.delete(&world.only_of("v1", "Pod", "com.coder.workspace.name=rs").await?).await?;
+    context.wait_for(&agents[1], &["🐳 Created pod: coder-alice-rs"]).await?;
+    context.delete(&context.only_of("v1", "Pod", "com.coder.workspace.name=rs").await?).await?;
     let twice = |lines: &[Line]| count(lines, "🐳 Created pod: coder-alice-rs") == 2;
-    world.coder.wait_for_lines(&agents[1], PATIENCE, twice).await?;
+    context.coder.wait_for_lines(&agents[1], PATIENCE, twice).await?;
 
     for (object, agent) in made.iter().zip(&agents) {
-        let lines = marker(&world, agent, object).await?;
+        let lines = marker(&context, agent, object).await?;
         assert!(count(&lines, &object.name_any()) > 0, "{:#?}", texts(&lines));
     }
     // What is the stranger's own is told to the stranger, and nothing else ever was.
-    let own: DynamicObject = world.create(&workspace("own", &stranger).pod()).await?;
-    world.wait_for(&stranger, &["Successfully assigned"]).await?;
-    assert_all_about(&marker(&world, &stranger, &own).await?, "coder-alice-own");
+    let own: DynamicObject = context.create(&workspace("own", &stranger).pod()).await?;
+    context.wait_for(&stranger, &["Successfully assigned"]).await?;
+    assert_all_about(&marker(&context, &stranger, &own).await?, "coder-alice-own");
     Ok(())
 }
 
@@ -189,10 +191,10 @@ async fn invariant_1_forged_reviews_give_a_strangers_agent_no_line() -> Result<(
 async fn invariant_1_a_flood_of_forged_claims_is_bounded_and_delays_nobody() -> Result<()> {
     /// More than are prepared for; the registry's own limit is tested there.
     const FORGED: i64 = 1_300;
-    let world = World::new("flood").await?;
-    let installation = world.install().await?;
+    let context = TestContext::new("flood").await?;
+    let installation = context.install().await?;
     let poster = Poster::new(&installation)?;
-    let namespace = world.namespace.name();
+    let namespace = context.namespace.name();
     let forge = async |number: i64| {
         let name = format!("forged-{number}");
         let answer = poster.post(&creation(&Workspace::new(namespace, "mallory", &name, &token()).pod())).await?;
@@ -204,14 +206,14 @@ async fn invariant_1_a_flood_of_forged_claims_is_bounded_and_delays_nobody() -> 
     wait_for_metric(&installation, "claims_ignored_total", |ignored| ignored >= 100.0).await?;
     assert!(counted(&installation, "agents{state=\"claimed\"}").await? <= 1_024);
 
-    let agent = world.agent();
-    world.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
+    let agent = context.agent();
+    context.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
     let began = std::time::Instant::now();
-    world.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
+    context.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     // Of the pace towards Coder the forged ones have an eighth, half a minute's worth of it at once.
-    assert!(world.coder.request_count(Endpoint::LogSource, 401) < 100, "{:?}", world.coder.requests());
-    assert_eq!(world.coder.request_count(Endpoint::LogSource, 429), 0);
-    assert_eq!(world.coder.request_count(Endpoint::Logs, 429), 0);
+    assert!(context.coder.request_count(Endpoint::LogSource, 401) < 100, "{:?}", context.coder.requests());
+    assert_eq!(context.coder.request_count(Endpoint::LogSource, 429), 0);
+    assert_eq!(context.coder.request_count(Endpoint::Logs, 429), 0);
     Ok(())
 }

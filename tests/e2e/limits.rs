@@ -10,8 +10,8 @@ use logstream_testing::{
 
 use crate::{
     facts::{Facts, assert_once_in_order, fact, have_come},
-    figures::{figure, wait_for_figure},
-    support::{World, count, texts},
+    metrics::{metric_count, wait_for_count},
+    support::{TestContext, count, texts},
 };
 
 const KIB: usize = 1 << 10;
@@ -23,15 +23,15 @@ async fn under_a_small_rate_limit_every_line_arrives_and_the_pace_is_learnt() ->
     /// Two windows of the limit, and a machine that has other things to do.
     const IN_TIME: Duration = Duration::from_mins(4);
 
-    let world = World::new("rate-limit").await?;
-    world.coder.rate_limit(Some(RateLimit { requests: u32::try_from(LIMIT)?, ..RateLimit::default() }));
-    let _installation = world.install().await?;
+    let context = TestContext::new("rate-limit").await?;
+    context.coder.rate_limit(Some(RateLimit { requests: u32::try_from(LIMIT)?, ..RateLimit::default() }));
+    let _installation = context.install().await?;
     let start = Instant::now();
     let mut workspaces = Vec::new();
     for n in 0..WORKSPACES {
-        let agent = world.agent();
-        let workspace = Workspace::new(world.namespace.name(), "alice", &format!("dev-{n}"), &agent);
-        workspaces.push((agent, Facts::of(&world.client, &workspace).await?));
+        let agent = context.agent();
+        let workspace = Workspace::new(context.namespace.name(), "alice", &format!("dev-{n}"), &agent);
+        workspaces.push((agent, Facts::of(&context.client, &workspace).await?));
     }
     for (_, facts) in &workspaces {
         facts.all_happen(0..3).await?;
@@ -41,14 +41,14 @@ async fn under_a_small_rate_limit_every_line_arrives_and_the_pace_is_learnt() ->
             have_come(lines, 0..3) && count(lines, "Created pod") > 0 && count(lines, "Successfully assigned") > 0
         };
         let left = IN_TIME.saturating_sub(start.elapsed());
-        let lines = world.coder.wait_for_lines(agent, left, whole).await?;
+        let lines = context.coder.wait_for_lines(agent, left, whole).await?;
         assert_once_in_order(&lines, 0..3);
     }
-    let refused = [Endpoint::LogSource, Endpoint::Logs].map(|endpoint| world.coder.request_count(endpoint, 429));
+    let refused = [Endpoint::LogSource, Endpoint::Logs].map(|endpoint| context.coder.request_count(endpoint, 429));
     println!("{WORKSPACES} workspaces under {LIMIT} requests a minute: {:?}, refused {refused:?}", start.elapsed());
     assert!(refused.iter().sum::<usize>() <= 3, "it is told the limit, and need not find it out: {refused:?}");
-    assert!(world.coder.request_count(Endpoint::Logs, 200) > LIMIT, "the limit was not in the way");
-    assert_eq!(world.coder.violations(), []);
+    assert!(context.coder.request_count(Endpoint::Logs, 200) > LIMIT, "the limit was not in the way");
+    assert_eq!(context.coder.violations(), []);
     Ok(())
 }
 
@@ -57,38 +57,38 @@ async fn invariant_8_thousands_of_long_lines_leave_the_log_to_the_agent() -> Res
     const FACTS: usize = 2_000;
     const OURS: usize = 256 * KIB;
 
-    let world = World::new("budget").await?;
-    let installation = world.install().await?;
-    let agent = world.agent();
-    let facts = Facts::of(&world.client, &Workspace::new(world.namespace.name(), "alice", "dev", &agent)).await?;
+    let context = TestContext::new("budget").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let facts = Facts::of(&context.client, &Workspace::new(context.namespace.name(), "alice", "dev", &agent)).await?;
     let facts = facts.padded(1_000);
     facts.rush(0..FACTS).await?;
-    wait_for_figure(&installation, "lines_told_total", |lines| lines >= (FACTS + 2)).await?;
-    let lines = world.wait_for(&agent, &["only its warnings and errors are shown"]).await?;
+    wait_for_count(&installation, "lines_told_total", |lines| lines >= (FACTS + 2)).await?;
+    let lines = context.wait_for(&agent, &["only its warnings and errors are shown"]).await?;
     assert!(bytes(&lines) < OURS, "{} bytes", bytes(&lines));
 
     // What matters most has a part of its own.
     let warnings = facts.warnings();
     warnings.happen(FACTS).await?;
-    world.wait_for(&agent, &[&fact(FACTS)]).await?;
+    context.wait_for(&agent, &[&fact(FACTS)]).await?;
     warnings.rush(FACTS + 1..FACTS + 100).await?;
-    world.wait_for(&agent, &["no more of it is shown except errors"]).await?;
-    wait_for_figure(&installation, "lines_told_total", |lines| lines >= (FACTS + 102)).await?;
-    wait_for_figure(&installation, "lines_waiting", |lines| lines == 0).await?;
+    context.wait_for(&agent, &["no more of it is shown except errors"]).await?;
+    wait_for_count(&installation, "lines_told_total", |lines| lines >= (FACTS + 102)).await?;
+    wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
 
-    let lines = world.coder.lines(&agent);
+    let lines = context.coder.lines(&agent);
     println!("{} facts of 1 KB each: {} lines of {} bytes", FACTS + 100, lines.len(), bytes(&lines));
     assert!(bytes(&lines) <= OURS, "{} bytes", bytes(&lines));
     for once in ["only its warnings and errors are shown", "no more of it is shown"] {
         assert_eq!(count(&lines, once), 1, "{:#?}", texts(&lines));
     }
-    assert!(world.coder.agent_writes(&agent, 700 * KIB), "the agent's own log is refused");
-    assert!(!world.coder.overflowed(&agent));
-    assert_eq!(world.coder.violations(), []);
-    let told = figure(&installation, "lines_told_total").await?;
-    let delivered = figure(&installation, "lines_delivered_total").await?;
-    assert_eq!(told, delivered + figure(&installation, "lines_dropped_total").await?);
-    assert!(figure(&installation, "lines_dropped_total{reason=\"budget\"}").await? > 1_000);
+    assert!(context.coder.agent_writes(&agent, 700 * KIB), "the agent's own log is refused");
+    assert!(!context.coder.overflowed(&agent));
+    assert_eq!(context.coder.violations(), []);
+    let told = metric_count(&installation, "lines_told_total").await?;
+    let delivered = metric_count(&installation, "lines_delivered_total").await?;
+    assert_eq!(told, delivered + metric_count(&installation, "lines_dropped_total").await?);
+    assert!(metric_count(&installation, "lines_dropped_total{reason=\"budget\"}").await? > 1_000);
     Ok(())
 }
 
@@ -98,26 +98,26 @@ fn bytes(lines: &[Line]) -> usize {
 
 #[tokio::test]
 async fn invariant_8_a_log_that_is_full_is_met_once_and_then_left_alone() -> Result<()> {
-    let world = World::new("full").await?;
-    let installation = world.install().await?;
-    let agent = world.agent();
-    let facts = Facts::of(&world.client, &Workspace::new(world.namespace.name(), "alice", "dev", &agent)).await?;
-    world.wait_for(&agent, &["Created pod", "Successfully assigned"]).await?;
-    wait_for_figure(&installation, "lines_waiting", |lines| lines == 0).await?;
-    assert!(!world.coder.agent_writes(&agent, 2_048 * KIB), "the agent's own script has filled its log");
+    let context = TestContext::new("full").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let facts = Facts::of(&context.client, &Workspace::new(context.namespace.name(), "alice", "dev", &agent)).await?;
+    context.wait_for(&agent, &["Created pod", "Successfully assigned"]).await?;
+    wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
+    assert!(!context.coder.agent_writes(&agent, 2_048 * KIB), "the agent's own script has filled its log");
 
     for n in 0..5 {
         facts.happen(n).await?;
-        wait_for_figure(&installation, "lines_dropped_total{reason=\"full\"}", |lines| lines == n + 1).await?;
+        wait_for_count(&installation, "lines_dropped_total{reason=\"full\"}", |lines| lines == n + 1).await?;
     }
-    assert_eq!(world.coder.request_count(Endpoint::Logs, 413), 1);
-    assert_eq!(world.coder.violations(), []);
+    assert_eq!(context.coder.request_count(Endpoint::Logs, 413), 1);
+    assert_eq!(context.coder.violations(), []);
 
     // It concerns nobody else.
-    let another = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "another", &another);
-    let facts = Facts::of(&world.client, &workspace).await?;
+    let another = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "another", &another);
+    let facts = Facts::of(&context.client, &workspace).await?;
     facts.happen(0).await?;
-    world.wait_for(&another, &["Created pod", &fact(0)]).await?;
+    context.wait_for(&another, &["Created pod", &fact(0)]).await?;
     Ok(())
 }

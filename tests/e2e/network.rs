@@ -5,31 +5,31 @@ use std::{fs, io::Write as _};
 use anyhow::{Result, ensure};
 use logstream_testing::{CoderOptions, CoderStandIn, Scenario, Workspace, coder::Valid, forward_proxy::ForwardProxy};
 
-use crate::support::{PROGRAM, World, token};
+use crate::support::{PROGRAM, TestContext, token};
 
 /// A proxy's address where nothing listens.
 const NO_PROXY_THERE: &str = "http://127.0.0.1:9";
 
 /// Creates a workspace and waits for its lines.
-async fn told(world: &World) -> Result<()> {
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
-    world.create(&workspace.deployment()).await?;
-    world.wait_for(&agent, &["🐳 Created pod", "Container started"]).await?;
+async fn told(context: &TestContext) -> Result<()> {
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
+    context.create(&workspace.deployment()).await?;
+    context.wait_for(&agent, &["🐳 Created pod", "Container started"]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_servers_are_reached_by_the_proxy_of_the_environment() -> Result<()> {
-    let world = World::new("proxy").await?;
+    let context = TestContext::new("proxy").await?;
     let proxy = tokio::task::spawn_blocking(ForwardProxy::start).await??;
-    let plan = world.plan().env("HTTP_PROXY", proxy.url()).env("HTTPS_PROXY", proxy.url()).env("NO_PROXY", "");
-    let _installation = plan.install(world.cluster).await?;
-    told(&world).await?;
+    let plan = context.plan().env("HTTP_PROXY", proxy.url()).env("HTTPS_PROXY", proxy.url()).env("NO_PROXY", "");
+    let _installation = plan.install(context.cluster).await?;
+    told(&context).await?;
     let log = proxy.log();
-    let api_server = format!("CONNECT {}", world.cluster.server_address());
+    let api_server = format!("CONNECT {}", context.cluster.server_address());
     ensure!(log.contains(&api_server), "{api_server} is not in\n{log}");
-    let coder = world.coder.url().replace("http://", "");
+    let coder = context.coder.url().replace("http://", "");
     ensure!(log.contains(&coder), "{coder} is not in\n{log}");
     Ok(())
 }
@@ -37,26 +37,26 @@ async fn both_servers_are_reached_by_the_proxy_of_the_environment() -> Result<()
 #[tokio::test(flavor = "multi_thread")]
 async fn no_proxy_keeps_the_proxy_out() -> Result<()> {
     for no_proxy in ["127.0.0.0/8", "localhost, 127.0.0.1,", "*", ".svc,*.example.com,127.0.0.1"] {
-        let world = World::new("no-proxy").await?;
-        let plan = world.plan().env("HTTPS_PROXY", NO_PROXY_THERE).env("HTTP_PROXY", NO_PROXY_THERE);
-        let _installation = plan.env("NO_PROXY", no_proxy).install(world.cluster).await?;
-        told(&world).await?;
+        let context = TestContext::new("no-proxy").await?;
+        let plan = context.plan().env("HTTPS_PROXY", NO_PROXY_THERE).env("HTTP_PROXY", NO_PROXY_THERE);
+        let _installation = plan.env("NO_PROXY", no_proxy).install(context.cluster).await?;
+        told(&context).await?;
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_coder_that_is_its_own_ca_is_trusted_when_it_is_among_the_roots() -> Result<()> {
-    let world = World::new("own-ca").await?;
+    let context = TestContext::new("own-ca").await?;
     let coder = CoderStandIn::start(CoderOptions::new().own_ca())?;
     let mut roots = tempfile::NamedTempFile::new()?;
     roots.write_all(coder.ca_pem().unwrap_or_default().as_bytes())?;
     let agent = token();
     coder.add_agent(&agent, Valid::Now);
-    let plan = logstream_testing::Plan::new(PROGRAM, &coder.url(), world.namespace.name());
-    let _installation = plan.env("SSL_CERT_FILE", roots.path().display().to_string()).install(world.cluster).await?;
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
-    world.create(&workspace.deployment()).await?;
+    let plan = logstream_testing::Plan::new(PROGRAM, &coder.url(), context.namespace.name());
+    let _installation = plan.env("SSL_CERT_FILE", roots.path().display().to_string()).install(context.cluster).await?;
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
+    context.create(&workspace.deployment()).await?;
     coder
         .wait_for_lines(&agent, crate::support::PATIENCE, |lines| {
             lines.iter().any(|line| line.output.contains("Container started"))

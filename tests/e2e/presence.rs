@@ -13,34 +13,34 @@ use serde_json::{Value, json};
 
 use crate::{
     events::{Say, marker},
-    support::{PATIENCE, World, count, only, texts, token, wait_for_metric},
+    support::{PATIENCE, TestContext, count, only, texts, token, wait_for_metric},
 };
 
 const STRANGERS: &str = "facts_untold_total{reason=\"stranger\"}";
 
 /// A pod that kwok leaves alone, so that the test alone says what its status is.
-fn idle(world: &World, agent: &str) -> Value {
-    let mut pod = Workspace::new(world.namespace.name(), "alice", "dev", agent).pod();
+fn idle(context: &TestContext, agent: &str) -> Value {
+    let mut pod = Workspace::new(context.namespace.name(), "alice", "dev", agent).pod();
     pod["spec"]["schedulerName"] = "nobody".into();
     pod
 }
 
-async fn label(world: &World, pod: &DynamicObject, team: Option<&str>) -> Result<()> {
+async fn label(context: &TestContext, pod: &DynamicObject, team: Option<&str>) -> Result<()> {
     let patch = Patch::Merge(json!({ "metadata": { "labels": { "team": team } } }));
-    world.api::<Pod>().patch(&pod.name_any(), &PatchParams::default(), &patch).await?;
+    context.api::<Pod>().patch(&pod.name_any(), &PatchParams::default(), &patch).await?;
     Ok(())
 }
 
-async fn phase(world: &World, pod: &DynamicObject, phase: &str) -> Result<()> {
+async fn phase(context: &TestContext, pod: &DynamicObject, phase: &str) -> Result<()> {
     let patch = Patch::Merge(json!({ "status": { "phase": phase } }));
-    world.api::<Pod>().patch_status(&pod.name_any(), &PatchParams::default(), &patch).await?;
+    context.api::<Pod>().patch_status(&pod.name_any(), &PatchParams::default(), &patch).await?;
     Ok(())
 }
 
 /// Strangers counted so far, and then one more: that many Events were dropped.
-async fn dropped(installation: &Installation, world: &World, pod: &DynamicObject, message: &str) -> Result<()> {
+async fn dropped(installation: &Installation, context: &TestContext, pod: &DynamicObject, message: &str) -> Result<()> {
     let before = wait_for_metric(installation, STRANGERS, |_| true).await?;
-    Say::warning(pod, "Said", message).write(&world.client).await?;
+    Say::warning(pod, "Said", message).write(&context.client).await?;
     wait_for_metric(installation, STRANGERS, |now| now > before).await?;
     Ok(())
 }
@@ -49,31 +49,31 @@ async fn dropped(installation: &Installation, world: &World, pod: &DynamicObject
 async fn a_pod_comes_and_goes(
     test: &str,
     plan: impl FnOnce(Plan) -> Plan,
-    select: impl AsyncFn(&World, &DynamicObject, bool) -> Result<()>,
+    select: impl AsyncFn(&TestContext, &DynamicObject, bool) -> Result<()>,
 ) -> Result<()> {
-    let world = World::new(test).await?;
-    let installation = plan(world.plan()).install(world.cluster).await?;
-    let agent = world.agent();
-    let pod = world.create(&idle(&world, &agent)).await?;
+    let context = TestContext::new(test).await?;
+    let installation = plan(context.plan()).install(context.cluster).await?;
+    let agent = context.agent();
+    let pod = context.create(&idle(&context, &agent)).await?;
     // It is looked up, and not selected yet.
-    dropped(&installation, &world, &pod, "before it is selected").await?;
-    select(&world, &pod, true).await?;
-    world.wait_for(&agent, &["🐳 Created pod: coder-alice-dev"]).await?;
-    marker(&world, &agent, &pod).await?;
-    select(&world, &pod, false).await?;
+    dropped(&installation, &context, &pod, "before it is selected").await?;
+    select(&context, &pod, true).await?;
+    context.wait_for(&agent, &["🐳 Created pod: coder-alice-dev"]).await?;
+    marker(&context, &agent, &pod).await?;
+    select(&context, &pod, false).await?;
     wait_for_metric(&installation, "workspace_objects", |objects| objects < 1.0).await?;
-    dropped(&installation, &world, &pod, "while it is left out").await?;
-    select(&world, &pod, true).await?;
+    dropped(&installation, &context, &pod, "while it is left out").await?;
+    select(&context, &pod, true).await?;
     wait_for_metric(&installation, "workspace_objects", |objects| objects >= 1.0).await?;
-    let lines = marker(&world, &agent, &pod).await?;
+    let lines = marker(&context, &agent, &pod).await?;
     for text in ["Deleted pod", "before it is selected", "while it is left out"] {
         assert_eq!(count(&lines, text), 0, "{:#?}", texts(&lines));
     }
     only(&lines, "🐳 Created pod: coder-alice-dev");
     // Deleted by force it has no time of deletion either, and is gone all the same.
     let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
-    world.api::<Pod>().delete(&pod.name_any(), &now).await?;
-    let lines = world.wait_for(&agent, &["🗑️ Deleted pod: coder-alice-dev"]).await?;
+    context.api::<Pod>().delete(&pod.name_any(), &now).await?;
+    let lines = context.wait_for(&agent, &["🗑️ Deleted pod: coder-alice-dev"]).await?;
     only(&lines, "Deleted pod");
     Ok(())
 }
@@ -81,16 +81,17 @@ async fn a_pod_comes_and_goes(
 #[tokio::test]
 async fn a_pod_that_changes_its_label_comes_and_goes() -> Result<()> {
     let plan = |plan: Plan| plan.arg("--label-selector=team=a");
-    let select =
-        async |world: &World, pod: &DynamicObject, selected: bool| label(world, pod, selected.then_some("a")).await;
+    let select = async |context: &TestContext, pod: &DynamicObject, selected: bool| {
+        label(context, pod, selected.then_some("a")).await
+    };
     a_pod_comes_and_goes("leaves-label", plan, select).await
 }
 
 #[tokio::test]
 async fn a_pod_that_changes_its_phase_comes_and_goes() -> Result<()> {
     let plan = |plan: Plan| plan.arg("--field-selector=status.phase=Running");
-    let select = async |world: &World, pod: &DynamicObject, selected: bool| {
-        phase(world, pod, if selected { "Running" } else { "Pending" }).await
+    let select = async |context: &TestContext, pod: &DynamicObject, selected: bool| {
+        phase(context, pod, if selected { "Running" } else { "Pending" }).await
     };
     a_pod_comes_and_goes("leaves-field", plan, select).await
 }
@@ -112,53 +113,54 @@ fn forged(namespace: &str, pod: &DynamicObject, about: Option<&str>, message: &s
 
 #[tokio::test]
 async fn invariant_1_a_forged_event_of_another_namespace_reaches_nobody() -> Result<()> {
-    let world = World::new("forged").await?;
-    let evil = TestNamespace::create(world.cluster, "forged-evil").await?;
-    let namespaces = [world.namespace.name(), evil.name()];
-    let installation = world.plan().namespaces(&namespaces).install(world.cluster).await?;
-    let agent = world.agent();
-    let pod = world.create(&idle(&world, &agent)).await?;
-    world.wait_for(&agent, &["🐳 Created pod"]).await?;
-    let events: Api<Event> = Api::namespaced(world.client.clone(), evil.name());
-    for about in [Some(world.namespace.name()), Some(evil.name())] {
+    let context = TestContext::new("forged").await?;
+    let evil = TestNamespace::create(context.cluster, "forged-evil").await?;
+    let namespaces = [context.namespace.name(), evil.name()];
+    let installation = context.plan().namespaces(&namespaces).install(context.cluster).await?;
+    let agent = context.agent();
+    let pod = context.create(&idle(&context, &agent)).await?;
+    context.wait_for(&agent, &["🐳 Created pod"]).await?;
+    let events: Api<Event> = Api::namespaced(context.client.clone(), evil.name());
+    for about in [Some(context.namespace.name()), Some(evil.name())] {
         events.create(&PostParams::default(), &forged(evil.name(), &pod, about, "a forged line")?).await?;
     }
     wait_for_metric(&installation, "facts_untold_total{reason=\"foreign_namespace\"}", |foreign| foreign >= 2.0)
         .await?;
-    let lines = marker(&world, &agent, &pod).await?;
+    let lines = marker(&context, &agent, &pod).await?;
     assert_eq!(count(&lines, "a forged line"), 0, "{:#?}", texts(&lines));
     Ok(())
 }
 
 #[tokio::test]
 async fn an_event_without_a_uid_is_told_of_the_pod_of_that_name() -> Result<()> {
-    let world = World::new("no-uid").await?;
-    let _installation = world.install().await?;
-    let agent = world.agent();
-    let pod = world.create(&idle(&world, &agent)).await?;
-    let mut event = forged(world.namespace.name(), &pod, Some(world.namespace.name()), "Cancelling deletion of Pod")?;
+    let context = TestContext::new("no-uid").await?;
+    let _installation = context.install().await?;
+    let agent = context.agent();
+    let pod = context.create(&idle(&context, &agent)).await?;
+    let mut event =
+        forged(context.namespace.name(), &pod, Some(context.namespace.name()), "Cancelling deletion of Pod")?;
     event.involved_object.uid = None;
     event.reason = Some("TaintManagerEviction".into());
-    let events: Api<Event> = world.api();
+    let events: Api<Event> = context.api();
     events.create(&PostParams::default(), &event).await?;
-    world.wait_for(&agent, &["Cancelling deletion of Pod"]).await?;
+    context.wait_for(&agent, &["Cancelling deletion of Pod"]).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn an_eviction_by_the_api_says_why_before_the_pod_is_gone() -> Result<()> {
-    let world = World::new("drained").await?;
-    let _installation = world.install().await?;
-    let agent = world.agent();
-    let pod = world.create(&idle(&world, &agent)).await?;
-    world.wait_for(&agent, &["🐳 Created pod"]).await?;
+    let context = TestContext::new("drained").await?;
+    let _installation = context.install().await?;
+    let agent = context.agent();
+    let pod = context.create(&idle(&context, &agent)).await?;
+    context.wait_for(&agent, &["🐳 Created pod"]).await?;
     let condition = json!({ "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
         "message": "Eviction API: evicting", "lastTransitionTime": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string() });
     let patch = Patch::Strategic(json!({ "status": { "conditions": [condition] } }));
-    world.api::<Pod>().patch_status(&pod.name_any(), &PatchParams::default(), &patch).await?;
-    world.delete(&pod).await?;
+    context.api::<Pod>().patch_status(&pod.name_any(), &PatchParams::default(), &patch).await?;
+    context.delete(&pod).await?;
     let gone = |lines: &[Line]| count(lines, "🗑️ Deleted pod") == 1;
-    let lines = world.coder.wait_for_lines(&agent, PATIENCE, gone).await?;
+    let lines = context.coder.wait_for_lines(&agent, PATIENCE, gone).await?;
     let place = |text: &str| texts(&lines).iter().position(|line| line.contains(text));
     assert!(place("Eviction API: evicting (EvictionByEvictionAPI)") < place("🗑️ Deleted pod"), "{:#?}", texts(&lines));
     only(&lines, "Eviction API: evicting");
@@ -167,15 +169,15 @@ async fn an_eviction_by_the_api_says_why_before_the_pod_is_gone() -> Result<()> 
 
 #[tokio::test]
 async fn a_repeat_held_back_is_told_although_no_other_event_comes() -> Result<()> {
-    let world = World::new("held-back").await?;
-    let _installation = world.install().await?;
-    let agent = world.agent();
-    let pod = world.create(&idle(&world, &agent)).await?;
+    let context = TestContext::new("held-back").await?;
+    let _installation = context.install().await?;
+    let agent = context.agent();
+    let pod = context.create(&idle(&context, &agent)).await?;
     let message = "Readiness probe failed: no agent";
-    let event = Say::warning(&pod, "Unhealthy", message).write(&world.client).await?;
-    world.wait_for(&agent, &[message]).await?;
-    crate::events::raise(&world.client, &event, 6, jiff::SignedDuration::from_secs(3)).await?;
-    let lines = world.wait_for(&agent, &["(x6 over 3s)"]).await?;
+    let event = Say::warning(&pod, "Unhealthy", message).write(&context.client).await?;
+    context.wait_for(&agent, &[message]).await?;
+    crate::events::raise(&context.client, &event, 6, jiff::SignedDuration::from_secs(3)).await?;
+    let lines = context.wait_for(&agent, &["(x6 over 3s)"]).await?;
     assert_eq!(count(&lines, message), 2, "{:#?}", texts(&lines));
     Ok(())
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     events::marker,
-    support::{PATIENCE, World, counted, once_and_then_counted, only, wait_for_metric},
+    support::{PATIENCE, TestContext, counted, once_and_then_counted, only, wait_for_metric},
 };
 
 const PODS_SEEN: &str = "admission_reviews_total{kind=\"pod\",outcome=\"patched\"}";
@@ -23,22 +23,22 @@ const QUOTA_EXCEEDED: &str = "exceeded quota: no-pods";
 const COLLAPSED: &str = "facts_untold_total{reason=\"collapsed\"}";
 
 /// A namespace with the program in it, and a quota under which no pod can be made.
-async fn no_pods(test: &str) -> Result<(World, Installation)> {
-    let world = World::new(test).await?;
-    let installation = world.install().await?;
-    let apply = ["apply", "-n", world.namespace.name(), "-f", "-"];
-    world.cluster.kubectl_with(&apply, scenarios::QUOTA)?;
-    pods_are_refused(&world, QUOTA_EXCEEDED).await?;
-    Ok((world, installation))
+async fn no_pods(test: &str) -> Result<(TestContext, Installation)> {
+    let context = TestContext::new(test).await?;
+    let installation = context.install().await?;
+    let apply = ["apply", "-n", context.namespace.name(), "-f", "-"];
+    context.cluster.kubectl_with(&apply, scenarios::QUOTA)?;
+    pods_are_refused(&context, QUOTA_EXCEEDED).await?;
+    Ok((context, installation))
 }
 
 /// Waits until the API server acts on what forbids pods, which it notices a moment later.
-async fn pods_are_refused(world: &World, because: &str) -> Result<()> {
+async fn pods_are_refused(context: &TestContext, because: &str) -> Result<()> {
     poll::eventually("pods are refused", PATIENCE, || async {
-        let probe = Workspace::new(world.namespace.name(), "probe", "probe", "").pod();
-        match world.create(&probe).await {
+        let probe = Workspace::new(context.namespace.name(), "probe", "probe", "").pod();
+        match context.create(&probe).await {
             Ok(pod) => {
-                world.delete(&pod).await.map_err(|error| error.to_string())?;
+                context.delete(&pod).await.map_err(|error| error.to_string())?;
                 Err("a pod was made".to_owned())
             }
             Err(error) if format!("{error:#}").contains(because) => Ok(()),
@@ -60,10 +60,10 @@ fn assert_told_once_and_then_counted(lines: &[Line]) {
 
 #[tokio::test]
 async fn a_deployment_over_quota_is_one_line_and_then_a_count() -> Result<()> {
-    let (world, installation) = no_pods("quota-deployment").await?;
-    let agent = world.agent();
-    world.create(&Workspace::new(world.namespace.name(), "alice", "dev", &agent).deployment()).await?;
-    let lines = world.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", " (x"]).await?;
+    let (context, installation) = no_pods("quota-deployment").await?;
+    let agent = context.agent();
+    context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).deployment()).await?;
+    let lines = context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", " (x"]).await?;
     assert_told_once_and_then_counted(&lines);
     // However often the pod is tried, it is one claim, and the ReplicaSet itself was read long ago.
     assert!(counted(&installation, PODS_SEEN).await? >= 4);
@@ -73,23 +73,23 @@ async fn a_deployment_over_quota_is_one_line_and_then_a_count() -> Result<()> {
 
 #[tokio::test]
 async fn a_stateful_set_over_quota_is_one_line_and_then_a_count() -> Result<()> {
-    let (world, _installation) = no_pods("quota-statefulset").await?;
-    let agent = world.agent();
-    world.create(&Workspace::new(world.namespace.name(), "alice", "dev", &agent).stateful_set()).await?;
-    let lines = world.wait_for(&agent, &["🐳 Queued pod from StatefulSet", " (x"]).await?;
+    let (context, _installation) = no_pods("quota-statefulset").await?;
+    let agent = context.agent();
+    context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).stateful_set()).await?;
+    let lines = context.wait_for(&agent, &["🐳 Queued pod from StatefulSet", " (x"]).await?;
     assert_told_once_and_then_counted(&lines);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_job_over_quota_is_one_line_for_all_its_tries() -> Result<()> {
-    let (world, installation) = no_pods("quota-job").await?;
-    let agent = world.agent();
-    let job = world.create(&Workspace::new(world.namespace.name(), "alice", "dev", &agent).job()).await?;
-    world.wait_for(&agent, &["🐳 Queued pod from Job", QUOTA_EXCEEDED]).await?;
+    let (context, installation) = no_pods("quota-job").await?;
+    let agent = context.agent();
+    let job = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).job()).await?;
+    context.wait_for(&agent, &["🐳 Queued pod from Job", QUOTA_EXCEEDED]).await?;
     // Its controller waits longer and longer: the second try is soon, and the count would come with the fifth.
     wait_for_metric(&installation, COLLAPSED, |collapsed| collapsed >= 1.0).await?;
-    let lines = marker(&world, &agent, &job).await?;
+    let lines = marker(&context, &agent, &job).await?;
     let refused = only(&lines, QUOTA_EXCEEDED);
     assert!(refused.level == Level::Error && refused.output.contains("is used up"), "{refused:?}");
     Ok(())
@@ -97,15 +97,15 @@ async fn a_job_over_quota_is_one_line_for_all_its_tries() -> Result<()> {
 
 #[tokio::test]
 async fn a_missing_service_account_is_named() -> Result<()> {
-    let world = World::new("no-account").await?;
-    let installation = world.install().await?;
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).service_account("nobody");
-    world.create(&workspace.deployment()).await?;
-    world.wait_for(&agent, &["serviceaccount \"nobody\" not found"]).await?;
+    let context = TestContext::new("no-account").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).service_account("nobody");
+    context.create(&workspace.deployment()).await?;
+    context.wait_for(&agent, &["serviceaccount \"nobody\" not found"]).await?;
     wait_for_metric(&installation, COLLAPSED, |collapsed| collapsed >= 3.0).await?;
-    let replicaset = world.only("apps/v1", "ReplicaSet").await?;
-    let lines = marker(&world, &agent, &replicaset).await?;
+    let replicaset = context.only("apps/v1", "ReplicaSet").await?;
+    let lines = marker(&context, &agent, &replicaset).await?;
     let refused = once_and_then_counted(&lines, "serviceaccount \"nobody\" not found");
     assert_eq!(refused.level, Level::Error);
     assert!(refused.output.contains("The ServiceAccount that the template names does not exist"), "{refused:?}");
@@ -116,16 +116,16 @@ async fn a_missing_service_account_is_named() -> Result<()> {
 
 #[tokio::test]
 async fn a_pod_against_the_namespaces_security_policy_is_told_to_its_owner() -> Result<()> {
-    let world = World::new("pod-security").await?;
-    let _installation = world.install().await?;
+    let context = TestContext::new("pod-security").await?;
+    let _installation = context.install().await?;
     let restricted = json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
-    let namespaces: Api<Namespace> = Api::all(world.client.clone());
-    namespaces.patch(world.namespace.name(), &PatchParams::default(), &Patch::Merge(&restricted)).await?;
+    let namespaces: Api<Namespace> = Api::all(context.client.clone());
+    namespaces.patch(context.namespace.name(), &PatchParams::default(), &Patch::Merge(&restricted)).await?;
     let violation = "violates PodSecurity \"restricted:latest\"";
-    pods_are_refused(&world, violation).await?;
-    let agent = world.agent();
-    world.create(&Workspace::new(world.namespace.name(), "alice", "dev", &agent).deployment()).await?;
-    let lines = world.wait_for(&agent, &[violation]).await?;
+    pods_are_refused(&context, violation).await?;
+    let agent = context.agent();
+    context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).deployment()).await?;
+    let lines = context.wait_for(&agent, &[violation]).await?;
     let refused = once_and_then_counted(&lines, violation);
     assert_eq!(refused.level, Level::Error);
     assert!(refused.output.contains("The namespace's security policy does not allow"), "{refused:?}");
@@ -134,27 +134,27 @@ async fn a_pod_against_the_namespaces_security_policy_is_told_to_its_owner() -> 
 
 #[tokio::test]
 async fn a_pod_no_node_has_room_for_is_told_once_with_the_reason() -> Result<()> {
-    let world = World::new("unschedulable").await?;
-    let _installation = world.install().await?;
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).memory("9Ti");
-    let deployment = world.create(&workspace.deployment()).await?;
-    world.wait_for(&agent, &["Insufficient memory"]).await?;
-    let pod = world.only("v1", "Pod").await?;
+    let context = TestContext::new("unschedulable").await?;
+    let _installation = context.install().await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).memory("9Ti");
+    let deployment = context.create(&workspace.deployment()).await?;
+    context.wait_for(&agent, &["Insufficient memory"]).await?;
+    let pod = context.only("v1", "Pod").await?;
     // The scheduler tells it as an Event and in the pod's status.
     poll::eventually("an Event and a condition", PATIENCE, || async {
-        let pods = world.only("v1", "Pod").await.map_err(|error| error.to_string())?;
+        let pods = context.only("v1", "Pod").await.map_err(|error| error.to_string())?;
         let conditions = &pods.data["status"]["conditions"];
         let unscheduled = |condition: &Value| condition["reason"] == "Unschedulable";
         let in_status = conditions.as_array().is_some_and(|conditions| conditions.iter().any(unscheduled));
         let failed = ListParams::default().fields("reason=FailedScheduling");
-        let events = world.api::<Event>().list(&failed).await.map_err(|error| error.to_string())?.items;
+        let events = context.api::<Event>().list(&failed).await.map_err(|error| error.to_string())?.items;
         if in_status && !events.is_empty() { Ok(()) } else { Err(format!("{conditions} {}", events.len())) }
     })
     .await?;
-    marker(&world, &agent, &pod).await?;
-    world.delete(&deployment).await?;
-    let lines = world.wait_for(&agent, &["🗑️ Deleted pod"]).await?;
+    marker(&context, &agent, &pod).await?;
+    context.delete(&deployment).await?;
+    let lines = context.wait_for(&agent, &["🗑️ Deleted pod"]).await?;
     let told = only(&lines, "0/1 nodes are available: 1 Insufficient memory");
     assert_eq!(told.level, Level::Warn);
     assert!(told.output.contains("1 node has too little free memory"), "{told:?}");

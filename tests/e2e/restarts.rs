@@ -20,8 +20,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     facts::{Facts, assert_none_missing, assert_once_in_order, fact, have_come},
-    figures::{figure, wait_for_figure},
-    support::{PATIENCE, World, count, only, texts, token},
+    metrics::{metric_count, wait_for_count},
+    support::{PATIENCE, TestContext, count, only, texts, token},
 };
 
 /// The ConfigMap in which it remembers.
@@ -31,12 +31,12 @@ const PROGRESS: &str = "coder-logstream-kube-progress";
 type Told = (String, Facts);
 
 /// Workspaces with facts of their own.
-async fn workspaces(world: &World, count: usize) -> Result<Vec<Told>> {
+async fn workspaces(context: &TestContext, count: usize) -> Result<Vec<Told>> {
     let mut made = Vec::new();
     for n in 0..count {
-        let agent = world.agent();
-        let workspace = Workspace::new(world.namespace.name(), "alice", &format!("dev-{n}"), &agent);
-        made.push((agent, Facts::of(&world.client, &workspace).await?));
+        let agent = context.agent();
+        let workspace = Workspace::new(context.namespace.name(), "alice", &format!("dev-{n}"), &agent);
+        made.push((agent, Facts::of(&context.client, &workspace).await?));
     }
     Ok(made)
 }
@@ -47,10 +47,10 @@ async fn burst(workspaces: &[Told], facts: Range<usize>) -> Result<()> {
 }
 
 /// Waits until these facts have come to all.
-async fn all_told(world: &World, workspaces: &[Told], facts: Range<usize>) -> Result<Vec<Vec<Line>>> {
+async fn all_told(context: &TestContext, workspaces: &[Told], facts: Range<usize>) -> Result<Vec<Vec<Line>>> {
     let told = workspaces.iter().map(async |(agent, _)| {
         let whole = |lines: &[Line]| have_come(lines, facts.clone()) && count(lines, "Created pod") > 0;
-        anyhow::Ok(world.coder.wait_for_lines(agent, PATIENCE, whole).await?)
+        anyhow::Ok(context.coder.wait_for_lines(agent, PATIENCE, whole).await?)
     });
     try_join_all(told).await
 }
@@ -78,62 +78,62 @@ async fn again(installation: &mut Installation) -> Result<()> {
 
 #[tokio::test]
 async fn a_pod_that_the_webhook_was_not_asked_about_is_repaired_and_counted() -> Result<()> {
-    let world = World::new("unregistered").await?;
-    let mut installation = world.install().await?;
-    let (seen, _) = workspaces(&world, 1).await?.remove(0);
-    world.wait_for(&seen, &["Created pod"]).await?;
-    assert_eq!(figure(&installation, "pods_repaired_total").await?, 0);
+    let context = TestContext::new("unregistered").await?;
+    let mut installation = context.install().await?;
+    let (seen, _) = workspaces(&context, 1).await?.remove(0);
+    context.wait_for(&seen, &["Created pod"]).await?;
+    assert_eq!(metric_count(&installation, "pods_repaired_total").await?, 0);
 
-    installation.unregister(world.cluster).await?;
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "bob", "missed", &agent);
-    let facts = Facts::of(&world.client, &workspace).await?;
+    installation.unregister(context.cluster).await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "bob", "missed", &agent);
+    let facts = Facts::of(&context.client, &workspace).await?;
     assert!(!facts.pod.annotations().contains_key(SEEN_BY_WEBHOOK));
     facts.happen(0).await?;
-    let lines = world.wait_for(&agent, &["Created pod", "Successfully assigned", &fact(0)]).await?;
+    let lines = context.wait_for(&agent, &["Created pod", "Successfully assigned", &fact(0)]).await?;
     assert_eq!(lines.len(), 3, "{:#?}", texts(&lines));
-    assert_eq!(figure(&installation, "pods_repaired_total").await?, 1);
+    assert_eq!(metric_count(&installation, "pods_repaired_total").await?, 1);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_pod_created_while_the_program_was_down_is_repaired_and_counted() -> Result<()> {
-    let world = World::new("webhook-down").await?;
-    let mut installation = world.install().await?;
-    let before = workspaces(&world, 1).await?;
+    let context = TestContext::new("webhook-down").await?;
+    let mut installation = context.install().await?;
+    let before = workspaces(&context, 1).await?;
     burst(&before, 0..1).await?;
-    all_told(&world, &before, 0..1).await?;
-    saved(&world).await?;
+    all_told(&context, &before, 0..1).await?;
+    saved(&context).await?;
     installation.product.kill9();
 
     // `failurePolicy: Ignore`: nobody has to wait for us.
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "bob", "missed", &agent);
-    let facts = Facts::of(&world.client, &workspace).await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "bob", "missed", &agent);
+    let facts = Facts::of(&context.client, &workspace).await?;
     assert!(!facts.pod.annotations().contains_key(SEEN_BY_WEBHOOK));
     facts.all_happen(0..3).await?;
     again(&mut installation).await?;
-    let lines = world.wait_for(&agent, &["Created pod", "Successfully assigned", &fact(2)]).await?;
+    let lines = context.wait_for(&agent, &["Created pod", "Successfully assigned", &fact(2)]).await?;
     assert_once_in_order(&lines, 0..3);
     only(&lines, "Created pod");
-    assert_eq!(figure(&installation, "pods_repaired_total").await?, 1);
+    assert_eq!(metric_count(&installation, "pods_repaired_total").await?, 1);
     Ok(())
 }
 
 #[tokio::test]
 async fn invariant_9_killed_before_it_has_told_anything_it_loses_nothing() -> Result<()> {
-    let world = World::new("killed-first").await?;
-    let mut installation = world.install().await?;
+    let context = TestContext::new("killed-first").await?;
+    let mut installation = context.install().await?;
     // Where it begins is remembered at once.
-    let maps: Api<ConfigMap> = world.api();
+    let maps: Api<ConfigMap> = context.api();
     let begun = poll::eventually("progress is saved", Duration::from_secs(20), || maps.get(PROGRESS)).await?;
     assert!(begun.data.unwrap_or_default().contains_key("checkpoint.json"));
     installation.product.kill9();
 
-    let workspaces = workspaces(&world, 1).await?;
+    let workspaces = workspaces(&context, 1).await?;
     burst(&workspaces, 0..3).await?;
     again(&mut installation).await?;
-    for lines in all_told(&world, &workspaces, 0..3).await? {
+    for lines in all_told(&context, &workspaces, 0..3).await? {
         assert_once_in_order(&lines, 0..3);
         only(&lines, "Created pod");
         only(&lines, "Successfully assigned");
@@ -145,12 +145,12 @@ async fn invariant_9_killed_before_it_has_told_anything_it_loses_nothing() -> Re
 async fn invariant_9_sigterm_in_a_burst_loses_nothing_and_repeats_nothing() -> Result<()> {
     const FACTS: usize = 30;
 
-    let world = World::new("sigterm").await?;
-    let mut installation = world.install().await?;
-    world.coder.latency(Duration::from_millis(200));
-    let workspaces = workspaces(&world, 8).await?;
+    let context = TestContext::new("sigterm").await?;
+    let mut installation = context.install().await?;
+    context.coder.latency(Duration::from_millis(200));
+    let workspaces = workspaces(&context, 8).await?;
     let stop = async {
-        assert!(world.coder.wait_until(PATIENCE, |coder| coder.line_count() > 40).await, "the burst begins");
+        assert!(context.coder.wait_until(PATIENCE, |coder| coder.line_count() > 40).await, "the burst begins");
         terminate(&mut installation).await
     };
     let (status, ()) = tokio::try_join!(stop, burst(&workspaces, 0..FACTS))?;
@@ -162,22 +162,22 @@ async fn invariant_9_sigterm_in_a_burst_loses_nothing_and_repeats_nothing() -> R
 
     again(&mut installation).await?;
     burst(&workspaces, FACTS..FACTS + 1).await?;
-    for lines in all_told(&world, &workspaces, 0..FACTS + 1).await? {
+    for lines in all_told(&context, &workspaces, 0..FACTS + 1).await? {
         assert_once_in_order(&lines, 0..FACTS + 1);
         only(&lines, "Created pod");
         only(&lines, "Successfully assigned");
     }
-    assert_eq!(world.coder.violations(), []);
+    assert_eq!(context.coder.violations(), []);
     Ok(())
 }
 
 #[tokio::test]
 async fn invariant_9_what_happens_while_the_webhook_lingers_is_told() -> Result<()> {
-    let world = World::new("lingers").await?;
-    let mut installation = world.install().await?;
-    let workspaces = workspaces(&world, 1).await?;
+    let context = TestContext::new("lingers").await?;
+    let mut installation = context.install().await?;
+    let workspaces = workspaces(&context, 1).await?;
     burst(&workspaces, 0..1).await?;
-    all_told(&world, &workspaces, 0..1).await?;
+    all_told(&context, &workspaces, 0..1).await?;
     installation.product.sigterm();
     let lingering = poll::eventually("the webhook lingers", PATIENCE, || {
         let output = installation.product.output();
@@ -188,7 +188,7 @@ async fn invariant_9_what_happens_while_the_webhook_lingers_is_told() -> Result<
     let status = ended(&mut installation).await?;
     assert_eq!(status.code(), Some(0), "{}", installation.product.output());
     // Nothing was started again: the process that was ending told it.
-    for lines in all_told(&world, &workspaces, 0..3).await? {
+    for lines in all_told(&context, &workspaces, 0..3).await? {
         assert_once_in_order(&lines, 0..3);
     }
     Ok(())
@@ -196,30 +196,30 @@ async fn invariant_9_what_happens_while_the_webhook_lingers_is_told() -> Result<
 
 #[tokio::test]
 async fn invariant_9_lines_of_an_agent_that_is_not_yet_valid_outlive_a_restart() -> Result<()> {
-    let world = World::new("not-yet-valid").await?;
-    let mut installation = world.install().await?;
+    let context = TestContext::new("not-yet-valid").await?;
+    let mut installation = context.install().await?;
     let agent = token();
-    world.coder.add_agent(&agent, Valid::OnCall);
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent);
-    let facts = Facts::of(&world.client, &workspace).await?;
+    context.coder.add_agent(&agent, Valid::OnCall);
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent);
+    let facts = Facts::of(&context.client, &workspace).await?;
     facts.all_happen(0..5).await?;
-    wait_for_figure(&installation, "lines_waiting", |lines| lines >= 7).await?;
+    wait_for_count(&installation, "lines_waiting", |lines| lines >= 7).await?;
     // Somebody else's progress goes on meanwhile.
-    let others = workspaces(&world, 1).await?;
+    let others = workspaces(&context, 1).await?;
     burst(&others, 0..5).await?;
-    all_told(&world, &others, 0..5).await?;
+    all_told(&context, &others, 0..5).await?;
 
     assert_eq!(terminate(&mut installation).await?.code(), Some(0), "{}", installation.product.output());
     facts.happen(5).await?;
     again(&mut installation).await?;
     facts.happen(6).await?;
     burst(&others, 5..6).await?;
-    world.coder.valid(&agent);
-    let lines = world.wait_for(&agent, &["Created pod", "Successfully assigned", &fact(6)]).await?;
+    context.coder.valid(&agent);
+    let lines = context.wait_for(&agent, &["Created pod", "Successfully assigned", &fact(6)]).await?;
     assert_once_in_order(&lines, 0..7);
     only(&lines, "Created pod");
     only(&lines, "Successfully assigned");
-    for lines in all_told(&world, &others, 0..6).await? {
+    for lines in all_told(&context, &others, 0..6).await? {
         assert_once_in_order(&lines, 0..6);
         only(&lines, "Created pod");
     }
@@ -228,23 +228,23 @@ async fn invariant_9_lines_of_an_agent_that_is_not_yet_valid_outlive_a_restart()
 
 #[tokio::test]
 async fn invariant_9_a_coder_that_hangs_at_the_end_costs_no_line() -> Result<()> {
-    let world = World::new("hanging-end").await?;
-    let mut installation = world.plan().arg("--shutdown-grace=1s").install(world.cluster).await?;
-    let workspaces = workspaces(&world, 1).await?;
+    let context = TestContext::new("hanging-end").await?;
+    let mut installation = context.plan().arg("--shutdown-grace=1s").install(context.cluster).await?;
+    let workspaces = workspaces(&context, 1).await?;
     burst(&workspaces, 0..1).await?;
-    all_told(&world, &workspaces, 0..1).await?;
-    world.coder.fault(Fault::Stall);
+    all_told(&context, &workspaces, 0..1).await?;
+    context.coder.fault(Fault::Stall);
     burst(&workspaces, 1..4).await?;
-    assert!(world.coder.wait_until(PATIENCE, |coder| coder.request_count(Endpoint::Logs, 0) > 0).await);
+    assert!(context.coder.wait_until(PATIENCE, |coder| coder.request_count(Endpoint::Logs, 0) > 0).await);
     let start = Instant::now();
     let status = terminate(&mut installation).await?;
     println!("ended {status} after {:?}", start.elapsed());
     assert_eq!(status.code(), Some(0), "{}", installation.product.output());
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 
-    world.coder.clear_faults();
+    context.coder.clear_faults();
     again(&mut installation).await?;
-    for lines in all_told(&world, &workspaces, 0..4).await? {
+    for lines in all_told(&context, &workspaces, 0..4).await? {
         assert_once_in_order(&lines, 0..4);
     }
     Ok(())
@@ -255,28 +255,28 @@ async fn invariant_9_kill_9_in_a_burst_loses_nothing_and_repeats_the_last_second
     const SETTLED: usize = 5;
     const FACTS: usize = 40;
 
-    let world = World::new("kill-9").await?;
-    let mut installation = world.install().await?;
-    let workspaces = workspaces(&world, 8).await?;
+    let context = TestContext::new("kill-9").await?;
+    let mut installation = context.install().await?;
+    let workspaces = workspaces(&context, 8).await?;
     burst(&workspaces, 0..SETTLED).await?;
-    all_told(&world, &workspaces, 0..SETTLED).await?;
-    saved(&world).await?;
+    all_told(&context, &workspaces, 0..SETTLED).await?;
+    saved(&context).await?;
 
-    world.coder.latency(Duration::from_millis(100));
-    let before = world.coder.line_count();
+    context.coder.latency(Duration::from_millis(100));
+    let before = context.coder.line_count();
     let kill = async {
-        assert!(world.coder.wait_until(PATIENCE, |coder| coder.line_count() > before + 80).await, "the burst begins");
+        assert!(context.coder.wait_until(PATIENCE, |coder| coder.line_count() > before + 80).await, "the burst begins");
         installation.product.kill9();
         anyhow::Ok(Instant::now())
     };
     let (killed, ()) = tokio::try_join!(kill, burst(&workspaces, SETTLED..FACTS))?;
-    let told: usize = workspaces.iter().map(|(agent, _)| world.coder.lines(agent).len()).sum();
+    let told: usize = workspaces.iter().map(|(agent, _)| context.coder.lines(agent).len()).sum();
     assert!(told < workspaces.len() * FACTS, "it was killed when all was over");
 
     again(&mut installation).await?;
     burst(&workspaces, FACTS..FACTS + 1).await?;
     let mut repeats = 0;
-    for lines in all_told(&world, &workspaces, 0..FACTS + 1).await? {
+    for lines in all_told(&context, &workspaces, 0..FACTS + 1).await? {
         assert_once_in_order(&lines, 0..SETTLED);
         only(&lines, "Created pod");
         only(&lines, "Successfully assigned");
@@ -309,12 +309,12 @@ fn assert_repeats_are_late(lines: &[Line], facts: Range<usize>, killed: Instant)
 }
 
 /// Waits until all that was told so far is remembered as delivered.
-async fn saved(world: &World) -> Result<()> {
-    let events: Api<Event> = world.api();
+async fn saved(context: &TestContext) -> Result<()> {
+    let events: Api<Event> = context.api();
     let listed = events.list(&ListParams::default()).await?;
     let last: u64 = listed.iter().filter_map(|event| event.resource_version()?.parse().ok()).max().unwrap_or_default();
-    let maps: Api<ConfigMap> = world.api();
-    let key = format!("events/{}", world.namespace.name());
+    let maps: Api<ConfigMap> = context.api();
+    let key = format!("events/{}", context.namespace.name());
     poll::eventually("progress is saved", PATIENCE, || async {
         let map = maps.get(PROGRESS).await?;
         let text = map.data.unwrap_or_default().remove("checkpoint.json").unwrap_or_default();
@@ -332,12 +332,12 @@ async fn saved(world: &World) -> Result<()> {
 
 #[tokio::test]
 async fn a_second_sigterm_ends_at_once() -> Result<()> {
-    let world = World::new("second-sigterm").await?;
-    let mut installation = world.plan().arg("--shutdown-grace=10m").install(world.cluster).await?;
-    world.coder.fault(Fault::Stall);
-    let workspaces = workspaces(&world, 1).await?;
+    let context = TestContext::new("second-sigterm").await?;
+    let mut installation = context.plan().arg("--shutdown-grace=10m").install(context.cluster).await?;
+    context.coder.fault(Fault::Stall);
+    let workspaces = workspaces(&context, 1).await?;
     burst(&workspaces, 0..1).await?;
-    assert!(world.coder.wait_until(PATIENCE, |coder| coder.requests().values().sum::<usize>() > 0).await);
+    assert!(context.coder.wait_until(PATIENCE, |coder| coder.requests().values().sum::<usize>() > 0).await);
     installation.product.sigterm();
     poll::eventually("it drains", PATIENCE, || async {
         let (status, body) = installation.product.get(&installation.health_url("/readyz?verbose")).await?;

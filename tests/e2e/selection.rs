@@ -7,46 +7,46 @@ use logstream_webhook::PREFIX;
 
 use crate::{
     events::{Say, marker},
-    support::{World, count, counted, texts, wait_for_metric},
+    support::{TestContext, count, counted, texts, wait_for_metric},
 };
 
 const STRANGERS: &str = "facts_untold_total{reason=\"stranger\"}";
 
 #[tokio::test]
 async fn the_namespaces_named_are_watched_and_no_other() -> Result<()> {
-    let world = World::new("several").await?;
-    let second = TestNamespace::create(world.cluster, "several-second").await?;
-    let unwatched = TestNamespace::create(world.cluster, "several-unwatched").await?;
-    let watched = [world.namespace.name(), second.name()];
-    let installation = world.plan().namespaces(&watched).install(world.cluster).await?;
-    let left_out = world.agent();
-    world
+    let context = TestContext::new("several").await?;
+    let second = TestNamespace::create(context.cluster, "several-second").await?;
+    let unwatched = TestNamespace::create(context.cluster, "several-unwatched").await?;
+    let watched = [context.namespace.name(), second.name()];
+    let installation = context.plan().namespaces(&watched).install(context.cluster).await?;
+    let left_out = context.agent();
+    context
         .create(&Workspace::new(unwatched.name(), "alice", "dev", &left_out).scenario(Scenario::Normal).deployment())
         .await?;
     for namespace in watched {
-        let agent = world.agent();
+        let agent = context.agent();
         let workspace = Workspace::new(namespace, "alice", "dev", &agent).scenario(Scenario::Normal);
-        world.create(&workspace.deployment()).await?;
-        world.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Container started"]).await?;
+        context.create(&workspace.deployment()).await?;
+        context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Container started"]).await?;
     }
     // It was begun before the others, and their whole stories are told by now.
-    assert_eq!(world.coder.requests_of(&left_out, Endpoint::LogSource), 0);
-    assert_eq!(world.coder.requests_of(&left_out, Endpoint::Logs), 0);
+    assert_eq!(context.coder.requests_of(&left_out, Endpoint::LogSource), 0);
+    assert_eq!(context.coder.requests_of(&left_out, Endpoint::Logs), 0);
     assert_eq!(counted(&installation, "workspace_objects").await?, 4);
     Ok(())
 }
 
 #[tokio::test]
 async fn without_a_list_of_namespaces_all_of_them_are_watched() -> Result<()> {
-    let world = World::new("all").await?;
-    let second = TestNamespace::create(world.cluster, "all-second").await?;
-    let installation = world.plan().all_namespaces().install(world.cluster).await?;
-    for namespace in [world.namespace.name(), second.name()] {
-        let agent = world.agent();
+    let context = TestContext::new("all").await?;
+    let second = TestNamespace::create(context.cluster, "all-second").await?;
+    let installation = context.plan().all_namespaces().install(context.cluster).await?;
+    for namespace in [context.namespace.name(), second.name()] {
+        let agent = context.agent();
         let workspace = Workspace::new(namespace, "alice", "dev", &agent).scenario(Scenario::Normal);
-        world.create(&workspace.deployment()).await?;
+        context.create(&workspace.deployment()).await?;
         let lines =
-            world.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Container started"]).await?;
+            context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Container started"]).await?;
         assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
     }
     // The webhook is asked about the first alone: what it missed the watch repairs.
@@ -56,20 +56,20 @@ async fn without_a_list_of_namespaces_all_of_them_are_watched() -> Result<()> {
 
 /// Two pods, of which one is selected; the other's owner is told nothing, not of its Events either.
 async fn only_what_is_selected_is_told(test: &str, select: impl FnOnce(Plan) -> Plan) -> Result<Installation> {
-    let world = World::new(test).await?;
-    let installation = select(world.plan()).install(world.cluster).await?;
-    let (selected, hidden) = (world.agent(), world.agent());
-    let workspace = |name: &str, agent: &str| Workspace::new(world.namespace.name(), "alice", name, agent);
-    let unseen = world.create(&workspace("hidden", &hidden).pod()).await?;
-    Say::warning(&unseen, "Failed", "of a pod not selected").write(&world.client).await?;
-    let seen = world.create(&workspace("dev", &selected).pod()).await?;
-    world.wait_for(&selected, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
+    let context = TestContext::new(test).await?;
+    let installation = select(context.plan()).install(context.cluster).await?;
+    let (selected, hidden) = (context.agent(), context.agent());
+    let workspace = |name: &str, agent: &str| Workspace::new(context.namespace.name(), "alice", name, agent);
+    let unseen = context.create(&workspace("hidden", &hidden).pod()).await?;
+    Say::warning(&unseen, "Failed", "of a pod not selected").write(&context.client).await?;
+    let seen = context.create(&workspace("dev", &selected).pod()).await?;
+    context.wait_for(&selected, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
     // The Event's subject was looked up, with the same selectors, and given up.
     wait_for_metric(&installation, STRANGERS, |strangers| strangers >= 1.0).await?;
-    Say::warning(&unseen, "Failed", "of a pod not selected").write(&world.client).await?;
-    marker(&world, &selected, &seen).await?;
+    Say::warning(&unseen, "Failed", "of a pod not selected").write(&context.client).await?;
+    marker(&context, &selected, &seen).await?;
     for endpoint in [Endpoint::LogSource, Endpoint::Logs] {
-        assert_eq!(world.coder.requests_of(&hidden, endpoint), 0, "the webhook sends nothing ahead either");
+        assert_eq!(context.coder.requests_of(&hidden, endpoint), 0, "the webhook sends nothing ahead either");
     }
     assert!(unseen.annotations().keys().all(|key| !key.starts_with(PREFIX)), "{:?}", unseen.annotations());
     assert_eq!(counted(&installation, "workspace_objects").await?, 1);
@@ -92,20 +92,20 @@ async fn a_field_selector_leaves_the_others_out() -> Result<()> {
 
 #[tokio::test]
 async fn a_label_selector_leaves_out_the_workloads_of_other_pods_as_well() -> Result<()> {
-    let world = World::new("label-workloads").await?;
-    let plan = world.plan().arg("--label-selector=com.coder.workspace.name notin (a, b, c)");
-    let installation = plan.install(world.cluster).await?;
-    let hidden = world.agent();
-    let workspace = |name: &str, agent: &str| Workspace::new(world.namespace.name(), "alice", name, agent);
-    world.create(&workspace("a", &hidden).deployment()).await?;
-    world.create(&workspace("b", &hidden).stateful_set()).await?;
-    world.create(&workspace("c", &hidden).job()).await?;
+    let context = TestContext::new("label-workloads").await?;
+    let plan = context.plan().arg("--label-selector=com.coder.workspace.name notin (a, b, c)");
+    let installation = plan.install(context.cluster).await?;
+    let hidden = context.agent();
+    let workspace = |name: &str, agent: &str| Workspace::new(context.namespace.name(), "alice", name, agent);
+    context.create(&workspace("a", &hidden).deployment()).await?;
+    context.create(&workspace("b", &hidden).stateful_set()).await?;
+    context.create(&workspace("c", &hidden).job()).await?;
     // Each of these says at least that it has made a pod, and the scheduler says something of each pod.
     wait_for_metric(&installation, STRANGERS, |strangers| strangers >= 6.0).await?;
-    let agent = world.agent();
-    world.create(&workspace("dev", &agent).deployment()).await?;
-    world.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"]).await?;
-    assert_eq!(texts(&world.coder.lines(&hidden)), [] as [&str; 0]);
+    let agent = context.agent();
+    context.create(&workspace("dev", &agent).deployment()).await?;
+    context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"]).await?;
+    assert_eq!(texts(&context.coder.lines(&hidden)), [] as [&str; 0]);
     assert_eq!(counted(&installation, "workspace_objects").await?, 2);
     Ok(())
 }

@@ -23,14 +23,14 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_coder-logstream-kube");
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A cluster, a namespace of the test's own, and a Coder.
-pub(crate) struct World {
+pub(crate) struct TestContext {
     pub(crate) cluster: &'static Cluster,
     pub(crate) namespace: TestNamespace,
     pub(crate) client: Client,
     pub(crate) coder: CoderStandIn,
 }
 
-impl World {
+impl TestContext {
     pub(crate) async fn new(test: &str) -> Result<Self> {
         let cluster = Cluster::shared_async().await;
         let namespace = TestNamespace::create(cluster, test).await?;

@@ -18,28 +18,28 @@ use serde_json::json;
 use crate::{
     events::{SOURCE, Say, marker},
     review::{Poster, creation},
-    support::{PATIENCE, World, count, counted, fingerprint, only, texts, token, wait_for_metric},
+    support::{PATIENCE, TestContext, count, counted, fingerprint, only, texts, token, wait_for_metric},
 };
 
 const AGENTS: &str = "logstream.coder.com/agents";
 
 /// The program, allowed to read Secrets and ConfigMaps.
-async fn reading(test: &str) -> Result<(World, Installation)> {
-    let world = World::new(test).await?;
-    let installation = world.plan().reads_secrets().install(world.cluster).await?;
-    Ok((world, installation))
+async fn reading(test: &str) -> Result<(TestContext, Installation)> {
+    let context = TestContext::new(test).await?;
+    let installation = context.plan().reads_secrets().install(context.cluster).await?;
+    Ok((context, installation))
 }
 
 /// A pod's token is found in this place, and the pod shows what kind of place it is.
 async fn a_pods_token_is_found_in(place: Place, test: &str, shown: &str) -> Result<()> {
-    let (world, _installation) = reading(test).await?;
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).token_in(place);
-    world.create(&workspace.token_object().context("a reference")?).await?;
-    let pod = world.create(&workspace.pod()).await?;
+    let (context, _installation) = reading(test).await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).token_in(place);
+    context.create(&workspace.token_object().context("a reference")?).await?;
+    let pod = context.create(&workspace.pod()).await?;
     assert_eq!(pod.annotations().get(AGENTS), Some(&format!("dev={shown}")));
-    world.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
-    let lines = marker(&world, &agent, &pod).await?;
+    context.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
+    let lines = marker(&context, &agent, &pod).await?;
     only(&lines, "🐳 Created pod");
     only(&lines, "Successfully assigned");
     Ok(())
@@ -72,31 +72,31 @@ async fn a_token_is_found_in_a_file_of_a_mounted_secret() -> Result<()> {
 
 #[tokio::test]
 async fn a_refusal_reaches_the_agent_whose_token_the_replicasets_template_refers_to() -> Result<()> {
-    let (world, _installation) = reading("secret-replicaset").await?;
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent)
+    let (context, _installation) = reading("secret-replicaset").await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent)
         .token_in(Place::SecretKey)
         .service_account("nobody");
-    world.create(&workspace.token_object().context("a reference")?).await?;
-    world.create(&workspace.deployment()).await?;
+    context.create(&workspace.token_object().context("a reference")?).await?;
+    context.create(&workspace.deployment()).await?;
     let refused = "serviceaccount \"nobody\" not found";
-    let lines = world.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", refused]).await?;
+    let lines = context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", refused]).await?;
     assert!(texts(&lines)[0].starts_with("🐳 Queued pod from ReplicaSet"), "{:#?}", texts(&lines));
     Ok(())
 }
 
 #[tokio::test]
 async fn what_happened_before_the_secret_came_is_told_when_it_comes() -> Result<()> {
-    let (world, installation) = reading("secret-later").await?;
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent).token_in(Place::SecretKey);
-    let pod = world.create(&workspace.pod()).await?;
+    let (context, installation) = reading("secret-later").await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).token_in(Place::SecretKey);
+    let pod = context.create(&workspace.pod()).await?;
     wait_for_metric(&installation, "workspace_objects", |objects| objects >= 1.0).await?;
-    Say::warning(&pod, "Failed", "Error: secret \"coder-alice-dev\" not found").write(&world.client).await?;
-    world.create(&workspace.token_object().context("a reference")?).await?;
-    let lines = world.wait_for(&agent, &["🐳 Created pod", "Successfully assigned", "not found"]).await?;
+    Say::warning(&pod, "Failed", "Error: secret \"coder-alice-dev\" not found").write(&context.client).await?;
+    context.create(&workspace.token_object().context("a reference")?).await?;
+    let lines = context.wait_for(&agent, &["🐳 Created pod", "Successfully assigned", "not found"]).await?;
     assert!(texts(&lines)[0].starts_with("🐳 Created pod"), "{:#?}", texts(&lines));
-    let lines = marker(&world, &agent, &pod).await?;
+    let lines = marker(&context, &agent, &pod).await?;
     only(&lines, "🐳 Created pod");
     only(&lines, "Error: secret \"coder-alice-dev\" not found");
     Ok(())
@@ -104,66 +104,66 @@ async fn what_happened_before_the_secret_came_is_told_when_it_comes() -> Result<
 
 #[tokio::test]
 async fn what_a_secret_holds_is_counted_when_it_is_no_token() -> Result<()> {
-    let (world, installation) = reading("secret-no-token").await?;
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", "hunter2").token_in(Place::SecretKey);
-    world.create(&workspace.token_object().context("a reference")?).await?;
-    world.create(&workspace.pod()).await?;
+    let (context, installation) = reading("secret-no-token").await?;
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", "hunter2").token_in(Place::SecretKey);
+    context.create(&workspace.token_object().context("a reference")?).await?;
+    context.create(&workspace.pod()).await?;
     wait_for_metric(&installation, "watch_references_total{outcome=\"not_a_token\"}", |count| count >= 1.0).await?;
     wait_for_metric(&installation, "facts_untold_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
-    assert_eq!(world.coder.requests_of("hunter2", Endpoint::LogSource), 0);
+    assert_eq!(context.coder.requests_of("hunter2", Endpoint::LogSource), 0);
     assert!(!installation.product.output().contains("hunter2"));
     Ok(())
 }
 
 #[tokio::test]
 async fn an_agent_in_an_init_container_is_a_workspace() -> Result<()> {
-    let world = World::new("init-agent").await?;
-    let _installation = world.install().await?;
-    let agent = world.agent();
+    let context = TestContext::new("init-agent").await?;
+    let _installation = context.install().await?;
+    let agent = context.agent();
     let workspace =
-        Workspace::new(world.namespace.name(), "alice", "dev", &agent).agent_in_init_container("busybox:1.37");
-    let pod = world.create(&workspace.pod()).await?;
+        Workspace::new(context.namespace.name(), "alice", "dev", &agent).agent_in_init_container("busybox:1.37");
+    let pod = context.create(&workspace.pod()).await?;
     assert_eq!(pod.annotations().get(AGENTS), Some(&format!("prepare-home={}", fingerprint(&agent))));
-    world.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
+    context.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn two_agents_of_one_pod_are_each_told_its_story() -> Result<()> {
-    let world = World::new("two-agents").await?;
-    let _installation = world.install().await?;
-    let (first, second) = (world.agent(), world.agent());
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &first)
+    let context = TestContext::new("two-agents").await?;
+    let _installation = context.install().await?;
+    let (first, second) = (context.agent(), context.agent());
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &first)
         .another_agent("gpu", &second)
         .scenario(Scenario::Normal);
-    let pod = world.create(&workspace.pod()).await?;
+    let pod = context.create(&workspace.pod()).await?;
     let shown = format!("dev={},gpu={}", fingerprint(&first), fingerprint(&second));
     assert_eq!(pod.annotations().get(AGENTS), Some(&shown));
     for agent in [&first, &second] {
-        world.wait_for(agent, &["🐳 Created pod: coder-alice-dev", "Container started"]).await?;
+        context.wait_for(agent, &["🐳 Created pod: coder-alice-dev", "Container started"]).await?;
     }
-    let told = marker(&world, &first, &pod).await?;
+    let told = marker(&context, &first, &pod).await?;
     let last = texts(&told).pop().context("the marker")?;
-    world.wait_for(&second, &[&last]).await?;
-    assert_eq!(texts(&told), texts(&world.coder.lines(&second)));
+    context.wait_for(&second, &[&last]).await?;
+    assert_eq!(texts(&told), texts(&context.coder.lines(&second)));
     Ok(())
 }
 
 #[tokio::test]
 async fn two_containers_with_one_token_are_one_agent() -> Result<()> {
-    let world = World::new("one-token").await?;
-    let _installation = world.install().await?;
-    let agent = world.agent();
-    let workspace = Workspace::new(world.namespace.name(), "alice", "dev", &agent)
+    let context = TestContext::new("one-token").await?;
+    let _installation = context.install().await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent)
         .another_agent("sidecar", &agent)
         .scenario(Scenario::Normal);
-    let pod = world.create(&workspace.pod()).await?;
-    world.wait_for(&agent, &["Container started"]).await?;
-    let lines = marker(&world, &agent, &pod).await?;
+    let pod = context.create(&workspace.pod()).await?;
+    context.wait_for(&agent, &["Container started"]).await?;
+    let lines = marker(&context, &agent, &pod).await?;
     for text in ["🐳 Created pod", "Successfully assigned", "Pulling image", "Container started", "marker "] {
         only(&lines, text);
     }
-    assert_eq!(world.coder.requests_of(&agent, Endpoint::LogSource), 1);
+    assert_eq!(context.coder.requests_of(&agent, Endpoint::LogSource), 1);
     Ok(())
 }
 
@@ -174,7 +174,7 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 /// Everything that the program shows or keeps, by where it is found.
-async fn shown(world: &World, installation: &Installation) -> Result<BTreeMap<String, String>> {
+async fn shown(context: &TestContext, installation: &Installation) -> Result<BTreeMap<String, String>> {
     let mut shown = BTreeMap::new();
     shown.insert("output".to_owned(), installation.product.output());
     for path in ["/metrics", "/readyz?verbose", "/livez?verbose"] {
@@ -182,19 +182,19 @@ async fn shown(world: &World, installation: &Installation) -> Result<BTreeMap<St
         shown.insert(path.to_owned(), body);
     }
     let all = ListParams::default();
-    let pods = world.api::<Pod>().list(&all).await?;
+    let pods = context.api::<Pod>().list(&all).await?;
     shown.insert(
         "annotations of pods".to_owned(),
         format!("{:?}", pods.iter().map(|pod| &pod.metadata).collect::<Vec<_>>()),
     );
-    let sets = world.api::<ReplicaSet>().list(&all).await?;
+    let sets = context.api::<ReplicaSet>().list(&all).await?;
     shown.insert("ReplicaSets".to_owned(), format!("{:?}", sets.iter().map(|set| &set.metadata).collect::<Vec<_>>()));
-    let events = world.api::<Event>().list(&all).await?;
+    let events = context.api::<Event>().list(&all).await?;
     let written = events
         .iter()
         .filter(|event| event.source.as_ref().and_then(|source| source.component.as_deref()) != Some(SOURCE));
     shown.insert("Events".to_owned(), serde_json::to_string(&written.collect::<Vec<_>>())?);
-    let maps = world.api::<ConfigMap>().list(&all).await?;
+    let maps = context.api::<ConfigMap>().list(&all).await?;
     let progress = maps.iter().find(|map| map.name_any().ends_with("-progress")).context("the progress ConfigMap")?;
     shown.insert("progress".to_owned(), serde_json::to_string(progress)?);
     Ok(shown)
@@ -202,32 +202,32 @@ async fn shown(world: &World, installation: &Installation) -> Result<BTreeMap<St
 
 #[tokio::test]
 async fn invariant_2_no_token_is_in_a_log_a_metric_an_annotation_an_event_or_at_rest() -> Result<()> {
-    let world = World::new("no-token-shown").await?;
-    let plan = world.plan().reads_secrets().arg("--log-level=trace");
-    let mut installation = plan.install(world.cluster).await?;
-    let namespace = world.namespace.name();
-    let (told, referred, refused, broken) = (world.agent(), world.agent(), world.agent(), world.agent());
+    let context = TestContext::new("no-token-shown").await?;
+    let plan = context.plan().reads_secrets().arg("--log-level=trace");
+    let mut installation = plan.install(context.cluster).await?;
+    let namespace = context.namespace.name();
+    let (told, referred, refused, broken) = (context.agent(), context.agent(), context.agent(), context.agent());
     let (unknown, malformed) = (token(), token());
     let no_token = format!("hunter2-{}", token());
-    world.coder.fault(Fault::Html(502).to(&broken).times(1));
-    world.coder.fault(Fault::CutBefore.to(&broken).times(1));
-    world.coder.fault(Fault::Status(400).to(&broken).times(1));
+    context.coder.fault(Fault::Html(502).to(&broken).times(1));
+    context.coder.fault(Fault::CutBefore.to(&broken).times(1));
+    context.coder.fault(Fault::Status(400).to(&broken).times(1));
 
     let workspace =
         |name: &str, agent: &str| Workspace::new(namespace, "alice", name, agent).scenario(Scenario::Normal);
-    world.create(&workspace("told", &told).deployment()).await?;
+    context.create(&workspace("told", &told).deployment()).await?;
     let in_secret = workspace("referred", &referred).token_in(Place::SecretKey);
-    world.create(&in_secret.token_object().context("a reference")?).await?;
-    world.create(&in_secret.deployment()).await?;
-    world.create(&workspace("refused", &refused).service_account("nobody").deployment()).await?;
-    let unsteady = world.create(&workspace("broken", &broken).pod()).await?;
-    let nobody = world.create(&workspace("unknown", &unknown).pod()).await?;
-    world.create(&workspace("no-token", &no_token).pod()).await?;
+    context.create(&in_secret.token_object().context("a reference")?).await?;
+    context.create(&in_secret.deployment()).await?;
+    context.create(&workspace("refused", &refused).service_account("nobody").deployment()).await?;
+    let unsteady = context.create(&workspace("broken", &broken).pod()).await?;
+    let nobody = context.create(&workspace("unknown", &unknown).pod()).await?;
+    context.create(&workspace("no-token", &no_token).pod()).await?;
     // The token stands in what Kubernetes says, and where no token belongs.
     let spilled = format!("exec: \"./agent --token {told}\" failed, and $TOKEN={unknown}");
-    let deployed = world.only_of("v1", "Pod", "com.coder.workspace.name=told").await?;
-    Say::warning(&deployed, "Failed", &spilled).write(&world.client).await?;
-    Say::warning(&nobody, "Failed", &spilled).write(&world.client).await?;
+    let deployed = context.only_of("v1", "Pod", "com.coder.workspace.name=told").await?;
+    Say::warning(&deployed, "Failed", &spilled).write(&context.client).await?;
+    Say::warning(&nobody, "Failed", &spilled).write(&context.client).await?;
     let poster = Poster::new(&installation)?;
     let mut review = creation(&workspace("malformed", &malformed).pod());
     for place in ["/request/object/spec/containers/0/env", "/request/object/metadata", "/request/object", "/request"] {
@@ -237,17 +237,17 @@ async fn invariant_2_no_token_is_in_a_log_a_metric_an_annotation_an_event_or_at_
     let whole = creation(&workspace("cut", &malformed).pod()).to_string();
     poster.post_text(&whole[..whole.len() - 3]).await?;
 
-    world.wait_for(&told, &["Container started", "failed, and"]).await?;
-    world.wait_for(&referred, &["Container started"]).await?;
-    world.wait_for(&refused, &["\"nobody\" not found"]).await?;
-    marker(&world, &broken, &unsteady).await?;
-    let requests = |world: &logstream_testing::CoderStandIn| world.requests_of(&unknown, Endpoint::LogSource) > 0;
-    assert!(world.coder.wait_until(PATIENCE, requests).await);
+    context.wait_for(&told, &["Container started", "failed, and"]).await?;
+    context.wait_for(&referred, &["Container started"]).await?;
+    context.wait_for(&refused, &["\"nobody\" not found"]).await?;
+    marker(&context, &broken, &unsteady).await?;
+    let requests = |context: &logstream_testing::CoderStandIn| context.requests_of(&unknown, Endpoint::LogSource) > 0;
+    assert!(context.coder.wait_until(PATIENCE, requests).await);
     wait_for_metric(&installation, "facts_untold_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
-    assert_eq!(count(&world.coder.lines(&told), &told), 0, "a token in a message is masked");
+    assert_eq!(count(&context.coder.lines(&told), &told), 0, "a token in a message is masked");
     assert!(counted(&installation, "admission_reviews_total{kind=\"pod\",outcome=\"not_understood\"}").await? >= 1);
 
-    let mut everything = shown(&world, &installation).await?;
+    let mut everything = shown(&context, &installation).await?;
     installation.product.sigterm_and_wait(PATIENCE)?;
     everything.insert("output to the end".to_owned(), installation.product.output());
     // The search would find what is there: these are shown.

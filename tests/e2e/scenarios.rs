@@ -1,4 +1,4 @@
-//! The main job: a workspace's Kubernetes story reaches its owner.
+//! The main job: a workspace's Kubernetes run reaches its owner.
 
 use std::time::Duration;
 
@@ -21,36 +21,36 @@ use serde_json::json;
 
 use crate::{
     events::{Say, marker, raise, raise_series},
-    support::{PATIENCE, World, count, once_and_then_counted, only, texts, wait_for_metric},
+    support::{PATIENCE, TestContext, count, once_and_then_counted, only, texts, wait_for_metric},
 };
 
 /// A workspace whose Deployment plays a scenario.
-struct Story {
-    world: World,
+struct ScenarioRun {
+    context: TestContext,
     installation: Installation,
     agent: String,
     deployment: DynamicObject,
 }
 
-impl Story {
-    async fn play(test: &str, play: impl FnOnce(Workspace) -> Workspace) -> Result<Self> {
-        let world = World::new(test).await?;
-        let installation = world.install().await?;
-        let agent = world.agent();
-        let workspace = play(Workspace::new(world.namespace.name(), "alice", "dev", &agent));
-        let deployment = world.create(&workspace.deployment()).await?;
-        Ok(Self { world, installation, agent, deployment })
+impl ScenarioRun {
+    async fn start(test: &str, configure: impl FnOnce(Workspace) -> Workspace) -> Result<Self> {
+        let context = TestContext::new(test).await?;
+        let installation = context.install().await?;
+        let agent = context.agent();
+        let workspace = configure(Workspace::new(context.namespace.name(), "alice", "dev", &agent));
+        let deployment = context.create(&workspace.deployment()).await?;
+        Ok(Self { context, installation, agent, deployment })
     }
 
     async fn wait_for(&self, texts: &[&str]) -> Result<Vec<Line>> {
-        self.world.wait_for(&self.agent, texts).await
+        self.context.wait_for(&self.agent, texts).await
     }
 
     /// Ends it, and has all lines there will ever be of the pod: the last of its Events and of itself are among them.
     async fn end(&self) -> Result<Vec<Line>> {
-        let pod = self.world.only("v1", "Pod").await?;
-        marker(&self.world, &self.agent, &pod).await?;
-        self.world.delete(&self.deployment).await?;
+        let pod = self.context.only("v1", "Pod").await?;
+        marker(&self.context, &self.agent, &pod).await?;
+        self.context.delete(&self.deployment).await?;
         self.wait_for(&["🗑️ Deleted pod"]).await
     }
 }
@@ -65,10 +65,10 @@ fn place(texts: &[String], beginning: &str) -> usize {
 
 #[tokio::test]
 async fn a_normal_start_is_told_from_the_first_moment_and_in_order() -> Result<()> {
-    let story = Story::play("normal", |workspace| workspace.scenario(Scenario::Normal)).await?;
-    let lines = story.wait_for(&["Container started"]).await?;
+    let run = ScenarioRun::start("normal", |workspace| workspace.scenario(Scenario::Normal)).await?;
+    let lines = run.wait_for(&["Container started"]).await?;
     let told = texts(&lines);
-    let (replicaset, pod) = (story.world.only("apps/v1", "ReplicaSet").await?, story.world.only("v1", "Pod").await?);
+    let (replicaset, pod) = (run.context.only("apps/v1", "ReplicaSet").await?, run.context.only("v1", "Pod").await?);
     let expected = [
         format!("🐳 Queued pod from ReplicaSet: {}", replicaset.name_any()),
         format!("🐳 Created pod: {}", pod.name_any()),
@@ -87,11 +87,11 @@ async fn a_normal_start_is_told_from_the_first_moment_and_in_order() -> Result<(
 
 #[tokio::test]
 async fn the_log_source_is_posted_once_and_before_the_first_line() -> Result<()> {
-    let story = Story::play("source", |workspace| workspace.scenario(Scenario::Normal)).await?;
-    let lines = story.wait_for(&["Container started"]).await?;
-    let Story { world, agent, .. } = &story;
-    assert_eq!(world.coder.requests_of(agent, Endpoint::LogSource), 1);
-    assert_eq!(world.coder.violations(), []);
+    let run = ScenarioRun::start("source", |workspace| workspace.scenario(Scenario::Normal)).await?;
+    let lines = run.wait_for(&["Container started"]).await?;
+    let ScenarioRun { context, agent, .. } = &run;
+    assert_eq!(context.coder.requests_of(agent, Endpoint::LogSource), 1);
+    assert_eq!(context.coder.violations(), []);
     for line in lines {
         assert!(line.source_known && line.source.to_string() == KUBERNETES_LOG_SOURCE, "{line:?}");
         assert_eq!(line.level, Level::Debug, "{line:?}");
@@ -101,11 +101,11 @@ async fn the_log_source_is_posted_once_and_before_the_first_line() -> Result<()>
 
 #[tokio::test]
 async fn an_init_containers_steps_are_told_as_well() -> Result<()> {
-    let play = |workspace: Workspace| workspace.scenario(Scenario::Normal).init_container("busybox:1.37");
-    let story = Story::play("init", play).await?;
+    let configure = |workspace: Workspace| workspace.scenario(Scenario::Normal).init_container("busybox:1.37");
+    let run = ScenarioRun::start("init", configure).await?;
     // kubelet does not say which container has started: it is told of each.
     let started = |lines: &[Line]| count(lines, "Container started") == 2;
-    let lines = story.world.coder.wait_for_lines(&story.agent, PATIENCE, started).await?;
+    let lines = run.context.coder.wait_for_lines(&run.agent, PATIENCE, started).await?;
     let told = texts(&lines);
     assert!(place(&told, "Pulling image \"busybox:1.37\"") < place(&told, "Pulling image \"ghcr.io"), "{told:#?}");
     Ok(())
@@ -113,13 +113,13 @@ async fn an_init_containers_steps_are_told_as_well() -> Result<()> {
 
 #[tokio::test]
 async fn a_wrong_image_is_named_with_what_to_do() -> Result<()> {
-    let play = |workspace: Workspace| workspace.scenario(Scenario::WrongImage).image("ghcr.io/example/missing:1");
-    let story = Story::play("wrong-image", play).await?;
-    story.wait_for(&["Failed to pull image"]).await?;
+    let configure = |workspace: Workspace| workspace.scenario(Scenario::WrongImage).image("ghcr.io/example/missing:1");
+    let run = ScenarioRun::start("wrong-image", configure).await?;
+    run.wait_for(&["Failed to pull image"]).await?;
     // The kubelet says it in four ways more: two Events, and the status twice.
     let collapsed = "facts_untold_total{reason=\"collapsed\"}";
-    wait_for_metric(&story.installation, collapsed, |collapsed| collapsed >= 3.0).await?;
-    let lines = story.end().await?;
+    wait_for_metric(&run.installation, collapsed, |collapsed| collapsed >= 3.0).await?;
+    let lines = run.end().await?;
     let stuck = only(&lines, "Container dev cannot start: Failed to pull image \"ghcr.io/example/missing:1\": ");
     assert!(stuck.output.contains(" → ") && stuck.output.contains("(ErrImagePull)"), "{stuck:?}");
     assert_eq!(stuck.level, Level::Error, "{stuck:?}");
@@ -131,12 +131,12 @@ async fn a_wrong_image_is_named_with_what_to_do() -> Result<()> {
 
 #[tokio::test]
 async fn a_crash_loop_is_told_with_its_exit_code_and_not_again_for_each_restart() -> Result<()> {
-    let story = Story::play("crash-loop", |workspace| workspace.scenario(Scenario::CrashLoop)).await?;
-    story.wait_for(&["(CrashLoopBackOff)"]).await?;
-    let pod = story.world.only("v1", "Pod").await?;
+    let run = ScenarioRun::start("crash-loop", |workspace| workspace.scenario(Scenario::CrashLoop)).await?;
+    run.wait_for(&["(CrashLoopBackOff)"]).await?;
+    let pod = run.context.only("v1", "Pod").await?;
     // The scenario's end: the fourth crash.
     poll::eventually("four crashes", PATIENCE, || async {
-        let pod = story.world.api::<Pod>().get(&pod.name_any()).await.map_err(|error| error.to_string())?;
+        let pod = run.context.api::<Pod>().get(&pod.name_any()).await.map_err(|error| error.to_string())?;
         let dev = pod.status.and_then(|status| status.container_statuses?.into_iter().next());
         let ended = |state: ContainerState| state.waiting.is_some() || state.terminated.is_some();
         match dev {
@@ -145,9 +145,9 @@ async fn a_crash_loop_is_told_with_its_exit_code_and_not_again_for_each_restart(
         }
     })
     .await?;
-    wait_for_metric(&story.installation, "facts_untold_total{reason=\"collapsed\"}", |collapsed| collapsed >= 3.0)
+    wait_for_metric(&run.installation, "facts_untold_total{reason=\"collapsed\"}", |collapsed| collapsed >= 3.0)
         .await?;
-    let lines = story.end().await?;
+    let lines = run.end().await?;
     let ended = once_and_then_counted(&lines, "Container dev ended with exit code 1");
     let counts: Vec<_> = texts(&lines).into_iter().filter(|text| text.contains("ended with exit code 1")).collect();
     assert!(counts.last().is_some_and(|last| last.contains("(x4 over ")), "four ends: {counts:#?}");
@@ -159,10 +159,10 @@ async fn a_crash_loop_is_told_with_its_exit_code_and_not_again_for_each_restart(
 
 #[tokio::test]
 async fn a_kill_for_memory_names_the_limit() -> Result<()> {
-    let play = |workspace: Workspace| workspace.scenario(Scenario::OomKilled).memory("768Mi");
-    let story = Story::play("oom", play).await?;
-    story.wait_for(&["already present on machine"]).await?;
-    let lines = story.end().await?;
+    let configure = |workspace: Workspace| workspace.scenario(Scenario::OomKilled).memory("768Mi");
+    let run = ScenarioRun::start("oom", configure).await?;
+    run.wait_for(&["already present on machine"]).await?;
+    let lines = run.end().await?;
     let killed = only(&lines, "Container dev was killed: out of memory (OOMKilled, exit code 137)");
     assert!(killed.level == Level::Error && killed.output.contains("its limit of 768Mi"), "{killed:?}");
     Ok(())
@@ -170,12 +170,12 @@ async fn a_kill_for_memory_names_the_limit() -> Result<()> {
 
 #[tokio::test]
 async fn an_eviction_is_told_once_with_its_reason_and_then_the_new_pod() -> Result<()> {
-    let play = |workspace: Workspace| workspace.scenario(Scenario::Evicted).evicted_after(Duration::from_secs(4));
-    let story = Story::play("evicted", play).await?;
+    let configure = |workspace: Workspace| workspace.scenario(Scenario::Evicted).evicted_after(Duration::from_secs(4));
+    let run = ScenarioRun::start("evicted", configure).await?;
     let created = |lines: &[Line]| count(lines, "🐳 Created pod") == 2 && count(lines, "Container started") == 1;
-    story.world.coder.wait_for_lines(&story.agent, PATIENCE, created).await?;
-    let replicaset = story.world.only("apps/v1", "ReplicaSet").await?;
-    let lines = marker(&story.world, &story.agent, &replicaset).await?;
+    run.context.coder.wait_for_lines(&run.agent, PATIENCE, created).await?;
+    let replicaset = run.context.only("apps/v1", "ReplicaSet").await?;
+    let lines = marker(&run.context, &run.agent, &replicaset).await?;
     let evicted = only(&lines, "The node was low on resource: memory");
     assert_eq!(evicted.level, Level::Error, "{evicted:?}");
     assert!(evicted.output.contains("The node ran out of memory"), "{evicted:?}");
@@ -184,13 +184,13 @@ async fn an_eviction_is_told_once_with_its_reason_and_then_the_new_pod() -> Resu
 
 #[tokio::test]
 async fn a_replicasets_events_are_told() -> Result<()> {
-    let story = Story::play("replicaset", |workspace| workspace).await?;
-    let pod = story.world.only("v1", "Pod").await?.name_any();
-    story.wait_for(&["Successfully assigned"]).await?;
+    let run = ScenarioRun::start("replicaset", |workspace| workspace).await?;
+    let pod = run.context.only("v1", "Pod").await?.name_any();
+    run.wait_for(&["Successfully assigned"]).await?;
     let scale = Patch::Merge(json!({ "spec": { "replicas": 0 } }));
-    let deployments = story.world.api::<Deployment>();
-    deployments.patch(&story.deployment.name_any(), &PatchParams::default(), &scale).await?;
-    let lines = story.wait_for(&["Deleted pod: ", "🗑️ Deleted pod: "]).await?;
+    let deployments = run.context.api::<Deployment>();
+    deployments.patch(&run.deployment.name_any(), &PatchParams::default(), &scale).await?;
+    let lines = run.wait_for(&["Deleted pod: ", "🗑️ Deleted pod: "]).await?;
     let told = texts(&lines);
     assert_eq!(told.iter().filter(|text| text.starts_with(&format!("Deleted pod: {pod}"))).count(), 1, "{told:#?}");
     Ok(())
@@ -198,13 +198,13 @@ async fn a_replicasets_events_are_told() -> Result<()> {
 
 #[tokio::test]
 async fn what_is_deleted_is_told_as_deleted_once() -> Result<()> {
-    let story = Story::play("deleted", |workspace| workspace).await?;
-    story.wait_for(&["Successfully assigned"]).await?;
-    let (replicaset, pod) = (story.world.only("apps/v1", "ReplicaSet").await?, story.world.only("v1", "Pod").await?);
-    story.world.delete(&story.deployment).await?;
+    let run = ScenarioRun::start("deleted", |workspace| workspace).await?;
+    run.wait_for(&["Successfully assigned"]).await?;
+    let (replicaset, pod) = (run.context.only("apps/v1", "ReplicaSet").await?, run.context.only("v1", "Pod").await?);
+    run.context.delete(&run.deployment).await?;
     let (replicaset, pod) =
         (format!("Deleted ReplicaSet: {}", replicaset.name_any()), format!("Deleted pod: {}", pod.name_any()));
-    let lines = story.wait_for(&[&replicaset, &pod]).await?;
+    let lines = run.wait_for(&[&replicaset, &pod]).await?;
     for text in [replicaset, pod] {
         assert_eq!(only(&lines, &format!("🗑️ {text}")).level, Level::Error);
     }
@@ -213,15 +213,15 @@ async fn what_is_deleted_is_told_as_deleted_once() -> Result<()> {
 
 #[tokio::test]
 async fn a_repeated_event_is_told_as_a_count() -> Result<()> {
-    let story = Story::play("repeated", |workspace| workspace).await?;
-    let pod = story.world.only("v1", "Pod").await?;
+    let run = ScenarioRun::start("repeated", |workspace| workspace).await?;
+    let pod = run.context.only("v1", "Pod").await?;
     let message = "MountVolume.SetUp failed for volume \"home\"";
-    let event = Say::warning(&pod, "FailedMount", message).write(&story.world.client).await?;
-    story.wait_for(&[message]).await?;
+    let event = Say::warning(&pod, "FailedMount", message).write(&run.context.client).await?;
+    run.wait_for(&[message]).await?;
     // One more within the first seconds is no news.
-    raise(&story.world.client, &event, 2, SignedDuration::from_secs(1)).await?;
-    raise(&story.world.client, &event, 9, SignedDuration::from_secs(125)).await?;
-    let lines = story.wait_for(&["(x9 over 2m)"]).await?;
+    raise(&run.context.client, &event, 2, SignedDuration::from_secs(1)).await?;
+    raise(&run.context.client, &event, 9, SignedDuration::from_secs(125)).await?;
+    let lines = run.wait_for(&["(x9 over 2m)"]).await?;
     assert_eq!(count(&lines, message), 2, "{:#?}", texts(&lines));
     assert!(lines.iter().filter(|line| line.output.contains(message)).all(|line| line.level == Level::Warn));
     Ok(())
@@ -229,13 +229,13 @@ async fn a_repeated_event_is_told_as_a_count() -> Result<()> {
 
 #[tokio::test]
 async fn a_schedulers_event_is_counted_by_its_series() -> Result<()> {
-    let story = Story::play("series", |workspace| workspace).await?;
-    let pod = story.world.only("v1", "Pod").await?;
+    let run = ScenarioRun::start("series", |workspace| workspace).await?;
+    let pod = run.context.only("v1", "Pod").await?;
     let message = "skip schedule deleting pod";
-    let event = Say::warning(&pod, "Skipped", message).write_as_scheduler(&story.world.client).await?;
-    story.wait_for(&[message]).await?;
-    raise_series(&story.world.client, &event, 12, SignedDuration::from_mins(3)).await?;
-    let lines = story.wait_for(&["(x12 over 3m)"]).await?;
+    let event = Say::warning(&pod, "Skipped", message).write_as_scheduler(&run.context.client).await?;
+    run.wait_for(&[message]).await?;
+    raise_series(&run.context.client, &event, 12, SignedDuration::from_mins(3)).await?;
+    let lines = run.wait_for(&["(x12 over 3m)"]).await?;
     assert_eq!(count(&lines, message), 2, "{:#?}", texts(&lines));
     Ok(())
 }

@@ -53,7 +53,7 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
-pub(crate) struct World {
+pub(crate) struct TestContext {
     admin: Admin,
     pub(crate) client: Client,
     pub(crate) balancer: Arc<Balancer>,
@@ -70,7 +70,7 @@ pub(crate) struct Replica {
     health: SocketAddr,
 }
 
-impl World {
+impl TestContext {
     /// A webhook configuration without a caBundle, which asks a balancer before so many replicas.
     pub(crate) async fn new(test: &str, replicas: usize) -> Result<Self> {
         Self::with(test, replicas, &["get", "watch"]).await
@@ -134,7 +134,7 @@ impl World {
         Ok(Replica { product, health })
     }
 
-    /// As [`World::start`], with a self-managed certificate.
+    /// As [`TestContext::start`], with a self-managed certificate.
     pub(crate) fn start_self_managed(&self, index: usize, ca: Duration, leaf: Duration) -> Result<Replica> {
         let lifetimes = [
             format!("--webhook-cert-secret={SECRET}"),

@@ -6,22 +6,22 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
+use crate::context::{TestContext, cert_manager};
 use crate::exercise::Modes;
-use crate::world::{World, cert_manager};
 
 const NOT_OURS: Modes = Modes { webhook: true, self_managed: false, read_secrets: false };
 
 #[tokio::test]
 async fn cert_manager_issues_and_its_secrets_carry_labels() -> Result<()> {
-    let world = World::new("cert-manager").await?;
+    let context = TestContext::new("cert-manager").await?;
     let manager = cert_manager().await;
-    let home = world.home.name();
-    let installed = world.install(json!({ "certs": { "mode": "cert-manager" } })).await;
+    let home = context.home.name();
+    let installed = context.install(json!({ "certs": { "mode": "cert-manager" } })).await;
     let _replica = installed.with_context(|| manager.log())?;
-    world.notes_are_true(&["Certificate:  cert-manager, issued by a CA made for this release"]).await?;
-    world.exercise(&[home], NOT_OURS).await?;
-    world.uninstall_leaves_issued_secrets(&world.issued_secrets()).await?;
-    let secrets = Api::<Secret>::namespaced(world.client.clone(), home).list(&ListParams::default()).await?;
+    context.notes_are_true(&["Certificate:  cert-manager, issued by a CA made for this release"]).await?;
+    context.exercise(&[home], NOT_OURS).await?;
+    context.uninstall_leaves_issued_secrets(&context.issued_secrets()).await?;
+    let secrets = Api::<Secret>::namespaced(context.client.clone(), home).list(&ListParams::default()).await?;
     ensure!(secrets.items.is_empty(), "Secrets are left");
     Ok(())
 }
@@ -47,32 +47,32 @@ fn company(namespace: &str) -> [Value; 3] {
 
 #[tokio::test]
 async fn an_issuer_of_ones_own_issues_and_stays() -> Result<()> {
-    let world = World::new("issuer").await?;
+    let context = TestContext::new("issuer").await?;
     let manager = cert_manager().await;
-    let home = world.home.name();
+    let home = context.home.name();
     for object in company(home) {
-        world.create(&object).await?;
+        context.create(&object).await?;
     }
     let certs = json!({ "mode": "cert-manager", "issuerRef": { "name": "company" } });
-    let _replica = world.install(json!({ "certs": certs })).await.with_context(|| manager.log())?;
-    world.notes_are_true(&["Certificate:  cert-manager, issued by Issuer company"]).await?;
-    world.workspace_is_streamed(home, true).await?;
-    world.uninstall_leaves_issued_secrets(&world.issued_secrets()[..1]).await?;
-    let secret = Api::<Secret>::namespaced(world.client.clone(), home).get_opt("company-ca").await?;
+    let _replica = context.install(json!({ "certs": certs })).await.with_context(|| manager.log())?;
+    context.notes_are_true(&["Certificate:  cert-manager, issued by Issuer company"]).await?;
+    context.workspace_is_streamed(home, true).await?;
+    context.uninstall_leaves_issued_secrets(&context.issued_secrets()[..1]).await?;
+    let secret = Api::<Secret>::namespaced(context.client.clone(), home).get_opt("company-ca").await?;
     ensure!(secret.is_some(), "what is not the chart's stays");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_certificate_of_ones_own_is_mounted_and_trusted() -> Result<()> {
-    let world = World::new("provided").await?;
-    let home = world.home.name();
-    let certs = world.provide("of-the-company").await?;
-    let _replica = world.install(json!({ "certs": certs })).await?;
-    world.notes_are_true(&["Certificate:  provided, from the Secret of-the-company"]).await?;
-    world.exercise(&[home], NOT_OURS).await?;
-    world.uninstall_leaves_nothing(&[]).await?;
-    let secret = Api::<Secret>::namespaced(world.client.clone(), home).get_opt("of-the-company").await?;
+    let context = TestContext::new("provided").await?;
+    let home = context.home.name();
+    let certs = context.provide("of-the-company").await?;
+    let _replica = context.install(json!({ "certs": certs })).await?;
+    context.notes_are_true(&["Certificate:  provided, from the Secret of-the-company"]).await?;
+    context.exercise(&[home], NOT_OURS).await?;
+    context.uninstall_leaves_nothing(&[]).await?;
+    let secret = Api::<Secret>::namespaced(context.client.clone(), home).get_opt("of-the-company").await?;
     ensure!(secret.is_some(), "what is not the chart's stays");
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// etcd and an API server; nothing acts on what is written there.
-pub(crate) struct Island {
+pub(crate) struct IsolatedCluster {
     pub(crate) coder: CoderStandIn,
     pub(crate) client: Client,
     pub(crate) namespace: TestNamespace,
@@ -23,7 +23,7 @@ pub(crate) struct Island {
     pub(crate) cluster: Arc<Cluster>,
 }
 
-impl Island {
+impl IsolatedCluster {
     pub(crate) async fn new(test: &str, options: ClusterOptions) -> Result<Self> {
         let start = move || Cluster::start(options.control_plane_only());
         let cluster = Arc::new(tokio::task::spawn_blocking(start).await??);

@@ -37,7 +37,7 @@ pub(crate) enum Turn {
 }
 
 /// What a test plays with.
-pub(crate) struct World {
+pub(crate) struct TestContext {
     pub(crate) cluster: &'static Cluster,
     pub(crate) client: Client,
     pub(crate) coder: CoderStandIn,
@@ -62,7 +62,7 @@ pub(crate) async fn cert_manager() -> &'static CertManager {
     tokio::task::spawn_blocking(move || SHARED.get_or_init(start)).await.expect("cert-manager starts")
 }
 
-impl World {
+impl TestContext {
     pub(crate) async fn new(test: &str) -> Result<Self> {
         Self::with(test, &[], Turn::Shared(TURN.read().await)).await
     }
