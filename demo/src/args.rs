@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::story::Story;
+use crate::scenario::Scenario;
 
 /// Shows what coder-logstream-kube does, on this machine: a real Kubernetes control plane on loopback, a stand-in for
 /// Coder, workspaces that start well or badly, and the startup log that each owner reads.
@@ -16,14 +16,15 @@ use crate::story::Story;
 pub(crate) struct Args {
     /// Play this scenario; may be given several times. Without it, all but unschedulable are played.
     #[arg(long = "scenario", value_name = "NAME")]
-    pub(crate) scenarios: Vec<Story>,
+    pub(crate) scenarios: Vec<Scenario>,
 
-    /// Keep everything running until Ctrl-C, show kubectl commands to inspect it, and print new log lines as they arrive.
+    /// Keep everything running until Ctrl-C, show kubectl commands to inspect it, and print new log lines as they
+    /// arrive.
     #[arg(long)]
     pub(crate) keep: bool,
 
-    /// Use the cluster of this kubeconfig's current context instead of starting one. The demo makes namespaces of its
-    /// own there and deletes them at the end; it needs the rights of an administrator. Only quota-exceeded and
+    /// Use the cluster of this kubeconfig's current context instead of starting one. The demo creates its own
+    /// namespaces there and deletes them at the end; it needs cluster-admin rights. Only quota-exceeded and
     /// unschedulable are available: the other scenarios need the simulated node of the demo's own cluster.
     #[arg(long, value_name = "PATH")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -38,7 +39,7 @@ pub(crate) struct Args {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 when all lines came, 1 when lines are missing or something failed, 2 for a wrong argument, 130 after \
+Exit codes: 0 when all lines arrived, 1 when lines are missing or something failed, 2 for a wrong argument, 130 after \
 Ctrl-C.";
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -58,7 +59,7 @@ mod tests {
     #[test]
     fn scenarios_are_named_as_the_help_lists_them() {
         let args = parse(&["--scenario", "oom-killed", "--scenario=normal-start"]).unwrap();
-        assert_eq!(args.scenarios, [Story::OomKilled, Story::NormalStart]);
+        assert_eq!(args.scenarios, [Scenario::OomKilled, Scenario::NormalStart]);
         assert!(parse(&[]).unwrap().scenarios.is_empty());
     }
 

@@ -1,9 +1,9 @@
-//! Work that waits for processes and files, away from the runtime's own threads.
+//! Blocking work, off the runtime's async threads.
 
 use anyhow::{Context, Result};
 
-/// Runs it on a thread for such work. When the demo is asked to end meanwhile, it is left alone: what it started is
-/// ended by the reaper.
+/// Runs blocking work on the blocking thread pool. If the demo is interrupted meanwhile, the thread is abandoned: the
+/// reaper ends the processes it started.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.context("the demo is broken")?
 }

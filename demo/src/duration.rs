@@ -1,4 +1,4 @@
-//! Times as people read them.
+//! Formatting of durations.
 
 use std::time::Duration;
 

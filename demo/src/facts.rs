@@ -1,7 +1,7 @@
-//! What the API server told, and when: the facts that lines are about.
+//! Facts from the API server and the time each became known. Log lines are matched against them.
 //!
-//! The demo watches the API server itself, beside the product and without it: so the time between a fact and its line
-//! is not the product's own word. (The times in Events and pods have whole seconds only.)
+//! The demo has its own watch of the API server, independent of the product, so the measured latency of a line does not
+//! depend on the product's clock. (Timestamps in Events and pods have whole seconds only.)
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -12,18 +12,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::wording::{self, without_pod_name};
 
-/// Something that became known at a moment.
+/// Something the API server reported at a point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fact {
-    /// The namespace of what it is about.
+    /// The namespace of the object it is about.
     pub(crate) namespace: String,
-    /// The name of what it is about.
+    /// The name of the object it is about.
     pub(crate) name: String,
-    /// How a line about it begins.
+    /// Beginning of a line about it.
     pub(crate) text: String,
-    /// How often it had happened by then.
+    /// Number of occurrences so far.
     pub(crate) times: u32,
-    /// When the API server's watch told it.
+    /// When the demo's watch received it.
     pub(crate) at: Instant,
 }
 
@@ -31,11 +31,11 @@ pub(crate) struct Fact {
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     list: Vec<Fact>,
-    /// How often what was said of what.
+    /// Occurrences by object (`NAMESPACE/NAME`) and text.
     totals: HashMap<(String, String), u32>,
-    /// How often each Event has said that it happened.
+    /// Last seen count of each Event, by UID.
     events: HashMap<String, u32>,
-    /// What was said of which UID already: each sight of a pod shows its whole status.
+    /// Facts already recorded, by UID and key: every update of a pod repeats its whole status.
     seen: HashSet<(String, String)>,
 }
 
@@ -45,7 +45,7 @@ impl Facts {
         &self.list
     }
 
-    /// A pod was shown, new or changed.
+    /// Records a new or changed pod.
     pub(crate) fn pod(&mut self, at: Instant, pod: &Pod) {
         let meta = &pod.metadata;
         self.once(at, meta, "created", &wording::created_pod(name(meta)));
@@ -65,22 +65,22 @@ impl Facts {
         }
     }
 
-    /// A pod is gone.
+    /// Records a deleted pod.
     pub(crate) fn pod_gone(&mut self, at: Instant, pod: &Pod) {
         self.once(at, &pod.metadata, "deleted", &wording::deleted_pod(name(&pod.metadata)));
     }
 
-    /// A ReplicaSet was shown, new or changed.
+    /// Records a new or changed ReplicaSet.
     pub(crate) fn replica_set(&mut self, at: Instant, set: &ReplicaSet) {
         self.once(at, &set.metadata, "created", &wording::queued_pod(name(&set.metadata)));
     }
 
-    /// A ReplicaSet is gone.
+    /// Records a deleted ReplicaSet.
     pub(crate) fn replica_set_gone(&mut self, at: Instant, set: &ReplicaSet) {
         self.once(at, &set.metadata, "deleted", &wording::deleted_replica_set(name(&set.metadata)));
     }
 
-    /// An Event was shown, new or repeated.
+    /// Records a new or repeated Event.
     pub(crate) fn event(&mut self, at: Instant, event: &Event) {
         let series = event.series.as_ref().and_then(|series| series.count);
         let times = series.or(event.count).and_then(|count| u32::try_from(count).ok()).unwrap_or(1).max(1);
@@ -167,34 +167,34 @@ mod tests {
 
     #[test]
     fn a_repeated_event_is_a_fact_again_and_a_resync_is_not() {
-        let told = facts(|facts| {
+        let seen = facts(|facts| {
             for count in [1, 1, 3] {
                 facts.event(Instant::now(), &event("a", "Back-off", count));
             }
         });
-        assert_eq!(told, [("Back-off".to_owned(), 1), ("Back-off".to_owned(), 3)]);
+        assert_eq!(seen, [("Back-off".to_owned(), 1), ("Back-off".to_owned(), 3)]);
     }
 
     #[test]
-    fn refusals_of_one_workload_count_on_whatever_the_pods_name() {
-        let told = facts(|facts| {
+    fn refusals_of_one_workload_are_counted_for_any_pod_name() {
+        let seen = facts(|facts| {
             facts.event(Instant::now(), &event("a", "Error creating: pods \"ws-1-a\" is forbidden", 1));
             facts.event(Instant::now(), &event("b", "Error creating: pods \"ws-1-b\" is forbidden", 1));
         });
-        assert_eq!(told.iter().map(|(_, times)| *times).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(told[0].0, told[1].0);
+        assert_eq!(seen.iter().map(|(_, times)| *times).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(seen[0].0, seen[1].0);
     }
 
     #[test]
-    fn each_end_of_a_container_is_told_once_and_counted() {
+    fn each_end_of_a_container_is_recorded_once_and_counted() {
         let end = json!({ "terminated": { "exitCode": 1, "reason": "Error" } });
-        let told = facts(|facts| {
+        let seen = facts(|facts| {
             let now = Instant::now();
             facts.pod(now, &pod(&json!({ "restartCount": 0, "state": end })));
             facts.pod(now, &pod(&json!({ "restartCount": 1, "state": { "running": {} }, "lastState": end })));
             facts.pod(now, &pod(&json!({ "restartCount": 1, "state": end, "lastState": end })));
         });
-        let ends: Vec<_> = told.iter().filter(|(text, _)| text.contains("exit code 1")).map(|(_, n)| *n).collect();
+        let ends: Vec<_> = seen.iter().filter(|(text, _)| text.contains("exit code 1")).map(|(_, n)| *n).collect();
         assert_eq!(ends, [1, 2]);
     }
 }

@@ -1,4 +1,4 @@
-//! The product, installed by the chart: by helm, and a process of this machine in the place of its pod.
+//! Installation of the chart by helm, with a local process in place of the Deployment's pod.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,25 +12,25 @@ use crate::site::Site;
 /// The release's name.
 pub(crate) const NAME: &str = "coder-logstream-kube";
 
-/// An API server on this machine asks a new webhook within about a second.
-const ASKED_WITHIN: Duration = Duration::from_secs(15);
+/// An API server on this machine calls a new webhook within about a second.
+const CALLED_WITHIN: Duration = Duration::from_secs(15);
 
 /// A node that does not exist. In a cluster with real nodes the Deployment's pod must not run beside the process.
 const NOWHERE: &str = "logstream.coder.com/played-by-cargo-demo";
 
-/// A release. In a cluster that was there before, it is uninstalled when this is dropped.
+/// An installed release. In an existing cluster it is uninstalled on drop.
 pub(crate) struct Installed {
     release: Release,
     loopback: Loopback,
     uninstall: bool,
     flags: Vec<String>,
     more: Value,
-    /// Why the API server does not ask the webhook, where it does not.
-    pub(crate) unasked: Option<String>,
+    /// The reason why the webhook is off, if it is.
+    pub(crate) webhook_off: Option<String>,
 }
 
 impl Installed {
-    /// A release in the namespace of the workspaces, with rights in the demo's namespaces alone.
+    /// Prepares a release in the workspaces' namespace, with permissions in the demo's namespaces only.
     pub(crate) fn new(site: &Site, coder_url: &str) -> Result<Self> {
         let namespaces = site.namespaces.all().join(",");
         let mut installed = Self {
@@ -41,7 +41,7 @@ impl Installed {
                 .map(str::to_owned)
                 .to_vec(),
             more: json!({}),
-            unasked: None,
+            webhook_off: None,
         };
         if !site.has_simulated_node() {
             installed.more = json!({ "nodeSelector": { NOWHERE: "true" } });
@@ -53,8 +53,7 @@ impl Installed {
         Ok(installed)
     }
 
-    /// What a user would type, on lines of their own. The values of that file make the process listen on this machine
-    /// alone.
+    /// The equivalent helm command. `loopback.json` holds the values that make the process listen on 127.0.0.1 only.
     pub(crate) fn command(&self) -> String {
         let set: Vec<String> = self.flags.iter().map(|flag| quoted(flag)).collect();
         let (name, namespace) = (self.release.name(), self.release.namespace());
@@ -64,24 +63,24 @@ impl Installed {
         )
     }
 
-    /// `helm install`.
+    /// Runs `helm install`.
     pub(crate) async fn install(&self) -> Result<()> {
         self.release.install(&self.values(), &self.flags()).await
     }
 
-    /// Starts the program as the Deployment says, and waits until it is ready and the API server asks it. Where the API
-    /// server cannot, the release goes on without the webhook.
+    /// Starts the program with the Deployment's arguments and environment, and waits until it is ready and the API
+    /// server calls its webhook. If the API server cannot reach it, the release is upgraded to run without the webhook.
     pub(crate) async fn start(&mut self, site: &Site, program: &Path) -> Result<Replica> {
         let replica = self.ready(program).await?;
-        if self.unasked.is_some() {
+        if self.webhook_off.is_some() {
             return Ok(replica);
         }
-        let asked = webhook_probe::wait_called(&site.admin, &site.namespaces.workspaces, true);
+        let called = webhook_probe::wait_called(&site.admin, &site.namespaces.workspaces, true);
         if site.has_simulated_node() {
-            asked.await?;
+            called.await?;
             return Ok(replica);
         }
-        if let Ok(Ok(())) = tokio::time::timeout(ASKED_WITHIN, asked).await {
+        if let Ok(Ok(())) = tokio::time::timeout(CALLED_WITHIN, called).await {
             return Ok(replica);
         }
         drop(replica);
@@ -98,7 +97,7 @@ impl Installed {
 
     fn without_webhook(&mut self, why: &str) {
         self.loopback = self.loopback.without_webhook();
-        self.unasked = Some(why.to_owned());
+        self.webhook_off = Some(why.to_owned());
     }
 
     fn values(&self) -> Value {
@@ -118,7 +117,7 @@ impl Drop for Installed {
     }
 }
 
-/// As a shell needs it.
+/// Quotes an argument for the shell where needed.
 fn quoted(argument: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,".contains(character);
     if argument.chars().all(plain) { argument.to_owned() } else { format!("'{argument}'") }
@@ -129,7 +128,7 @@ mod tests {
     use super::quoted;
 
     #[test]
-    fn braces_are_kept_from_the_shell() {
+    fn braces_are_quoted() {
         assert_eq!(quoted("url=http://127.0.0.1:1"), "url=http://127.0.0.1:1");
         assert_eq!(quoted("namespaces={a,b}"), "'namespaces={a,b}'");
     }

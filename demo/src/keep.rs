@@ -1,21 +1,21 @@
-//! Everything stays up, to be looked at.
+//! `--keep`: everything keeps running for inspection.
 
 use std::time::Duration;
 
 use logstream_testing::{CoderStandIn, Replica};
 
 use crate::install;
-use crate::log::told;
+use crate::log::entries;
 use crate::page;
 use crate::play::Played;
 use crate::site::Site;
 use crate::style::Style;
 use crate::watch::Watch;
 
-/// Only a bound: lines wake the waiting.
+/// Upper bound of one wait; a new line ends it early.
 const LOOK: Duration = Duration::from_mins(1);
 
-/// What to look at, and how.
+/// Commands for inspecting the running demo.
 pub(crate) fn hints(style: Style, site: &Site, replica: &Replica, played: &[Played]) -> String {
     let namespace = &site.namespaces.workspaces;
     let mut commands = vec![format!("export KUBECONFIG={}", site.admin.kubeconfig().display())];
@@ -33,10 +33,10 @@ pub(crate) fn hints(style: Style, site: &Site, replica: &Replica, played: &[Play
     }
     let title = style.bold("Everything stays up until Ctrl-C. In another terminal:");
     let commands: String = commands.iter().flat_map(|command| ["  ", command, "\n"]).collect();
-    format!("{title}\n{commands}\n{}\n", style.bold("What the owners read from now on:"))
+    format!("{title}\n{commands}\n{}\n", style.bold("New log lines:"))
 }
 
-/// Prints each line that comes, under its workspace's title; never ends by itself.
+/// Prints each new line under its workspace's title. Never returns.
 pub(crate) async fn follow(style: Style, coder: &CoderStandIn, watch: &Watch, mut played: Vec<Played>) {
     let mut under = None;
     loop {
@@ -44,9 +44,9 @@ pub(crate) async fn follow(style: Style, coder: &CoderStandIn, watch: &Watch, mu
         for Played { started, lines } in &mut played {
             let now = coder.lines(&started.token);
             if now.len() > lines.len() {
-                let told = told(started, &now, &watch.facts());
-                let new: String = told.iter().skip(lines.len()).map(|told| page::line(style, told)).collect();
-                if under.replace(started.story) != Some(started.story) {
+                let entries = entries(started, &now, &watch.facts());
+                let new: String = entries.iter().skip(lines.len()).map(|entry| page::line(style, entry)).collect();
+                if under.replace(started.scenario) != Some(started.scenario) {
                     print!("\n{}", page::title(style, started));
                 }
                 print!("{new}");

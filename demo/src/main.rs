@@ -1,5 +1,5 @@
-//! The main job on one machine: what Kubernetes does with workspaces that start well and badly, and what their owners
-//! read of it in Coder. `cargo demo --help` says how to call it.
+//! A demo on one machine: workspaces that start or fail in several ways, and the startup logs their owners see in
+//! Coder. See `cargo demo --help`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "people read what it prints")]
 
 mod annotations;
@@ -16,11 +16,11 @@ mod namespaces;
 mod page;
 mod play;
 mod product;
+mod scenario;
 mod show;
 mod signals;
 mod site;
 mod steps;
-mod story;
 mod style;
 mod summary;
 mod watch;
@@ -36,7 +36,7 @@ use tokio::runtime::Runtime;
 use crate::args::Args;
 use crate::style::Style;
 
-/// As a shell has it for Ctrl-C.
+/// The exit code that shells use for Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
@@ -49,20 +49,21 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(demo(&args));
-    // Not waited for: what a thread has started, the reaper ends.
+    // Blocking threads are not joined: the reaper ends the processes they started.
     runtime.shutdown_background();
     code
 }
 
-/// Plays until it is over or this process is asked to end. Either way all that was made is dropped before it answers.
+/// Runs the demo until it completes or this process receives a signal. In both cases everything it started is dropped
+/// before this returns.
 async fn demo(args: &Args) -> ExitCode {
     let style = Style::of_stdout();
     let verdict = Cell::new(None);
     let result = tokio::select! {
         result = show::run(args, style, &verdict) => result,
-        _ = signals::asked_to_end() => {
+        _ = signals::shutdown() => {
             steps::clear(style);
-            println!("ending");
+            println!("shutting down");
             return verdict.get().map_or(ExitCode::from(INTERRUPTED), code);
         }
     };

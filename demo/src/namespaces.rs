@@ -1,4 +1,4 @@
-//! Two namespaces of the demo's own: one for workspaces, one whose quota is used up.
+//! The demo's two namespaces: one for workspaces, one with an exhausted quota.
 
 use std::time::Duration;
 
@@ -17,24 +17,24 @@ use crate::style::Style;
 /// The controllers do this within a second.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The namespaces. In an existing cluster they are deleted when this is dropped.
+/// The namespaces. In an existing cluster they are deleted on drop.
 #[derive(Debug)]
 pub(crate) struct Namespaces {
-    /// Where the product and the workspaces are.
+    /// Namespace of the product and the workspaces.
     pub(crate) workspaces: String,
-    /// Where no pod fits into the quota.
+    /// Namespace with a quota of no pods.
     pub(crate) full: String,
     deleted_by: Option<Admin>,
 }
 
 impl Namespaces {
-    /// In a cluster that goes away as a whole.
+    /// Creates them in the demo's own cluster, which is removed as a whole.
     pub(crate) async fn in_own_cluster(style: Style, client: &Client, admin: &Admin) -> Result<Self> {
         let names = Self { workspaces: "coder-workspaces".to_owned(), full: "coder-full".to_owned(), deleted_by: None };
         names.create(style, client, admin).await
     }
 
-    /// With names that nobody else has.
+    /// Creates them with unique names.
     pub(crate) async fn in_existing_cluster(style: Style, client: &Client, admin: &Admin) -> Result<Self> {
         let unique = Uuid::new_v4().simple().to_string();
         let names = Self {
@@ -45,21 +45,21 @@ impl Namespaces {
         names.create(style, client, admin).await
     }
 
-    /// Both.
+    /// Both names.
     pub(crate) fn all(&self) -> [&str; 2] {
         [&self.workspaces, &self.full]
     }
 
-    /// Dropped when it fails, and so deleted.
+    /// Creates both. On failure `self` is dropped, which deletes them.
     async fn create(self, style: Style, client: &Client, admin: &Admin) -> Result<Self> {
         let create = async {
             for name in self.all() {
                 create(client, name).await.with_context(|| format!("namespace {name}"))?;
             }
             fill(client, admin, &self.full).await?;
-            Ok(((), format!("made the namespaces {} and {}, whose quota is 0 pods", self.workspaces, self.full)))
+            Ok(((), format!("created the namespaces {} and {} (with a quota of 0 pods)", self.workspaces, self.full)))
         };
-        step(style, "making namespaces", create).await?;
+        step(style, "creating namespaces", create).await?;
         Ok(self)
     }
 }
@@ -72,7 +72,7 @@ impl Drop for Namespaces {
     }
 }
 
-/// Makes a namespace, and waits until pods can be made in it.
+/// Creates a namespace and waits until pods can be created in it.
 async fn create(client: &Client, name: &str) -> Result<()> {
     let labels = json!({ "app.kubernetes.io/created-by": "coder-logstream-kube-demo" });
     let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "name": name, "labels": labels } }))?;
@@ -82,7 +82,7 @@ async fn create(client: &Client, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Gives a namespace the quota of no pods, and waits until the quota is known: before, a refusal has another reason.
+/// Applies a quota of no pods and waits until it is enforced: before that, pods are rejected for another reason.
 async fn fill(client: &Client, admin: &Admin, name: &str) -> Result<()> {
     let (admin, namespace) = (admin.clone(), name.to_owned());
     blocking(move || admin.kubectl_with(&["apply", "-n", &namespace, "-f", "-"], scenarios::QUOTA)).await?;

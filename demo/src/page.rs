@@ -1,60 +1,60 @@
-//! A startup log as its owner reads it on Coder's page, with the time each line took in front.
+//! A startup log as Coder's page shows it, with the latency of each line in front.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use logstream_testing::coder::Line;
 
 use crate::duration::human;
-use crate::log::Told;
+use crate::log::Entry;
 use crate::matching::Timing;
 use crate::play::{Started, VALID_AFTER};
 use crate::style::Style;
 use crate::wrap::rows;
 
-/// Columns before a line's text: two of margin, the time of day, the time it took, the mark.
+/// Columns before a line's text: margin, time of day, latency, level mark.
 const INDENT: usize = 2 + 12 + 2 + TOOK + 2 + 1 + 1;
 
 /// `held 1.8 s + 45 ms`
 const TOOK: usize = HELD + 1 + 7;
 const HELD: usize = 11;
 
-/// What the columns mean.
+/// Explanation of the columns.
 pub(crate) fn legend(style: Style) -> String {
     let valid = VALID_AFTER.as_secs();
     let rows = [
-        "When each line came, how long that took, its level (! warning, ✗ error), its text.".to_owned(),
-        "  +  3 ms      from the moment the API server told this demo's own watch of the fact (an Event, a pod's"
+        "Columns: arrival time, latency, level (! warning, ✗ error), text.".to_owned(),
+        "  +  3 ms      latency: from when this demo's own watch received the fact (an Event or a pod status) to the"
             .to_owned(),
-        "               status) to the line's arrival at Coder".to_owned(),
+        "               line's arrival at Coder".to_owned(),
         format!(
-            "  held 1.8 s   the fact came before Coder accepts the agent's token, which is {valid} s after the Deployment"
+            "  held 1.8 s   the line waited until Coder accepted the agent's token, {valid} s after the Deployment here"
         ),
-        "               here and seconds in real life: the line waited for that, and + counts from there".to_owned(),
+        "               and some seconds in a real Coder; the latency counts from then".to_owned(),
     ];
     rows.map(|row| style.dim(&row) + "\n").concat()
 }
 
 /// `alice/dev — normal start`
 pub(crate) fn title(style: Style, started: &Started) -> String {
-    let story = started.story;
-    format!("{} — {}\n", style.bold(&story.whose()), story.title())
+    let scenario = started.scenario;
+    format!("{} — {}\n", style.bold(&scenario.full_name()), scenario.title())
 }
 
-/// One line, over several rows where it is long.
-pub(crate) fn line(style: Style, told: &Told) -> String {
-    let text = if style.colours() { told.line.output.clone() } else { told.line.plain() };
+/// One log line, wrapped to the terminal's width.
+pub(crate) fn line(style: Style, entry: &Entry) -> String {
+    let text = if style.colours() { entry.line.output.clone() } else { entry.line.plain() };
     let front = format!(
         "  {}  {}  {} ",
-        style.dim(&time_of_day(&told.line)),
-        style.dim(&took(told.timing)),
-        style.mark(told.line.level)
+        style.dim(&time_of_day(&entry.line)),
+        style.dim(&took(entry.timing)),
+        style.mark(entry.line.level)
     );
     let rows = rows(text.trim_end(), style.width().saturating_sub(INDENT));
     let joined = rows.join(&format!("\n{:INDENT$}", ""));
     format!("{front}{joined}\n")
 }
 
-/// In the machine's own time zone, as a page shows it in its reader's.
+/// Time of day in the machine's time zone.
 fn time_of_day(line: &Line) -> String {
     let at = Timestamp::try_from(line.at).unwrap_or_default().to_zoned(TimeZone::system());
     at.strftime("%H:%M:%S%.3f").to_string()

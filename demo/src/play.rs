@@ -1,4 +1,4 @@
-//! The workspaces start, all at once, and their lines come.
+//! Runs the scenarios: starts all workspaces at once and collects their lines.
 
 use std::time::{Duration, Instant};
 
@@ -11,50 +11,50 @@ use logstream_testing::CoderStandIn;
 use logstream_testing::coder::{Line, Valid};
 use uuid::Uuid;
 
+use crate::scenario::Scenario;
 use crate::site::Site;
-use crate::story::Story;
 
-/// How long after its Deployment an agent's token works: Coder accepts it when the provision job has completed, a few
-/// seconds after the pod's first events.
+/// Time from the Deployment until Coder accepts the agent's token. A real Coder accepts it when the provision job has
+/// completed, a few seconds after the pod's first events.
 pub(crate) const VALID_AFTER: Duration = Duration::from_secs(2);
 
-/// When no line has come for so long, the stories are over.
+/// The scenarios are complete after this time without a new line.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Some stories never end: a refused pod is tried again for ever.
+/// Upper bound of the wait for quiet: some scenarios never end, such as a rejected pod that is retried forever.
 const LONGEST_END: Duration = Duration::from_secs(4);
 
-/// A workspace that was started.
+/// A started workspace.
 #[derive(Debug, Clone)]
 pub(crate) struct Started {
-    pub(crate) story: Story,
+    pub(crate) scenario: Scenario,
     pub(crate) namespace: String,
-    /// `coder-OWNER-NAME`, with which the names of its ReplicaSets and pods begin.
+    /// `coder-OWNER-NAME`, the prefix of its ReplicaSets' and pods' names.
     pub(crate) object: String,
     pub(crate) token: String,
-    /// From when on Coder accepts its agent's token.
+    /// When Coder begins to accept its agent's token.
     pub(crate) valid: Instant,
 }
 
-/// A workspace whose story is over.
+/// A workspace whose scenario is complete.
 #[derive(Debug)]
 pub(crate) struct Played {
     pub(crate) started: Started,
-    /// What its owner reads.
+    /// Its startup log.
     pub(crate) lines: Vec<Line>,
 }
 
-/// Starts the workspaces and waits for their lines: until each story's are there or `patience` is over, and then until
-/// no more come.
+/// Starts the workspaces and waits until each scenario has its expected lines or `patience` has passed, then until no
+/// more lines arrive.
 pub(crate) async fn play(
-    stories: &[Story],
+    scenarios: &[Scenario],
     site: &Site,
     coder: &CoderStandIn,
     patience: Duration,
 ) -> Result<Vec<Played>> {
-    let started = future::try_join_all(stories.iter().map(|&story| start(story, site, coder))).await?;
+    let started = future::try_join_all(scenarios.iter().map(|&scenario| start(scenario, site, coder))).await?;
     future::join_all(started.iter().map(|started| {
-        let complete = |lines: &[Line]| missing(started.story, lines).is_empty();
+        let complete = |lines: &[Line]| missing(started.scenario, lines).is_empty();
         coder.wait_for_lines(&started.token, patience, complete)
     }))
     .await;
@@ -67,18 +67,18 @@ pub(crate) async fn play(
     Ok(started.into_iter().map(played).collect())
 }
 
-/// The texts that no line has.
-pub(crate) fn missing(story: Story, lines: &[Line]) -> Vec<&'static str> {
+/// Expected texts that no line contains.
+pub(crate) fn missing(scenario: Scenario, lines: &[Line]) -> Vec<&'static str> {
     let plain: Vec<String> = lines.iter().map(Line::plain).collect();
     let absent = |text: &&&str| !plain.iter().any(|line| line.contains(**text));
-    story.expected().iter().filter(absent).copied().collect()
+    scenario.expected().iter().filter(absent).copied().collect()
 }
 
-/// Its token is known to Coder from the Deployment's making on, and works later.
-async fn start(story: Story, site: &Site, coder: &CoderStandIn) -> Result<Started> {
-    let namespace = if story.needs_quota() { &site.namespaces.full } else { &site.namespaces.workspaces };
+/// Creates a workspace's Deployment. Coder accepts its token [`VALID_AFTER`] later.
+async fn start(scenario: Scenario, site: &Site, coder: &CoderStandIn) -> Result<Started> {
+    let namespace = if scenario.needs_quota() { &site.namespaces.full } else { &site.namespaces.workspaces };
     let token = Uuid::new_v4().to_string();
-    let workspace = story.workspace(namespace, &token);
+    let workspace = scenario.workspace(namespace, &token);
     let deployment: Deployment = serde_json::from_value(workspace.deployment())?;
     coder.add_agent(&token, Valid::After(VALID_AFTER));
     let valid = Instant::now() + VALID_AFTER;
@@ -86,6 +86,6 @@ async fn start(story: Story, site: &Site, coder: &CoderStandIn) -> Result<Starte
     deployments
         .create(&PostParams::default(), &deployment)
         .await
-        .with_context(|| format!("the Deployment of {}", story.whose()))?;
-    Ok(Started { story, namespace: namespace.clone(), object: workspace.object_name(), token, valid })
+        .with_context(|| format!("the Deployment of {}", scenario.full_name()))?;
+    Ok(Started { scenario, namespace: namespace.clone(), object: workspace.object_name(), token, valid })
 }

@@ -1,4 +1,4 @@
-//! The product's binary, built.
+//! Building of the product's binary.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,17 +12,17 @@ use logstream_testing::poll;
 use logstream_testing::process::{Output, Process, Start};
 use serde_json::Value;
 
-/// A cold build takes minutes; one that hangs ends here.
+/// Deadline of the build. A cold build takes minutes.
 const PATIENCE: Duration = Duration::from_hours(1);
 
-/// The workspace's root, which the demo is a directory of.
+/// The root of the Cargo workspace.
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The package and its binary.
 pub(crate) const NAME: &str = "coder-logstream-kube";
 
-/// Builds the product with the cargo and the profile that built this program, and answers where it is and the
-/// profile. Blocks.
+/// Builds the product with the same cargo and profile as this program. Returns the binary's path and the profile.
+/// Blocks.
 pub(crate) fn build() -> Result<(PathBuf, String)> {
     let profile = profile(&env::current_exe()?);
     // With this package beside it, their dependencies have the features they were built with: nothing is built twice.
@@ -40,22 +40,22 @@ pub(crate) fn build() -> Result<(PathBuf, String)> {
     };
     let mut process = Process::start(&start, &Output::Pipes)?;
     let (stdout, mut stderr) = process.take_pipes().context("the pipes are ours")?;
-    let said = thread::spawn(move || {
+    let errors = thread::spawn(move || {
         let mut text = String::new();
         stderr.read_to_string(&mut text).map(|_| text)
     });
     let program = BufReader::new(stdout).lines().map_while(Result::ok).filter_map(|line| executable(&line)).last();
     let status = poll::until("cargo build", PATIENCE, || process.ended())?;
     if !status.success() {
-        let said = said.join().ok().and_then(Result::ok).unwrap_or_default();
-        bail!("cargo build --package {NAME}: {status}\n{said}");
+        let errors = errors.join().ok().and_then(Result::ok).unwrap_or_default();
+        bail!("cargo build --package {NAME}: {status}\n{errors}");
     }
     Ok((program.with_context(|| format!("cargo built no program named {NAME}"))?, profile))
 }
 
-/// What this program was called in, without what cargo said of the package it ran: build scripts that look at it would
-/// be run again, and all that depends on them built again, at every demo.
-#[allow(clippy::disallowed_methods, reason = "handed on as it is, not read")]
+/// This process's environment without the variables that cargo sets for the running package: build scripts that read
+/// them would run again, and everything that depends on them would be rebuilt.
+#[allow(clippy::disallowed_methods, reason = "passed on unread")]
 fn environment() -> Vec<(String, String)> {
     let texts = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     env::vars_os().filter_map(texts).filter(|(name, _)| !of_a_package(name)).collect()
@@ -65,13 +65,13 @@ fn of_a_package(name: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The profile, after the directory in which cargo put this program.
+/// The profile, from the name of this program's directory.
 fn profile(program: &Path) -> String {
     let directory = program.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("debug");
     if directory == "debug" { "dev".to_owned() } else { directory.to_owned() }
 }
 
-/// The program of the product's that a message of cargo tells of.
+/// Path of the product's binary if this message of cargo is about it.
 fn executable(message: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
     (message["target"]["name"] == NAME).then(|| message["executable"].as_str().map(PathBuf::from))?
@@ -89,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cargo_says_of_a_package_is_not_handed_on() {
+    fn variables_of_the_running_package_are_left_out() {
         assert!(of_a_package("CARGO_PKG_NAME") && of_a_package("CARGO_MANIFEST_DIR"));
         assert!(!of_a_package("CARGO") && !of_a_package("CARGO_TARGET_DIR") && !of_a_package("CARGO_HOME"));
     }
 
     #[test]
-    fn cargo_tells_where_the_program_is() {
+    fn the_binarys_path_is_read_from_cargos_messages() {
         let message = r#"{"reason":"compiler-artifact","target":{"name":"coder-logstream-kube"},"executable":"/t/p"}"#;
         assert_eq!(executable(message), Some(PathBuf::from("/t/p")));
         let library = r#"{"target":{"name":"coder-logstream-kube"},"executable":null}"#;

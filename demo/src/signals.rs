@@ -1,9 +1,9 @@
-//! Being asked to end.
+//! Signals that end the demo.
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Resolves when this process is asked to end: Ctrl-C, SIGTERM, or a closed terminal.
-pub(crate) async fn asked_to_end() -> std::io::Result<()> {
+/// Resolves on Ctrl-C, SIGTERM or a closed terminal.
+pub(crate) async fn shutdown() -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;

@@ -1,4 +1,4 @@
-//! Where the demo is played: a cluster of its own, or one that is there.
+//! The demo's cluster: its own, or an existing one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,20 +14,20 @@ use crate::namespaces::Namespaces;
 use crate::steps::{clear, step};
 use crate::style::Style;
 
-/// A cluster with two namespaces of the demo's own. What was made is gone once this is dropped.
+/// A cluster with the demo's two namespaces. Everything created is removed on drop.
 pub(crate) struct Site {
-    // Before what they live in: fields are dropped in order.
+    // First, because fields are dropped in order: the namespaces go before the cluster.
     pub(crate) namespaces: Namespaces,
     pub(crate) client: Client,
     pub(crate) admin: Admin,
-    /// Where helm is.
+    /// Path of helm.
     pub(crate) helm: PathBuf,
     own: Option<Cluster>,
     _directory: Option<Scratch>,
 }
 
 impl Site {
-    /// Starts a control plane, with a node that kwok plays.
+    /// Starts a control plane with a node simulated by kwok.
     pub(crate) async fn start(style: Style, tools: Tools) -> Result<Self> {
         let helm = tools.path(Tool::Helm).to_owned();
         let start = async {
@@ -65,17 +65,17 @@ impl Site {
         })
     }
 
-    /// Whether a node is there that plays the scenarios.
+    /// Returns true if the cluster has the simulated node that plays the scenarios.
     pub(crate) const fn has_simulated_node(&self) -> bool {
         self.own.is_some()
     }
 
-    /// Whether its API server may be on this machine, so that it can reach a webhook on loopback.
+    /// Returns true if the API server may be on this machine, and so may reach a webhook on loopback.
     pub(crate) fn may_be_local(&self) -> bool {
         self.own.is_some() || self.admin.server().is_ok_and(|server| is_loopback(&server))
     }
 
-    /// kubectl, as admin.
+    /// Runs kubectl as admin and returns its output.
     pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         let admin = self.admin.clone();
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
@@ -83,22 +83,22 @@ impl Site {
     }
 }
 
-const COMPONENTS: &str = "etcd, kube-apiserver, controllers, scheduler, and a node that kwok plays";
+const COMPONENTS: &str = "etcd, kube-apiserver, controllers, scheduler, and a node simulated by kwok";
 
-/// Finds the tools for a cluster, existing or not. Installs missing ones, which shows its progress on stderr.
+/// Finds the tools for an existing or a new cluster. Installs missing ones and prints the progress on stderr.
 pub(crate) async fn tools(style: Style, existing: bool) -> Result<Tools> {
     let wanted = if existing { &[Tool::Kubectl, Tool::Helm][..] } else { &Tool::DEMO };
     let look = async {
         let (tools, installed) = blocking(move || {
             let (mut show, mut installed) = (print(), false);
-            let mut tell = |progress: &Progress<'_>| {
+            let mut report = |progress: &Progress<'_>| {
                 if !installed {
                     clear(style);
                 }
                 installed = true;
                 show(progress);
             };
-            let tools = Tools::ensure_with(wanted, &mut tell).map_err(|error| anyhow!(error))?;
+            let tools = Tools::ensure_with(wanted, &mut report).map_err(|error| anyhow!(error))?;
             Ok((tools, installed))
         })
         .await?;
@@ -111,7 +111,7 @@ pub(crate) async fn tools(style: Style, existing: bool) -> Result<Tools> {
     step(style.without_terminal(), "", look).await
 }
 
-/// Whether a URL's host is this machine.
+/// Returns true if the URL's host is a loopback address.
 fn is_loopback(url: &str) -> bool {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {
@@ -126,7 +126,7 @@ mod tests {
     use super::is_loopback;
 
     #[test]
-    fn this_machine_is_recognized_by_its_address() {
+    fn loopback_hosts_are_recognized() {
         for url in ["https://127.0.0.1:6443", "https://localhost:6443/x", "https://[::1]:6443", "https://127.1.2.3"] {
             assert!(is_loopback(url), "{url}");
         }

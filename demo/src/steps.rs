@@ -1,4 +1,4 @@
-//! What the demo is doing, a line a step, with the time it took.
+//! Progress output: one line per step, with its duration.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -9,11 +9,11 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::style::Style;
 
-/// How often a running step's time is drawn anew.
+/// Refresh interval of a running step's time.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
 
-/// Runs a step. On a terminal its name is shown while it lasts. Afterwards what it answers as done stays, behind the
-/// time it took.
+/// Runs a step. On a terminal `doing` is shown meanwhile. At the end, prints the duration and the text that `work`
+/// returned.
 pub(crate) async fn step<T, D: Display>(
     style: Style,
     doing: &str,
@@ -38,7 +38,7 @@ pub(crate) async fn step<T, D: Display>(
     Ok(value)
 }
 
-/// Takes away the name of a running step.
+/// Clears the line of a running step.
 pub(crate) fn clear(style: Style) {
     if style.terminal() {
         print!("\r\u{1b}[K");

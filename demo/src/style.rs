@@ -1,4 +1,4 @@
-//! Colours and widths: those of a terminal, or none.
+//! Colours and width of the output.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -6,13 +6,13 @@ use std::io::{self, IsTerminal};
 use logstream_testing::coder::Level;
 use terminal_size::{Width, terminal_size};
 
-/// Where there is no terminal, and the most a line is easily read in.
+/// Width without a terminal, and maximum width on one.
 const WIDTH: usize = 120;
 
-/// Below this, wrapped text is no easier to read.
+/// Minimum width: narrower wrapping does not make text easier to read.
 const NARROWEST: usize = 60;
 
-/// How to print.
+/// Properties of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
     terminal: bool,
@@ -21,11 +21,11 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// Without colours, to no terminal.
+    /// No colours, no terminal.
     #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { terminal: false, colours: false, width: WIDTH };
 
-    /// As stdout can take it; no colours where `NO_COLOR` is set.
+    /// The style for stdout; without colours if `NO_COLOR` is set.
     #[allow(clippy::disallowed_methods, reason = "the demo's own variable, not the product's configuration")]
     pub(crate) fn of_stdout() -> Self {
         let terminal = io::stdout().is_terminal();
@@ -34,7 +34,7 @@ impl Style {
         Self { terminal, colours, width: width.clamp(NARROWEST, WIDTH) }
     }
 
-    /// The same, to be treated as no terminal.
+    /// The same style, treated as not a terminal.
     pub(crate) const fn without_terminal(self) -> Self {
         Self { terminal: false, ..self }
     }
@@ -67,7 +67,7 @@ impl Style {
         self.in_colour("31", text)
     }
 
-    /// The mark of a line's level, by which Coder's page sets it off.
+    /// The mark of a line's level.
     pub(crate) fn mark(self, level: Level) -> String {
         match level {
             Level::Trace | Level::Debug => " ".to_owned(),

@@ -1,4 +1,4 @@
-//! What was expected and what came.
+//! Summary of expected and received lines.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use logstream_testing::coder::Endpoint;
 
 use crate::duration::human;
-use crate::log::Told;
+use crate::log::Entry;
 use crate::matching::Timing;
-use crate::story::Story;
+use crate::scenario::Scenario;
 use crate::style::Style;
 
-/// One story's row.
+/// A scenario's row in the table.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
-    story: Story,
+    scenario: Scenario,
     missing: Vec<&'static str>,
     lines: usize,
     first: Option<Duration>,
@@ -24,17 +24,17 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Of a story whose owner reads `log`, in which `missing` does not stand.
-    pub(crate) fn new(story: Story, log: &[Told], missing: Vec<&'static str>) -> Self {
-        let timings = log.iter().filter_map(|told| Some((told.line.arrived, told.timing?)));
-        let began = log.first().map(|told| told.line.arrived);
-        // The fact was there when the line had not taken its time yet.
+    /// Builds the row of a scenario from its log and the expected texts missing from it.
+    pub(crate) fn new(scenario: Scenario, log: &[Entry], missing: Vec<&'static str>) -> Self {
+        let timings = log.iter().filter_map(|entry| Some((entry.line.arrived, entry.timing?)));
+        let began = log.first().map(|entry| entry.line.arrived);
+        // The fact's time is the arrival minus the latency.
         let is_live = |(arrived, timing): &(Instant, Timing)| {
             timing.held.is_zero() && arrived.checked_sub(timing.took).is_some_and(|fact| Some(fact) > began)
         };
         let took = |(_, timing): (Instant, Timing)| timing.took;
         Self {
-            story,
+            scenario,
             missing,
             lines: log.len(),
             first: timings.clone().next().map(took),
@@ -43,17 +43,17 @@ impl Row {
         }
     }
 
-    /// Whether all that was expected came.
+    /// Returns true if all expected texts arrived.
     pub(crate) const fn is_complete(&self) -> bool {
         self.missing.is_empty()
     }
 
     fn cells(&self) -> [String; 7] {
-        let expected = self.story.expected().len();
+        let expected = self.scenario.expected().len();
         let time = |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), human);
         [
-            self.story.title().to_owned(),
-            self.story.whose(),
+            self.scenario.title().to_owned(),
+            self.scenario.full_name(),
             format!("{} of {expected}", expected - self.missing.len()),
             self.lines.to_string(),
             time(self.first),
@@ -85,14 +85,14 @@ pub(crate) fn table(style: Style, rows: &[Row]) -> String {
         let mark = if row.is_complete() { style.good("✓") } else { style.bad("✗") };
         let _ = writeln!(table, "  {mark} {}", line(cells));
     }
-    let meaning = "    live: the fact came after the first line, so that nothing was waited for";
+    let meaning = "    live: facts after the first line, which did not wait for the agent's token";
     table + &style.dim(meaning) + "\n"
 }
 
-/// For each story that lacks something, what; empty when nothing is lacking.
+/// The missing texts of each incomplete scenario; empty if all are complete.
 pub(crate) fn missing(style: Style, rows: &[Row]) -> String {
     let of = |row: &Row| {
-        let title = style.bad(&format!("{} — {}: no line says", row.story.whose(), row.story.title()));
+        let title = style.bad(&format!("{} — {}: no line contains", row.scenario.full_name(), row.scenario.title()));
         let texts: String = row.missing.iter().flat_map(|text| ["    ", text, "\n"]).collect();
         format!("  {title}\n{texts}")
     };
@@ -112,9 +112,9 @@ pub(crate) fn requests(requests: &BTreeMap<(Endpoint, u16), usize>) -> String {
         (sum(&|_, status| status == 401), "before the agent was valid (401)"),
         (sum(&|_, status| !accepted(status) && status != 401), "failed"),
     ];
-    let told: Vec<String> =
+    let counts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} × {what}")).collect();
-    format!("{} requests to Coder: {}", sum(&|_, _| true), told.join(", "))
+    format!("{} requests to Coder: {}", sum(&|_, _| true), counts.join(", "))
 }
 
 #[cfg(test)]
@@ -127,14 +127,14 @@ mod tests {
 
     use super::*;
 
-    fn row(story: Story, missing: &[&'static str]) -> Row {
+    fn row(scenario: Scenario, missing: &[&'static str]) -> Row {
         let (first, slowest) = (Some(Duration::from_millis(12)), Some(Duration::from_millis(340)));
-        Row { story, missing: missing.to_vec(), lines: 11, first, slowest, live: None }
+        Row { scenario, missing: missing.to_vec(), lines: 11, first, slowest, live: None }
     }
 
     #[test]
-    fn the_table_lines_up_and_marks_what_lacks_something() {
-        let rows = [row(Story::NormalStart, &[]), row(Story::OomKilled, &["out of memory"])];
+    fn the_table_is_aligned_and_marks_incomplete_scenarios() {
+        let rows = [row(Scenario::NormalStart, &[]), row(Scenario::OomKilled, &["out of memory"])];
         let table = table(Style::PLAIN, &rows);
         let lines: Vec<&str> = table.lines().collect();
         let end = |line: usize, part: &str| Some(lines[line].split_once(part)?.0.chars().count() + part.len());
@@ -145,14 +145,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
-        assert_eq!(missing(Style::PLAIN, &[row(Story::NormalStart, &[])]), "");
-        let told = missing(Style::PLAIN, &[row(Story::NormalStart, &[]), row(Story::OomKilled, &["out of memory"])]);
-        assert_eq!(told, "  erin/notebook — OOMKilled: no line says\n    out of memory\n");
+    fn missing_texts_are_listed() {
+        assert_eq!(missing(Style::PLAIN, &[row(Scenario::NormalStart, &[])]), "");
+        let text =
+            missing(Style::PLAIN, &[row(Scenario::NormalStart, &[]), row(Scenario::OomKilled, &["out of memory"])]);
+        assert_eq!(text, "  erin/notebook — OOMKilled: no line contains\n    out of memory\n");
     }
 
     #[test]
-    fn requests_are_told_by_what_became_of_them() {
+    fn requests_are_counted_by_outcome() {
         let seen = [
             ((Endpoint::LogSource, 201), 6),
             ((Endpoint::LogSource, 401), 5),
@@ -166,11 +167,11 @@ mod tests {
     }
 
     #[test]
-    fn what_came_after_the_first_line_is_live() {
+    fn lines_of_facts_after_the_first_line_are_live() {
         let start = Instant::now();
         let after = |milliseconds| start + Duration::from_millis(milliseconds);
-        // When the fact came and when its line, of an agent that is valid after 2 s.
-        let told = |(fact, line): (u64, u64)| Told {
+        // Milliseconds of the fact and of its line, for an agent that is valid after 2 s.
+        let entry = |(fact, line): (u64, u64)| Entry {
             line: Line {
                 at: SystemTime::UNIX_EPOCH,
                 arrived: after(line),
@@ -184,11 +185,11 @@ mod tests {
             },
             timing: Some(Timing::of(after(fact), after(2_000), after(line))),
         };
-        let log = [(100, 2_400), (1_900, 2_400), (2_300, 2_400), (3_000, 3_004), (3_100, 3_109)].map(told);
-        let row = Row::new(Story::Evicted, &log, vec![]);
+        let log = [(100, 2_400), (1_900, 2_400), (2_300, 2_400), (3_000, 3_004), (3_100, 3_109)].map(entry);
+        let row = Row::new(Scenario::Evicted, &log, vec![]);
         let milliseconds = [row.first, row.slowest, row.live].map(|time| time.unwrap().as_millis());
         assert_eq!(milliseconds, [400, 400, 9]);
-        let nothing = Row::new(Story::Evicted, &[], vec![]);
+        let nothing = Row::new(Scenario::Evicted, &[], vec![]);
         assert_eq!((nothing.lines, nothing.first, nothing.slowest, nothing.live), (0, None, None, None));
     }
 }

@@ -15,10 +15,10 @@ use tokio::task::JoinSet;
 
 use crate::facts::Facts;
 
-/// A list in an empty namespace takes milliseconds.
+/// Deadline of the first lists. A list in an empty namespace takes milliseconds.
 const FIRST_LIST: Duration = Duration::from_secs(30);
 
-/// Watches until dropped.
+/// Watches the demo's namespaces until dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
     facts: Arc<Mutex<Facts>>,
@@ -26,36 +26,36 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches pods, ReplicaSets and Events in these namespaces; answers when the watches stand.
+    /// Watches pods, ReplicaSets and Events in these namespaces; returns once the watches are established.
     pub(crate) async fn start(client: &Client, namespaces: &[&str]) -> Result<Self> {
         let facts = Arc::new(Mutex::new(Facts::default()));
-        let standing = Arc::new(Semaphore::new(0));
+        let established = Arc::new(Semaphore::new(0));
         let mut tasks = JoinSet::new();
         for namespace in namespaces {
-            let (facts, standing) = (&facts, &standing);
+            let (facts, established) = (&facts, &established);
             tasks.spawn(follow(
                 Api::<v1::Pod>::namespaced(client.clone(), namespace),
                 facts,
-                standing,
+                established,
                 |facts, seen| match seen {
                     Seen::There(at, pod) => facts.pod(at, pod),
                     Seen::Gone(at, pod) => facts.pod_gone(at, pod),
                 },
             ));
             let sets = Api::<ReplicaSet>::namespaced(client.clone(), namespace);
-            tasks.spawn(follow(sets, facts, standing, |facts, seen| match seen {
+            tasks.spawn(follow(sets, facts, established, |facts, seen| match seen {
                 Seen::There(at, set) => facts.replica_set(at, set),
                 Seen::Gone(at, set) => facts.replica_set_gone(at, set),
             }));
             let events = Api::<v1::Event>::namespaced(client.clone(), namespace);
-            tasks.spawn(follow(events, facts, standing, |facts, seen| match seen {
+            tasks.spawn(follow(events, facts, established, |facts, seen| match seen {
                 Seen::There(at, event) => facts.event(at, event),
-                // Events live an hour; their end says nothing.
+                // Events expire after an hour; their deletion means nothing.
                 Seen::Gone(..) => {}
             }));
         }
         let all = u32::try_from(tasks.len())?;
-        tokio::time::timeout(FIRST_LIST, standing.acquire_many(all))
+        tokio::time::timeout(FIRST_LIST, established.acquire_many(all))
             .await
             .context("the demo's own watch of the API server does not begin")??
             .forget();
@@ -68,7 +68,7 @@ impl Watch {
     }
 }
 
-/// An object as the watch shows it, and when.
+/// An object from the watch, with the time it was received.
 enum Seen<'a, K> {
     There(Instant, &'a K),
     Gone(Instant, &'a K),
@@ -77,13 +77,13 @@ enum Seen<'a, K> {
 fn follow<K>(
     api: Api<K>,
     facts: &Arc<Mutex<Facts>>,
-    standing: &Arc<Semaphore>,
+    established: &Arc<Semaphore>,
     note: impl Fn(&mut Facts, Seen<'_, K>) + Send + 'static,
 ) -> impl Future<Output = ()> + Send + 'static
 where
     K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    let (facts, standing) = (Arc::clone(facts), Arc::clone(standing));
+    let (facts, established) = (Arc::clone(facts), Arc::clone(established));
     async move {
         let mut objects = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
         while let Some(event) = objects.next().await {
@@ -92,8 +92,8 @@ where
             match event {
                 Ok(Event::Apply(object) | Event::InitApply(object)) => note(&mut facts, Seen::There(at, &object)),
                 Ok(Event::Delete(object)) => note(&mut facts, Seen::Gone(at, &object)),
-                Ok(Event::InitDone) => standing.add_permits(1),
-                // It lists again by itself; a fact of the time between is seen late.
+                Ok(Event::InitDone) => established.add_permits(1),
+                // The watcher lists again by itself; facts from meanwhile are seen late.
                 Ok(Event::Init) | Err(_) => {}
             }
         }

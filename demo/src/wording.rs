@@ -1,10 +1,10 @@
-//! How the product begins its lines about what no Event says, as its users know them. Kept apart from the product's
-//! own words: the demo must notice when those change.
+//! Beginnings of the product's lines that do not come from an Event. Deliberately not shared with the product: the demo
+//! must notice when its texts change.
 
-/// The mark of an Event that was told together with others like it.
+/// Prefix of an Event that client-go aggregated with similar ones.
 const COMBINED: &str = "(combined from similar events): ";
 
-/// Before the name of a refused pod.
+/// Precedes the name of a rejected pod.
 const REFUSED: &str = "pods \"";
 
 pub(crate) fn created_pod(name: &str) -> String {
@@ -30,7 +30,7 @@ pub(crate) fn ended(container: &str, exit_code: i32, reason: &str) -> String {
     }
 }
 
-/// Nothing for the reasons of an ordinary start.
+/// The beginning of a line about a waiting container; `None` for the reasons of an ordinary start.
 pub(crate) fn waiting(container: &str, reason: &str) -> Option<String> {
     match reason {
         "ErrImagePull" | "ImagePullBackOff" => {
@@ -41,14 +41,14 @@ pub(crate) fn waiting(container: &str, reason: &str) -> Option<String> {
     }
 }
 
-/// Without the name of a refused pod, which is another at each try, and which lines leave out.
+/// Removes the name of a rejected pod, which changes with each attempt and which lines leave out.
 pub(crate) fn without_pod_name(text: &str) -> String {
     let text = text.strip_prefix(COMBINED).unwrap_or(text);
     let name = text.split_once(REFUSED).and_then(|(before, rest)| Some((before, rest.split_once('"')?.1)));
     name.map_or_else(|| text.to_owned(), |(before, after)| format!("{before}{REFUSED}…\"{after}"))
 }
 
-/// The `9` of `(x9 over 2m)`; 1 without.
+/// The count of a line: 9 for `(x9 over 2m)`, 1 without a count.
 pub(crate) fn times(line: &str) -> u32 {
     let counted = |rest: &str| rest.split_once(" over ").and_then(|(number, _)| number.parse().ok());
     line.match_indices("(x").filter_map(|(at, mark)| counted(&line[at + mark.len()..])).last().unwrap_or(1)

@@ -1,7 +1,7 @@
-//! Long lines over several rows.
+//! Wrapping of long lines.
 
-/// Breaks a text at spaces into rows of at most `width` characters; a longer word has a row of its own. Escape
-/// sequences of colours take no room.
+/// Breaks a text at spaces into rows of at most `width` characters; a longer word gets its own row. Colour escape
+/// sequences do not count.
 pub(crate) fn rows(text: &str, width: usize) -> Vec<String> {
     let mut rows = Vec::new();
     let (mut row, mut used) = (String::new(), 0);
@@ -21,7 +21,7 @@ pub(crate) fn rows(text: &str, width: usize) -> Vec<String> {
     rows
 }
 
-/// How many characters are seen.
+/// Number of visible characters.
 pub(crate) fn visible(text: &str) -> usize {
     let mut escape = false;
     let mut seen = |character: &char| {
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_take_no_room() {
+    fn colour_escapes_do_not_count() {
         assert_eq!(visible("\u{1b}[1;31mred\u{1b}[0m"), 3);
         assert_eq!(rows("\u{1b}[37mone two\u{1b}[0m", 7), ["\u{1b}[37mone two\u{1b}[0m"]);
     }

@@ -1,4 +1,4 @@
-//! The demo as a process: what its exit code says.
+//! The demo as a process: its output and exit codes.
 #![allow(clippy::expect_used, reason = "a helper of a test may end it")]
 
 use std::path::{Path, PathBuf};
@@ -15,21 +15,21 @@ fn product() -> Option<PathBuf> {
     Some(Path::new(DEMO).with_file_name("coder-logstream-kube")).filter(|path| path.is_file())
 }
 
-/// Plays with the product that was built with this test, if it was.
+/// Runs the demo with the product that was built with this test, if it was.
 fn play(arguments: &[&str]) -> Output {
     let program = product().map(|path| format!("--program={}", path.display()));
     demo(&arguments.iter().copied().chain(program.as_deref()).collect::<Vec<_>>())
 }
 
 #[test]
-fn helm_installs_it_and_a_described_pod_shows_whose_it_is() {
+fn helm_installs_it_and_the_pods_annotations_name_the_owner() {
     let output = play(&["--scenario=normal-start"]);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
     for part in
         ["helm install coder-logstream-kube ./helm", "describe pod", "logstream.coder.com/owner: alice", "6 of 6"]
     {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(stdout.contains(part), "{part}: {stdout}");
     }
 }
 
@@ -44,7 +44,7 @@ fn an_unknown_scenario_is_refused_with_the_names_of_all() {
 }
 
 #[test]
-fn what_a_given_cluster_cannot_play_is_refused_before_anything_is_touched() {
+fn scenarios_that_need_the_simulated_node_are_refused_early() {
     let output = demo(&["--kubeconfig", "/nowhere", "--scenario", "evicted"]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{error}");
@@ -52,13 +52,13 @@ fn what_a_given_cluster_cannot_play_is_refused_before_anything_is_touched() {
 }
 
 #[test]
-fn missing_lines_are_named_and_make_it_fail() {
-    // Nobody waits for the lines, so none are there.
+fn missing_lines_are_listed_and_fail_the_run() {
+    // With no patience, no lines have arrived yet.
     let output = play(&["--scenario=quota-exceeded", "--patience=0"]);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["carol/web — quota exceeded: no line says\n    Queued pod", "The end of the log", "0 of 4"] {
-        assert!(said.contains(part), "{part}: {said}");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["carol/web — quota exceeded: no line contains\n    Queued pod", "The end of the log", "0 of 4"] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
     }
-    assert!(!said.contains('\u{1b}'), "no colours where there is no terminal: {said}");
+    assert!(!stdout.contains('\u{1b}'), "no colours where there is no terminal: {stdout}");
 }

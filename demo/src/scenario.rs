@@ -1,39 +1,39 @@
-//! The scenarios: whose workspace, what happens to it, and what its owner must read.
+//! The scenarios: the workspace, what happens to it, and the lines its owner must get.
 
 use std::time::Duration;
 
 use clap::ValueEnum;
-use logstream_testing::{Scenario, Workspace};
+use logstream_testing::{Scenario as NodeScenario, Workspace};
 
-/// How long after its Deployment the evicted pod is evicted, less up to a second: long enough for it to run by then, and
-/// for its agent to be valid, so that its lines are seen to come at once.
+/// Time from the Deployment to the eviction, less up to a second. By then the pod runs and its agent's token is valid,
+/// so that its lines arrive at once.
 const EVICTED_AFTER: Duration = Duration::from_secs(5);
 
-/// One workspace's story.
+/// The scenario of one workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Story {
+pub(crate) enum Scenario {
     /// Everything goes well
     NormalStart,
     /// The template names an image that does not exist
     WrongImage,
     /// The namespace's quota allows no more pods
     QuotaExceeded,
-    /// The agent's container ends again and again
+    /// The agent's container keeps crashing
     CrashLoop,
-    /// The container is killed for its memory, once
+    /// The container is killed once for exceeding its memory limit
     OomKilled,
-    /// The node runs out of memory and throws the pod out
+    /// The node runs out of memory and evicts the pod
     Evicted,
     /// No node has as much memory as the template asks for
     Unschedulable,
 }
 
-impl Story {
-    /// What is played when nothing is asked for: what a node does, good and bad, and a refusal.
+impl Scenario {
+    /// Scenarios played by default: those of the simulated node, and a rejected pod.
     pub(crate) const USUAL: [Self; 6] =
         [Self::NormalStart, Self::WrongImage, Self::QuotaExceeded, Self::CrashLoop, Self::OomKilled, Self::Evicted];
 
-    /// As people say it.
+    /// Name as printed.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::NormalStart => "normal start",
@@ -46,7 +46,7 @@ impl Story {
         }
     }
 
-    /// Whose workspace it is. No two are of one owner.
+    /// The workspace's owner, unique among the scenarios.
     pub(crate) const fn owner(self) -> &'static str {
         match self {
             Self::NormalStart => "alice",
@@ -73,11 +73,11 @@ impl Story {
     }
 
     /// `alice/dev`
-    pub(crate) fn whose(self) -> String {
+    pub(crate) fn full_name(self) -> String {
         format!("{}/{}", self.owner(), self.workspace_name())
     }
 
-    /// Texts of which each must stand in a line of its own log. The last of them to come ends the story.
+    /// Texts that the workspace's log must contain. The scenario is complete when all have arrived.
     pub(crate) const fn expected(self) -> &'static [&'static str] {
         match self {
             Self::NormalStart => &[
@@ -119,26 +119,28 @@ impl Story {
         }
     }
 
-    /// Whether it needs the simulated node, whose stages play what a kubelet would do.
+    /// Returns true if it needs the simulated node, whose kwok stages do what a kubelet would do.
     pub(crate) const fn needs_simulated_node(self) -> bool {
         !matches!(self, Self::QuotaExceeded | Self::Unschedulable)
     }
 
-    /// Whether it is played in the namespace whose quota is used up.
+    /// Returns true if it is played in the namespace with the exhausted quota.
     pub(crate) const fn needs_quota(self) -> bool {
         matches!(self, Self::QuotaExceeded)
     }
 
-    /// The workspace. Call it when its Deployment is to be made: an eviction has its time from here.
+    /// Builds the workspace. Call it right before creating its Deployment: the time of an eviction counts from here.
     pub(crate) fn workspace(self, namespace: &str, token: &str) -> Workspace {
         let workspace = Workspace::new(namespace, self.owner(), self.workspace_name(), token);
         match self {
-            Self::NormalStart => workspace.scenario(Scenario::Normal).init_container("ghcr.io/example/prepare-home:3"),
-            Self::WrongImage => workspace.scenario(Scenario::WrongImage).image("ghcr.io/example/workspace:latset"),
+            Self::NormalStart => {
+                workspace.scenario(NodeScenario::Normal).init_container("ghcr.io/example/prepare-home:3")
+            }
+            Self::WrongImage => workspace.scenario(NodeScenario::WrongImage).image("ghcr.io/example/workspace:latset"),
             Self::QuotaExceeded => workspace,
-            Self::CrashLoop => workspace.scenario(Scenario::CrashLoop),
-            Self::OomKilled => workspace.scenario(Scenario::OomKilled),
-            Self::Evicted => workspace.scenario(Scenario::Evicted).evicted_after(EVICTED_AFTER),
+            Self::CrashLoop => workspace.scenario(NodeScenario::CrashLoop),
+            Self::OomKilled => workspace.scenario(NodeScenario::OomKilled),
+            Self::Evicted => workspace.scenario(NodeScenario::Evicted).evicted_after(EVICTED_AFTER),
             Self::Unschedulable => workspace.memory("900Ti"),
         }
     }
@@ -149,8 +151,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_workspaces_name_begins_with_anothers() {
-        let names: Vec<String> = Story::value_variants().iter().map(|story| story.whose()).collect();
+    fn no_workspace_name_is_a_prefix_of_another() {
+        let names: Vec<String> = Scenario::value_variants().iter().map(|scenario| scenario.full_name()).collect();
         for (index, name) in names.iter().enumerate() {
             let others = names.iter().enumerate().filter(|(other, _)| *other != index);
             assert!(others.map(|(_, other)| other).all(|other| !other.starts_with(name.as_str())), "{name}");
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn every_story_expects_something() {
-        assert!(Story::value_variants().iter().all(|story| story.expected().len() >= 3));
+    fn every_scenario_expects_something() {
+        assert!(Scenario::value_variants().iter().all(|scenario| scenario.expected().len() >= 3));
     }
 }
