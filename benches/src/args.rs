@@ -6,13 +6,13 @@ use clap::Parser;
 
 use crate::programs::WORKSPACE;
 
-/// Measures the figures of docs/performance.md and writes them there, with their plots.
+/// Measures the measurements of docs/performance.md and writes them there, with their plots.
 ///
-/// Each is a ratio within one run against a floor, a small program built for the purpose, as absolute times differ
+/// Each is a ratio within one run against a baseline, a small program built for the purpose, as absolute times differ
 /// between machines. Everything is built and started by this command; nothing else should run on the machine.
 #[derive(Debug, Clone, Parser)]
 #[allow(clippy::struct_excessive_bools, reason = "flags are no states")]
-#[command(name = "figures", bin_name = "cargo figures")]
+#[command(name = "benchmarks", bin_name = "cargo benchmarks")]
 pub(crate) struct Args {
     /// Only these scenarios; the others keep the results they have.
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) report: bool,
 
-    /// How often each figure is measured.
+    /// How often each measurement is measured.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
 
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) full: bool,
 
-    /// Workspaces of the largest burst and of the memory figures.
+    /// Workspaces of the largest burst and of the memory measurements.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) workspaces: usize,
 
@@ -63,9 +63,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     pub(crate) program: Option<PathBuf>,
 
-    /// Takes the floors from this directory instead of building them.
+    /// Takes the baselines from this directory instead of building them.
     #[arg(long, value_name = "DIR")]
-    pub(crate) floors: Option<PathBuf>,
+    pub(crate) baselines: Option<PathBuf>,
 }
 
 impl Args {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn directory(arguments: &[&str]) -> Option<PathBuf> {
-        Args::parse_from([&["figures"], arguments].concat()).directory()
+        Args::parse_from([&["benchmarks"], arguments].concat()).directory()
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn scenarios_may_be_given_by_spaces_or_commas() {
-        let only = |arguments: &[&str]| Args::parse_from([&["figures"], arguments].concat()).only;
+        let only = |arguments: &[&str]| Args::parse_from([&["benchmarks"], arguments].concat()).only;
         assert_eq!(only(&["--only", "a", "b"]), only(&["--only", "a,b"]));
     }
 }

@@ -1,4 +1,4 @@
-//! The figures: what the program costs and how fast it is, against floors built for the purpose. `cargo figures --help`
+//! Benchmarks: what the program costs and how fast it is, against baselines built for the purpose. `cargo benchmarks --help`
 //! says how to call it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "people read what it prints")]
 #![allow(
@@ -13,8 +13,8 @@
 
 mod args;
 mod arrivals;
+mod baseline;
 mod burst;
-mod floor;
 mod limit;
 mod load;
 mod machine;
@@ -49,16 +49,16 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    match figures(&args) {
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("cargo figures: {error:#}");
+            eprintln!("cargo benchmarks: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn figures(args: &Args) -> Result<()> {
+fn run(args: &Args) -> Result<()> {
     let chosen = chosen(&args.only)?;
     if !args.report {
         let bench = Bench { programs: Programs::build(args)?, args: args.clone() };

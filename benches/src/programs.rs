@@ -1,4 +1,4 @@
-//! The product and the floors, built.
+//! The product and the baselines, built.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,36 +15,36 @@ pub(crate) const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
     pub(crate) product: PathBuf,
-    pub(crate) floor_stream: PathBuf,
-    pub(crate) floor_list: PathBuf,
-    pub(crate) floor_admission: PathBuf,
+    pub(crate) baseline_stream: PathBuf,
+    pub(crate) baseline_list: PathBuf,
+    pub(crate) baseline_admission: PathBuf,
 }
 
 impl Programs {
-    /// Builds what was not given: the product by itself, as its image has it, and the floors by the same profile.
+    /// Builds what was not given: the product by itself, as its image has it, and the baselines by the same profile.
     pub(crate) fn build(args: &Args) -> Result<Self> {
         let product = match &args.program {
             Some(program) => program.clone(),
             None => find(&cargo(&["build", "--release", "--package", PRODUCT, "--bins"])?, PRODUCT)?,
         };
-        let floors = if let Some(directory) = &args.floors {
-            FLOORS.iter().map(|floor| directory.join(floor)).collect()
+        let baselines = if let Some(directory) = &args.baselines {
+            BASELINES.iter().map(|baseline| directory.join(baseline)).collect()
         } else {
             let mut arguments = vec!["build", "--release", "--package", env!("CARGO_PKG_NAME")];
-            arguments.extend(FLOORS.iter().flat_map(|floor| ["--bin", floor]));
+            arguments.extend(BASELINES.iter().flat_map(|baseline| ["--bin", baseline]));
             cargo(&arguments)?
         };
         Ok(Self {
             product,
-            floor_stream: find(&floors, FLOORS[0])?,
-            floor_list: find(&floors, FLOORS[1])?,
-            floor_admission: find(&floors, FLOORS[2])?,
+            baseline_stream: find(&baselines, BASELINES[0])?,
+            baseline_list: find(&baselines, BASELINES[1])?,
+            baseline_admission: find(&baselines, BASELINES[2])?,
         })
     }
 }
 
 const PRODUCT: &str = "coder-logstream-kube";
-const FLOORS: [&str; 3] = ["floor-stream", "floor-list", "floor-admission"];
+const BASELINES: [&str; 3] = ["baseline-stream", "baseline-list", "baseline-admission"];
 
 /// Calls cargo, with what it says on stderr, and answers the programs it built. Blocks.
 fn cargo(arguments: &[&str]) -> Result<Vec<PathBuf>> {
@@ -94,10 +94,10 @@ mod tests {
 
     #[test]
     fn cargo_tells_where_the_programs_are() {
-        let message = r#"{"reason":"compiler-artifact","executable":"/t/floor-list"}"#;
+        let message = r#"{"reason":"compiler-artifact","executable":"/t/baseline-list"}"#;
         let found: Vec<PathBuf> =
             [message, r#"{"executable":null}"#, "no JSON"].into_iter().filter_map(executable).collect();
-        assert_eq!(find(&found, "floor-list").unwrap(), Path::new("/t/floor-list"));
-        assert!(find(&found, "floor").is_err());
+        assert_eq!(find(&found, "baseline-list").unwrap(), Path::new("/t/baseline-list"));
+        assert!(find(&found, "baseline").is_err());
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::machine::Conditions;
 use crate::stats::{Sorted, round};
 
-/// What a figure counts.
+/// What a measurement counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
@@ -41,7 +41,7 @@ impl Unit {
     }
 }
 
-/// What a figure must reach.
+/// What a measurement must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Must {
@@ -62,16 +62,16 @@ impl Must {
     }
 }
 
-/// A figure, with its value in each run.
+/// A measurement, with its value in each run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Figure {
+pub(crate) struct Measurement {
     pub(crate) what: String,
     pub(crate) unit: Unit,
     pub(crate) must: Must,
     pub(crate) runs: Vec<f64>,
 }
 
-impl Figure {
+impl Measurement {
     pub(crate) fn sorted(&self) -> Sorted {
         Sorted::new(self.runs.clone())
     }
@@ -141,7 +141,7 @@ pub(crate) struct Record {
     pub(crate) scenario: String,
     pub(crate) conditions: Conditions,
     pub(crate) notes: Vec<String>,
-    pub(crate) figures: Vec<Figure>,
+    pub(crate) measurements: Vec<Measurement>,
     pub(crate) growth: Vec<Growth>,
     pub(crate) plots: Vec<Plot>,
 }
@@ -152,19 +152,19 @@ impl Record {
             scenario: scenario.to_owned(),
             conditions,
             notes: Vec::new(),
-            figures: Vec::new(),
+            measurements: Vec::new(),
             growth: Vec::new(),
             plots: Vec::new(),
         }
     }
 
-    /// A value of one run of a figure, which the first one makes.
+    /// A value of one run of a measurement, which the first one makes.
     pub(crate) fn add(&mut self, what: &str, unit: Unit, must: Must, value: f64) {
         println!("    {what}: {}{}", round(value), unit.text());
-        match self.figures.iter_mut().find(|figure| figure.what == what) {
-            Some(figure) => figure.runs.push(round(value)),
+        match self.measurements.iter_mut().find(|measurement| measurement.what == what) {
+            Some(measurement) => measurement.runs.push(round(value)),
             None => {
-                self.figures.push(Figure { what: what.to_owned(), unit, must, runs: vec![round(value)] });
+                self.measurements.push(Measurement { what: what.to_owned(), unit, must, runs: vec![round(value)] });
             }
         }
     }
@@ -250,10 +250,11 @@ mod tests {
 
     #[test]
     fn reached_is_counted_over_the_runs() {
-        let figure = |must, runs: &[f64]| Figure { what: String::new(), unit: Unit::Ratio, must, runs: runs.to_vec() };
-        assert_eq!(figure(Must::AtMost(1.2), &[1.0, 1.2, 1.21]).reached(), Some((2, 3)));
-        assert_eq!(figure(Must::AtLeast(0.8), &[0.8, 0.7]).reached(), Some((1, 2)));
-        assert_eq!(figure(Must::Shown, &[1.0]).reached(), None);
+        let measurement =
+            |must, runs: &[f64]| Measurement { what: String::new(), unit: Unit::Ratio, must, runs: runs.to_vec() };
+        assert_eq!(measurement(Must::AtMost(1.2), &[1.0, 1.2, 1.21]).reached(), Some((2, 3)));
+        assert_eq!(measurement(Must::AtLeast(0.8), &[0.8, 0.7]).reached(), Some((1, 2)));
+        assert_eq!(measurement(Must::Shown, &[1.0]).reached(), None);
     }
 
     #[test]
@@ -269,6 +270,6 @@ mod tests {
         record.plots.push(Plot { name: "p".into(), title: "t".into(), x, y, series });
         record.save(directory.path()).unwrap();
         assert_eq!(Record::load(directory.path(), "x").unwrap().unwrap(), record);
-        assert_eq!(record.figures[0].runs, [0.5, 0.6]);
+        assert_eq!(record.measurements[0].runs, [0.5, 0.6]);
     }
 }

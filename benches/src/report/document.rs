@@ -8,8 +8,8 @@ use super::table::{growth, table};
 use crate::record::Record;
 use crate::scenario::Scenario;
 
-const BEGIN: &str = "<!-- figures: begin -->";
-const END: &str = "<!-- figures: end -->";
+const BEGIN: &str = "<!-- benchmarks: begin -->";
+const END: &str = "<!-- benchmarks: end -->";
 
 /// Puts a text between the marks, in place of what was there.
 pub(super) fn replace(document: &str, generated: &str) -> Result<String> {

@@ -136,12 +136,12 @@ mod tests {
             title: "Memory < 30 MB".to_owned(),
             x: Axis::logarithmic("workspaces"),
             y: Axis::linear("MB"),
-            series: vec![series("product"), series("floor")],
+            series: vec![series("product"), series("baseline")],
         };
         let svg = svg(&plot);
         assert_eq!(svg.matches("<polyline").count(), 2);
         assert_eq!(svg.matches("<circle").count(), 4);
-        for text in ["Memory &lt; 30 MB", ">workspaces<", ">MB<", ">product<", ">floor<"] {
+        for text in ["Memory &lt; 30 MB", ">workspaces<", ">MB<", ">product<", ">baseline<"] {
             assert!(svg.contains(text), "{text}");
         }
         assert!(!svg.contains("NaN") && !svg.contains("inf"));

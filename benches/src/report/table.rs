@@ -2,27 +2,27 @@
 
 use std::fmt::Write;
 
-use crate::record::{Figure, Growth, Must, Record};
+use crate::record::{Growth, Measurement, Must, Record};
 use crate::stats::{Sorted, round, thousands};
 
-/// A row for each figure.
+/// A row for each measurement.
 pub(crate) fn table(records: &[&Record]) -> String {
     let mut text = "| what | must reach | min | median | max | reached |\n|---|---|---:|---:|---:|---|\n".to_owned();
-    for figure in records.iter().flat_map(|record| &record.figures) {
-        text += &row(figure);
+    for measurement in records.iter().flat_map(|record| &record.measurements) {
+        text += &row(measurement);
     }
     text
 }
 
-fn row(figure: &Figure) -> String {
-    let unit = figure.unit.text();
-    let sorted = figure.sorted();
-    let must = match figure.must {
+fn row(measurement: &Measurement) -> String {
+    let unit = measurement.unit.text();
+    let sorted = measurement.sorted();
+    let must = match measurement.must {
         Must::AtMost(most) => format!("at most {most}{unit}"),
         Must::AtLeast(least) => format!("at least {least}{unit}"),
         Must::Shown => "–".to_owned(),
     };
-    let reached = match figure.reached() {
+    let reached = match measurement.reached() {
         None => String::new(),
         Some((held, all)) if held == all => "yes".to_owned(),
         Some((0, _)) => "**no**".to_owned(),
@@ -30,7 +30,7 @@ fn row(figure: &Figure) -> String {
     };
     let [min, median, max] =
         [sorted.min(), sorted.median(), sorted.max()].map(|value| format!("{}{unit}", round(value)));
-    format!("| {} | {must} | {min} | {median} | {max} | {reached} |\n", figure.what)
+    format!("| {} | {must} | {min} | {median} | {max} | {reached} |\n", measurement.what)
 }
 
 /// A row for each size, with the medians.

@@ -15,7 +15,7 @@ use crate::record::{Axis, Must, Plot, Record, Series, Unit};
 use crate::reviews::{Reviews, Target};
 use crate::site::{Site, coder};
 use crate::stats::Sorted;
-use crate::{floor, process};
+use crate::{baseline, process};
 
 const CONNECTIONS: [usize; 4] = [1, 4, 16, 64];
 /// Of each closed loop.
@@ -31,10 +31,10 @@ const STEADY_CONNECTIONS: usize = 16;
 const GROWTH: (&str, &str) = ("Reviews a second over kept connections", "connections");
 const CPU: (&str, &str) = ("The server's own CPU, a review", "connections");
 const PRODUCT: &str = "product";
-const FLOOR: &str = "floor";
-const DECODING: &str = "floor that decodes the review";
-const RATIO: &str = "product against the floor";
-const DECODING_RATIO: &str = "product against the floor that decodes";
+const BASELINE: &str = "baseline";
+const DECODING: &str = "baseline that decodes the review";
+const RATIO: &str = "product against the baseline";
+const DECODING_RATIO: &str = "product against the baseline that decodes";
 
 pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     let site = Site::start(&bench.programs).await?;
@@ -52,17 +52,17 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     let product =
         url.strip_prefix("https://").and_then(|rest| rest.split('/').next()).context("a webhook's address")?;
     let product = Target::new(product.parse()?, &installation.ca_pem()?, Arc::clone(&reviews))?;
-    let floor = Floor::start(&site, "read", &reviews).await?;
-    let decoding = Floor::start(&site, "decode", &reviews).await?;
-    let patching = Floor::start(&site, "patch", &reviews).await?;
-    let patched = site.namespace("floor-webhook").await?;
+    let baseline = Baseline::start(&site, "read", &reviews).await?;
+    let decoding = Baseline::start(&site, "decode", &reviews).await?;
+    let patching = Baseline::start(&site, "patch", &reviews).await?;
+    let patched = site.namespace("baseline-webhook").await?;
     let webhook = WebhookConfig::new(&patching.target.url(), &patching.ca, &[&patched]);
     // In force until dropped, and within about a second: the loops before the first pods take longer.
     let _webhook = webhook.failure_policy(FailurePolicy::Fail).apply(&site).await?;
     let namespaces = [namespace, site.namespace("no-webhook").await?, patched];
     let servers = [
         Server { name: PRODUCT, target: &product, pid: installation.product.pid() },
-        floor.server(FLOOR),
+        baseline.server(BASELINE),
         decoding.server(DECODING),
     ];
     for server in servers {
@@ -70,7 +70,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     }
     for run in 0..bench.args.runs {
         throughput(record, servers).await?;
-        steady(record, &product, &floor.target, run + 1 == bench.args.runs).await?;
+        steady(record, &product, &baseline.target, run + 1 == bench.args.runs).await?;
         creation(bench, &site, &coder, &namespaces, record).await?;
     }
     record.plots.push(Plot {
@@ -78,30 +78,30 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
         title: GROWTH.0.to_owned(),
         x: Axis::logarithmic("connections"),
         y: Axis::linear("reviews a second"),
-        series: [PRODUCT, FLOOR, DECODING]
+        series: [PRODUCT, BASELINE, DECODING]
             .map(|name| Series { name: name.to_owned(), points: record.grown(GROWTH.0, name) })
             .to_vec(),
     });
     Ok(())
 }
 
-/// The floor, serving.
-struct Floor {
+/// The baseline, serving.
+struct Baseline {
     target: Target,
     ca: String,
     process: Process,
     _files: Scratch,
 }
 
-impl Floor {
+impl Baseline {
     async fn start(site: &Site, how: &str, reviews: &Arc<Reviews>) -> Result<Self> {
-        let directory = Scratch::create("floor")?;
+        let directory = Scratch::create("baseline")?;
         let files = pki::serving_cert(directory.path())?;
         let address = ports::free();
         let [certificate, key] = [&files.certificate, &files.key].map(|path| path.display().to_string());
         let arguments = [&address.to_string(), &certificate, &key, how];
-        let process = floor::start(&site.programs.floor_admission, &arguments)?;
-        floor::listening(address).await?;
+        let process = baseline::start(&site.programs.baseline_admission, &arguments)?;
+        baseline::listening(address).await?;
         let ca = std::fs::read_to_string(&files.ca)?;
         let target = Target::new(address, &ca, Arc::clone(reviews))?;
         Ok(Self { target, ca, process, _files: directory })
@@ -137,27 +137,27 @@ async fn throughput(record: &mut Record, servers: [Server<'_>; 3]) -> Result<()>
             record.grow(GROWTH, connections, name, Unit::PerSecond, rate);
             record.grow(CPU, connections, name, Unit::Micros, cpu * 1e6);
         }
-        let [product, floors @ ..] = rates;
-        for ((least, floor), name) in least.iter_mut().zip(floors).zip([RATIO, DECODING_RATIO]) {
-            record.grow(GROWTH, connections, name, Unit::Ratio, product / floor);
-            *least = least.min(product / floor);
+        let [product, baselines @ ..] = rates;
+        for ((least, baseline), name) in least.iter_mut().zip(baselines).zip([RATIO, DECODING_RATIO]) {
+            record.grow(GROWTH, connections, name, Unit::Ratio, product / baseline);
+            *least = least.min(product / baseline);
         }
     }
     let what = "admission, keep-alive, 1 to 64 connections: requests a second, the worst,";
-    record.add(&format!("{what} against the floor that reads a review"), Unit::Ratio, Must::AtLeast(0.8), least[1]);
-    let bytes = format!("{what} against the floor that reads its bytes and not the review");
+    record.add(&format!("{what} against the baseline that reads a review"), Unit::Ratio, Must::AtLeast(0.8), least[1]);
+    let bytes = format!("{what} against the baseline that reads its bytes and not the review");
     record.add(&bytes, Unit::Ratio, Must::AtLeast(0.8), least[0]);
     Ok(())
 }
 
-async fn steady(record: &mut Record, product: &Target, floor: &Target, last: bool) -> Result<()> {
+async fn steady(record: &mut Record, product: &Target, baseline: &Target, last: bool) -> Result<()> {
     let ours = Sorted::millis(product.open_loop(STEADY_CONNECTIONS, RATE, STEADY).await?);
-    let theirs = Sorted::millis(floor.open_loop(STEADY_CONNECTIONS, RATE, STEADY).await?);
+    let theirs = Sorted::millis(baseline.open_loop(STEADY_CONNECTIONS, RATE, STEADY).await?);
     let what = format!("admission at {RATE} a second");
     record.add(&format!("{what}: p99"), Unit::Millis, Must::AtMost(1.0), ours.p99());
-    record.add(&format!("{what}: p99 of the floor"), Unit::Millis, Must::Shown, theirs.p99());
+    record.add(&format!("{what}: p99 of the baseline"), Unit::Millis, Must::Shown, theirs.p99());
     record.add(&format!("{what}: p50"), Unit::Millis, Must::Shown, ours.p50());
-    record.add(&format!("{what}: p50 of the floor"), Unit::Millis, Must::Shown, theirs.p50());
+    record.add(&format!("{what}: p50 of the baseline"), Unit::Millis, Must::Shown, theirs.p50());
     if last {
         let series = |name: &str, of: &Sorted| Series { name: name.to_owned(), points: of.curve() };
         record.plots.push(Plot {
@@ -165,7 +165,7 @@ async fn steady(record: &mut Record, product: &Target, floor: &Target, last: boo
             title: format!("Reviews at {RATE} a second"),
             x: Axis::logarithmic("ms"),
             y: Axis::linear("of all, %"),
-            series: vec![series(PRODUCT, &ours), series(FLOOR, &theirs)],
+            series: vec![series(PRODUCT, &ours), series(BASELINE, &theirs)],
         });
     }
     Ok(())
@@ -194,18 +194,18 @@ async fn creation(
             *cpu += (process::cpu_seconds(apiserver)? - before) * 1e3 / bench.args.samples as f64;
         }
     }
-    let [with, without, floor] = times.map(Sorted::millis);
+    let [with, without, baseline] = times.map(Sorted::millis);
     let what = "pod creation through the API server";
     let mut add = |what: String, must, value| record.add(&what, Unit::Millis, must, value);
     add(format!("{what}: p99 longer than without webhook"), Must::AtMost(1.0), with.p99() - without.p99());
     add(format!("{what}: p50 longer than without webhook"), Must::Shown, with.p50() - without.p50());
     let library = "the library's webhook that sets annotations too";
-    add(format!("{what}: p99 longer, {library}"), Must::Shown, floor.p99() - without.p99());
-    add(format!("{what}: p50 longer, {library}"), Must::Shown, floor.p50() - without.p50());
+    add(format!("{what}: p99 longer, {library}"), Must::Shown, baseline.p99() - without.p99());
+    add(format!("{what}: p50 longer, {library}"), Must::Shown, baseline.p50() - without.p50());
     add(format!("{what}: p99 without webhook"), Must::Shown, without.p99());
-    let [with, without, floor] = cpu;
+    let [with, without, baseline] = cpu;
     add(format!("{what}: the API server's own CPU, mean, more than without webhook"), Must::Shown, with - without);
-    add(format!("{what}: the API server's own CPU, mean, more, {library}"), Must::Shown, floor - without);
+    add(format!("{what}: the API server's own CPU, mean, more, {library}"), Must::Shown, baseline - without);
     add(format!("{what}: the API server's own CPU, mean, without webhook"), Must::Shown, without);
     Ok(())
 }

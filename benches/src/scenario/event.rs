@@ -1,6 +1,6 @@
 //! How long one line takes: a known pod's event, three events in a row, the first line of a new pod.
 //!
-//! Product and floor watch two namespaces side by side, and every other event is written for the floor: both see the
+//! Product and baseline watch two namespaces side by side, and every other event is written for the baseline: both see the
 //! same machine in the same moments.
 
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::Bench;
 use crate::arrivals::{Arrivals, wait_for};
-use crate::floor;
+use crate::baseline;
 use crate::load::Posted;
 use crate::objects::{self, Pod, token};
 use crate::record::{Axis, Must, Plot, Record, Series, Unit};
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(15);
 /// The first ones warm up connections and caches of all parties.
 const WARM_UP: usize = 20;
 
-/// A place where either the product or the floor watches.
+/// A place where either the product or the baseline watches.
 struct Side {
     namespace: String,
     coder: CoderStandIn,
@@ -154,49 +154,54 @@ async fn product(site: &Site, side: &mut Side) -> Result<Installation> {
     Ok(installation)
 }
 
-async fn floor(site: &Site, side: &Side, kind: &str, token: &str) -> Result<Process> {
+async fn baseline(site: &Site, side: &Side, kind: &str, token: &str) -> Result<Process> {
     let kubeconfig = site.cluster.admin_kubeconfig();
-    let (program, kubeconfig) = (site.programs.floor_stream.clone(), kubeconfig.display().to_string());
+    let (program, kubeconfig) = (site.programs.baseline_stream.clone(), kubeconfig.display().to_string());
     let (namespace, url) = (side.namespace.clone(), side.coder.url());
     let (kind, token) = (kind.to_owned(), token.to_owned());
-    tokio::task::spawn_blocking(move || floor::watching(&program, &[&kubeconfig, &namespace, &kind, &url, &token]))
+    tokio::task::spawn_blocking(move || baseline::watching(&program, &[&kubeconfig, &namespace, &kind, &url, &token]))
         .await
-        .context("the floor")?
+        .context("the baseline")?
 }
 
-/// Writes events in turn and answers what became of those of the product and of the floor.
+/// Writes events in turn and answers what became of those of the product and of the baseline.
 async fn known(bench: &Bench, site: &Site, record: &mut Record, run: u32) -> Result<()> {
     let (mut ours, mut theirs) =
-        (Side::new(site, "event", Duration::ZERO).await?, Side::new(site, "event-floor", Duration::ZERO).await?);
+        (Side::new(site, "event", Duration::ZERO).await?, Side::new(site, "event-baseline", Duration::ZERO).await?);
     let _product = product(site, &mut ours).await?;
     let token = theirs.agent();
     for n in 0..KNOWN {
         theirs.pod(site, &format!("workspace-{n:02}"), &token).await?;
     }
-    let _floor = floor(site, &theirs, "events", &token).await?;
-    let (mut of_product, mut of_floor) = (Vec::new(), Vec::new());
+    let _baseline = baseline(site, &theirs, "events", &token).await?;
+    let (mut of_product, mut of_baseline) = (Vec::new(), Vec::new());
     for n in 0..WARM_UP + bench.args.samples {
         of_product.push(ours.event(site, n).await?);
         tokio::time::sleep(PAUSE).await;
-        of_floor.push(theirs.event(site, n).await?);
+        of_baseline.push(theirs.event(site, n).await?);
         tokio::time::sleep(PAUSE).await;
     }
     wait_for(&ours.coder, KNOWN + of_product.len()).await?;
-    wait_for(&theirs.coder, of_floor.len()).await?;
-    let (product, floor) = (ours.times(&of_product[WARM_UP..])?, theirs.times(&of_floor[WARM_UP..])?);
-    let whole = product.whole.p50() / floor.whole.p50();
-    let (product, floor) = (product.arrival, floor.arrival);
-    let ratio = |share: f64| product.quantile(share) / floor.quantile(share);
+    wait_for(&theirs.coder, of_baseline.len()).await?;
+    let (product, baseline) = (ours.times(&of_product[WARM_UP..])?, theirs.times(&of_baseline[WARM_UP..])?);
+    let whole = product.whole.p50() / baseline.whole.p50();
+    let (product, baseline) = (product.arrival, baseline.arrival);
+    let ratio = |share: f64| product.quantile(share) / baseline.quantile(share);
     let what = "event of a known pod to its request's arrival at Coder";
-    record.add(&format!("{what}: p50 against the floor"), Unit::Ratio, Must::AtMost(1.2), ratio(0.5));
-    record.add(&format!("{what}: p99 against the floor"), Unit::Ratio, Must::AtMost(1.2), ratio(0.99));
+    record.add(&format!("{what}: p50 against the baseline"), Unit::Ratio, Must::AtMost(1.2), ratio(0.5));
+    record.add(&format!("{what}: p99 against the baseline"), Unit::Ratio, Must::AtMost(1.2), ratio(0.99));
     record.add(&format!("{what}: p50"), Unit::Millis, Must::Shown, product.p50());
     record.add(&format!("{what}: p99"), Unit::Millis, Must::Shown, product.p99());
-    record.add(&format!("{what}: p50 of the floor"), Unit::Millis, Must::Shown, floor.p50());
-    record.add(&format!("{what}: p99 of the floor"), Unit::Millis, Must::Shown, floor.p99());
-    record.add(&format!("{what}, the write itself included: p50 against the floor"), Unit::Ratio, Must::Shown, whole);
+    record.add(&format!("{what}: p50 of the baseline"), Unit::Millis, Must::Shown, baseline.p50());
+    record.add(&format!("{what}: p99 of the baseline"), Unit::Millis, Must::Shown, baseline.p99());
+    record.add(
+        &format!("{what}, the write itself included: p50 against the baseline"),
+        Unit::Ratio,
+        Must::Shown,
+        whole,
+    );
     if run + 1 == bench.args.runs {
-        curves(record, "event", "Event of a known pod to its request's arrival at Coder", &product, &floor);
+        curves(record, "event", "Event of a known pod to its request's arrival at Coder", &product, &baseline);
     }
     Ok(())
 }
@@ -228,40 +233,40 @@ async fn three(bench: &Bench, site: &Site, record: &mut Record) -> Result<()> {
 async fn first(bench: &Bench, site: &Site, record: &mut Record, run: u32) -> Result<()> {
     let samples = (bench.args.samples / 4).max(1);
     let (mut ours, mut theirs) =
-        (Side::new(site, "first", Duration::ZERO).await?, Side::new(site, "first-floor", Duration::ZERO).await?);
+        (Side::new(site, "first", Duration::ZERO).await?, Side::new(site, "first-baseline", Duration::ZERO).await?);
     let _product = site.install(&ours.coder, &ours.namespace).await?;
     let token = theirs.agent();
-    let _floor = floor(site, &theirs, "pods", &token).await?;
-    let (mut of_product, mut of_floor) = (Vec::new(), Vec::new());
+    let _baseline = baseline(site, &theirs, "pods", &token).await?;
+    let (mut of_product, mut of_baseline) = (Vec::new(), Vec::new());
     for n in 0..WARM_UP + samples {
         let (name, agent) = (format!("workspace-{n:06}"), ours.agent());
         of_product.push(ours.pod(site, &name, &agent).await?);
         tokio::time::sleep(2 * PAUSE).await;
-        of_floor.push(theirs.pod(site, &name, &token).await?);
+        of_baseline.push(theirs.pod(site, &name, &token).await?);
         tokio::time::sleep(2 * PAUSE).await;
     }
     wait_for(&ours.coder, of_product.len()).await?;
-    wait_for(&theirs.coder, of_floor.len()).await?;
-    let (product, floor) = (ours.times(&of_product[WARM_UP..])?, theirs.times(&of_floor[WARM_UP..])?);
-    let whole = product.whole.p50() / floor.whole.p50();
-    let (product, floor) = (product.arrival, floor.arrival);
+    wait_for(&theirs.coder, of_baseline.len()).await?;
+    let (product, baseline) = (ours.times(&of_product[WARM_UP..])?, theirs.times(&of_baseline[WARM_UP..])?);
+    let whole = product.whole.p50() / baseline.whole.p50();
+    let (product, baseline) = (product.arrival, baseline.arrival);
     let what = "first line of a new pod, webhook on";
-    let ratio = product.p50() / floor.p50();
-    record.add(&format!("{what}: p50 against the floor"), Unit::Ratio, Must::AtMost(1.2), ratio);
+    let ratio = product.p50() / baseline.p50();
+    record.add(&format!("{what}: p50 against the baseline"), Unit::Ratio, Must::AtMost(1.2), ratio);
     record.add(&format!("{what}: p50"), Unit::Millis, Must::Shown, product.p50());
-    record.add(&format!("{what}: p50 of the floor"), Unit::Millis, Must::Shown, floor.p50());
+    record.add(&format!("{what}: p50 of the baseline"), Unit::Millis, Must::Shown, baseline.p50());
     record.add(&format!("{what}: p99"), Unit::Millis, Must::Shown, product.p99());
-    record.add(&format!("{what}: p99 of the floor"), Unit::Millis, Must::Shown, floor.p99());
+    record.add(&format!("{what}: p99 of the baseline"), Unit::Millis, Must::Shown, baseline.p99());
     let what = "the same, the creation itself included";
-    record.add(&format!("{what}: p50 against the floor without webhook"), Unit::Ratio, Must::Shown, whole);
+    record.add(&format!("{what}: p50 against the baseline without webhook"), Unit::Ratio, Must::Shown, whole);
     if run + 1 == bench.args.runs {
-        curves(record, "first-line", "New pod to its first line's arrival at Coder, webhook on", &product, &floor);
+        curves(record, "first-line", "New pod to its first line's arrival at Coder, webhook on", &product, &baseline);
     }
-    first_with_latency(site, record, samples / 2 + 1, floor.p50()).await
+    first_with_latency(site, record, samples / 2 + 1, baseline.p50()).await
 }
 
 /// The same with a Coder that takes its time: a round trip is one latency.
-async fn first_with_latency(site: &Site, record: &mut Record, samples: usize, floor: f64) -> Result<()> {
+async fn first_with_latency(site: &Site, record: &mut Record, samples: usize, baseline: f64) -> Result<()> {
     let mut side = Side::new(site, "first-20", LATENCY).await?;
     let _product = site.install(&side.coder, &side.namespace).await?;
     let (mut bare, mut of_replicaset) = (Vec::new(), Vec::new());
@@ -284,13 +289,13 @@ async fn first_with_latency(site: &Site, record: &mut Record, samples: usize, fl
     wait_for(&side.coder, 3 * samples).await?;
     let (of_replicaset, bare) = (side.times(&of_replicaset)?.done, side.times(&bare)?.done);
     let round_trip = overhead(LATENCY, 5 * LATENCY).await?;
-    let trips = |time: f64| (time - 1.2 * floor).max(0.0) / round_trip;
+    let trips = |time: f64| (time - 1.2 * baseline).max(0.0) / round_trip;
     let what = "first line of a new pod, webhook on, Coder at 20 ms";
     // The second would take another one.
     let must = Must::AtMost(1.1);
     let round_trips = trips(of_replicaset.p50());
     record.add(
-        &format!("{what}: round trips to Coder beyond 1.2 times the floor at 0 ms"),
+        &format!("{what}: round trips to Coder beyond 1.2 times the baseline at 0 ms"),
         Unit::Ratio,
         must,
         round_trips,
@@ -300,13 +305,13 @@ async fn first_with_latency(site: &Site, record: &mut Record, samples: usize, fl
     Ok(())
 }
 
-fn curves(record: &mut Record, name: &str, title: &str, product: &Sorted, floor: &Sorted) {
+fn curves(record: &mut Record, name: &str, title: &str, product: &Sorted, baseline: &Sorted) {
     let series = |name: &str, of: &Sorted| Series { name: name.to_owned(), points: of.curve() };
     record.plots.push(Plot {
         name: name.to_owned(),
         title: title.to_owned(),
         x: Axis::logarithmic("ms after the API server's answer"),
         y: Axis::linear("of all, %"),
-        series: vec![series("product", product), series("floor", floor)],
+        series: vec![series("product", product), series("baseline", baseline)],
     });
 }

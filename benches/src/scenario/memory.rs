@@ -1,6 +1,6 @@
 //! Memory, start-up and idle CPU, by the number of workspaces.
 //!
-//! Each workspace comes with four pods that are none, and with Events of before the start. The floor is a program that
+//! Each workspace comes with four pods that are none, and with Events of before the start. The baseline is a program that
 //! lists the same pods and Events, decodes them and throws them away.
 
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::objects::{self, Pod, token};
 use crate::record::{Axis, Must, Plot, Record, Series, Unit};
 use crate::site::{Site, coder};
 use crate::stats::{millis, thousands};
-use crate::{floor, process, wait};
+use crate::{baseline, process, wait};
 
 const PODS: usize = 5;
 
@@ -28,10 +28,10 @@ const GROWTH: (&str, &str) = ("Start and rest, by the number of workspaces", "wo
 const PEAK: &str = "memory at most, start included";
 const REST: &str = "memory at rest";
 const READY: &str = "until ready";
-const FLOOR: &str = "the floor's list";
-const RATIO: &str = "ready against the floor's list";
+const BASELINE: &str = "the baseline's list";
+const RATIO: &str = "ready against the baseline's list";
 
-struct World {
+struct Fixture {
     site: Site,
     namespace: String,
     coder: CoderStandIn,
@@ -42,7 +42,7 @@ struct World {
 /// One start and a while of rest.
 struct Start {
     ready: Duration,
-    floor: Duration,
+    baseline: Duration,
     memory: process::Memory,
     /// In percent of a core.
     cpu: Option<f64>,
@@ -53,7 +53,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     record.conditions.kubernetes.clone_from(&site.version);
     let namespace = site.namespace("workspaces").await?;
     let coder = coder(CoderOptions::new().without_rate_limit())?;
-    let mut world = World { site, namespace, coder, workspaces: 0, events: 0 };
+    let mut fixture = Fixture { site, namespace, coder, workspaces: 0, events: 0 };
     let most = bench.args.workspaces;
     let large = 10 * most;
     let mut sizes = vec![0, (most / 10).max(1), most];
@@ -62,9 +62,9 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     }
     let mut idle = 0.0;
     for size in sizes {
-        world.fill(size, old_events(size, most), record).await?;
+        fixture.fill(size, old_events(size, most), record).await?;
         for _ in 0..bench.args.runs {
-            let start = world.start(size == most).await?;
+            let start = fixture.start(size == most).await?;
             if size == 0 {
                 idle = start.memory.now;
                 record.add("resident memory, idle, no workspace", Unit::Megabytes, Must::AtMost(12.0), idle);
@@ -76,15 +76,15 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
             record.grow(GROWTH, size, PEAK, Unit::Megabytes, start.memory.peak);
             record.grow(GROWTH, size, REST, Unit::Megabytes, start.memory.now);
             record.grow(GROWTH, size, READY, Unit::Millis, millis(start.ready));
-            record.grow(GROWTH, size, FLOOR, Unit::Millis, millis(start.floor));
-            record.grow(GROWTH, size, RATIO, Unit::Ratio, start.ready.as_secs_f64() / start.floor.as_secs_f64());
+            record.grow(GROWTH, size, BASELINE, Unit::Millis, millis(start.baseline));
+            record.grow(GROWTH, size, RATIO, Unit::Ratio, start.ready.as_secs_f64() / start.baseline.as_secs_f64());
         }
     }
     plots(record);
     Ok(())
 }
 
-/// The figures that are asked for at two sizes.
+/// The measurements that are asked for at two sizes.
 fn of_size(record: &mut Record, size: usize, (most, large): (usize, usize), start: &Start, each: f64) {
     let [workspaces, pods, events] = [size, PODS * size, old_events(size, most)].map(thousands);
     let load = format!("{workspaces} workspaces in {pods} pods, {events} old events");
@@ -97,8 +97,8 @@ fn of_size(record: &mut Record, size: usize, (most, large): (usize, usize), star
         }
     }
     if size == large {
-        let ratio = start.ready.as_secs_f64() / start.floor.as_secs_f64();
-        record.add(&format!("{load}: ready, against the floor's list"), Unit::Ratio, Must::AtMost(1.5), ratio);
+        let ratio = start.ready.as_secs_f64() / start.baseline.as_secs_f64();
+        record.add(&format!("{load}: ready, against the baseline's list"), Unit::Ratio, Must::AtMost(1.5), ratio);
         let what = format!("{load}: memory at rest beyond idle, a workspace");
         record.add(&what, Unit::Kilobytes, Must::AtMost(3.0), each);
     }
@@ -127,12 +127,12 @@ fn plots(record: &mut Record) {
             title: "Start by the number of workspaces".to_owned(),
             x: Axis::logarithmic("workspaces (each with 4 other pods and old events)"),
             y: Axis::logarithmic("ms"),
-            series: vec![series(record, READY), series(record, FLOOR)],
+            series: vec![series(record, READY), series(record, BASELINE)],
         },
     ];
 }
 
-impl World {
+impl Fixture {
     /// Writes pods and old Events until there are so many workspaces.
     async fn fill(&mut self, size: usize, old_events: usize, record: &mut Record) -> Result<()> {
         let Self { site, namespace, coder, workspaces, events } = self;
@@ -168,7 +168,7 @@ impl World {
         Ok(())
     }
 
-    /// Starts the product as for the first time, and then the floor.
+    /// Starts the product as for the first time, and then the baseline.
     async fn start(&self, watch_cpu: bool) -> Result<Start> {
         let Self { site, namespace, coder, .. } = self;
         let progress = format!("/api/v1/namespaces/{namespace}/configmaps/coder-logstream-kube-progress");
@@ -191,7 +191,7 @@ impl World {
         installation.product.kill9();
         let kubeconfig = site.cluster.admin_kubeconfig();
         let kubeconfig = kubeconfig.to_str().context("a path is text")?;
-        let floor = floor::timed(&site.programs.floor_list, &[kubeconfig, namespace]).await?;
-        Ok(Start { ready, floor, memory, cpu })
+        let baseline = baseline::timed(&site.programs.baseline_list, &[kubeconfig, namespace]).await?;
+        Ok(Start { ready, baseline, memory, cpu })
     }
 }

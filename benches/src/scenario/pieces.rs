@@ -1,4 +1,4 @@
-//! The small pieces, measured by Criterion: `cargo bench --package logstream-figures`.
+//! The small pieces, measured by Criterion: `cargo bench --package logstream-benchmarks`.
 
 use std::fs;
 use std::path::PathBuf;

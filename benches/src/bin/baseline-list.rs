@@ -1,4 +1,4 @@
-//! The floor for start-up: pods and Events of a namespace listed, decoded as the library has them, and thrown away.
+//! The baseline for start-up: pods and Events of a namespace listed, decoded as the library has them, and thrown away.
 
 use anyhow::{Result, bail};
 use k8s_openapi::NamespaceResourceScope;
@@ -8,7 +8,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource};
 use serde::de::DeserializeOwned;
 
-const USAGE: &str = "floor-list KUBECONFIG NAMESPACE";
+const USAGE: &str = "baseline-list KUBECONFIG NAMESPACE";
 
 /// What client-go asks for.
 const PAGE: u32 = 500;

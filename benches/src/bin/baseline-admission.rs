@@ -1,5 +1,5 @@
-//! The floor for admission: axum behind rustls, which reads a review to its end and answers with the same text always.
-//! It may be told to decode the review and to answer it, as any program that is of use must: that is no floor, and
+//! The baseline for admission: axum behind rustls, which reads a review to its end and answers with the same text always.
+//! It may be told to decode the review and to answer it, as any program that is of use must: that is no baseline, and
 //! explains.
 
 use std::convert::Infallible;
@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-const USAGE: &str = "floor-admission ADDRESS CERTIFICATE KEY read|decode|patch";
+const USAGE: &str = "baseline-admission ADDRESS CERTIFICATE KEY read|decode|patch";
 
 /// Of no use to an API server, which wants its own UID back: load drivers are answered so.
 const ANSWER: &str =
@@ -78,7 +78,8 @@ async fn decode(Json(review): Json<AdmissionReview<Pod>>) -> String {
 async fn patch(Json(review): Json<AdmissionReview<Pod>>) -> Result<Json<AdmissionReview<DynamicObject>>, StatusCode> {
     let malformed = |_| StatusCode::BAD_REQUEST;
     let request: AdmissionRequest<Pod> = review.try_into().map_err(malformed)?;
-    let add = |key: &str| json!({ "op": "add", "path": format!("/metadata/annotations/floor~1{key}"), "value": key });
+    let add =
+        |key: &str| json!({ "op": "add", "path": format!("/metadata/annotations/baseline~1{key}"), "value": key });
     let operations = ["owner", "workspace", "agents", "recorded-at", "registration"].map(add);
     let patch = serde_json::from_value(operations.into_iter().collect()).map_err(|_| StatusCode::BAD_REQUEST)?;
     let response = AdmissionResponse::from(&request).with_patch(patch).map_err(|_| StatusCode::BAD_REQUEST)?;

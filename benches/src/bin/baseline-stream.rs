@@ -1,4 +1,4 @@
-//! The floor for streaming: the shortest honest program. One watch, each new object decoded as the library has it, one
+//! The baseline for streaming: the shortest honest program. One watch, each new object decoded as the library has it, one
 //! PATCH for each, one after the other. It knows nothing: everything goes to the one token it was given.
 #![allow(clippy::print_stdout, reason = "its parent waits for the word")]
 
@@ -15,9 +15,9 @@ use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-const USAGE: &str = "floor-stream KUBECONFIG NAMESPACE events|pods CODER_URL TOKEN";
+const USAGE: &str = "baseline-stream KUBECONFIG NAMESPACE events|pods CODER_URL TOKEN";
 
-struct Floor {
+struct Baseline {
     namespace: String,
     url: String,
     token: String,
@@ -31,20 +31,20 @@ async fn main() -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let client = Client::try_from(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)?;
-    let floor = Floor {
+    let baseline = Baseline {
         namespace: namespace.clone(),
         url: format!("{coder}/api/v2/workspaceagents/me/logs"),
         token: token.clone(),
         http: reqwest::Client::builder().tcp_nodelay(true).tls_certs_only([]).build()?,
     };
     match kind.as_str() {
-        "events" => floor.stream(client, |event: Event| event.message.unwrap_or_default()).await,
-        "pods" => floor.stream(client, |pod: Pod| format!("Created pod: {}", pod.name_any())).await,
+        "events" => baseline.stream(client, |event: Event| event.message.unwrap_or_default()).await,
+        "pods" => baseline.stream(client, |pod: Pod| format!("Created pod: {}", pod.name_any())).await,
         _ => bail!(USAGE),
     }
 }
 
-impl Floor {
+impl Baseline {
     async fn stream<K>(&self, client: Client, text: impl Fn(K) -> String) -> Result<()>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,

@@ -1,4 +1,4 @@
-//! The floors as child processes.
+//! The baselines as child processes.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use crate::wait;
 
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Starts a floor.
+/// Starts a baseline.
 pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Process> {
     let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
     let environment = [("NO_PROXY".to_owned(), "127.0.0.1".to_owned())];
@@ -22,7 +22,7 @@ pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Process> {
     Ok(Process::start(&start, &Output::Pipes)?)
 }
 
-/// Starts a floor and waits for its word that it watches. Blocks.
+/// Starts a baseline and waits for its word that it watches. Blocks.
 pub(crate) fn watching(program: &Path, arguments: &[&str]) -> Result<Process> {
     let mut process = start(program, arguments)?;
     let (stdout, _stderr) = process.take_pipes().context("the pipes are ours")?;
@@ -34,12 +34,12 @@ pub(crate) fn watching(program: &Path, arguments: &[&str]) -> Result<Process> {
     Ok(process)
 }
 
-/// Runs a floor to its end and answers how long that took.
+/// Runs a baseline to its end and answers how long that took.
 pub(crate) async fn timed(program: &Path, arguments: &[&str]) -> Result<Duration> {
     let begun = Instant::now();
     let mut process = start(program, arguments)?;
     let mut ended = None;
-    wait::until("the floor ends", PATIENCE, Duration::from_millis(2), || {
+    wait::until("the baseline ends", PATIENCE, Duration::from_millis(2), || {
         ended = process.ended().map(|status| (status, begun.elapsed()));
         ended.is_some()
     })
@@ -51,8 +51,8 @@ pub(crate) async fn timed(program: &Path, arguments: &[&str]) -> Result<Duration
     Ok(time)
 }
 
-/// Waits until a floor takes connections.
+/// Waits until a baseline takes connections.
 pub(crate) async fn listening(address: SocketAddr) -> Result<()> {
     let pause = Duration::from_millis(5);
-    wait::until("the floor listens", PATIENCE, pause, || TcpStream::connect(address).is_ok()).await
+    wait::until("the baseline listens", PATIENCE, pause, || TcpStream::connect(address).is_ok()).await
 }
