@@ -1,7 +1,7 @@
-//! The small pieces by Criterion: a review in to its patch out, an event in to its line out, the lookup of a claim.
+//! Microbenchmarks by Criterion: from a review to its patch, from an Event to its line, and the lookup of a registration.
 #![allow(missing_docs, reason = "criterion_group makes public functions")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a piece that does not work stops the bench")]
-#![allow(clippy::disallowed_methods, reason = "a bench has the real clock")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure stops the benchmark")]
+#![allow(clippy::disallowed_methods, reason = "benchmarks use the real clock")]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use serde_json::json;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-/// As a real API server asked.
+/// A review recorded from a real API server.
 const REVIEW: &str = include_str!("../../webhook/tests/fixtures/pod.json");
 
 const CLAIMS: usize = 1_000;
@@ -35,7 +35,7 @@ fn registry() -> Arc<Registry> {
     Arc::new(Registry::new(Box::new(|agent| _ = black_box(agent)), clock, Metrics::default()))
 }
 
-/// Through the router, as a request's body comes in and an answer's goes out.
+/// A review through the router, from the request's body to the answer's.
 fn review(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let clock = Arc::new(Timestamp::now);
@@ -114,7 +114,7 @@ fn line_of(correlator: &mut Correlator<Arc<Registry>>, event: &str) -> LogLine {
     lines.remove(0)
 }
 
-/// From an Event's JSON to the text of its line, for a pod that is known.
+/// From an Event's JSON to the text of its line, for a known pod.
 fn line(criterion: &mut Criterion) {
     let (mut correlator, uid) = one_pod();
     let mut revision = 1_u64;
@@ -127,7 +127,7 @@ fn line(criterion: &mut Criterion) {
     });
 }
 
-/// The same for messages of growing size that are nothing but secrets: the worst that somebody can write into an Event.
+/// The same for messages of growing size that consist of secrets: the worst case for masking.
 fn sizes(criterion: &mut Criterion) {
     let (mut correlator, uid) = one_pod();
     let mut revision = 1_u64;
@@ -143,7 +143,7 @@ fn sizes(criterion: &mut Criterion) {
     }
 }
 
-/// Whether admission claimed an object that was just seen: of the ReplicaSet that made the pod.
+/// Looks up the pending registration of a pod that was just seen, by the ReplicaSet that made it.
 fn claim(criterion: &mut Criterion) {
     let registry = registry();
     let name = |n: usize| format!("workspace-{n:04}-5c5df6c99b");

@@ -6,36 +6,36 @@ use clap::Parser;
 
 use crate::programs::WORKSPACE;
 
-/// Measures the measurements of docs/performance.md and writes them there, with their plots.
+/// Runs the benchmarks of docs/performance.md and writes their results and plots there.
 ///
-/// Each is a ratio within one run against a baseline, a small program built for the purpose, as absolute times differ
-/// between machines. Everything is built and started by this command; nothing else should run on the machine.
+/// Most results are ratios within one run against a baseline, a minimal program for the same task, because absolute
+/// times differ between machines. This command builds and starts everything; nothing else should run on the machine.
 #[derive(Debug, Clone, Parser)]
 #[allow(clippy::struct_excessive_bools, reason = "flags are no states")]
 #[command(name = "benchmarks", bin_name = "cargo benchmarks")]
 pub(crate) struct Args {
-    /// Only these scenarios; the others keep the results they have.
+    /// Run only these scenarios; the others keep their results.
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub(crate) only: Vec<String>,
 
-    /// Names the scenarios and ends.
+    /// List the scenarios and exit.
     #[arg(long)]
     pub(crate) list: bool,
 
-    /// Measures nothing, and writes the document from the results that are there.
+    /// Measure nothing; write the document from the existing results.
     #[arg(long)]
     pub(crate) report: bool,
 
-    /// How often each measurement is measured.
+    /// Number of runs of each scenario.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
 
-    /// Adds what takes long: 10,000 workspaces, all workspaces under Coder's limit, a token that is valid after ten
+    /// Add the slow cases: 10,000 workspaces, all workspaces under Coder's limit, a token that becomes valid after ten
     /// minutes.
     #[arg(long)]
     pub(crate) full: bool,
 
-    /// Workspaces of the largest burst and of the memory measurements.
+    /// Workspaces of the largest burst and of the memory scenario.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) workspaces: usize,
 
@@ -55,21 +55,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Leaves docs as it is: results and plots go nowhere but where --out says.
+    /// Leave docs unchanged; results and plots are written only with --out.
     #[arg(long)]
     pub(crate) no_write: bool,
 
-    /// Measures this binary instead of building the product.
+    /// Measure this binary instead of building the product.
     #[arg(long, value_name = "PATH")]
     pub(crate) program: Option<PathBuf>,
 
-    /// Takes the baselines from this directory instead of building them.
+    /// Take the baselines from this directory instead of building them.
     #[arg(long, value_name = "DIR")]
     pub(crate) baselines: Option<PathBuf>,
 }
 
 impl Args {
-    /// Where results and plots go, if anywhere.
+    /// Directory for results and plots, if they are to be written.
     pub(crate) fn directory(&self) -> Option<PathBuf> {
         let default = || (!self.no_write).then(|| PathBuf::from(WORKSPACE).join("docs/performance"));
         self.out.clone().or_else(default)
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn docs_are_written_unless_told_otherwise() {
+    fn docs_are_written_by_default() {
         assert!(directory(&[]).is_some_and(|directory| directory.ends_with("docs/performance")));
         assert_eq!(directory(&["--no-write"]), None);
         assert_eq!(directory(&["--no-write", "--out", "x"]), Some(PathBuf::from("x")));

@@ -1,4 +1,4 @@
-//! When lines arrived at Coder.
+//! Arrival times of lines at Coder.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,39 +9,39 @@ use logstream_testing::coder::Seen;
 
 use crate::wait;
 
-/// How long a line may take before it counts as lost.
+/// A line that takes longer counts as lost.
 pub(crate) const LOST: Duration = Duration::from_secs(30);
 
-/// The requests that brought lines, by their number.
+/// Requests with lines, by batch number.
 pub(crate) struct Arrivals(HashMap<u64, Seen>);
 
-/// A line's way into Coder.
+/// Times of the request that delivered a line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
-    /// When the request that brought it had arrived.
+    /// When the request arrived.
     pub(crate) received: Instant,
-    /// When Coder had answered that request.
+    /// When Coder answered it.
     pub(crate) answered: Instant,
 }
 
 impl Arrivals {
-    /// Of all lines so far.
+    /// The requests with lines so far.
     pub(crate) fn of(coder: &CoderStandIn) -> Self {
         Self(coder.journal().into_iter().filter_map(|seen| Some((seen.batch?, seen))).collect())
     }
 
-    /// How many requests brought lines.
+    /// Number of requests with lines.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// Of a batch.
+    /// The arrival of a batch.
     pub(crate) fn batch(&self, batch: u64) -> Option<Arrival> {
         let Seen { received, answered, .. } = *self.0.get(&batch)?;
         Some(Arrival { received, answered })
     }
 
-    /// Of the one line of a token whose text holds this.
+    /// The arrival of a token's first line that contains `text`.
     pub(crate) fn line(&self, coder: &CoderStandIn, token: &str, text: &str) -> Result<Arrival> {
         let lines = coder.lines(token);
         let line = lines.iter().find(|line| line.output.contains(text)).with_context(|| format!("no line {text:?}"))?;
@@ -49,7 +49,7 @@ impl Arrivals {
     }
 }
 
-/// Waits until so many lines have come in all and their requests are answered.
+/// Waits until `lines` lines have arrived in total and their requests are answered.
 pub(crate) async fn wait_for(coder: &CoderStandIn, lines: usize) -> Result<()> {
     let pause = Duration::from_millis(2);
     wait::until(&format!("{lines} lines"), LOST, pause, || coder.line_count() >= lines).await?;

@@ -22,19 +22,19 @@ pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Process> {
     Ok(Process::start(&start, &Output::Pipes)?)
 }
 
-/// Starts a baseline and waits for its word that it watches. Blocks.
+/// Starts a baseline and waits until it prints that it watches. Blocks.
 pub(crate) fn watching(program: &Path, arguments: &[&str]) -> Result<Process> {
     let mut process = start(program, arguments)?;
     let (stdout, _stderr) = process.take_pipes().context("the pipes are ours")?;
-    let mut word = String::new();
-    BufReader::new(stdout).read_line(&mut word)?;
-    if word.trim() != "ready" {
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    if line.trim() != "ready" {
         bail!("{} does not watch", program.display());
     }
     Ok(process)
 }
 
-/// Runs a baseline to its end and answers how long that took.
+/// Runs a baseline to its end and returns its duration.
 pub(crate) async fn timed(program: &Path, arguments: &[&str]) -> Result<Duration> {
     let begun = Instant::now();
     let mut process = start(program, arguments)?;
@@ -51,7 +51,7 @@ pub(crate) async fn timed(program: &Path, arguments: &[&str]) -> Result<Duration
     Ok(time)
 }
 
-/// Waits until a baseline takes connections.
+/// Waits until a baseline accepts connections.
 pub(crate) async fn listening(address: SocketAddr) -> Result<()> {
     let pause = Duration::from_millis(5);
     wait::until("the baseline listens", PATIENCE, pause, || TcpStream::connect(address).is_ok()).await

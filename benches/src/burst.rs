@@ -1,4 +1,4 @@
-//! Many workspaces that start at once, and what became of their lines.
+//! Many workspaces that start at once, and the outcome of their lines.
 
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,19 @@ use crate::arrivals::Arrivals;
 use crate::objects::{self, Pod, token};
 use crate::site::Site;
 
-/// Workspaces that are being written at a time, each line of one after the other.
+/// Number of workspaces written concurrently; the objects of one are written in sequence.
 const AT_ONCE: usize = 48;
 
 /// A workspace that was started.
 pub(crate) struct Agent {
     pub(crate) token: String,
-    /// When the API server had answered for its pod.
+    /// When the API server answered the creation of its pod.
     pub(crate) pod: Instant,
-    /// The same for its last event.
+    /// When the API server answered the creation of its last event.
     pub(crate) last: Instant,
 }
 
-/// Starts workspaces, each with a pod and `lines - 1` events in a row. Their tokens are known to Coder by then.
+/// Starts workspaces, each with a pod and `lines - 1` events in sequence. Their tokens are added to Coder before.
 pub(crate) async fn write(
     site: &Site,
     coder: &CoderStandIn,
@@ -51,26 +51,26 @@ fn text(line: usize) -> String {
     format!("Pulling image \"ghcr.io/example/layer-{line:02}\"")
 }
 
-/// What became of the lines.
+/// Number of lines with each kind of error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) missing: usize,
     pub(crate) twice: usize,
-    /// Agents with an event before one of earlier.
+    /// Agents whose events arrived out of order.
     pub(crate) disordered: usize,
 }
 
 impl Outcome {
-    /// Whatever is not as it must be.
+    /// Number of errors of any kind.
     pub(crate) const fn wrong(self) -> usize {
         self.missing + self.twice + self.disordered
     }
 
-    fn add(&mut self, told: &[Line], lines: usize) {
+    fn add(&mut self, log: &[Line], lines: usize) {
         let texts = (1..lines).map(text);
         let places = |text: &str| {
-            let holds = move |place: &usize| told[*place].output.contains(text);
-            (0..told.len()).filter(holds).collect::<Vec<_>>()
+            let holds = move |place: &usize| log[*place].output.contains(text);
+            (0..log.len()).filter(holds).collect::<Vec<_>>()
         };
         let events: Vec<Vec<usize>> = texts.map(|text| places(&text)).collect();
         let created = places("Created pod");
@@ -82,7 +82,7 @@ impl Outcome {
     }
 }
 
-/// Waits until all lines have come, or until none has come for `patience`; then says what became of them.
+/// Waits until all lines have arrived, or none has for `patience`, and returns the outcome.
 pub(crate) async fn wait(coder: &CoderStandIn, agents: &[Agent], lines: usize, patience: Duration) -> Outcome {
     let expected = agents.len() * lines;
     let (mut count, mut since) = (coder.line_count(), Instant::now());
@@ -102,13 +102,13 @@ pub(crate) async fn wait(coder: &CoderStandIn, agents: &[Agent], lines: usize, p
     outcome
 }
 
-/// When Coder had answered the last request that brought lines.
+/// When Coder answered the last request with lines.
 pub(crate) fn last_line(coder: &CoderStandIn) -> Result<Instant> {
     let answered = coder.journal().into_iter().filter(|seen| seen.batch.is_some()).map(|seen| seen.answered);
     answered.max().context("no line has come")
 }
 
-/// How long after `from` each agent's first line's request had arrived.
+/// Time from `from` to the arrival of each agent's first line.
 pub(crate) fn first_lines(
     coder: &CoderStandIn,
     agents: &[Agent],
@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    fn outcome(told: &[&str]) -> Outcome {
+    fn outcome(log: &[&str]) -> Outcome {
         let line = |output: &&str| Line {
             at: SystemTime::UNIX_EPOCH,
             arrived: Instant::now(),
@@ -143,7 +143,7 @@ mod tests {
             generation: 0,
         };
         let mut outcome = Outcome::default();
-        outcome.add(&told.iter().map(line).collect::<Vec<_>>(), 4);
+        outcome.add(&log.iter().map(line).collect::<Vec<_>>(), 4);
         outcome
     }
 

@@ -1,33 +1,33 @@
-//! What Coder's rate limit allows.
+//! Usage of the rate that Coder's limit allows, compared with an ideal client.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use logstream_testing::coder::{Endpoint, RateLimit, Seen};
 
-/// How finely an ideal client looks at the clock.
+/// Time step of the ideal client's simulation.
 const STEP: Duration = Duration::from_millis(5);
 
-/// What a client did of what it could have done.
+/// Actual and ideal duration of a client's requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Share {
-    /// Requests that were of use.
+    /// Number of successful requests.
     pub(crate) requests: usize,
-    /// What they took.
+    /// Time they took.
     pub(crate) took: Duration,
-    /// What they would have taken a client that asks whenever it is let.
+    /// Time they would have taken an ideal client, which sends as soon as the limit allows.
     pub(crate) ideal: Duration,
 }
 
 impl Share {
-    /// Of the rate that the limit allows, in percent.
+    /// Share of the allowed rate, in percent.
     pub(crate) fn percent(self) -> f64 {
         if self.took.is_zero() { 100.0 } else { self.ideal.as_secs_f64() / self.took.as_secs_f64() * 100.0 }
     }
 }
 
-/// The share of the allowed rate at an endpoint. `ready` has the times from which on there was something for one more
-/// request, in order; what the product sent beyond those could go with the last of them. From the first one on successful
-/// requests count. What was asked before counts as the limit counts it.
+/// The share of the allowed rate at an endpoint. `ready` has the times, in order, at which data for one more request
+/// became available; any requests beyond those count as available at the last of them. Successful requests count from
+/// the first time on; earlier requests only use up the limit.
 pub(crate) fn share(journal: &[Seen], endpoint: Endpoint, limit: RateLimit, ready: &[SystemTime]) -> Share {
     let (Some(&from), Some(&end)) = (ready.first(), ready.last()) else { return Share::default() };
     let here = || journal.iter().filter(|seen| seen.endpoint == endpoint);
@@ -40,8 +40,8 @@ pub(crate) fn share(journal: &[Seen], endpoint: Endpoint, limit: RateLimit, read
     Share { requests, took: last.duration_since(from).unwrap_or_default(), ideal }
 }
 
-/// A client that knows the limiter and never waits longer than it must: the rules are those of the stand-in, and of
-/// go-chi/httprate.
+/// A client that knows the limiter's state and never waits longer than necessary. The limiter's rules are those of the
+/// stand-in, and of go-chi/httprate.
 struct Ideal {
     limit: RateLimit,
     from: SystemTime,
@@ -71,7 +71,7 @@ impl Ideal {
         at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() / self.length()
     }
 
-    /// How long a request for each of these takes it, none before its time.
+    /// Time it takes to send one request for each of these times, none early.
     fn take(&mut self, ready: &[SystemTime]) -> Duration {
         let mut taken = 0;
         while taken < ready.len() {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_takes_no_time_and_the_rest_comes_as_the_window_fades() {
+    fn requests_beyond_the_limit_follow_as_the_window_slides() {
         assert_eq!(Ideal::new(LIMIT, at(0), [].into_iter()).take(&[at(0); 60]), Duration::ZERO);
         let rest = Ideal::new(LIMIT, at(0), [].into_iter()).take(&[at(0); 90]).as_secs_f64();
         // The first window is full at once; half of it has faded at the middle of the second.
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_before_it_is_there() {
+    fn nothing_is_sent_before_it_is_ready() {
         // At the end of a window, of which the first second can use 10 only.
         let ready: Vec<SystemTime> = (58..70).flat_map(|second| [at(second); 10]).collect();
         let rest = Ideal::new(LIMIT, at(59), [].into_iter()).take(&ready[..100]).as_secs_f64();
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_before_counts() {
+    fn earlier_requests_use_up_the_limit() {
         let full = std::iter::repeat_n(at(10), 60);
         let next = Ideal::new(LIMIT, at(15), full).take(&[at(15)]).as_secs_f64();
         assert!((45.0..46.0).contains(&next), "{next}");
     }
 
     #[test]
-    fn a_client_that_waits_longer_than_it_must_has_less_than_the_whole_rate() {
+    fn a_client_that_waits_too_long_has_a_lower_share() {
         let burst = (0..60).map(|_| seen(at(0), 200));
         let late = (0..30).map(|_| seen(at(180), 200));
         let refused = (0..5).map(|_| seen(at(1), 429));

@@ -1,4 +1,4 @@
-//! The driver: writes objects and remembers when the API server had answered.
+//! The load driver: writes objects and records when the API server answered.
 
 use std::time::Instant;
 
@@ -13,10 +13,10 @@ use kube::client::Body;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Requests of a bulk at once: enough to keep the API server busy.
+/// Concurrent requests of a bulk: enough to keep the API server busy.
 const AT_ONCE: usize = 48;
 
-/// Writes objects, by requests that are no more than a body that is ready and an answer that is hardly read.
+/// Writes objects with minimal work per request: the body is prepared, and the answer is not decoded.
 #[derive(Clone)]
 pub(crate) struct Driver(Client);
 
@@ -25,7 +25,7 @@ pub(crate) struct Driver(Client);
 pub(crate) struct Posted {
     /// When it was sent.
     pub(crate) sent: Instant,
-    /// When the head of the API server's answer was there.
+    /// When the head of the API server's answer arrived.
     pub(crate) answered: Instant,
     pub(crate) body: Bytes,
 }

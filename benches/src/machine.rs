@@ -1,11 +1,11 @@
-//! Where and under which conditions was measured.
+//! Conditions of a measurement: hardware and versions.
 
 use std::fs;
 use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-/// Where and under which conditions was measured. No names of machines.
+/// Conditions of a measurement. Contains no machine names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Conditions {
     pub(crate) cpu: String,
@@ -30,7 +30,7 @@ impl Conditions {
         }
     }
 
-    /// In one sentence.
+    /// The conditions as one sentence.
     pub(crate) fn text(&self) -> String {
         let Self { cpu, cores, memory_gb, kernel, kubernetes, product, runs } = self;
         let kubernetes = if kubernetes.is_empty() { String::new() } else { format!(", Kubernetes {kubernetes}") };
@@ -56,7 +56,7 @@ fn memory(info: &str) -> u64 {
     kilobytes.div_ceil(1 << 20)
 }
 
-/// The version alone: what distributions and clouds add may tell where it runs.
+/// The version number alone: suffixes of distributions and clouds may reveal where it runs.
 fn kernel(release: &str) -> String {
     release.chars().take_while(|character| character.is_ascii_digit() || *character == '.').collect()
 }

@@ -1,5 +1,5 @@
-//! Benchmarks: what the program costs and how fast it is, against baselines built for the purpose. `cargo benchmarks --help`
-//! says how to call it.
+//! Benchmarks: what the program costs and how fast it is, against baselines built for the purpose. See
+//! `cargo benchmarks --help`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "people read what it prints")]
 #![allow(
     clippy::cast_precision_loss,
@@ -8,8 +8,11 @@
     reason = "measurements: counts are far below 2⁵², and quantiles are ranks"
 )]
 #![allow(clippy::float_cmp, reason = "tests compare with values that have an exact form")]
-#![allow(clippy::similar_names, reason = "a site, its sides and their sizes")]
-#![allow(clippy::disallowed_methods, reason = "handed on to cargo as it is, and the real clock is what is measured by")]
+#![allow(clippy::similar_names, reason = "site, side and size")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the environment is passed on to cargo, and measurements use the real clock"
+)]
 
 mod args;
 mod arrivals;
@@ -73,7 +76,7 @@ fn run(args: &Args) -> Result<()> {
                 record.save(&directory)?;
             }
         }
-        // Not waited for: what a thread has started, the reaper ends.
+        // Blocking threads are not joined: the reaper ends the processes they started.
         runtime.shutdown_background();
     }
     report::write(args)

@@ -1,9 +1,9 @@
-//! The objects that are written: as large as real ones.
+//! Objects that the driver writes, as large as real ones.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// A pod as the API server named it.
+/// Identity of a created pod.
 #[derive(Debug, Clone)]
 pub(crate) struct Pod {
     pub(crate) namespace: String,
@@ -53,7 +53,7 @@ pub(crate) fn replicaset(name: &str, token: &str) -> Value {
     })
 }
 
-/// The pod that a ReplicaSet's controller makes.
+/// A pod as a ReplicaSet's controller creates it.
 pub(crate) fn pod_of(replicaset: &str, uid: &str, name: &str, token: &str) -> Value {
     let mut pod = workspace(name, token);
     pod["metadata"]["ownerReferences"] = json!([{
@@ -63,8 +63,8 @@ pub(crate) fn pod_of(replicaset: &str, uid: &str, name: &str, token: &str) -> Va
     pod
 }
 
-/// A pod that is no workspace, as large as one.
-pub(crate) fn stranger(name: &str) -> Value {
+/// A pod that is not a workspace, of the same size.
+pub(crate) fn other_pod(name: &str) -> Value {
     let mut pod = pod(name);
     pod["metadata"]["labels"] = labels(name);
     pod["metadata"]["annotations"] = json!({ "example.com/config-hash": format!("{name}@example.com") });
@@ -109,7 +109,7 @@ fn pod(name: &str) -> Value {
 }
 
 /// An Event of a kubelet about a pod. Its name must be new in the namespace.
-#[allow(clippy::disallowed_methods, reason = "who writes an Event has the real time")]
+#[allow(clippy::disallowed_methods, reason = "Events carry the real time")]
 pub(crate) fn event(pod: &Pod, name: &str, message: &str) -> Value {
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     json!({

@@ -1,4 +1,4 @@
-//! What the kernel says of a process.
+//! Memory and CPU time of a process, from /proc.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ fn kilobytes(status: &str, name: &str) -> Option<f64> {
 pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
     let mut nanoseconds = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).context("the process has ended")? {
-        // A thread that ends meanwhile takes its time along.
+        // The time of a thread that ends meanwhile is lost.
         let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
         nanoseconds += text.split_whitespace().next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default();
     }

@@ -1,4 +1,4 @@
-//! The product and the baselines, built.
+//! Building of the product and the baselines.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::args::Args;
 
-/// The workspace's root, which this package is a directory of.
+/// The root of the Cargo workspace.
 pub(crate) const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Where the programs are.
+/// Paths of the programs.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
     pub(crate) product: PathBuf,
@@ -21,7 +21,8 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds what was not given: the product by itself, as its image has it, and the baselines by the same profile.
+    /// Builds the programs that were not given: the product on its own, as in its image, and the baselines with the
+    /// same profile.
     pub(crate) fn build(args: &Args) -> Result<Self> {
         let product = match &args.program {
             Some(program) => program.clone(),
@@ -46,11 +47,11 @@ impl Programs {
 const PRODUCT: &str = "coder-logstream-kube";
 const BASELINES: [&str; 3] = ["baseline-stream", "baseline-list", "baseline-admission"];
 
-/// Calls cargo, with what it says on stderr, and answers the programs it built. Blocks.
+/// Runs cargo, with its stderr inherited, and returns the programs it built. Blocks.
 fn cargo(arguments: &[&str]) -> Result<Vec<PathBuf>> {
     let mut command = Command::new(option_env!("CARGO").unwrap_or("cargo"));
     command.args(arguments).arg("--message-format=json-render-diagnostics").current_dir(WORKSPACE);
-    // Build scripts that look at what cargo says of the package it runs would be run again, and all that depends on them.
+    // Build scripts that read the variables of the running package would run again, and their dependents be rebuilt.
     for prefix in ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"] {
         let names = std::env::vars_os().map(|(name, _)| name);
         names.filter(|name| name.to_str().is_some_and(|name| name.starts_with(prefix))).for_each(|name| {
@@ -67,12 +68,12 @@ fn find(programs: &[PathBuf], name: &str) -> Result<PathBuf> {
     programs.iter().find(named).cloned().with_context(|| format!("cargo built no program named {name}"))
 }
 
-/// The program that a message of cargo tells of.
+/// Path of the program that a message of cargo is about.
 fn executable(message: &str) -> Option<PathBuf> {
     serde_json::from_str::<Value>(message).ok()?["executable"].as_str().map(|path| Path::new(path).to_owned())
 }
 
-/// Runs the small pieces' benches, and answers the target directory, in which Criterion leaves its estimates. Blocks.
+/// Runs the microbenchmarks and returns the target directory, which contains Criterion's estimates. Blocks.
 pub(crate) fn bench() -> Result<PathBuf> {
     let bench = ["bench", "--package", env!("CARGO_PKG_NAME"), "--bench", "pieces"];
     let programs = cargo(&[&bench[..], &["--no-run"]].concat())?;
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cargo_tells_where_the_programs_are() {
+    fn paths_are_read_from_cargos_messages() {
         let message = r#"{"reason":"compiler-artifact","executable":"/t/baseline-list"}"#;
         let found: Vec<PathBuf> =
             [message, r#"{"executable":null}"#, "no JSON"].into_iter().filter_map(executable).collect();

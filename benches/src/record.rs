@@ -1,4 +1,4 @@
-//! What a scenario has measured, as it is kept.
+//! Stored results of a scenario.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::machine::Conditions;
 use crate::stats::{Sorted, round};
 
-/// What a measurement counts.
+/// Unit of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
@@ -25,7 +25,7 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    /// Behind a number.
+    /// The unit as printed after a number.
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Ratio => "×",
@@ -41,18 +41,18 @@ impl Unit {
     }
 }
 
-/// What a measurement must reach.
+/// Target of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Must {
     AtMost(f64),
     AtLeast(f64),
-    /// Nothing: it explains another.
+    /// No target: it explains another measurement.
     Shown,
 }
 
 impl Must {
-    /// Whether a value reaches it; `None` where there is nothing to be reached.
+    /// Returns true if the value meets the target; `None` without a target.
     pub(crate) fn holds(self, value: f64) -> Option<bool> {
         match self {
             Self::AtMost(most) => Some(value <= most),
@@ -76,23 +76,23 @@ impl Measurement {
         Sorted::new(self.runs.clone())
     }
 
-    /// In how many runs it was reached, and of how many; `None` where there is nothing to be reached.
+    /// Number of runs that met the target, and number of all runs; `None` without a target.
     pub(crate) fn reached(&self) -> Option<(usize, usize)> {
         let held = self.runs.iter().map(|&value| self.must.holds(value)).collect::<Option<Vec<_>>>()?;
         Some((held.iter().filter(|&&held| held).count(), held.len()))
     }
 }
 
-/// How something grows: a column's values in the runs of each size.
+/// Growth with size: the values of each column in the runs of each size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Growth {
     pub(crate) title: String,
-    /// What the sizes count.
+    /// Unit of the sizes, such as workspaces.
     pub(crate) of: String,
     pub(crate) cells: Vec<Cell>,
 }
 
-/// A column of one row.
+/// The values of one column at one size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Cell {
     pub(crate) size: usize,
@@ -135,7 +135,7 @@ pub(crate) struct Plot {
     pub(crate) series: Vec<Series>,
 }
 
-/// All that a scenario has measured.
+/// All results of a scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) scenario: String,
@@ -158,7 +158,7 @@ impl Record {
         }
     }
 
-    /// A value of one run of a measurement, which the first one makes.
+    /// Adds the value of one run to a measurement, which is created by its first value.
     pub(crate) fn add(&mut self, what: &str, unit: Unit, must: Must, value: f64) {
         println!("    {what}: {}{}", round(value), unit.text());
         match self.measurements.iter_mut().find(|measurement| measurement.what == what) {
@@ -169,7 +169,7 @@ impl Record {
         }
     }
 
-    /// A condition of this scenario alone, once.
+    /// Adds a note on this scenario's conditions, unless it has it already.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         let note = note.into();
         if !self.notes.contains(&note) {
@@ -178,7 +178,7 @@ impl Record {
         }
     }
 
-    /// A value of one run at a size.
+    /// Adds the value of one run at a size.
     pub(crate) fn grow(&mut self, (title, of): (&str, &str), size: usize, column: &str, unit: Unit, value: f64) {
         let value = round(value);
         println!("    {size} {of}, {column}: {value}{}", unit.text());
@@ -193,7 +193,7 @@ impl Record {
         }
     }
 
-    /// The medians of a column of a growth, by size, for a plot.
+    /// Medians of a growth's column by size, for a plot.
     pub(crate) fn grown(&self, title: &str, column: &str) -> Vec<(f64, f64)> {
         let cells = self.growth.iter().filter(|growth| growth.title == title).flat_map(|growth| &growth.cells);
         let point = |cell: &Cell| (cell.size as f64, round(Sorted::new(cell.runs.clone()).median()));
@@ -208,7 +208,7 @@ impl Record {
         Ok(())
     }
 
-    /// Reads it back; `None` where there is none.
+    /// Reads `SCENARIO.json`; `None` if there is none.
     pub(crate) fn load(directory: &Path, scenario: &str) -> Result<Option<Self>> {
         let path = directory.join(format!("{scenario}.json"));
         if !path.exists() {
@@ -219,7 +219,7 @@ impl Record {
     }
 }
 
-/// Lists of numbers on one line: a file that people can read.
+/// Puts lists of numbers on one line, for readable files.
 fn flat(pretty: &str) -> String {
     let mut text = String::with_capacity(pretty.len());
     let mut lines = pretty.lines().peekable();
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reached_is_counted_over_the_runs() {
+    fn met_targets_are_counted_over_the_runs() {
         let measurement =
             |must, runs: &[f64]| Measurement { what: String::new(), unit: Unit::Ratio, must, runs: runs.to_vec() };
         assert_eq!(measurement(Must::AtMost(1.2), &[1.0, 1.2, 1.21]).reached(), Some((2, 3)));
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_what_is_read() {
+    fn records_are_read_back_as_written() {
         let directory = logstream_testing::scratch::Scratch::create("record").unwrap();
         assert_eq!(Record::load(directory.path(), "x").unwrap(), None);
         let mut record = Record::new("x", Conditions::default());

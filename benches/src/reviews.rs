@@ -1,4 +1,4 @@
-//! A load of reviews over kept connections, as the API server sends them.
+//! A load of admission reviews over keep-alive connections, as the API server sends them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use tokio_rustls::TlsConnector;
 
 use crate::objects::token;
 
-/// As a real API server asked.
+/// A review recorded from a real API server.
 const REVIEW: &str = include_str!("../../webhook/tests/fixtures/pod.json");
 
-/// Different ones, so that no claim is like the one before.
+/// Number of different reviews, so that each registers another pod.
 const REVIEWS: usize = 1_000;
 
-/// Where reviews are sent.
+/// A webhook under load.
 #[derive(Clone)]
 pub(crate) struct Target {
     address: SocketAddr,
@@ -72,7 +72,7 @@ impl Reviews {
     }
 }
 
-/// A connection, which is kept.
+/// A keep-alive connection.
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
     target: Target,
@@ -86,7 +86,7 @@ impl Target {
         Ok(Self { address, tls: TlsConnector::from(Arc::new(config)), reviews })
     }
 
-    /// As the API server is told of it.
+    /// The webhook's URL, as in a webhook configuration.
     pub(crate) fn url(&self) -> String {
         format!("https://{}/mutate", self.address)
     }
@@ -103,33 +103,34 @@ impl Target {
         Ok(Connection { sender, target: self.clone() })
     }
 
-    /// Each connection asks again as soon as it is answered: answers a second.
+    /// Sends the next review on each connection as soon as the last is answered. Returns answers per second.
     pub(crate) async fn closed_loop(&self, connections: usize, time: Duration) -> Result<f64> {
         let mut tasks = JoinSet::new();
-        let mut asking = JoinSet::new();
+        let mut clients = JoinSet::new();
         let mut open = Vec::new();
         for _ in 0..connections {
             open.push(self.connect(&mut tasks).await?);
         }
         let begun = Instant::now();
         for mut connection in open {
-            asking.spawn(async move {
+            clients.spawn(async move {
                 let mut answers = 0_u64;
                 while begun.elapsed() < time {
-                    connection.ask().await?;
+                    connection.review().await?;
                     answers += 1;
                 }
                 anyhow::Ok(answers)
             });
         }
         let mut answers = 0;
-        while let Some(ended) = asking.join_next().await {
+        while let Some(ended) = clients.join_next().await {
             answers += ended??;
         }
         Ok(answers as f64 / begun.elapsed().as_secs_f64())
     }
 
-    /// So many a second over the connections, whether or not those before are answered: the time of each.
+    /// Sends `rate` reviews per second over the connections, whether or not earlier ones are answered. Returns the
+    /// latency of each.
     pub(crate) async fn open_loop(&self, connections: usize, rate: u32, time: Duration) -> Result<Vec<Duration>> {
         let mut tasks = JoinSet::new();
         let (give_back, mut idle) = mpsc::unbounded_channel();
@@ -138,23 +139,23 @@ impl Target {
         }
         let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let mut asked = JoinSet::new();
+        let mut reviews = JoinSet::new();
         let begun = Instant::now();
         while begun.elapsed() < time {
             ticks.tick().await;
-            // One that has to wait for a connection waits for the answers before: that is part of its time.
+            // The wait for a free connection is part of the latency.
             let due = Instant::now();
             let mut connection = idle.recv().await.context("connections come back")?;
             let give_back = give_back.clone();
-            asked.spawn(async move {
-                connection.ask().await?;
+            reviews.spawn(async move {
+                connection.review().await?;
                 let took = due.elapsed();
                 give_back.send(connection).ok();
                 anyhow::Ok(took)
             });
         }
-        let mut times = Vec::with_capacity(asked.len());
-        while let Some(ended) = asked.join_next().await {
+        let mut times = Vec::with_capacity(reviews.len());
+        while let Some(ended) = reviews.join_next().await {
             times.push(ended??);
         }
         Ok(times)
@@ -162,7 +163,7 @@ impl Target {
 }
 
 impl Connection {
-    async fn ask(&mut self) -> Result<()> {
+    async fn review(&mut self) -> Result<()> {
         let request = Request::post("/mutate?timeout=2s")
             .header(header::HOST, "localhost")
             .header(header::CONTENT_TYPE, "application/json")

@@ -1,4 +1,4 @@
-//! A control plane to measure in: etcd and kube-apiserver alone, so that nothing writes but the driver.
+//! The control plane of a scenario: etcd and kube-apiserver alone, so that only the driver writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start(programs: &Programs) -> Result<Self> {
-        // What the API server lets in at once is for sharing it fairly, and nobody else is there.
+        // The limits on requests in flight exist for fairness between clients; there is only one here.
         let options = ClusterOptions::new()
             .control_plane_only()
             .apiserver_argument("--max-requests-inflight=2000")
@@ -38,7 +38,7 @@ impl Site {
         })
     }
 
-    /// A new namespace in which pods can be made.
+    /// Creates a namespace in which pods can be created.
     pub(crate) async fn namespace(&self, what: &str) -> Result<String> {
         let name = format!("{what}-{}", self.namespaces.fetch_add(1, Ordering::Relaxed));
         let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
@@ -48,12 +48,12 @@ impl Site {
         Ok(name)
     }
 
-    /// How the product is installed for a namespace.
+    /// The installation plan of the product for a namespace.
     pub(crate) fn plan(&self, coder: &CoderStandIn, namespace: &str) -> Plan {
         Plan::new(&self.programs.product, &coder.url(), namespace).arg("--log-level=warn")
     }
 
-    /// Installs the product, with its webhook in force.
+    /// Installs the product with its webhook registered.
     pub(crate) async fn install(&self, coder: &CoderStandIn, namespace: &str) -> Result<Installation> {
         self.plan(coder, namespace).install(self).await
     }
@@ -65,7 +65,7 @@ impl AsRef<Admin> for Site {
     }
 }
 
-/// A Coder whose requests are remembered.
+/// A stand-in for Coder that records its requests.
 pub(crate) fn coder(options: CoderOptions) -> Result<CoderStandIn> {
     CoderStandIn::start(options.journal())
 }

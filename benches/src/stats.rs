@@ -1,8 +1,8 @@
-//! What is said of many measurements.
+//! Statistics.
 
 use std::time::Duration;
 
-/// Measurements, sorted.
+/// Sorted values.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sorted(Vec<f64>);
 
@@ -12,12 +12,12 @@ impl Sorted {
         Self(values)
     }
 
-    /// In milliseconds.
+    /// Sorted durations in milliseconds.
     pub(crate) fn millis(times: impl IntoIterator<Item = Duration>) -> Self {
         Self::new(times.into_iter().map(millis).collect())
     }
 
-    /// The smallest value that at least this share of all are not above; 0 without any.
+    /// The smallest value that is not exceeded by at least this share of all values; 0 without values.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let rank = (share * self.0.len() as f64).ceil().max(1.0) as usize;
         self.0.get(rank.min(self.0.len()).saturating_sub(1)).copied().unwrap_or_default()
@@ -39,7 +39,7 @@ impl Sorted {
         self.quantile(1.0)
     }
 
-    /// The middle one, or between the two middle ones: of a few runs, where [`Sorted::p50`] would take the lower.
+    /// The median: for an even number, the mean of the two middle values, where [`Sorted::p50`] takes the lower one.
     pub(crate) fn median(&self) -> f64 {
         let (lower, upper) = (self.0.len().saturating_sub(1) / 2, self.0.len() / 2);
         match (self.0.get(lower), self.0.get(upper)) {
@@ -48,7 +48,7 @@ impl Sorted {
         }
     }
 
-    /// Quantiles for a plot: value and the share of measurements up to it, in percent.
+    /// Quantiles for a plot: values and the percentage of values up to each.
     pub(crate) fn curve(&self) -> Vec<(f64, f64)> {
         let whole = (1..100).map(f64::from);
         whole.chain([99.5, 99.9]).map(|percent| (round(self.quantile(percent / 100.0)), percent)).collect()
@@ -59,7 +59,7 @@ pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// To four digits: what is kept of a measurement.
+/// Rounds to four significant digits.
 pub(crate) fn round(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
@@ -68,7 +68,7 @@ pub(crate) fn round(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
-/// `10,000`
+/// Formats with thousands separators: `10,000`.
 pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();

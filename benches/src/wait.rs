@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use logstream_testing::Installation;
 
-/// Looks every `pause` until it is so.
+/// Polls every `pause` until `look` returns true. Fails after `deadline`, naming `what`.
 pub(crate) async fn until(
     what: &str,
     deadline: Duration,
@@ -22,7 +22,7 @@ pub(crate) async fn until(
     Ok(())
 }
 
-/// Waits until the product says that it is ready. Looks often: the harness' own wait is for tests.
+/// Waits until the product is ready and returns when it was. Polls more often than the harness' own wait.
 pub(crate) async fn ready(installation: &Installation, deadline: Duration) -> Result<Instant> {
     let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
     let url = installation.health_url("/readyz");
@@ -34,7 +34,7 @@ pub(crate) async fn ready(installation: &Installation, deadline: Duration) -> Re
             return Ok(Instant::now());
         }
         if Instant::now() >= end {
-            bail!("not ready within {deadline:?}; the product said:\n{}", installation.product.output());
+            bail!("not ready within {deadline:?}; the product's output:\n{}", installation.product.output());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -1,6 +1,5 @@
-//! The baseline for admission: axum behind rustls, which reads a review to its end and answers with the same text always.
-//! It may be told to decode the review and to answer it, as any program that is of use must: that is no baseline, and
-//! explains.
+//! The baseline for admission: axum behind rustls, with a constant answer. By its mode it reads a review's bytes only,
+//! decodes the review (as any useful webhook must), or also answers with a patch.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,7 +27,7 @@ use tower::ServiceExt;
 
 const USAGE: &str = "baseline-admission ADDRESS CERTIFICATE KEY read|decode|patch";
 
-/// Of no use to an API server, which wants its own UID back: load drivers are answered so.
+/// An answer without the review's UID: enough for the load driver, but an API server would reject it.
 const ANSWER: &str =
     r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"","allowed":true}}"#;
 
@@ -68,13 +67,13 @@ async fn read(_review: Bytes) -> Answer {
     ([(header::CONTENT_TYPE, "application/json")], ANSWER)
 }
 
-/// What an API server can use.
+/// Decodes the review and answers with its UID, which an API server accepts.
 async fn decode(Json(review): Json<AdmissionReview<Pod>>) -> String {
     let uid = review.request.map(|request| request.uid).unwrap_or_default();
     ANSWER.replace(r#""uid":"""#, &format!(r#""uid":"{uid}""#))
 }
 
-/// As the library has it, for a webhook that sets annotations, always the same: so much an API server does for any.
+/// Sets constant annotations with the library's own types: shows the API server's cost of any such webhook.
 async fn patch(Json(review): Json<AdmissionReview<Pod>>) -> Result<Json<AdmissionReview<DynamicObject>>, StatusCode> {
     let malformed = |_| StatusCode::BAD_REQUEST;
     let request: AdmissionRequest<Pod> = review.try_into().map_err(malformed)?;

@@ -1,4 +1,4 @@
-//! The baseline for start-up: pods and Events of a namespace listed, decoded as the library has them, and thrown away.
+//! The baseline for startup: lists a namespace's pods and Events, decodes them with the library's types and drops them.
 
 use anyhow::{Result, bail};
 use k8s_openapi::NamespaceResourceScope;
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 const USAGE: &str = "baseline-list KUBECONFIG NAMESPACE";
 
-/// What client-go asks for.
+/// Page size of client-go.
 const PAGE: u32 = 500;
 
 #[tokio::main]

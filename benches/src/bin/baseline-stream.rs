@@ -1,6 +1,6 @@
-//! The baseline for streaming: the shortest honest program. One watch, each new object decoded as the library has it, one
-//! PATCH for each, one after the other. It knows nothing: everything goes to the one token it was given.
-#![allow(clippy::print_stdout, reason = "its parent waits for the word")]
+//! The baseline for streaming, a minimal watch-and-forward program: one watch, each new object decoded with the
+//! library's types, one PATCH each, in sequence. It looks nothing up: all lines go to the one token it was given.
+#![allow(clippy::print_stdout, reason = "its parent waits for this output")]
 
 use std::pin::pin;
 
@@ -54,7 +54,7 @@ impl Baseline {
         let mut events = pin!(watcher(api, watcher::Config::default()));
         while let Some(event) = events.next().await {
             match event? {
-                watcher::Event::Apply(object) => self.say(&text(object)).await?,
+                watcher::Event::Apply(object) => self.send(&text(object)).await?,
                 watcher::Event::InitDone => println!("ready"),
                 watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => {}
             }
@@ -62,8 +62,8 @@ impl Baseline {
         bail!("the watch ended")
     }
 
-    #[allow(clippy::disallowed_methods, reason = "it has no clock to be tested with")]
-    async fn say(&self, text: &str) -> Result<()> {
+    #[allow(clippy::disallowed_methods, reason = "no test replaces its clock")]
+    async fn send(&self, text: &str) -> Result<()> {
         let body = json!({
             "log_source_id": "cabdacf8-7c90-425c-9815-cae3c75d1169",
             "logs": [{ "created_at": Timestamp::now(), "level": "debug", "output": text }],

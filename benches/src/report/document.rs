@@ -11,14 +11,14 @@ use crate::scenario::Scenario;
 const BEGIN: &str = "<!-- benchmarks: begin -->";
 const END: &str = "<!-- benchmarks: end -->";
 
-/// Puts a text between the marks, in place of what was there.
+/// Replaces the text between the marks.
 pub(super) fn replace(document: &str, generated: &str) -> Result<String> {
     let (before, rest) = document.split_once(BEGIN).with_context(|| format!("no line {BEGIN}"))?;
     let (_, after) = rest.split_once(END).with_context(|| format!("no line {END} after {BEGIN}"))?;
     Ok(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", generated.trim()))
 }
 
-/// A section for each scenario: its table, how it grows, its plots, and under which conditions it was measured.
+/// A section for each scenario: its table, its growth, its plots and its conditions.
 pub(super) fn generated(records: &[Record]) -> String {
     let mut text = String::new();
     for record in records {

@@ -1,4 +1,4 @@
-//! From records to the document and its plots.
+//! Generation of the document and its plots from the records.
 
 mod document;
 mod plot;
@@ -19,7 +19,7 @@ pub(crate) use table::table;
 /// The document, in the workspace.
 const DOCUMENT: &str = "docs/performance.md";
 
-/// Draws every plot of the records that are there, and writes their tables into the document.
+/// Draws every plot of the existing records and writes their tables into the document.
 pub(crate) fn write(args: &Args) -> Result<()> {
     let Some(directory) = args.directory() else { return Ok(()) };
     let records = Scenario::ALL.iter().map(|scenario| Record::load(&directory, scenario.name()));

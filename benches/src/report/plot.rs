@@ -1,4 +1,4 @@
-//! Plots as SVG: lines on a light ground, readable on its own.
+//! Line plots as SVG, on a light background.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 56.0;
 
-/// Told apart by people who see red and green alike, and by their dashes in print.
+/// Distinguishable with red-green colour blindness; the dashes distinguish them in print.
 const COLOURS: [&str; 4] = ["#0b5fa5", "#d1600a", "#4b7a1f", "#7a3b93"];
 const DASHES: [&str; 4] = ["none", "7 4", "2 3", "10 3 2 3"];
 
@@ -91,7 +91,7 @@ fn line(text: &mut String, n: usize, series: &Series, x: Scale, y: Scale) {
         "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" stroke-dasharray=\"{dash}\"/>",
         path.join(" ")
     );
-    // Measured places, where there are few enough to be seen as such.
+    // Mark the measured points if there are few.
     if places.len() <= 10 {
         for (x, y) in places {
             let _ = writeln!(text, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>");

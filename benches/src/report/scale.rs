@@ -1,6 +1,6 @@
-//! From values to places on an axis.
+//! Mapping of values to positions on an axis.
 
-/// An axis: the range of values it shows, and how.
+/// The range of values of an axis, linear or logarithmic.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scale {
     logarithmic: bool,
@@ -9,7 +9,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// A range that holds all values, with round ends. A linear one begins at 0.
+    /// A range that contains all values, with round ends. A linear one begins at 0.
     pub(super) fn of(values: impl Iterator<Item = f64> + Clone, logarithmic: bool) -> Self {
         let high = values.clone().fold(f64::MIN_POSITIVE, f64::max);
         if !logarithmic {
@@ -21,13 +21,13 @@ impl Scale {
         Self { logarithmic, low: low / 1.1, high: high * 1.1 }
     }
 
-    /// Where a value is, from 0 to 1.
+    /// Position of a value, from 0 to 1.
     pub(super) fn place(self, value: f64) -> f64 {
         let Self { low, high, .. } = self;
         if self.logarithmic { (value.max(low) / low).ln() / (high / low).ln() } else { (value - low) / (high - low) }
     }
 
-    /// The values with a mark.
+    /// Values of the axis marks.
     pub(super) fn marks(self) -> Vec<f64> {
         let Self { low, high, .. } = self;
         if !self.logarithmic {
@@ -41,7 +41,7 @@ impl Scale {
     }
 }
 
-/// A round distance that divides what there is into four to ten.
+/// A round step that divides the range into four to ten parts.
 fn step(high: f64) -> f64 {
     let power = 10_f64.powf((high / 5.0).log10().floor());
     let times = [1.0, 2.0, 5.0, 10.0].into_iter().find(|times| high / (times * power) <= 6.0);

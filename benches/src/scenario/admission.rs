@@ -1,4 +1,4 @@
-//! Admission: how many reviews a second, how long each takes, and what the API server's clients notice.
+//! Admission: reviews per second, their latency, and the effect on pod creation through the API server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use crate::stats::Sorted;
 use crate::{baseline, process};
 
 const CONNECTIONS: [usize; 4] = [1, 4, 16, 64];
-/// Of each closed loop.
+/// Duration of each closed loop.
 const LOOP: Duration = Duration::from_millis(1_500);
-/// How often each has its turn.
+/// Number of turns of each server.
 const TURNS: u32 = 2;
 const RATE: u32 = 1_000;
-/// Of the load of a thousand a second.
+/// Duration of the load of 1,000 reviews per second.
 const STEADY: Duration = Duration::from_secs(5);
-/// As an API server keeps open under such a load.
+/// Connections that an API server keeps open under such a load.
 const STEADY_CONNECTIONS: usize = 16;
 
 const GROWTH: (&str, &str) = ("Reviews a second over kept connections", "connections");
@@ -57,7 +57,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     let patching = Baseline::start(&site, "patch", &reviews).await?;
     let patched = site.namespace("baseline-webhook").await?;
     let webhook = WebhookConfig::new(&patching.target.url(), &patching.ca, &[&patched]);
-    // In force until dropped, and within about a second: the loops before the first pods take longer.
+    // In effect within about a second, which is less than the loops before the first pods take.
     let _webhook = webhook.failure_policy(FailurePolicy::Fail).apply(&site).await?;
     let namespaces = [namespace, site.namespace("no-webhook").await?, patched];
     let servers = [
@@ -85,7 +85,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-/// The baseline, serving.
+/// A running baseline.
 struct Baseline {
     target: Target,
     ca: String,
@@ -112,7 +112,7 @@ impl Baseline {
     }
 }
 
-/// Who is asked.
+/// A webhook server under test.
 #[derive(Clone, Copy)]
 struct Server<'a> {
     name: &'static str,
@@ -120,7 +120,7 @@ struct Server<'a> {
     pid: u32,
 }
 
-/// Of all in turn.
+/// Measures the throughput of all servers in turn.
 async fn throughput(record: &mut Record, servers: [Server<'_>; 3]) -> Result<()> {
     let mut least = [f64::INFINITY; 2];
     for connections in CONNECTIONS {
@@ -171,7 +171,7 @@ async fn steady(record: &mut Record, product: &Target, baseline: &Target, last: 
     Ok(())
 }
 
-/// Pods by way of the API server, in turn in namespaces with the webhook, with none, and with the library's.
+/// Measures pod creation through the API server, in turn with the webhook, without one, and with the library's.
 async fn creation(
     bench: &Bench,
     site: &Site,
@@ -189,7 +189,7 @@ async fn creation(
             let before = process::cpu_seconds(apiserver)?;
             let posted = site.driver.post(&objects::pods(namespace), &pod).await?;
             times.push(posted.answered - posted.sent);
-            // What follows from the one, such as its first line, is not to be in the way of the other.
+            // Follow-up work for one pod, such as its first line, must not disturb the next.
             tokio::time::sleep(Duration::from_millis(8)).await;
             *cpu += (process::cpu_seconds(apiserver)? - before) * 1e3 / bench.args.samples as f64;
         }

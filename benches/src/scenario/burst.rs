@@ -1,4 +1,5 @@
-//! Many workspaces that start at once, without a limit of Coder's and with one, with tokens that work at once and later.
+//! Many workspaces that start at once, with and without Coder's rate limit, with tokens that are valid at once or
+//! later.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,13 +17,13 @@ use crate::site::{Site, coder};
 use crate::stats::thousands;
 
 const LATENCY: Duration = Duration::from_millis(20);
-/// Each workspace's lines: its pod, and ten events.
+/// Lines of each workspace: one for its pod and ten for events.
 const LINES: usize = 11;
-/// How long Coder knows no token where it knows them late.
+/// Time until the tokens become valid, in the scenario of late tokens.
 const LATE: Duration = Duration::from_secs(10);
-/// When no line has come for so long, none will: longer than a window of the limit, which may be used up.
+/// No more lines are expected after this time without one: longer than a window of the limit, which may be used up.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How long a waiting first line may stand behind another agent's repeat: what is under way when it comes.
+/// How long a first line may wait behind another agent's later lines: covers requests already in flight.
 const TURN: Duration = Duration::from_secs(1);
 
 const GROWTH: (&str, &str) = ("The burst by the number of workspaces, 11 lines each, Coder at 20 ms", "workspaces");
@@ -33,7 +34,7 @@ struct Burst {
     coder: CoderStandIn,
     product: Installation,
     agents: Vec<Agent>,
-    /// The same moment by both clocks.
+    /// The start, by both clocks.
     begun: (Instant, SystemTime),
     valid: Option<(Instant, SystemTime)>,
     outcome: Outcome,
@@ -60,12 +61,12 @@ impl Burst {
         }
         let outcome = burst::wait(&coder, &agents, LINES, PATIENCE).await;
         if outcome.wrong() > 0 {
-            println!("    {outcome:?}; the product said:\n{}", product.product.output());
+            println!("    {outcome:?}; the product's output:\n{}", product.product.output());
         }
         Ok(Self { coder, product, agents, begun, valid, outcome })
     }
 
-    /// How long after the last write, or the validity if that came later, Coder had the last line.
+    /// Time from the last write, or from the tokens' validity if later, to the last line at Coder.
     fn last(&self) -> Result<f64> {
         let last = burst::last_line(&self.coder)?;
         let written = self.agents.iter().map(|agent| agent.last).max();
@@ -73,8 +74,7 @@ impl Burst {
         Ok(last.saturating_duration_since(from).as_secs_f64())
     }
 
-    /// What was done of what the limit allows, at the endpoint that allows the least. The longest of both waits is what
-    /// an ideal client cannot avoid.
+    /// Share of the allowed rate at the busier endpoint. An ideal client cannot avoid the longer of both waits.
     fn share(&self, limit: RateLimit) -> Share {
         let journal = self.coder.journal();
         let ready = self.ready();
@@ -83,8 +83,8 @@ impl Burst {
         Share { requests: logs.requests, took: source.took.max(logs.took), ideal: source.ideal.max(logs.ideal) }
     }
 
-    /// When there was something for one more request: each agent's pod, and then its last event, but not before its token
-    /// was valid.
+    /// Times at which data for one more request became available: each agent's pod and its last event, not before its
+    /// token was valid.
     fn ready(&self) -> Vec<SystemTime> {
         let (instant, time) = self.begun;
         let able = |written: Instant| {
@@ -96,7 +96,7 @@ impl Burst {
         ready
     }
 
-    /// Repeats that were sent although another agent had been able to have its first line for a while, and had not.
+    /// Number of later lines sent while another agent's first line had been waiting for more than [`TURN`].
     fn repeats_before_first_lines(&self) -> usize {
         let journal = self.coder.journal();
         let served = |token: &str, endpoint: Endpoint| {

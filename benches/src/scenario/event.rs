@@ -1,7 +1,7 @@
-//! How long one line takes: a known pod's event, three events in a row, the first line of a new pod.
+//! Latency of one line: a known pod's event, three events in a row, the first line of a new pod.
 //!
-//! Product and baseline watch two namespaces side by side, and every other event is written for the baseline: both see the
-//! same machine in the same moments.
+//! Product and baseline watch two namespaces side by side, and every other event is written for the baseline, so that
+//! both run under the same conditions.
 
 use std::time::{Duration, Instant};
 
@@ -20,24 +20,24 @@ use crate::record::{Axis, Must, Plot, Record, Series, Unit};
 use crate::site::{Site, coder};
 use crate::stats::Sorted;
 
-/// Coder's latency where it is not nothing.
+/// Coder's latency, where it is not zero.
 const LATENCY: Duration = Duration::from_millis(20);
-/// Workspaces whose pods are known.
+/// Number of workspaces whose pods the product already knows.
 const KNOWN: usize = 20;
-/// Between two events: long enough that none waits for another.
+/// Pause between two events: long enough that none waits for another.
 const PAUSE: Duration = Duration::from_millis(15);
-/// The first ones warm up connections and caches of all parties.
+/// Number of unmeasured events at first, which warm up connections and caches.
 const WARM_UP: usize = 20;
 
-/// A place where either the product or the baseline watches.
+/// A namespace that either the product or the baseline watches.
 struct Side {
     namespace: String,
     coder: CoderStandIn,
-    /// Pods and the tokens their lines go to.
+    /// Pods and the tokens of their agents.
     pods: Vec<(Pod, String)>,
 }
 
-/// When an event was there, and where its line is expected.
+/// Times of a written object, and its expected line.
 struct Written {
     sent: Instant,
     answered: Instant,
@@ -60,8 +60,8 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-/// What the stand-in itself takes for a line, in milliseconds: what no program can be below. With such a pause before
-/// each: timers of a machine that has slept come later than those of a busy one.
+/// Latency of the stand-in itself for one line, in milliseconds: a lower bound for any program. `pause` precedes each
+/// request, because timers of an idle machine fire later than those of a busy one.
 async fn overhead(latency: Duration, pause: Duration) -> Result<f64> {
     let coder = coder(CoderOptions::new().without_rate_limit().latency(latency))?;
     let token = token();
@@ -89,7 +89,7 @@ impl Written {
     }
 }
 
-/// In milliseconds.
+/// Latencies in milliseconds.
 struct Times {
     /// From the sending of the write to the arrival of the line's request.
     whole: Sorted,
@@ -105,7 +105,7 @@ impl Side {
         Ok(Self { namespace: site.namespace(what).await?, coder, pods: Vec::new() })
     }
 
-    /// A new pod, with a token of its own unless one is given.
+    /// Creates a workspace pod with this token.
     async fn pod(&mut self, site: &Site, name: &str, token: &str) -> Result<Written> {
         let posted = site.driver.post(&objects::pods(&self.namespace), &objects::workspace(name, token)).await?;
         let pod = Pod { namespace: self.namespace.clone(), name: name.to_owned(), uid: posted.uid()? };
@@ -128,7 +128,7 @@ impl Side {
         Ok(Written::new(&posted, token, &text))
     }
 
-    /// The ways of lines.
+    /// Latencies of the lines of these objects.
     fn times(&self, written: &[Written]) -> Result<Times> {
         let arrivals = Arrivals::of(&self.coder);
         let [mut whole, mut arrival, mut done] = [const { Vec::new() }; 3];
@@ -143,7 +143,7 @@ impl Side {
     }
 }
 
-/// A product that knows some pods, and the lines that this has cost.
+/// Installs the product, creates [`KNOWN`] pods and waits for their lines.
 async fn product(site: &Site, side: &mut Side) -> Result<Installation> {
     let installation = site.install(&side.coder, &side.namespace).await?;
     for n in 0..KNOWN {
@@ -164,7 +164,7 @@ async fn baseline(site: &Site, side: &Side, kind: &str, token: &str) -> Result<P
         .context("the baseline")?
 }
 
-/// Writes events in turn and answers what became of those of the product and of the baseline.
+/// Measures events of known pods, written in turn for the product and the baseline.
 async fn known(bench: &Bench, site: &Site, record: &mut Record, run: u32) -> Result<()> {
     let (mut ours, mut theirs) =
         (Side::new(site, "event", Duration::ZERO).await?, Side::new(site, "event-baseline", Duration::ZERO).await?);
@@ -206,7 +206,7 @@ async fn known(bench: &Bench, site: &Site, record: &mut Record, run: u32) -> Res
     Ok(())
 }
 
-/// Three events written one right after the other; the first one's request is in flight when the others come.
+/// Measures three events written in sequence; the first one's request is in flight when the others arrive.
 async fn three(bench: &Bench, site: &Site, record: &mut Record) -> Result<()> {
     let mut side = Side::new(site, "three", LATENCY).await?;
     let _product = product(site, &mut side).await?;
@@ -229,7 +229,7 @@ async fn three(bench: &Bench, site: &Site, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-/// The first line of new pods, with the webhook on.
+/// Measures the first line of new pods, with the webhook on.
 async fn first(bench: &Bench, site: &Site, record: &mut Record, run: u32) -> Result<()> {
     let samples = (bench.args.samples / 4).max(1);
     let (mut ours, mut theirs) =
@@ -265,7 +265,7 @@ async fn first(bench: &Bench, site: &Site, record: &mut Record, run: u32) -> Res
     first_with_latency(site, record, samples / 2 + 1, baseline.p50()).await
 }
 
-/// The same with a Coder that takes its time: a round trip is one latency.
+/// Measures the same with Coder's latency, which makes up a round trip.
 async fn first_with_latency(site: &Site, record: &mut Record, samples: usize, baseline: f64) -> Result<()> {
     let mut side = Side::new(site, "first-20", LATENCY).await?;
     let _product = site.install(&side.coder, &side.namespace).await?;
@@ -291,7 +291,7 @@ async fn first_with_latency(site: &Site, record: &mut Record, samples: usize, ba
     let round_trip = overhead(LATENCY, 5 * LATENCY).await?;
     let trips = |time: f64| (time - 1.2 * baseline).max(0.0) / round_trip;
     let what = "first line of a new pod, webhook on, Coder at 20 ms";
-    // The second would take another one.
+    // A second round trip would exceed this.
     let must = Must::AtMost(1.1);
     let round_trips = trips(of_replicaset.p50());
     record.add(

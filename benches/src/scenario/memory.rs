@@ -1,7 +1,7 @@
-//! Memory, start-up and idle CPU, by the number of workspaces.
+//! Memory, startup time and idle CPU, by the number of workspaces.
 //!
-//! Each workspace comes with four pods that are none, and with Events of before the start. The baseline is a program that
-//! lists the same pods and Events, decodes them and throws them away.
+//! For each workspace there are four other pods, and Events from before the start. The baseline lists and decodes the
+//! same pods and Events and drops them.
 
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,9 @@ use crate::{baseline, process, wait};
 
 const PODS: usize = 5;
 
-/// How long nothing is asked of it before it counts as idle.
+/// Time without requests before the process counts as idle.
 const QUIET: Duration = Duration::from_secs(10);
-/// How long its use of the processor is watched.
+/// Duration of the CPU measurement.
 const IDLE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -39,12 +39,12 @@ struct Fixture {
     events: usize,
 }
 
-/// One start and a while of rest.
+/// Results of one start.
 struct Start {
     ready: Duration,
     baseline: Duration,
     memory: process::Memory,
-    /// In percent of a core.
+    /// Idle CPU in percent of a core.
     cpu: Option<f64>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-/// The measurements that are asked for at two sizes.
+/// Adds the measurements with a target, at two sizes.
 fn of_size(record: &mut Record, size: usize, (most, large): (usize, usize), start: &Start, each: f64) {
     let [workspaces, pods, events] = [size, PODS * size, old_events(size, most)].map(thousands);
     let load = format!("{workspaces} workspaces in {pods} pods, {events} old events");
@@ -104,7 +104,7 @@ fn of_size(record: &mut Record, size: usize, (most, large): (usize, usize), star
     }
 }
 
-/// Events of before the start: 20 for each workspace, and fewer beyond `most`.
+/// Number of Events from before the start: 20 for each workspace, or 10 beyond `most`.
 const fn old_events(size: usize, most: usize) -> usize {
     if size > most { 10 * size } else { 20 * size }
 }
@@ -133,7 +133,7 @@ fn plots(record: &mut Record) {
 }
 
 impl Fixture {
-    /// Writes pods and old Events until there are so many workspaces.
+    /// Writes pods and old Events until there are `size` workspaces.
     async fn fill(&mut self, size: usize, old_events: usize, record: &mut Record) -> Result<()> {
         let Self { site, namespace, coder, workspaces, events } = self;
         let begun = Instant::now();
@@ -144,7 +144,7 @@ impl Fixture {
                 coder.add_agent(&token, Valid::Now);
                 objects::workspace(name, &token)
             } else {
-                objects::stranger(name)
+                objects::other_pod(name)
             };
             (objects::pods(namespace), object)
         });
@@ -168,7 +168,7 @@ impl Fixture {
         Ok(())
     }
 
-    /// Starts the product as for the first time, and then the baseline.
+    /// Starts the product as if for the first time, then runs the baseline.
     async fn start(&self, watch_cpu: bool) -> Result<Start> {
         let Self { site, namespace, coder, .. } = self;
         let progress = format!("/api/v1/namespaces/{namespace}/configmaps/coder-logstream-kube-progress");

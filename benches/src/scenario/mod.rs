@@ -1,4 +1,4 @@
-//! What is measured, one scenario after the other.
+//! The scenarios.
 
 mod admission;
 mod burst;
@@ -14,7 +14,7 @@ use crate::args::Args;
 use crate::programs::Programs;
 use crate::record::Record;
 
-/// What every scenario needs.
+/// Input of every scenario.
 #[derive(Debug, Clone)]
 pub(crate) struct Bench {
     pub(crate) args: Args,
@@ -36,7 +36,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    /// In the order in which they are run and shown.
+    /// All scenarios, in the order of execution and of the document.
     pub(crate) const ALL: [Self; 9] = [
         Self::Event,
         Self::Burst,
@@ -65,7 +65,7 @@ impl Scenario {
 
     pub(crate) const fn about(self) -> &'static str {
         match self {
-            Self::Event => "one line's way: a known pod's event, three in a row, a new pod's first",
+            Self::Event => "latency of one line: a known pod's event, three in a row, a new pod's first",
             Self::Burst => "many workspaces that start at once, no limit",
             Self::Limit => "the same under Coder's limit",
             Self::Late => "the same with tokens that become valid later",
@@ -73,7 +73,7 @@ impl Scenario {
             Self::Admission => "the webhook",
             Self::Memory => "memory, start and idle CPU, by the number of workspaces",
             Self::Size => "the binary",
-            Self::Pieces => "the small pieces, by Criterion",
+            Self::Pieces => "microbenchmarks, by Criterion",
         }
     }
 

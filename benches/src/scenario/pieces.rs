@@ -1,4 +1,4 @@
-//! The small pieces, measured by Criterion: `cargo bench --package logstream-benchmarks`.
+//! Microbenchmarks, measured by Criterion: `cargo bench --package logstream-benchmarks`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub(crate) fn run(_bench: &Bench, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-/// In nanoseconds.
+/// The median in nanoseconds.
 fn median(estimates: &str) -> Option<f64> {
     serde_json::from_str::<Value>(estimates).ok()?["median"]["point_estimate"].as_f64()
 }

@@ -12,29 +12,29 @@ use crate::record::{Must, Record, Unit};
 use crate::site::{Site, coder};
 use crate::stats::Sorted;
 
-/// Its pod, and two events.
+/// Lines of each agent: one for its pod and two for events.
 const LINES: usize = 3;
 
 const DELAYS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(30)];
 const LONG: Duration = Duration::from_mins(10);
 
-/// How late after it became valid an agent may be told.
+/// Target for the time from an agent's validity to its first line, in seconds.
 const IN_TIME: f64 = 1.0;
-/// After that a line counts as lost.
+/// A line that takes longer counts as lost.
 const LOST: Duration = Duration::from_secs(90);
 
 pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     let site = Site::start(&bench.programs).await?;
     record.conditions.kubernetes.clone_from(&site.version);
     let limit = RateLimit::default();
-    // As many as may be asked once a second.
+    // As many agents as the limit allows to be probed once a second.
     let few = limit.requests as usize / limit.window.as_secs() as usize;
     let without = CoderOptions::new().without_rate_limit();
     let under = CoderOptions::new().rate_limit(limit);
     for run in 0..bench.args.runs {
         let long = (bench.args.full && run == 0).then_some(LONG);
         for delay in DELAYS.into_iter().chain(long) {
-            // Side by side: both do little but wait.
+            // Concurrently, because both mostly wait.
             let (many, few) =
                 tokio::try_join!(wait(&site, without, bench.args.waiting, delay), wait(&site, under, few, delay))?;
             many.record(record, delay, "no limit");
@@ -44,7 +44,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-/// What became of the agents that waited.
+/// Results of the waiting agents.
 struct Waited {
     agents: usize,
     /// From validity to the first line's arrival, in seconds.
@@ -57,7 +57,7 @@ async fn wait(site: &Site, options: CoderOptions, agents: usize, delay: Duration
     let namespace = site.namespace("waiting").await?;
     let _product = site.install(&coder, &namespace).await?;
     let started = burst::write(site, &coder, &namespace, agents, LINES, Valid::OnCall).await?;
-    // One after the other over a second, as provision jobs end: not all at the moment of one try.
+    // Spread over a second, as provision jobs end, so that not all become valid at one attempt.
     let (begun, mut valid) = (Instant::now(), Vec::new());
     for (n, agent) in started.iter().enumerate() {
         let at = begun + delay + Duration::from_secs(1).mul_f64(n as f64 / agents as f64);
