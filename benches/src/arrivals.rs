@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use logstream_testing::CoderStandIn;
-use logstream_testing::coder::Seen;
+use logstream_testing::coder::JournalEntry;
 
 use crate::wait;
 
@@ -13,7 +13,7 @@ use crate::wait;
 pub(crate) const LOST: Duration = Duration::from_secs(30);
 
 /// Requests with lines, by batch number.
-pub(crate) struct Arrivals(HashMap<u64, Seen>);
+pub(crate) struct Arrivals(HashMap<u64, JournalEntry>);
 
 /// Times of the request that delivered a line.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ impl Arrivals {
 
     /// The arrival of a batch.
     pub(crate) fn batch(&self, batch: u64) -> Option<Arrival> {
-        let Seen { received, answered, .. } = *self.0.get(&batch)?;
+        let JournalEntry { received, answered, .. } = *self.0.get(&batch)?;
         Some(Arrival { received, answered })
     }
 

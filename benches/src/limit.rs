@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use logstream_testing::coder::{Endpoint, RateLimit, Seen};
+use logstream_testing::coder::{Endpoint, JournalEntry, RateLimit};
 
 /// Time step of the ideal client's simulation.
 const STEP: Duration = Duration::from_millis(5);
@@ -28,7 +28,7 @@ impl Share {
 /// The share of the allowed rate at an endpoint. `ready` has the times, in order, at which data for one more request
 /// became available; any requests beyond those count as available at the last of them. Successful requests count from
 /// the first time on; earlier requests only use up the limit.
-pub(crate) fn share(journal: &[Seen], endpoint: Endpoint, limit: RateLimit, ready: &[SystemTime]) -> Share {
+pub(crate) fn share(journal: &[JournalEntry], endpoint: Endpoint, limit: RateLimit, ready: &[SystemTime]) -> Share {
     let (Some(&from), Some(&end)) = (ready.first(), ready.last()) else { return Share::default() };
     let here = || journal.iter().filter(|seen| seen.endpoint == endpoint);
     let useful = || here().filter(|seen| seen.at >= from && (200..300).contains(&seen.status));
@@ -109,10 +109,10 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(600_000 + seconds)
     }
 
-    fn seen(at: SystemTime, status: u16) -> Seen {
+    fn seen(at: SystemTime, status: u16) -> JournalEntry {
         let now = Instant::now();
         let token = String::new();
-        Seen { endpoint: Endpoint::Logs, token, received: now, at, answered: now, status, batch: None }
+        JournalEntry { endpoint: Endpoint::Logs, token, received: now, at, answered: now, status, batch: None }
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
         let burst = (0..60).map(|_| seen(at(0), 200));
         let late = (0..30).map(|_| seen(at(180), 200));
         let refused = (0..5).map(|_| seen(at(1), 429));
-        let journal: Vec<Seen> = burst.chain(refused).chain(late).collect();
+        let journal: Vec<JournalEntry> = burst.chain(refused).chain(late).collect();
         let share = share(&journal, Endpoint::Logs, LIMIT, &[at(0)]);
         assert_eq!((share.requests, share.took), (90, Duration::from_mins(3)));
         assert!((49.0..51.0).contains(&share.percent()), "{share:?}");

@@ -34,7 +34,7 @@ impl Installed {
     pub(crate) fn new(site: &Site, coder_url: &str) -> Result<Self> {
         let namespaces = site.namespaces.all().join(",");
         let mut installed = Self {
-            release: Release::by(&site.admin, &site.helm, NAME, &site.namespaces.workspaces)?,
+            release: Release::with_helm(&site.admin, &site.helm, NAME, &site.namespaces.workspaces)?,
             loopback: Loopback::new(),
             uninstall: !site.has_simulated_node(),
             flags: ["--set", &format!("url={coder_url}"), "--set", &format!("namespaces={{{namespaces}}}")]

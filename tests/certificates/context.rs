@@ -102,7 +102,7 @@ impl TestContext {
     /// The product reaches the API server by a proxy from now on.
     pub(crate) async fn through(&mut self, proxy: &FaultProxy) -> Result<()> {
         let server = format!("https://{}", proxy.address());
-        self.access.kubeconfig = cluster().await.kubeconfig_by(&server, self.namespace(), &self.access.token)?;
+        self.access.kubeconfig = cluster().await.kubeconfig_via(&server, self.namespace(), &self.access.token)?;
         Ok(())
     }
 

@@ -31,7 +31,7 @@ async fn an_upgrade_in_place_takes_over_connections_that_stand() -> Result<()> {
 async fn upgrade(test: &str, connections: Connections) -> Result<()> {
     let context = TestContext::new(test, 2).await?;
     let [old_address, new_address] = context.addresses[..] else { unreachable!("there are two") };
-    context.balancer.lead_to(&[old_address]);
+    context.balancer.set_servers(&[old_address]);
     let mut old = context.start_self_managed(0, CA, LEAF)?;
     old.wait_ready().await?;
     context.wait_admitted().await?;
@@ -40,7 +40,7 @@ async fn upgrade(test: &str, connections: Connections) -> Result<()> {
 
     let mut new = context.start_self_managed(1, CA, LEAF)?;
     new.wait_ready().await?;
-    context.balancer.lead_to(&[old_address, new_address]);
+    context.balancer.set_servers(&[old_address, new_address]);
     stream.more(30).await?;
     let admitted = old.metric("admission_reviews_total").await?;
     old.product.sigterm();
@@ -50,7 +50,7 @@ async fn upgrade(test: &str, connections: Connections) -> Result<()> {
     sleep_until(signal + LATE).await;
     let admitted_late = old.metric("admission_reviews_total").await? - admitted;
     ensure!(admitted_late > 0.0, "nobody asked the old one any more: the test proves nothing");
-    context.balancer.lead_to(&[new_address]);
+    context.balancer.set_servers(&[new_address]);
     ended(&mut old).await?;
     println!("{admitted_late} admitted after the signal, ended {:?} after it", signal.elapsed());
 

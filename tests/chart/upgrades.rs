@@ -78,7 +78,7 @@ async fn an_upgrade_drops_no_admission() -> Result<()> {
     };
     let mut loopback = context.loopback;
     context.loopback = loopback.behind(service.address());
-    service.lead_to(&[loopback.webhook().context("a webhook")?]);
+    service.set_servers(&[loopback.webhook().context("a webhook")?]);
     let mut replica = context.install(failing(json!({}))).await?;
     let home = context.home.name().to_owned();
     wait_called(context.cluster, &home, true).await?;
@@ -94,7 +94,7 @@ async fn an_upgrade_drops_no_admission() -> Result<()> {
         context.release.upgrade(&context.values(failing(json!({ "revision": revision }))), flags).await?;
         admissions.more(20).await?;
         let next = context.start().await?;
-        service.lead_to(&[loopback.webhook().context("a webhook")?]);
+        service.set_servers(&[loopback.webhook().context("a webhook")?]);
         let old = std::mem::replace(&mut replica, next);
         tokio::task::spawn_blocking(move || old.end()).await??;
         admissions.more(20).await.with_context(|| format!("after the upgrade by {revision}"))?;

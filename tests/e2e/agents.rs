@@ -81,7 +81,7 @@ async fn an_agent_that_never_comes_to_be_costs_a_bounded_amount() -> Result<()> 
     let context = TestContext::new("never-valid").await?;
     let installation = context.install().await?;
     let agent = token();
-    context.coder.add_agent(&agent, Valid::OnCall);
+    context.coder.add_agent(&agent, Valid::OnDemand);
     let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent);
     let facts = Facts::of(&context.client, &workspace).await?;
     facts.all_happen(0..FACTS).await?;

@@ -31,7 +31,7 @@ async fn a_pod_created_while_the_first_list_is_still_running_misses_nothing() ->
     let proxy = FaultProxy::start(context.cluster.server_address())?;
     // The webhook is asked before anything can be listed.
     proxy.stall(true);
-    let mut installation = context.plan().by_way_of(proxy.address()).begin(context.cluster).await?;
+    let mut installation = context.plan().via_proxy(proxy.address()).begin(context.cluster).await?;
     installation.register(context.cluster).await?;
     // Slow enough for the lists to be caught under way.
     proxy.delay(Duration::from_millis(400));
@@ -87,7 +87,7 @@ impl Reined {
     async fn new(test: &str) -> Result<Self> {
         let context = TestContext::new(test).await?;
         let proxy = FaultProxy::start(context.cluster.server_address())?;
-        let installation = context.plan().by_way_of(proxy.address()).install(context.cluster).await?;
+        let installation = context.plan().via_proxy(proxy.address()).install(context.cluster).await?;
         Ok(Self { context, proxy, installation })
     }
 
@@ -209,7 +209,7 @@ async fn a_watch_that_expired_tells_only_what_is_new_and_which_pods_are_gone() -
     let isolated = IsolatedCluster::new("expired", options).await?;
     let proxy = FaultProxy::start(isolated.cluster.server_address())?;
     let mut installation =
-        isolated.plan().without_webhook().by_way_of(proxy.address()).install(&*isolated.cluster).await?;
+        isolated.plan().without_webhook().via_proxy(proxy.address()).install(&*isolated.cluster).await?;
     let (kept, facts) = isolated.workspace("kept").await?;
     let (gone, gone_facts) = isolated.workspace("gone").await?;
     facts.all_happen(0..BEFORE).await?;

@@ -21,7 +21,7 @@ async fn it_lives_whoever_is_away_and_is_ready_once_all_was_listed() -> Result<(
     let proxy = FaultProxy::start(context.cluster.server_address())?;
     proxy.refuse(true);
     context.coder.refuse(true)?;
-    let mut installation = context.plan().by_way_of(proxy.address()).begin(context.cluster).await?;
+    let mut installation = context.plan().via_proxy(proxy.address()).begin(context.cluster).await?;
     poll::eventually("the health port answers", PATIENCE, || get(&installation, "/livez")).await?;
     assert_eq!(get(&installation, "/livez").await?, (200, "ok\n".to_owned()));
     assert_eq!(get(&installation, "/readyz").await?.0, 503);
@@ -79,7 +79,7 @@ async fn metrics_are_complete_from_the_first_scrape_and_name_nobody() -> Result<
     let context = TestContext::new("metrics").await?;
     let proxy = FaultProxy::start(context.cluster.server_address())?;
     proxy.refuse(true);
-    let mut installation = context.plan().by_way_of(proxy.address()).begin(context.cluster).await?;
+    let mut installation = context.plan().via_proxy(proxy.address()).begin(context.cluster).await?;
     let first = poll::eventually("the first scrape", PATIENCE, || installation.metrics()).await?;
     for name in DOCUMENTED.split('`').filter(|word| word.starts_with("coder_logstream_")) {
         let name = name.split('{').next().unwrap_or_default();

@@ -199,7 +199,7 @@ async fn invariant_9_lines_of_an_agent_that_is_not_yet_valid_outlive_a_restart()
     let context = TestContext::new("not-yet-valid").await?;
     let mut installation = context.install().await?;
     let agent = token();
-    context.coder.add_agent(&agent, Valid::OnCall);
+    context.coder.add_agent(&agent, Valid::OnDemand);
     let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent);
     let facts = Facts::of(&context.client, &workspace).await?;
     facts.all_happen(0..5).await?;

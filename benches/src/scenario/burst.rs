@@ -47,7 +47,7 @@ impl Burst {
         let coder = coder(options)?;
         let namespace = site.namespace("burst").await?;
         let product = site.install(&coder, &namespace).await?;
-        let valid = if late { Valid::OnCall } else { Valid::Now };
+        let valid = if late { Valid::OnDemand } else { Valid::Now };
         let begun @ (start, _) = (Instant::now(), SystemTime::now());
         let agents = burst::write(site, &coder, &namespace, workspaces, LINES, valid).await?;
         println!("    {workspaces} workspaces: written in {:.1?}", start.elapsed());

@@ -56,7 +56,7 @@ async fn wait(site: &Site, options: CoderOptions, agents: usize, delay: Duration
     let coder = coder(options)?;
     let namespace = site.namespace("waiting").await?;
     let _product = site.install(&coder, &namespace).await?;
-    let started = burst::write(site, &coder, &namespace, agents, LINES, Valid::OnCall).await?;
+    let started = burst::write(site, &coder, &namespace, agents, LINES, Valid::OnDemand).await?;
     // Spread over a second, as provision jobs end, so that not all become valid at one attempt.
     let (begun, mut valid) = (Instant::now(), Vec::new());
     for (n, agent) in started.iter().enumerate() {

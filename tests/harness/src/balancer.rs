@@ -36,7 +36,7 @@ impl Balancer {
     }
 
     /// New connections go to these.
-    pub fn lead_to(&self, servers: &[SocketAddr]) {
+    pub fn set_servers(&self, servers: &[SocketAddr]) {
         self.servers.send_replace(servers.to_vec());
     }
 

@@ -83,7 +83,7 @@ impl Plan {
 
     /// Reaches the API server by this address, such as a proxy's.
     #[must_use]
-    pub fn by_way_of(mut self, server: SocketAddr) -> Self {
+    pub fn via_proxy(mut self, server: SocketAddr) -> Self {
         self.server = Some(server);
         self
     }
@@ -162,7 +162,7 @@ impl Plan {
         if let Some(server) = self.server {
             let kubeconfig = format!("{}-{}-by-way", self.home, server.port());
             access.kubeconfig =
-                cluster.as_ref().kubeconfig_by(&format!("https://{server}"), &kubeconfig, &access.token)?;
+                cluster.as_ref().kubeconfig_via(&format!("https://{server}"), &kubeconfig, &access.token)?;
         }
         Ok(access)
     }

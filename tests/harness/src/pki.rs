@@ -29,7 +29,7 @@ pub struct ServingCertificate {
 impl ServingCertificate {
     /// For 127.0.0.1 and localhost, and the DNS names given.
     pub fn generate(more_names: &[&str]) -> Result<Self> {
-        let (ca, ca_key) = authority("test authority")?;
+        let (ca, ca_key) = generate_ca("test CA")?;
         let ca_pem = ca.self_signed(&ca_key)?.pem();
 
         let mut names = vec!["localhost".to_owned()];
@@ -70,7 +70,7 @@ impl ServingCertificate {
     }
 }
 
-fn authority(name: &str) -> Result<(CertificateParams, KeyPair)> {
+fn generate_ca(name: &str) -> Result<(CertificateParams, KeyPair)> {
     let mut ca = CertificateParams::new(Vec::new())?;
     ca.distinguished_name.push(DnType::CommonName, name);
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -92,7 +92,7 @@ pub struct ClientCertificate {
 impl ClientCertificate {
     /// By an authority of this name.
     pub fn generate(name: &str) -> Result<Self> {
-        let (ca, ca_key) = authority(name)?;
+        let (ca, ca_key) = generate_ca(name)?;
         let ca_pem = ca.self_signed(&ca_key)?.pem();
         let mut params = CertificateParams::new(["kube-apiserver".to_owned()])?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

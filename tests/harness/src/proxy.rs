@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 /// What the proxy does to connections.
 #[derive(Debug, Clone, Copy, Default)]
-struct Weather {
+struct Behaviour {
     refuse: bool,
     stall: bool,
     delay: Duration,
@@ -28,7 +28,7 @@ struct Weather {
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
-    weather: watch::Sender<Weather>,
+    behaviour: watch::Sender<Behaviour>,
     accepted: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
@@ -40,18 +40,18 @@ impl FaultProxy {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (weather, seen) = watch::channel(Weather::default());
+        let (behaviour, current) = watch::channel(Behaviour::default());
         let accepted = Arc::new(AtomicUsize::new(0));
         let open = Arc::new(AtomicUsize::new(0));
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let server = Server { upstream, weather: seen, accepted: Arc::clone(&accepted), open: Arc::clone(&open) };
+        let server = Server { upstream, behaviour: current, accepted: Arc::clone(&accepted), open: Arc::clone(&open) };
         let thread = thread::spawn(move || {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
                 server.run(listener).await;
             });
         });
-        Ok(Self { address, weather, accepted, open, thread: Some(thread) })
+        Ok(Self { address, behaviour, accepted, open, thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -61,22 +61,22 @@ impl FaultProxy {
 
     /// Closes all connections that are open now; new ones are served.
     pub fn cut(&self) {
-        self.weather.send_modify(|weather| weather.cuts += 1);
+        self.behaviour.send_modify(|behaviour| behaviour.cuts += 1);
     }
 
     /// Closes new connections as soon as they come, or no longer does. Those that are open stay.
     pub fn refuse(&self, refuse: bool) {
-        self.weather.send_modify(|weather| weather.refuse = refuse);
+        self.behaviour.send_modify(|behaviour| behaviour.refuse = refuse);
     }
 
     /// Holds all bytes both ways, or lets them go on. Nothing is lost.
     pub fn stall(&self, stall: bool) {
-        self.weather.send_modify(|weather| weather.stall = stall);
+        self.behaviour.send_modify(|behaviour| behaviour.stall = stall);
     }
 
     /// Holds each piece of data for a while, each way.
     pub fn delay(&self, delay: Duration) {
-        self.weather.send_modify(|weather| weather.delay = delay);
+        self.behaviour.send_modify(|behaviour| behaviour.delay = delay);
     }
 
     /// How many connections came so far, refused ones too.
@@ -92,7 +92,7 @@ impl FaultProxy {
 
 impl Drop for FaultProxy {
     fn drop(&mut self) {
-        self.weather.send_modify(|weather| weather.stopped = true);
+        self.behaviour.send_modify(|behaviour| behaviour.stopped = true);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -101,7 +101,7 @@ impl Drop for FaultProxy {
 
 struct Server {
     upstream: SocketAddr,
-    weather: watch::Receiver<Weather>,
+    behaviour: watch::Receiver<Behaviour>,
     accepted: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
 }
@@ -109,10 +109,10 @@ struct Server {
 impl Server {
     async fn run(self, listener: TcpListener) {
         let mut connections = JoinSet::new();
-        let mut stop = self.weather.clone();
+        let mut stop = self.behaviour.clone();
         loop {
             tokio::select! {
-                stopped = stop.wait_for(|weather| weather.stopped) => {
+                stopped = stop.wait_for(|behaviour| behaviour.stopped) => {
                     drop(stopped);
                     return;
                 }
@@ -120,15 +120,15 @@ impl Server {
                 came = listener.accept() => {
                     let Ok((client, _)) = came else { continue };
                     self.accepted.fetch_add(1, Ordering::Relaxed);
-                    if self.weather.borrow().refuse {
+                    if self.behaviour.borrow().refuse {
                         // Reset rather than closed: what a client sees when nobody is there.
                         let _ = client.set_zero_linger();
                         continue;
                     }
                     let open = Open::new(&self.open);
-                    let (upstream, weather) = (self.upstream, self.weather.clone());
+                    let (upstream, behaviour) = (self.upstream, self.behaviour.clone());
                     connections.spawn(async move {
-                        let _ = carry(client, upstream, weather).await;
+                        let _ = carry(client, upstream, behaviour).await;
                         drop(open);
                     });
                 }
@@ -153,16 +153,16 @@ impl Drop for Open {
     }
 }
 
-async fn carry(client: TcpStream, upstream: SocketAddr, mut weather: watch::Receiver<Weather>) -> io::Result<()> {
+async fn carry(client: TcpStream, upstream: SocketAddr, mut behaviour: watch::Receiver<Behaviour>) -> io::Result<()> {
     let server = TcpStream::connect(upstream).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let born = weather.borrow().cuts;
+    let born = behaviour.borrow().cuts;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let (up, down) = (weather.clone(), weather.clone());
+    let (up, down) = (behaviour.clone(), behaviour.clone());
     tokio::select! {
-        cut = weather.wait_for(|weather| weather.cuts != born) => drop(cut),
+        cut = behaviour.wait_for(|behaviour| behaviour.cuts != born) => drop(cut),
         both = async { tokio::try_join!(pass(from_client, to_server, up), pass(from_server, to_client, down)) } => {
             both?;
         }
@@ -173,16 +173,16 @@ async fn carry(client: TcpStream, upstream: SocketAddr, mut weather: watch::Rece
 async fn pass(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
-    mut weather: watch::Receiver<Weather>,
+    mut behaviour: watch::Receiver<Behaviour>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let count = from.read(&mut buffer).await?;
-        let delay = weather.borrow().delay;
+        let delay = behaviour.borrow().delay;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        if weather.wait_for(|weather| !weather.stall).await.is_err() {
+        if behaviour.wait_for(|behaviour| !behaviour.stall).await.is_err() {
             return Ok(());
         }
         if count == 0 {

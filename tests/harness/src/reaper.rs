@@ -16,27 +16,27 @@ static REAPER: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
 
 /// Ends the process group of this id once this process is gone.
 pub fn guard_process(group: u32) -> io::Result<()> {
-    order(&format!("process {group}"))
+    send(&format!("process {group}"))
 }
 
 /// The process group has ended.
 pub fn forget_process(group: u32) -> io::Result<()> {
-    order(&format!("forget-process {group}"))
+    send(&format!("forget-process {group}"))
 }
 
 /// Removes this directory once this process is gone.
 ///
 /// Only directories whose name starts with [`crate::scratch::PREFIX`] are ever removed.
 pub fn guard_directory(directory: &Path) -> io::Result<()> {
-    order(&format!("directory {}", directory.display()))
+    send(&format!("directory {}", directory.display()))
 }
 
 /// The directory has been removed, or is to stay.
 pub fn forget_directory(directory: &Path) -> io::Result<()> {
-    order(&format!("forget-directory {}", directory.display()))
+    send(&format!("forget-directory {}", directory.display()))
 }
 
-fn order(line: &str) -> io::Result<()> {
+fn send(line: &str) -> io::Result<()> {
     let reaper = REAPER.get_or_init(|| Mutex::new(start().expect("the reaper starts: /bin/sh is there")));
     let mut pipe = reaper.lock().unwrap_or_else(PoisonError::into_inner);
     writeln!(pipe, "{line}")

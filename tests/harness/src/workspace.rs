@@ -284,12 +284,12 @@ impl Workspace {
             spec["serviceAccountName"] = account.as_str().into();
         }
         let list = if self.agent_in_init { "initContainers" } else { "containers" };
-        self.place.furnish(&mut spec, list, 0, &self.object_name(), &self.token);
+        self.place.add_to(&mut spec, list, 0, &self.object_name(), &self.token);
         for (container, token) in &self.more {
             let Value::Array(containers) = &mut spec["containers"] else { continue };
             containers.push(json!({ "name": container, "image": self.image }));
             let index = containers.len() - 1;
-            Place::Spec.furnish(&mut spec, "containers", index, "", token);
+            Place::Spec.add_to(&mut spec, "containers", index, "", token);
         }
         spec
     }

@@ -58,11 +58,11 @@ impl Admin {
 
     /// Writes a kubeconfig for a token, as `NAME.kubeconfig`.
     pub fn kubeconfig_for_token(&self, name: &str, token: &str) -> Result<PathBuf> {
-        self.kubeconfig_by(&self.server()?, name, token)
+        self.kubeconfig_via(&self.server()?, name, token)
     }
 
     /// As [`Admin::kubeconfig_for_token`], by way of another address, such as a proxy's.
-    pub fn kubeconfig_by(&self, server: &str, name: &str, token: &str) -> Result<PathBuf> {
+    pub fn kubeconfig_via(&self, server: &str, name: &str, token: &str) -> Result<PathBuf> {
         let mut written = self.only_current()?;
         if let Some(cluster) = &mut written.clusters[0].cluster {
             cluster.server = Some(server.to_owned());

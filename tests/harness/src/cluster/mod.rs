@@ -116,8 +116,8 @@ impl Cluster {
     }
 
     /// As [`Cluster::kubeconfig_for_token`], by way of another address on 127.0.0.1, such as a proxy's.
-    pub fn kubeconfig_by(&self, server: &str, name: &str, token: &str) -> Result<PathBuf> {
-        self.admin.kubeconfig_by(server, name, token)
+    pub fn kubeconfig_via(&self, server: &str, name: &str, token: &str) -> Result<PathBuf> {
+        self.admin.kubeconfig_via(server, name, token)
     }
 
     /// The token of somebody who may do everything.

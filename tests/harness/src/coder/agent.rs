@@ -15,7 +15,7 @@ pub enum Valid {
     /// After this time.
     After(Duration),
     /// When [`super::CoderStandIn::valid`] says so.
-    OnCall,
+    OnDemand,
 }
 
 /// Something Coder accepts that is wrong all the same.
@@ -73,7 +73,7 @@ impl Agent {
         self.works_from = match valid {
             Valid::Now => Some(Instant::now()),
             Valid::After(delay) => Some(Instant::now() + delay),
-            Valid::OnCall => None,
+            Valid::OnDemand => None,
         };
     }
 

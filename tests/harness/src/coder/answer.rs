@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::rate_limit::Verdict;
+use super::rate_limit::LimitStatus;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
@@ -26,8 +26,8 @@ pub(super) fn unauthorized() -> Answer {
     error(StatusCode::UNAUTHORIZED, "Workspace agent not authorized.", NOT_VALID)
 }
 
-pub(super) fn too_many(verdict: &Verdict) -> Answer {
-    let text = format!("Rate limited: more than {} requests.\n", verdict.limit);
+pub(super) fn too_many(status: &LimitStatus) -> Answer {
+    let text = format!("Rate limited: more than {} requests.\n", status.limit);
     with_type(StatusCode::TOO_MANY_REQUESTS, "text/plain; charset=utf-8", text)
 }
 
@@ -47,12 +47,12 @@ pub(super) fn empty(status: StatusCode) -> Answer {
 }
 
 /// Adds what the limiter says to every answer of Coder's own.
-pub(super) fn add_limit(answer: &mut Answer, verdict: &Verdict) {
+pub(super) fn add_limit(answer: &mut Answer, status: &LimitStatus) {
     let headers = answer.headers_mut();
-    headers.insert(HeaderName::from_static("x-ratelimit-limit"), HeaderValue::from(verdict.limit));
-    headers.insert(HeaderName::from_static("x-ratelimit-remaining"), HeaderValue::from(verdict.remaining));
-    headers.insert(HeaderName::from_static("x-ratelimit-reset"), HeaderValue::from(verdict.reset));
-    if let Some(seconds) = verdict.retry_after {
+    headers.insert(HeaderName::from_static("x-ratelimit-limit"), HeaderValue::from(status.limit));
+    headers.insert(HeaderName::from_static("x-ratelimit-remaining"), HeaderValue::from(status.remaining));
+    headers.insert(HeaderName::from_static("x-ratelimit-reset"), HeaderValue::from(status.reset));
+    if let Some(seconds) = status.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
 }

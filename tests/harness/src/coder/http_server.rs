@@ -20,15 +20,15 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::answer::{self, Answer};
-use super::routes::{Asked, Endpoint};
+use super::routes::{Endpoint, ReceivedRequest};
 use super::state::State;
-use super::{Fault, Seen};
+use super::{Fault, JournalEntry};
 use crate::pki::ServingCertificate;
 
 /// A port that is still being given back by the system is tried again after this.
 const REBIND: Duration = Duration::from_millis(20);
 
-/// What is asked of the listening side.
+/// What is request of the listening side.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Control {
     pub(super) refuse: bool,
@@ -39,7 +39,7 @@ pub(super) struct Control {
 
 /// What the listening side does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum PortState {
     Open,
     Closed,
 }
@@ -58,7 +58,7 @@ pub(super) async fn serve(
     tls: Option<TlsAcceptor>,
     state: Arc<State>,
     mut control: watch::Receiver<Control>,
-    report: watch::Sender<Door>,
+    report: watch::Sender<PortState>,
 ) {
     loop {
         let Ok(Control { stopped: false, .. }) =
@@ -71,7 +71,7 @@ pub(super) async fn serve(
             tokio::time::sleep(REBIND).await;
             continue;
         };
-        report.send_replace(Door::Open);
+        report.send_replace(PortState::Open);
         let mut connections = JoinSet::new();
         let mut watched = control.clone();
         let closing = loop {
@@ -90,7 +90,7 @@ pub(super) async fn serve(
         };
         drop(listener);
         connections.shutdown().await;
-        report.send_replace(Door::Closed);
+        report.send_replace(PortState::Closed);
         if closing {
             return;
         }
@@ -139,11 +139,11 @@ struct Cut;
 
 async fn handle(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -> Result<Answer, Cut> {
     let received = Instant::now();
-    let flight = Flight::begin(&state);
+    let in_flight = InFlight::begin(&state);
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes().to_vec();
     let token = head.headers.get("coder-session-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let asked = Asked {
+    let request = ReceivedRequest {
         endpoint: Endpoint::of(head.uri.path()),
         method: head.method,
         token: token.to_owned(),
@@ -153,15 +153,15 @@ async fn handle(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>)
     let latency = state.read(|inner| inner.latency);
     pause(latency / 2).await;
     let fault = state.change(|inner| {
-        *inner.requests_of.entry((asked.token.clone(), asked.endpoint)).or_default() += 1;
-        inner.faults.next(asked.endpoint, &asked.token, &asked.body)
+        *inner.requests_of.entry((request.token.clone(), request.endpoint)).or_default() += 1;
+        inner.faults.next(request.endpoint, &request.token, &request.body)
     });
     let at = SystemTime::now();
     let mut batch = None;
     let mut effect = || {
         state.change(|inner| {
             let next = inner.batches;
-            let answer = inner.answer(&asked);
+            let answer = inner.answer(&request);
             batch = (inner.batches != next).then_some(next);
             answer
         })
@@ -178,20 +178,20 @@ async fn handle(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>)
             None
         }
         Some(Fault::Stall) => {
-            state.change(|inner| inner.count(asked.endpoint, 0));
+            state.change(|inner| inner.count(request.endpoint, 0));
             std::future::pending().await
         }
     };
     pause(latency / 2).await;
     let code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
-    let Asked { endpoint, token, .. } = asked;
+    let ReceivedRequest { endpoint, token, .. } = request;
     state.change(|inner| {
         inner.count(endpoint, code);
         if let Some(journal) = &mut inner.journal {
-            journal.push(Seen { endpoint, token, received, at, answered: Instant::now(), status: code, batch });
+            journal.push(JournalEntry { endpoint, token, received, at, answered: Instant::now(), status: code, batch });
         }
     });
-    drop(flight);
+    drop(in_flight);
     answer.ok_or(Cut)
 }
 
@@ -206,9 +206,9 @@ fn status(code: u16) -> StatusCode {
 }
 
 /// A request that is being answered, until it is answered or its connection ends.
-struct Flight(Arc<State>);
+struct InFlight(Arc<State>);
 
-impl Flight {
+impl InFlight {
     fn begin(state: &Arc<State>) -> Self {
         state.change(|inner| {
             inner.in_flight += 1;
@@ -218,7 +218,7 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.change(|inner| inner.in_flight -= 1);
     }

@@ -6,7 +6,7 @@ use super::Endpoint;
 
 /// A request that was answered.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct JournalEntry {
     /// Where to.
     pub endpoint: Endpoint,
     /// Whose.

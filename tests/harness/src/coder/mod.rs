@@ -27,7 +27,7 @@ use tokio::sync::watch;
 
 pub use agent::{Valid, Violation};
 pub use fault::{Fault, FaultRule};
-pub use journal::Seen;
+pub use journal::JournalEntry;
 pub use line::{Ansi, Level, Line};
 pub use options::{CoderOptions, RateLimit};
 pub use rate_limit::WINDOW as RATE_LIMIT_WINDOW;
@@ -36,7 +36,7 @@ pub use wait::Timeout;
 
 use crate::pki::{self, ServingCertificate};
 use crate::ports;
-use http_server::{Control, Door};
+use http_server::{Control, PortState};
 use state::State;
 
 /// The log source that Coder's page knows for Kubernetes.
@@ -50,8 +50,8 @@ pub struct CoderStandIn {
     address: SocketAddr,
     ca_pem: Option<String>,
     state: Arc<State>,
-    door: watch::Sender<Control>,
-    doors: watch::Receiver<Door>,
+    control: watch::Sender<Control>,
+    port_state: watch::Receiver<PortState>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -67,17 +67,17 @@ impl CoderStandIn {
         };
         let tls = certificate.as_ref().map(http_server::acceptor).transpose()?;
         let state = Arc::new(State::new(&options));
-        let (door, control) = watch::channel(Control::default());
-        let (report, doors) = watch::channel(Door::Closed);
+        let (control, commands) = watch::channel(Control::default());
+        let (report, port_state) = watch::channel(PortState::Closed);
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let served = Arc::clone(&state);
         let thread = thread::spawn(move || {
-            runtime.block_on(http_server::serve(address, tls, served, control, report));
+            runtime.block_on(http_server::serve(address, tls, served, commands, report));
             runtime.shutdown_background();
         });
         let stand_in =
-            Self { address, ca_pem: certificate.map(|one| one.ca), state, door, doors, thread: Some(thread) };
-        stand_in.wait_for_door(Door::Open)?;
+            Self { address, ca_pem: certificate.map(|one| one.ca), state, control, port_state, thread: Some(thread) };
+        stand_in.wait_for_port(PortState::Open)?;
         Ok(stand_in)
     }
 
@@ -149,17 +149,17 @@ impl CoderStandIn {
 
     /// Closes all connections that are open now, in the middle of whatever they carry.
     pub fn cut(&self) {
-        self.door.send_modify(|control| control.cuts += 1);
+        self.control.send_modify(|control| control.cuts += 1);
     }
 
     /// Away: connections are refused and the open ones closed. `false` brings it back on the same port. Returns once
     /// that is so.
     pub fn refuse(&self, refuse: bool) -> Result<()> {
-        self.door.send_modify(|control| {
+        self.control.send_modify(|control| {
             control.refuse = refuse;
             control.cuts += u64::from(refuse);
         });
-        self.wait_for_door(if refuse { Door::Closed } else { Door::Open })
+        self.wait_for_port(if refuse { PortState::Closed } else { PortState::Open })
     }
 
     // What was seen
@@ -216,7 +216,7 @@ impl CoderStandIn {
     }
 
     /// Every answered request in the order of the answers, from a stand-in with [`CoderOptions::journal`].
-    pub fn journal(&self) -> Vec<Seen> {
+    pub fn journal(&self) -> Vec<JournalEntry> {
         self.state.read(|inner| inner.journal.clone().unwrap_or_default())
     }
 
@@ -230,16 +230,16 @@ impl CoderStandIn {
         self.state.read(|inner| inner.agent(token).is_some_and(|agent| agent.overflowed))
     }
 
-    fn wait_for_door(&self, wanted: Door) -> Result<()> {
+    fn wait_for_port(&self, wanted: PortState) -> Result<()> {
         crate::poll::until("the stand-in's port", Duration::from_secs(10), || {
-            (*self.doors.borrow() == wanted).then_some(())
+            (*self.port_state.borrow() == wanted).then_some(())
         })
     }
 }
 
 impl Drop for CoderStandIn {
     fn drop(&mut self) {
-        self.door.send_modify(|control| control.stopped = true);
+        self.control.send_modify(|control| control.stopped = true);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

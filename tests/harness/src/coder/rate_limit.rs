@@ -22,7 +22,7 @@ struct Counts {
 
 /// What the headers of an answer say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct LimitStatus {
     pub(super) limit: u32,
     pub(super) remaining: u32,
     /// Unix seconds at which the window ends.
@@ -43,7 +43,7 @@ impl Limiter {
     }
 
     /// Counts a request, unless it is over the limit. `None` without a limit.
-    pub(super) fn ask(&mut self, address: IpAddr, endpoint: Endpoint, now: SystemTime) -> Option<Verdict> {
+    pub(super) fn check(&mut self, address: IpAddr, endpoint: Endpoint, now: SystemTime) -> Option<LimitStatus> {
         let limit = self.limit?;
         let length = limit.window.as_millis().max(1);
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -65,7 +65,7 @@ impl Limiter {
             counts.current += 1;
         }
         let spent = if refused { used } else { used + 1 };
-        Some(Verdict {
+        Some(LimitStatus {
             limit: limit.requests,
             remaining: limit.requests.saturating_sub(spent),
             reset,
@@ -94,22 +94,22 @@ mod tests {
     #[test]
     fn a_request_over_the_limit_is_refused_and_not_counted() {
         let mut limiter = limiter(2);
-        assert_eq!(limiter.ask(HERE, Endpoint::Logs, at(0)).unwrap().remaining, 1);
-        assert_eq!(limiter.ask(HERE, Endpoint::Logs, at(1)).unwrap().remaining, 0);
-        let refused = limiter.ask(HERE, Endpoint::Logs, at(2)).unwrap();
+        assert_eq!(limiter.check(HERE, Endpoint::Logs, at(0)).unwrap().remaining, 1);
+        assert_eq!(limiter.check(HERE, Endpoint::Logs, at(1)).unwrap().remaining, 0);
+        let refused = limiter.check(HERE, Endpoint::Logs, at(2)).unwrap();
         assert_eq!(refused.retry_after, Some(60));
         assert_eq!(refused.reset, 600_060);
-        assert!(limiter.ask(HERE, Endpoint::LogSource, at(2)).unwrap().retry_after.is_none(), "another endpoint");
+        assert!(limiter.check(HERE, Endpoint::LogSource, at(2)).unwrap().retry_after.is_none(), "another endpoint");
     }
 
     #[test]
     fn the_window_before_fades_out() {
         let mut limiter = limiter(10);
         for _ in 0..10 {
-            assert!(limiter.ask(HERE, Endpoint::Logs, at(30)).unwrap().retry_after.is_none());
+            assert!(limiter.check(HERE, Endpoint::Logs, at(30)).unwrap().retry_after.is_none());
         }
-        assert!(limiter.ask(HERE, Endpoint::Logs, at(60)).unwrap().retry_after.is_some(), "all ten still count");
-        assert_eq!(limiter.ask(HERE, Endpoint::Logs, at(90)).unwrap().remaining, 4, "half of them count");
-        assert_eq!(limiter.ask(HERE, Endpoint::Logs, at(300)).unwrap().remaining, 9, "long ago");
+        assert!(limiter.check(HERE, Endpoint::Logs, at(60)).unwrap().retry_after.is_some(), "all ten still count");
+        assert_eq!(limiter.check(HERE, Endpoint::Logs, at(90)).unwrap().remaining, 4, "half of them count");
+        assert_eq!(limiter.check(HERE, Endpoint::Logs, at(300)).unwrap().remaining, 9, "long ago");
     }
 }

@@ -51,7 +51,7 @@ impl Endpoint {
 
 /// A request that has been read.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct ReceivedRequest {
     pub(super) endpoint: Endpoint,
     pub(super) method: Method,
     pub(super) token: String,
@@ -86,42 +86,42 @@ struct LogBody {
 
 impl Inner {
     /// Lets a request take effect and answers it. The limit comes first, as in Coder: a refused token counts too.
-    pub(super) fn answer(&mut self, asked: &Asked) -> Answer {
-        let verdict = self.limiter.ask(asked.address, asked.endpoint, SystemTime::now());
-        let mut answer = match &verdict {
-            Some(verdict) if verdict.retry_after.is_some() => answer::too_many(verdict),
-            _ => self.route(asked),
+    pub(super) fn answer(&mut self, request: &ReceivedRequest) -> Answer {
+        let status = self.limiter.check(request.address, request.endpoint, SystemTime::now());
+        let mut answer = match &status {
+            Some(status) if status.retry_after.is_some() => answer::too_many(status),
+            _ => self.route(request),
         };
-        if let Some(verdict) = &verdict {
-            answer::add_limit(&mut answer, verdict);
+        if let Some(status) = &status {
+            answer::add_limit(&mut answer, status);
         }
         answer
     }
 
-    fn route(&mut self, asked: &Asked) -> Answer {
-        match asked.endpoint.method() {
+    fn route(&mut self, request: &ReceivedRequest) -> Answer {
+        match request.endpoint.method() {
             None => return answer::error(StatusCode::NOT_FOUND, "Route not found.", ""),
-            Some(method) if method != asked.method => {
+            Some(method) if method != request.method => {
                 return answer::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.", "");
             }
             Some(_) => {}
         }
-        if asked.endpoint == Endpoint::BuildInfo {
+        if request.endpoint == Endpoint::BuildInfo {
             let info = json!({ "version": "v2.28.0+test", "external_url": "https://github.com/coder/coder" });
             return answer::json(StatusCode::OK, &info);
         }
-        if self.working(&asked.token).is_none() {
+        if self.working(&request.token).is_none() {
             return answer::unauthorized();
         }
-        if asked.endpoint == Endpoint::LogSource { self.log_source(asked) } else { self.logs(asked) }
+        if request.endpoint == Endpoint::LogSource { self.log_source(request) } else { self.logs(request) }
     }
 
-    fn log_source(&mut self, asked: &Asked) -> Answer {
-        let body: SourceBody = match serde_json::from_slice(&asked.body) {
+    fn log_source(&mut self, request: &ReceivedRequest) -> Answer {
+        let body: SourceBody = match serde_json::from_slice(&request.body) {
             Ok(body) => body,
             Err(error) => return malformed(&error),
         };
-        let Some(agent) = self.working(&asked.token) else { return answer::unauthorized() };
+        let Some(agent) = self.working(&request.token) else { return answer::unauthorized() };
         agent.sources.insert(body.id);
         let said = json!({
             "id": body.id, "display_name": body.display_name, "icon": body.icon,
@@ -130,8 +130,8 @@ impl Inner {
         answer::json(StatusCode::CREATED, &said)
     }
 
-    fn logs(&mut self, asked: &Asked) -> Answer {
-        let body: LogsBody = match serde_json::from_slice(&asked.body) {
+    fn logs(&mut self, request: &ReceivedRequest) -> Answer {
+        let body: LogsBody = match serde_json::from_slice(&request.body) {
             Ok(body) => body,
             Err(error) => return malformed(&error),
         };
@@ -143,12 +143,12 @@ impl Inner {
         };
         let bytes = body.logs.iter().map(|log| log.output.len()).sum();
         let (budget, batch) = (self.budget, self.batches);
-        let Some(agent) = self.working(&asked.token) else { return answer::unauthorized() };
+        let Some(agent) = self.working(&request.token) else { return answer::unauthorized() };
         // The database counts the bytes before it stores the text, and refuses text with a NUL.
         let already = agent.overflowed;
         if !agent.take(bytes, budget) {
             if !already {
-                self.violations.push(Violation::Overflow { token: asked.token.clone() });
+                self.violations.push(Violation::Overflow { token: request.token.clone() });
             }
             return answer::error(StatusCode::PAYLOAD_TOO_LARGE, "Logs limit exceeded", "");
         }
@@ -163,7 +163,7 @@ impl Inner {
         for (log, level) in body.logs.into_iter().zip(levels) {
             let characters = log.output.chars().count();
             if characters > LINE_LIMIT {
-                cut.push(Violation::LineCut { token: asked.token.clone(), characters });
+                cut.push(Violation::LineCut { token: request.token.clone(), characters });
             }
             agent.lines.push(Line {
                 at: SystemTime::now(),
@@ -181,7 +181,7 @@ impl Inner {
         self.line_count += count;
         self.violations.extend(cut);
         if !source_known {
-            let (token, source) = (asked.token.clone(), body.log_source_id);
+            let (token, source) = (request.token.clone(), body.log_source_id);
             self.violations.push(Violation::UnknownSource { token, source });
         }
         answer::json(StatusCode::OK, &Value::Null)

@@ -10,7 +10,7 @@ use super::agent::Agent;
 use super::fault::Faults;
 use super::line::shown;
 use super::rate_limit::Limiter;
-use super::{Ansi, CoderOptions, Endpoint, Line, Seen, Valid, Violation};
+use super::{Ansi, CoderOptions, Endpoint, JournalEntry, Line, Valid, Violation};
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -34,7 +34,7 @@ pub(super) struct Inner {
     pub(super) in_flight: usize,
     pub(super) max_in_flight: usize,
     /// Kept where it is asked for: it grows with every request.
-    pub(super) journal: Option<Vec<Seen>>,
+    pub(super) journal: Option<Vec<JournalEntry>>,
 }
 
 impl State {

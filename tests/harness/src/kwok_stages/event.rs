@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// Whose Event it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Of {
+pub(super) enum Subject {
     /// The first container.
     Container,
     /// The first init container.
@@ -13,7 +13,7 @@ pub(super) enum Of {
     Pod,
 }
 
-impl Of {
+impl Subject {
     /// The list in the pod's spec.
     pub(super) const fn list(self) -> &'static str {
         match self {
@@ -26,7 +26,7 @@ impl Of {
 /// An Event in the making. Its message is a Go template pipeline in which `$c` is the container.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
-    of: Of,
+    of: Subject,
     kind: &'static str,
     reason: &'static str,
     message: String,
@@ -35,16 +35,16 @@ pub(super) struct Event {
 }
 
 impl Event {
-    fn new(of: Of, kind: &'static str, reason: &'static str, message: &str) -> Self {
+    fn new(of: Subject, kind: &'static str, reason: &'static str, message: &str) -> Self {
         let name = format!("{}-{}", reason.to_lowercase(), of.list().to_lowercase());
         Self { of, kind, reason, message: message.to_owned(), count: 1, name }
     }
 
-    pub(super) fn normal(of: Of, reason: &'static str, message: &str) -> Self {
+    pub(super) fn normal(of: Subject, reason: &'static str, message: &str) -> Self {
         Self::new(of, "Normal", reason, message)
     }
 
-    pub(super) fn warning(of: Of, reason: &'static str, message: &str) -> Self {
+    pub(super) fn warning(of: Subject, reason: &'static str, message: &str) -> Self {
         Self::new(of, "Warning", reason, message)
     }
 
@@ -65,8 +65,8 @@ impl Event {
         let Self { of, kind, reason, message, count, name } = self;
         let list = of.list();
         let field = match of {
-            Of::Pod => String::new(),
-            Of::Container | Of::InitContainer => {
+            Subject::Pod => String::new(),
+            Subject::Container | Subject::InitContainer => {
                 format!(r#"fieldPath: {{{{ printf "spec.{list}{{%s}}" $c.name | Quote }}}}"#)
             }
         };
@@ -105,23 +105,23 @@ lastTimestamp: {{{{ $now | Quote }}}}
     }
 }
 
-pub(super) fn pulling(of: Of) -> Event {
+pub(super) fn pulling(of: Subject) -> Event {
     Event::normal(of, "Pulling", r#"printf "Pulling image %q" $c.image"#)
 }
 
-pub(super) fn pulled(of: Of) -> Event {
+pub(super) fn pulled(of: Subject) -> Event {
     let text = "Successfully pulled image %q in 204ms (204ms including waiting). Image size: 187325811 bytes.";
     Event::normal(of, "Pulled", &format!(r#"printf "{text}" $c.image"#))
 }
 
 /// The image of a restarted container.
-pub(super) fn present(of: Of) -> Event {
+pub(super) fn present(of: Subject) -> Event {
     let text = "Container image %q already present on machine and can be accessed by the pod";
     Event::normal(of, "Pulled", &format!(r#"printf "{text}" $c.image"#)).named("present")
 }
 
 /// Created and Started, for the how-manyth time.
-pub(super) fn started(of: Of, count: u32) -> [Value; 2] {
+pub(super) fn started(of: Subject, count: u32) -> [Value; 2] {
     [("Created", r#""Container created""#), ("Started", r#""Container started""#)]
         .map(|(reason, message)| Event::normal(of, reason, message).count(count).step())
 }

@@ -1,6 +1,6 @@
 //! What happens in each scenario, step by step. Delays are short: a demo should not be waited for.
 
-use super::event::{self, Event, Of};
+use super::event::{self, Event, Subject};
 use super::stage::{Stage, When, delete};
 use super::status::{State, Status};
 use crate::scenarios::{EVICT_AT, Scenario};
@@ -43,7 +43,7 @@ fn pull(scenario: Scenario) -> Stage {
     Stage::new(Some(scenario), "pull", 100)
         .phase("Pending")
         .when(When::Absent(".status.containerStatuses".to_owned()))
-        .step(event::pulling(Of::Container).step())
+        .step(event::pulling(Subject::Container).step())
         .step(created().step())
 }
 
@@ -52,8 +52,8 @@ fn start(scenario: Scenario) -> Stage {
     Stage::new(Some(scenario), "start", 300)
         .phase("Pending")
         .waiting("ContainerCreating")
-        .step(event::pulled(Of::Container).step())
-        .steps(event::started(Of::Container, 1))
+        .step(event::pulled(Subject::Container).step())
+        .steps(event::started(Subject::Container, 1))
         .step(Status::running(true).containers(&State::Running, 0, None).step())
 }
 
@@ -67,9 +67,9 @@ fn normal() -> Vec<Stage> {
             .phase("Pending")
             .when(init())
             .when(When::Absent(".status.initContainerStatuses".to_owned()))
-            .step(event::pulling(Of::InitContainer).step())
-            .step(event::pulled(Of::InitContainer).step())
-            .steps(event::started(Of::InitContainer, 1))
+            .step(event::pulling(Subject::InitContainer).step())
+            .step(event::pulled(Subject::InitContainer).step())
+            .steps(event::started(Subject::InitContainer, 1))
             .step(
                 Status::new("Pending", false, false)
                     .placed()
@@ -80,7 +80,7 @@ fn normal() -> Vec<Stage> {
         Stage::new(Some(scenario), "init-done", 200)
             .phase("Pending")
             .when(When::Exists(".status.initContainerStatuses.[0].state.running".to_owned()))
-            .step(event::pulling(Of::Container).step())
+            .step(event::pulling(Subject::Container).step())
             .step(created().init_containers(&State::terminated(0, "Completed")).step()),
         pull(scenario).when(When::Absent(".spec.initContainers".to_owned())),
         start(scenario),
@@ -90,7 +90,7 @@ fn normal() -> Vec<Stage> {
 /// The image does not exist: ErrImagePull, then ImagePullBackOff.
 fn wrong_image() -> Vec<Stage> {
     let scenario = Scenario::WrongImage;
-    let of = Of::Container;
+    let of = Subject::Container;
     let failed =
         format!(r#"printf "Failed to pull image %q: %s" $c.image (printf "{NOT_FOUND}" $c.image $c.image $c.image)"#);
     let said = format!(r#"(printf "{NOT_FOUND}" $item.image $item.image $item.image)"#);
@@ -137,8 +137,8 @@ fn crash_loop() -> Vec<Stage> {
         }
         if restarts < 3 {
             let again = Status::running(true).containers(&State::Running, restarts + 1, Some(&CRASHED)).step();
-            let present = event::present(Of::Container).count(restarts + 1).step();
-            stages.push(next.step(present).steps(event::started(Of::Container, restarts + 2)).step(again));
+            let present = event::present(Subject::Container).count(restarts + 1).step();
+            stages.push(next.step(present).steps(event::started(Subject::Container, restarts + 2)).step(again));
         }
     }
     stages
@@ -152,7 +152,7 @@ fn back_off(begun: Stage, restarts: u32, wait: &str) -> Stage {
     let state = State::Waiting { reason: "CrashLoopBackOff", message: Some(message) };
     begun
         .state("terminated")
-        .step(Event::warning(Of::Container, "BackOff", &said).count(restarts).step())
+        .step(Event::warning(Subject::Container, "BackOff", &said).count(restarts).step())
         .step(Status::running(false).containers(&state, restarts, Some(&CRASHED)).step())
 }
 
@@ -169,8 +169,8 @@ fn oom_killed() -> Vec<Stage> {
         Stage::new(Some(scenario), "restart", 300)
             .state("terminated")
             .restarts(0)
-            .step(event::present(Of::Container).step())
-            .steps(event::started(Of::Container, 2))
+            .step(event::present(Subject::Container).step())
+            .steps(event::started(Subject::Container, 2))
             .step(Status::running(true).containers(&State::Running, 1, Some(&OUT_OF_MEMORY)).step()),
     ]
 }
@@ -193,8 +193,8 @@ fn evicted() -> Vec<Stage> {
             .when(When::Exists(early))
             .when(When::IsNot(".status.reason".to_owned(), "Evicted"))
             .until(annotation)
-            .step(Event::warning(Of::Pod, "Evicted", &message).step())
-            .step(Event::normal(Of::Container, "Killing", r#"printf "Stopping container %s" $c.name"#).step())
+            .step(Event::warning(Subject::Pod, "Evicted", &message).step())
+            .step(Event::normal(Subject::Container, "Killing", r#"printf "Stopping container %s" $c.name"#).step())
             .step(ended.because("Evicted", &message).step()),
     ]
 }

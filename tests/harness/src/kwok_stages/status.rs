@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::event::Of;
+use super::event::Subject;
 
 /// The state of all containers of a list. Messages are Go template pipelines in which `$item` is the container.
 #[derive(Debug, Clone)]
@@ -100,23 +100,23 @@ impl Status {
 
     /// All containers, restarted `restarts` times, of which the last ended as `last` says.
     pub(super) fn containers(self, state: &State, restarts: u32, last: Option<&State>) -> Self {
-        self.list(Of::Container, state, restarts, last)
+        self.list(Subject::Container, state, restarts, last)
     }
 
     /// All init containers.
     pub(super) fn init_containers(self, state: &State) -> Self {
-        self.list(Of::InitContainer, state, 0, None)
+        self.list(Subject::InitContainer, state, 0, None)
     }
 
-    fn list(mut self, of: Of, state: &State, restarts: u32, last: Option<&State>) -> Self {
+    fn list(mut self, of: Subject, state: &State, restarts: u32, last: Option<&State>) -> Self {
         let (key, spec) = match of {
-            Of::InitContainer => ("initContainerStatuses", of.list()),
-            Of::Container | Of::Pod => ("containerStatuses", of.list()),
+            Subject::InitContainer => ("initContainerStatuses", of.list()),
+            Subject::Container | Subject::Pod => ("containerStatuses", of.list()),
         };
         let running = matches!(state, State::Running);
         let completed = matches!(state, State::Terminated { exit_code: 0, .. });
         // An init container is ready once it is done, any other while it runs.
-        let ready = if of == Of::InitContainer { completed } else { running };
+        let ready = if of == Subject::InitContainer { completed } else { running };
         // A container that has never been made has no id.
         let made = !matches!(state, State::Waiting { .. }) || last.is_some();
         let id = r#"{{ printf "containerd://%s" (sha256sum (printf "%s%s" $.metadata.uid $item.name)) | Quote }}"#;

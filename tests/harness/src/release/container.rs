@@ -25,14 +25,14 @@ pub(super) async fn start(admin: &Admin, deployment: &Deployment, program: &Path
     anyhow::ensure!(container.command.is_none(), "the image's own entry point is what is played");
     anyhow::ensure!(pod.automount_service_account_token != Some(false), "without a token it can do nothing");
     let access = Access::token_of(admin, &namespace, &account(deployment)?).await?;
-    let mounts = Mounts::bring(&admin.client().await?, &namespace, pod, container).await?;
+    let mounts = Mounts::create(&admin.client().await?, &namespace, pod, container).await?;
 
     let mut product = Product::builder(program);
     for argument in container.args.iter().flatten() {
-        product = product.arg(mounts.here(argument));
+        product = product.arg(mounts.with_local_paths(argument));
     }
     for variable in container.env.iter().flatten() {
-        product = product.env(&variable.name, mounts.here(&value(variable, &namespace)?));
+        product = product.env(&variable.name, mounts.with_local_paths(&value(variable, &namespace)?));
     }
     let product = product.env("KUBECONFIG", access.kubeconfig.display().to_string()).start()?;
     let grace = pod.termination_grace_period_seconds.unwrap_or(GRACE_SECONDS);

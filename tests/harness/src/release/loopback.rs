@@ -15,23 +15,23 @@ use crate::ports;
 pub struct Loopback {
     health: SocketAddr,
     webhook: Option<SocketAddr>,
-    called: Called,
+    called: CallTarget,
 }
 
 /// Where the API server calls.
 #[derive(Debug, Clone, Copy)]
-enum Called {
+enum CallTarget {
     /// Where the process listens.
     Directly,
     /// At an address that leads there.
-    By(SocketAddr),
+    Address(SocketAddr),
     /// At the Service, as in life.
-    ByService,
+    Service,
 }
 
 impl Default for Loopback {
     fn default() -> Self {
-        Self { health: ports::free(), webhook: Some(ports::free()), called: Called::Directly }
+        Self { health: ports::free(), webhook: Some(ports::free()), called: CallTarget::Directly }
     }
 }
 
@@ -50,14 +50,14 @@ impl Loopback {
     /// The API server calls this address, which leads to the process as a Service would.
     #[must_use]
     pub fn behind(self, service: SocketAddr) -> Self {
-        Self { called: Called::By(service), ..self }
+        Self { called: CallTarget::Address(service), ..self }
     }
 
     /// The API server is to call the Service, as it is by default. Here that leads nowhere: for tests in which nobody
     /// asks.
     #[must_use]
     pub fn called_by_service(self) -> Self {
-        Self { called: Called::ByService, ..self }
+        Self { called: CallTarget::Service, ..self }
     }
 
     /// Where the webhook listens.
@@ -77,9 +77,9 @@ impl Loopback {
         if let Some(webhook) = self.webhook {
             values["webhook"] = json!({ "enabled": true, "port": webhook.port() });
             let called = match self.called {
-                Called::Directly => Some(webhook),
-                Called::By(address) => Some(address),
-                Called::ByService => None,
+                CallTarget::Directly => Some(webhook),
+                CallTarget::Address(address) => Some(address),
+                CallTarget::Service => None,
             };
             if let Some(called) = called {
                 values["webhook"]["url"] = format!("https://{called}").into();

@@ -49,11 +49,11 @@ impl Release {
     /// One that is to be installed, by `admin`.
     pub fn new(admin: &impl AsRef<Admin>, name: &str, namespace: &str) -> Result<Self> {
         let tools = Tools::ensure(&[Tool::Helm])?;
-        Self::by(admin, tools.path(Tool::Helm), name, namespace)
+        Self::with_helm(admin, tools.path(Tool::Helm), name, namespace)
     }
 
     /// The same, with a helm that is there.
-    pub fn by(admin: &impl AsRef<Admin>, helm: &Path, name: &str, namespace: &str) -> Result<Self> {
+    pub fn with_helm(admin: &impl AsRef<Admin>, helm: &Path, name: &str, namespace: &str) -> Result<Self> {
         let admin = admin.as_ref().clone();
         Ok(Self {
             helm: Helm::new(helm, admin.kubeconfig())?,

@@ -24,7 +24,7 @@ pub(super) struct Mounts {
 
 impl Mounts {
     /// Brings them, and as the kubelet does waits for what is not there yet.
-    pub(super) async fn bring(client: &Client, namespace: &str, pod: &PodSpec, container: &Container) -> Result<Self> {
+    pub(super) async fn create(client: &Client, namespace: &str, pod: &PodSpec, container: &Container) -> Result<Self> {
         let directory = Scratch::create("mounts")?;
         let mut places = Vec::new();
         for mount in container.volume_mounts.iter().flatten() {
@@ -43,7 +43,7 @@ impl Mounts {
     }
 
     /// A setting, with paths of the container's as they are here.
-    pub(super) fn here(&self, text: &str) -> String {
+    pub(super) fn with_local_paths(&self, text: &str) -> String {
         self.places.iter().fold(text.to_owned(), |text, (path, place)| text.replace(path, &place.display().to_string()))
     }
 }

@@ -35,7 +35,7 @@ impl Place {
         [Self::SecretKey, Self::ConfigMapKey, Self::SecretEnv, Self::ConfigMapEnv, Self::SecretFile];
 
     /// Lets a container of a pod's spec have its token from here; `holder` names the Secret or ConfigMap.
-    pub(super) fn furnish(self, spec: &mut Value, list: &str, index: usize, holder: &str, token: &str) {
+    pub(super) fn add_to(self, spec: &mut Value, list: &str, index: usize, holder: &str, token: &str) {
         if self == Self::SecretFile {
             push(&mut spec["volumes"], json!({ "name": "agent-token", "secret": { "secretName": holder } }));
         }
