@@ -1,7 +1,7 @@
 //! Failures on a real node: kubelet, containerd and runc, with nothing simulated.
 //!
 //! One node serves one test, in which all scenarios run side by side. It needs root and some Debian packages (see
-//! `logstream_testing::node`); where they are missing it says so in one line and passes.
+//! `logstream_testing::node`); where they are missing it prints that in one line and passes.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 mod scenarios;

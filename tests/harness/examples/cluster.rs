@@ -1,11 +1,11 @@
-//! Starts a cluster to try things in by hand, prints how to reach it, and ends it at the end of stdin or at Ctrl-C.
+//! Starts a cluster for manual experiments and prints how to reach it. Ends with stdin or Ctrl-C.
 
 use std::io::Read;
 use std::time::Instant;
 
 use logstream_testing::{Cluster, ClusterOptions, Tool};
 
-#[allow(clippy::print_stdout, reason = "this is what it is for")]
+#[allow(clippy::print_stdout, reason = "its purpose is to print")]
 fn main() -> anyhow::Result<()> {
     let started = Instant::now();
     let cluster = Cluster::start(ClusterOptions::new())?;

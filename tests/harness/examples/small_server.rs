@@ -1,12 +1,12 @@
-//! Answers `/readyz` and `/metrics` at the address it is given, as the product does: the test of `Product` runs it.
+//! Serves `/readyz` and `/metrics` at the given address, like the product. Used by the test of `Product`.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the test looks for it")]
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the test reads it")]
 fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_default();
-    #[allow(clippy::disallowed_methods, reason = "the test looks for it")]
+    #[allow(clippy::disallowed_methods, reason = "the test reads it")]
     let variables: Vec<_> = std::env::vars().filter(|(name, _)| name != "PWD" && name != "_").collect();
     println!("environment {variables:?}");
     let listener = TcpListener::bind(address)?;

@@ -1,4 +1,4 @@
-//! Starts two processes and a directory, says which, and waits to be killed: the reaper's test does that.
+//! Starts two processes, creates a directory, prints both, and waits to be killed. Used by the reaper's test.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +10,7 @@ use logstream_testing::scratch::Scratch;
 fn main() -> anyhow::Result<()> {
     let scratch = Scratch::create("reaper-test")?;
     let log = scratch.path().join("log");
-    // The second does not mind SIGTERM, and has a child of its own.
+    // The second ignores SIGTERM and has a child.
     let scripts = ["exec sleep 600", "trap '' TERM; sleep 600 & while :; do sleep 600; done"];
     let mut processes = Vec::new();
     for script in scripts {

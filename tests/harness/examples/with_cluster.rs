@@ -1,5 +1,5 @@
-//! Runs a command with a cluster of its own, which knows cert-manager's kinds: KUBECONFIG, KUBECTL and HELM name what it
-//! needs. Ends as it ends.
+//! Runs a command with a cluster of its own, which knows cert-manager's kinds: KUBECONFIG, KUBECTL and HELM name what
+//! it needs. Ends as it ends.
 
 use std::process::{Command, ExitCode};
 
@@ -8,7 +8,7 @@ use logstream_testing::{CertManager, Cluster, ClusterOptions, Tool, Tools};
 
 fn main() -> Result<ExitCode> {
     let mut command = std::env::args().skip(1);
-    let program = command.next().context("which command?")?;
+    let program = command.next().context("no command given")?;
     let cluster = Cluster::start(ClusterOptions::new())?;
     let tools = Tools::ensure(&[Tool::Helm])?;
     let _manager = CertManager::start(&cluster)?;

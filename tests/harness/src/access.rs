@@ -1,4 +1,4 @@
-//! `ServiceAccounts` with no more rights than asked for.
+//! `ServiceAccounts` with exactly the given permissions.
 
 use std::path::PathBuf;
 
@@ -12,19 +12,19 @@ use serde_json::{Value, json};
 
 use crate::Admin;
 
-/// As long as any test; the API server gives at least ten minutes.
+/// Lifetime of a token: longer than any test. The API server's minimum is ten minutes.
 const LIFETIME_SECONDS: u32 = 6 * 60 * 60;
 
-/// Where rules apply.
+/// Scope of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// In the ServiceAccount's namespace and these: a Role and a `RoleBinding` in each.
+    /// The ServiceAccount's namespace and these: a Role and a `RoleBinding` in each.
     Namespaces(Vec<String>),
-    /// Everywhere: a `ClusterRole` and a `ClusterRoleBinding`, named after the namespace and the account.
+    /// The whole cluster: a `ClusterRole` and a `ClusterRoleBinding`, named after the namespace and the account.
     Cluster,
 }
 
-/// A ServiceAccount that may do something.
+/// Credentials of a ServiceAccount.
 #[derive(Debug, Clone)]
 pub struct Access {
     /// Its token.
@@ -34,9 +34,9 @@ pub struct Access {
 }
 
 impl Access {
-    /// Makes a ServiceAccount, lets it do what `rules` say in `scope`, and asks for a token.
+    /// Creates a ServiceAccount, grants it `rules` in `scope`, and requests a token.
     ///
-    /// May be called again for the same account with another scope; a role that is there stays as it is.
+    /// May be called again for the same account with another scope. An existing role is left unchanged.
     pub async fn grant(
         cluster: &impl AsRef<Admin>,
         namespace: &str,
@@ -73,7 +73,7 @@ impl Access {
         Self::token_of(cluster, namespace, account).await
     }
 
-    /// Lets an account do more in its own namespace, by a Role of another name.
+    /// Grants an account more rules in its own namespace, by another Role.
     pub async fn grant_more(
         cluster: &impl AsRef<Admin>,
         namespace: &str,
@@ -88,7 +88,7 @@ impl Access {
         ensure::<RoleBinding>(&Api::namespaced(client, namespace), &binding(role, "Role", &subjects)).await
     }
 
-    /// Asks for a token of an account, and writes a kubeconfig with it.
+    /// Requests a token for an account and writes a kubeconfig with it.
     pub async fn token_of(cluster: &impl AsRef<Admin>, namespace: &str, account: &str) -> Result<Self> {
         let accounts: Api<ServiceAccount> = Api::namespaced(cluster.as_ref().client().await?, namespace);
         let request: TokenRequest =
@@ -100,7 +100,7 @@ impl Access {
     }
 }
 
-/// A rule: verbs on resources of one API group (`""` for the core).
+/// Builds a rule: verbs on resources of one API group (`""` for the core group).
 pub fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
     let texts = |all: &[&str]| all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
     PolicyRule {
@@ -119,7 +119,7 @@ fn binding(name: &str, role_kind: &str, subjects: &Value) -> Value {
     })
 }
 
-/// Creates an object unless one of its name is there.
+/// Creates an object unless one with its name exists.
 async fn ensure<K>(api: &Api<K>, object: &Value) -> Result<()>
 where
     K: Clone + std::fmt::Debug + serde::de::DeserializeOwned + serde::Serialize,

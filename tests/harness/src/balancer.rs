@@ -1,5 +1,5 @@
-//! A TCP load balancer that hands each connection to the next server, as a Service does: connections that stand stay
-//! where they are when servers come and go.
+//! A round-robin TCP load balancer. As with a Service, open connections stay with their server when the set of servers
+//! changes.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs until it is dropped.
+/// A load balancer on loopback. Runs until it is dropped.
 #[derive(Debug)]
 pub struct Balancer {
     address: SocketAddr,
@@ -25,7 +25,7 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Listens on a port of loopback. Without a server, connections are closed as they come.
+    /// Listens on a loopback port. Without servers, new connections are closed at once.
     pub async fn start(servers: Vec<SocketAddr>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -35,17 +35,17 @@ impl Balancer {
         Ok(Self { address, servers, cuts, open, _task: task })
     }
 
-    /// New connections go to these.
+    /// Sets the servers for new connections.
     pub fn set_servers(&self, servers: &[SocketAddr]) {
         self.servers.send_replace(servers.to_vec());
     }
 
-    /// Where it listens.
+    /// Address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends all connections, and waits until their clients have closed them too: no request is sent on one of them.
+    /// Ends all connections and waits until their clients have closed them too, so that no request uses one of them.
     pub async fn cut(&self) -> Result<()> {
         self.cuts.send_modify(|cuts| *cuts += 1);
         let mut open = self.open.subscribe();

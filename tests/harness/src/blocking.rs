@@ -1,12 +1,12 @@
-//! From blocking code into async code, from wherever it is called.
+//! Running async code from blocking code.
 
 use std::future::Future;
 use std::thread;
 
 use tokio::runtime;
 
-/// Runs a future to its end on a thread and a runtime of its own, so that it may be called from a plain thread and
-/// from within a runtime alike (where it blocks the calling worker: use `spawn_blocking` for what takes long).
+/// Runs a future to completion on its own thread and runtime. Works from a plain thread and from within a runtime,
+/// where it blocks the calling worker: use `spawn_blocking` for long operations.
 pub fn run<F>(future: F) -> F::Output
 where
     F: Future + Send,

@@ -10,11 +10,11 @@ use crate::process::{Output, Process, Start};
 use crate::scratch::Scratch;
 use crate::tools::{Tool, Tools, module_source};
 
-/// The kinds that its program serves; those of ACME are not among them.
+/// The kinds that it serves, without ACME.
 const KINDS: [&str; 4] = ["certificaterequests", "certificates", "clusterissuers", "issuers"];
 
-/// cert-manager's controllers and its cainjector as one process, for one cluster. It has no webhook, hence no floor
-/// under the lives of certificates. Ends when it is dropped.
+/// cert-manager's controllers and its cainjector as one process, for one cluster. It has no webhook, and hence no lower
+/// limit on certificate lifetimes. Ends when dropped.
 #[derive(Debug)]
 pub struct CertManager {
     process: Process,
@@ -23,8 +23,7 @@ pub struct CertManager {
 }
 
 impl CertManager {
-    /// Installs the CRDs of this version, and starts it. Its program is built first where it is missing, which takes a
-    /// minute. Blocks.
+    /// Installs this version's CRDs and starts it. A missing program is built first, which takes a minute. Blocks.
     pub fn start(cluster: &impl AsRef<Admin>) -> Result<Self> {
         let admin = cluster.as_ref();
         let tools = Tools::ensure(&[Tool::CertManager])?;
@@ -50,7 +49,7 @@ impl CertManager {
         Ok(Self { process, log, _scratch: scratch })
     }
 
-    /// What it has said.
+    /// Its log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

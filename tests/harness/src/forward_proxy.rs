@@ -21,7 +21,7 @@ const PROGRAM: &str = "tinyproxy";
 const PACKAGE: &str = "tinyproxy-bin";
 const START: Duration = Duration::from_secs(20);
 
-/// A running proxy on loopback. It ends when it is dropped.
+/// A running proxy on loopback. Ends when dropped.
 #[derive(Debug)]
 pub struct ForwardProxy {
     address: SocketAddr,
@@ -30,8 +30,8 @@ pub struct ForwardProxy {
 }
 
 impl ForwardProxy {
-    /// Starts a proxy that connects to any port of any host. The program is installed from Debian's packages if it is
-    /// missing and this process is root's.
+    /// Starts a proxy that connects to any port of any host. A missing program is installed from Debian's packages if
+    /// this process runs as root.
     pub fn start() -> Result<Self> {
         let program = program()?;
         let scratch = Scratch::create("proxy")?;
@@ -56,7 +56,7 @@ impl ForwardProxy {
         format!("http://{}", self.address)
     }
 
-    /// The proxy's log, which has each request.
+    /// The proxy's log, which includes each request.
     pub fn log(&self) -> String {
         fs::read_to_string(self.scratch.path().join("proxy.log")).unwrap_or_default()
     }
@@ -74,7 +74,7 @@ fn program() -> Result<PathBuf> {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .output()
             .with_context(|| advice.clone())?;
-        ensure!(output.status.success(), "{advice}; apt-get said: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "{advice}; apt-get: {}", String::from_utf8_lossy(&output.stderr));
     }
     find().context(advice)
 }

@@ -1,4 +1,4 @@
-//! The product in a cluster: its ServiceAccount, certificate, webhook configuration and process.
+//! Installation of the product in a cluster: its ServiceAccount, certificate, webhook configuration and process.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use crate::scratch::Scratch;
 use crate::webhook_config::AppliedWebhook;
 use crate::{Access, Admin, FailurePolicy, Metrics, Product, Scope, WebhookConfig, ports, webhook_probe};
 
-/// A debug build on a machine that also compiles is slow to start.
+/// Deadline of the start: a debug build on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The annotation by which a pod shows that the webhook saw it.
+/// The annotation that the webhook sets on each workspace pod.
 pub const SEEN_BY_WEBHOOK: &str = "logstream.coder.com/registration";
 
-/// How to install it. By default: one namespace, a webhook with `failurePolicy: Ignore`, no reading of Secrets.
+/// Plan of an installation. By default: one namespace, a webhook with `failurePolicy: Ignore`, no access to Secrets.
 #[derive(Debug, Clone)]
 pub struct Plan {
     program: PathBuf,
@@ -36,7 +36,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The binary `program`, installed in the namespace `home`, watching that namespace alone.
+    /// Plans to install the binary `program` in the namespace `home`, watching only that namespace.
     pub fn new(program: impl AsRef<Path>, coder_url: &str, home: &str) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -60,63 +60,63 @@ impl Plan {
         self
     }
 
-    /// Watches all namespaces. The webhook, if any, is registered for `home` alone.
+    /// Watches all namespaces. The webhook, if any, is registered for `home` only.
     #[must_use]
     pub fn all_namespaces(mut self) -> Self {
         self.namespaces = None;
         self
     }
 
-    /// A variable of the program's environment.
+    /// Adds an environment variable of the program.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Another argument of the program.
+    /// Adds an argument of the program.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Reaches the API server by this address, such as a proxy's.
+    /// Reaches the API server through this address of a proxy.
     #[must_use]
     pub fn via_proxy(mut self, server: SocketAddr) -> Self {
         self.server = Some(server);
         self
     }
 
-    /// Runs as a watcher only.
+    /// Runs without the webhook.
     #[must_use]
     pub fn without_webhook(mut self) -> Self {
         self.webhook = false;
         self
     }
 
-    /// Serves the webhook, but the API server is not told of it.
+    /// Serves the webhook without a webhook configuration in the API server.
     #[must_use]
     pub fn unregistered(mut self) -> Self {
         self.register = false;
         self
     }
 
-    /// What the API server does when the webhook cannot be asked.
+    /// Sets the webhook's failure policy.
     #[must_use]
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
         self.failure_policy = policy;
         self
     }
 
-    /// May read Secrets and ConfigMaps in the namespaces it watches.
+    /// Grants access to Secrets and ConfigMaps in the watched namespaces.
     #[must_use]
     pub fn reads_secrets(mut self) -> Self {
         self.reads_secrets = true;
         self
     }
 
-    /// Installs it, and waits until it is ready and the API server asks its webhook.
+    /// Installs it, and waits until it is ready and the API server calls its webhook.
     pub async fn install(self, cluster: &impl AsRef<Admin>) -> Result<Installation> {
         let mut installation = self.begin(cluster).await?;
         installation.wait_ready().await?;
@@ -126,7 +126,7 @@ impl Plan {
         Ok(installation)
     }
 
-    /// Starts it and waits for nothing: it need not be ready, and the API server does not know its webhook.
+    /// Starts it without waiting for readiness and without registering its webhook.
     pub async fn begin(self, cluster: &impl AsRef<Admin>) -> Result<Installation> {
         let access = self.access(cluster).await?;
         let files = Scratch::create("installation")?;
@@ -136,7 +136,7 @@ impl Plan {
         Ok(Installation { plan: self, access, serving, health, webhook, product, registered: None, _files: files })
     }
 
-    /// No more than it needs.
+    /// The minimum permissions that it needs.
     fn rules(&self) -> Vec<PolicyRule> {
         let watch = ["get", "list", "watch"];
         let mut rules = vec![
@@ -156,7 +156,7 @@ impl Plan {
         Access::grant(cluster, &self.home, name, &scope, &self.rules()).await?;
         let progress = [rule("", &["configmaps"], &["get", "create", "patch"])];
         let account = format!("{name}-progress");
-        // The role for progress is bound to the same account: a second role in its own namespace.
+        // A second role in its own namespace, for the progress ConfigMap.
         Access::grant_more(cluster, &self.home, name, &account, &progress).await?;
         let mut access = Access::token_of(cluster, &self.home, name).await?;
         if let Some(server) = self.server {
@@ -197,7 +197,7 @@ impl Plan {
     }
 }
 
-/// The product, installed. Its process ends and its webhook configuration goes when this is dropped.
+/// The installed product. Its process ends and its webhook configuration is deleted on drop.
 #[derive(Debug)]
 pub struct Installation {
     plan: Plan,
@@ -217,7 +217,7 @@ impl Installation {
         format!("https://{}/mutate", self.webhook)
     }
 
-    /// The CA of the webhook's certificate.
+    /// The CA of the webhook's serving certificate.
     pub fn ca_pem(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.serving.ca)?)
     }
@@ -227,24 +227,24 @@ impl Installation {
         format!("http://{}{path}", self.health)
     }
 
-    /// Its metrics now.
+    /// Scrapes its metrics.
     pub async fn metrics(&self) -> Result<Metrics> {
         self.product.metrics(&self.health_url("/metrics")).await
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it is ready.
     pub async fn wait_ready(&mut self) -> Result<()> {
         let url = self.health_url("/readyz?verbose");
         self.product.wait_ready(&url, PATIENCE).await
     }
 
-    /// Starts the process again with the same settings, after it was ended.
+    /// Starts the process again with the same settings, after it ended.
     pub fn start_again(&mut self) -> Result<()> {
         self.product = self.plan.start(&self.access, &self.serving, self.health, self.webhook)?;
         Ok(())
     }
 
-    /// Tells the API server of the webhook, and waits until it asks it.
+    /// Registers the webhook with the API server and waits until it is called.
     pub async fn register(&mut self, cluster: &impl AsRef<Admin>) -> Result<()> {
         let home = self.plan.home.clone();
         let names = self.plan.namespaces.clone().unwrap_or_else(|| vec![home]);
@@ -255,7 +255,7 @@ impl Installation {
         webhook_probe::wait_reviewed(cluster, &self.plan.home, reviews).await
     }
 
-    /// Takes the webhook's registration away, and waits until the API server asks it no more.
+    /// Removes the webhook's registration and waits until it is no longer called.
     pub async fn unregister(&mut self, cluster: &impl AsRef<Admin>) -> Result<()> {
         self.registered = None;
         webhook_probe::wait_called(cluster, &self.plan.home, false).await

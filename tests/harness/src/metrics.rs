@@ -1,13 +1,13 @@
-//! Reading Prometheus' text format.
+//! Parser of Prometheus' text format.
 
 use std::collections::BTreeMap;
 
-/// The samples of one scrape.
+/// Samples of one scrape.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics(BTreeMap<String, f64>);
 
 impl Metrics {
-    /// Reads the text format; lines that are no samples are left out.
+    /// Parses the text format; lines that are not samples are skipped.
     pub fn parse(text: &str) -> Self {
         let sample = |line: &str| {
             let line = line.trim();
@@ -22,23 +22,23 @@ impl Metrics {
         Self(text.lines().filter_map(sample).collect())
     }
 
-    /// The value of a sample by its name and labels, such as `lines_total{reason="sent"}`; labels in any order.
+    /// The value of a sample by name and labels, such as `lines_total{reason="sent"}`, with labels in any order.
     pub fn get(&self, sample: &str) -> Option<f64> {
         self.0.get(&canonical(sample)).copied()
     }
 
-    /// The sum over all samples of a name, whatever their labels.
+    /// The sum over all samples with this name.
     pub fn sum(&self, name: &str) -> f64 {
         self.iter().filter(|(sample, _)| sample.split('{').next() == Some(name)).map(|(_, value)| value).sum()
     }
 
-    /// All samples, by name and labels.
+    /// All samples, with name and labels as key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(sample, value)| (sample.as_str(), *value))
     }
 }
 
-/// The same text for the same labels in another order.
+/// Normalizes a sample's key: labels are sorted.
 fn canonical(sample: &str) -> String {
     let Some((name, labels)) = sample.split_once('{') else { return sample.trim().to_owned() };
     let labels = labels.trim_end().trim_end_matches('}');

@@ -10,15 +10,15 @@ use rcgen::{
     SanType,
 };
 
-/// Makes ring the process's rustls provider, unless one has been chosen already. Call it as often as you like.
+/// Installs ring as the process's rustls provider, unless one is installed. Idempotent.
 pub fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// A certificate authority and one serving certificate signed by it, as PEM.
+/// A CA and a serving certificate signed by it, as PEM.
 #[derive(Debug, Clone)]
 pub struct ServingCertificate {
-    /// What a client must trust.
+    /// The CA that a client must trust.
     pub ca: String,
     /// The serving certificate.
     pub certificate: String,
@@ -27,24 +27,24 @@ pub struct ServingCertificate {
 }
 
 impl ServingCertificate {
-    /// For 127.0.0.1 and localhost, and the DNS names given.
+    /// Generates one for 127.0.0.1, localhost and the given DNS names.
     pub fn generate(more_names: &[&str]) -> Result<Self> {
         let (ca, ca_key) = generate_ca("test CA")?;
         let ca_pem = ca.self_signed(&ca_key)?.pem();
 
         let mut names = vec!["localhost".to_owned()];
         names.extend(more_names.iter().map(|&name| name.to_owned()));
-        let mut leaf = CertificateParams::new(names)?;
-        leaf.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        leaf.distinguished_name.push(DnType::CommonName, "test server");
-        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let mut params = CertificateParams::new(names)?;
+        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        params.distinguished_name.push(DnType::CommonName, "test server");
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
-        let certificate = leaf.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?.pem();
+        let certificate = params.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?.pem();
         Ok(Self { ca: ca_pem, certificate, key: key.serialize_pem() })
     }
 
-    /// A certificate for 127.0.0.1 and localhost that is its own CA, as `openssl req -x509` makes it.
+    /// Generates a certificate for 127.0.0.1 and localhost that is its own CA, as made by `openssl req -x509`.
     pub fn own_ca() -> Result<Self> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
         params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
@@ -55,7 +55,7 @@ impl ServingCertificate {
         Ok(Self { ca: certificate.clone(), certificate, key: key.serialize_pem() })
     }
 
-    /// Writes `tls.crt`, `tls.key` and `ca.crt` into a directory.
+    /// Writes `tls.crt`, `tls.key` and `ca.crt` into a directory, which is created if missing.
     pub fn write(&self, directory: &Path) -> Result<ServingFiles> {
         fs::create_dir_all(directory)?;
         let files = ServingFiles {
@@ -78,10 +78,10 @@ fn generate_ca(name: &str) -> Result<(CertificateParams, KeyPair)> {
     Ok((ca, KeyPair::generate()?))
 }
 
-/// A certificate authority and one client certificate signed by it, as PEM.
+/// A CA and a client certificate signed by it, as PEM.
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
-    /// What a server must trust.
+    /// The CA that a server must trust.
     pub ca: String,
     /// The client certificate.
     pub certificate: String,
@@ -90,7 +90,7 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// By an authority of this name.
+    /// Generates one with a CA of this name.
     pub fn generate(name: &str) -> Result<Self> {
         let (ca, ca_key) = generate_ca(name)?;
         let ca_pem = ca.self_signed(&ca_key)?.pem();
@@ -102,7 +102,7 @@ impl ClientCertificate {
     }
 }
 
-/// Where a [`ServingCertificate`] was written.
+/// Paths of a written [`ServingCertificate`].
 #[derive(Debug, Clone)]
 pub struct ServingFiles {
     /// `tls.crt`
@@ -113,12 +113,12 @@ pub struct ServingFiles {
     pub ca: PathBuf,
 }
 
-/// An authority and a serving certificate for 127.0.0.1, written as `tls.crt`, `tls.key` and `ca.crt`.
+/// Generates a CA and a serving certificate for 127.0.0.1, written as `tls.crt`, `tls.key` and `ca.crt`.
 pub fn serving_cert(directory: &Path) -> Result<ServingFiles> {
     ServingCertificate::generate(&[])?.write(directory)
 }
 
-/// A key pair for signing service account tokens: private and public, as PEM.
+/// Generates a key pair for service account tokens: private and public key, as PEM.
 pub(crate) fn service_account_keys() -> Result<(String, String)> {
     let key = KeyPair::generate()?;
     Ok((key.serialize_pem(), key.public_key_pem()))

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// How long between two looks. Short next to anything waited for, long next to the cost of a look.
+/// Interval between checks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Looks until `look` has a value, or fails after `deadline` naming `what`.
+/// Polls `look` until it returns a value. Fails after `deadline`, naming `what`.
 pub fn until<T>(what: &str, deadline: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
     let end = Instant::now() + deadline;
     loop {
@@ -24,7 +24,7 @@ pub fn until<T>(what: &str, deadline: Duration, mut look: impl FnMut() -> Option
     }
 }
 
-/// The async form of [`until`]. `look` answers `Ok(value)`, or `Err(what it saw instead)`, which the failure shows.
+/// The async form of [`until`]. `look` returns `Ok(value)`, or `Err` with what it saw instead, which the failure shows.
 pub async fn eventually<T, E, F>(what: &str, deadline: Duration, mut look: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T, E>>,

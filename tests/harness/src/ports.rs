@@ -1,18 +1,18 @@
-//! Loopback ports that stay ours.
+//! Loopback ports reserved for tests.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Below the ports that Linux (32768) and macOS (49152) give to outgoing connections: a port released for a while, as
-/// when a server is restarted, cannot be taken by somebody's client socket.
+/// Below the ephemeral ports of Linux (from 32768) and macOS (from 49152): a port that is released for a while, as when
+/// a server restarts, cannot be taken by a client socket.
 const FIRST: u32 = 20_000;
 const COUNT: u32 = 12_000;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A loopback address nobody listens on. No two calls of one process give the same; processes start at different
-/// places, so that they rarely meet.
+/// A loopback address that no process listens on. Unique within a process; processes start at different ports, so that
+/// they rarely collide.
 pub fn free() -> SocketAddr {
     let start = process::id().wrapping_mul(97) % COUNT;
     for _ in 0..COUNT {

@@ -1,4 +1,4 @@
-//! Child processes that cannot be left behind.
+//! Child processes that do not outlive this process.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,33 +11,33 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{poll, reaper};
 
-/// Waits for leave before it becomes the program. So the reaper knows the process before it does anything, and a
-/// parent that dies in between leaves a shell which reads the end of its input and ends.
-const GATE: &str = r#"read -r leave && exec "$0" "$@""#;
+/// Waits for a line on stdin before it executes the program. So the reaper knows the process before it does anything;
+/// if the parent dies in between, the shell reads EOF and ends.
+const GATE: &str = r#"read -r go && exec "$0" "$@""#;
 
-/// Where a child's output goes.
+/// Destination of a child's output.
 #[derive(Debug)]
 pub enum Output<'a> {
-    /// Both streams into one file, which is added to.
+    /// Appends both streams to one file.
     File(&'a Path),
-    /// Two pipes, to be taken with [`Process::take_pipes`].
+    /// Two pipes (see [`Process::take_pipes`]).
     Pipes,
 }
 
-/// What to start.
+/// Description of a process to start.
 #[derive(Debug, Clone)]
 pub struct Start<'a> {
     /// The program's path.
     pub program: &'a Path,
     /// Its arguments.
     pub arguments: &'a [String],
-    /// Its whole environment; nothing is inherited.
+    /// Its complete environment; nothing is inherited.
     pub environment: &'a [(String, String)],
     /// Its working directory.
     pub directory: &'a Path,
 }
 
-/// A child process in a process group of its own, ended when dropped or when this process ends in any way.
+/// A child process in its own process group. Killed on drop, and when this process ends in any way.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -71,17 +71,17 @@ impl Process {
         Ok(Self { child, ended: None })
     }
 
-    /// The process id, which is the id of its group too.
+    /// The process ID, which is also its group's.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The pipes of [`Output::Pipes`], once.
+    /// The pipes of [`Output::Pipes`]; `None` on a second call.
     pub fn take_pipes(&mut self) -> Option<(ChildStdout, ChildStderr)> {
         Some((self.child.stdout.take()?, self.child.stderr.take()?))
     }
 
-    /// How it ended, if it has.
+    /// The exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none()
             && let Ok(Some(status)) = self.child.try_wait()
@@ -92,7 +92,7 @@ impl Process {
         self.ended
     }
 
-    /// Sends a signal to the process and its children. Nothing happens when it has ended.
+    /// Sends a signal to the process group. Does nothing if the process has ended.
     pub fn signal(&mut self, signal: Signal) {
         if self.ended().is_none()
             && let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
@@ -101,15 +101,15 @@ impl Process {
         }
     }
 
-    /// SIGTERM, then waits for the end. `None` when it still runs after `patience`.
+    /// Sends SIGTERM and waits for the end. Returns `None` if it still runs after `patience`.
     pub fn terminate(&mut self, patience: Duration) -> Option<(ExitStatus, Duration)> {
-        let asked = Instant::now();
+        let signalled = Instant::now();
         self.signal(Signal::TERM);
         let status = poll::until("the process ends", patience, || self.ended()).ok()?;
-        Some((status, asked.elapsed()))
+        Some((status, signalled.elapsed()))
     }
 
-    /// SIGKILL, and waits for the end.
+    /// Sends SIGKILL and waits for the end.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         if self.ended.is_none() {

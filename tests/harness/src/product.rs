@@ -15,10 +15,10 @@ use crate::process::{Output, Process, Start};
 use crate::scratch::Scratch;
 use crate::{Metrics, pki, poll};
 
-/// One look at a health endpoint; a process that takes longer is not ready.
+/// Timeout of a health request; a process that takes longer is not ready.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// What to start, and with what.
+/// Builder of the product's process.
 #[derive(Debug, Clone)]
 pub struct Builder {
     program: PathBuf,
@@ -27,28 +27,28 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Another argument.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     #[must_use]
     pub fn args<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
-    /// A variable of its environment, which holds nothing else.
+    /// Adds an environment variable. Nothing is inherited.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Starts it.
+    /// Starts the process.
     pub fn start(self) -> Result<Product> {
         pki::install_crypto_provider();
         let scratch = Scratch::create("product")?;
@@ -69,7 +69,7 @@ impl Builder {
     }
 }
 
-/// The product, running. It is killed when dropped, or when this process ends in any way.
+/// The running product. Killed on drop, and when this process ends in any way.
 #[derive(Debug)]
 pub struct Product {
     process: Process,
@@ -79,13 +79,13 @@ pub struct Product {
 }
 
 impl Product {
-    /// Begins to describe how to start a binary.
+    /// Returns a builder for the process of a binary.
     pub fn builder(program: impl AsRef<Path>) -> Builder {
         Builder { program: program.as_ref().to_owned(), arguments: Vec::new(), environment: Vec::new() }
     }
 
-    /// Waits until a GET of `url`, such as `http://127.0.0.1:PORT/readyz`, is answered with a 2xx. Fails at once when
-    /// the process ends; the error shows the last answer and what the process said.
+    /// Waits until a GET of `url`, such as `http://127.0.0.1:PORT/readyz`, returns a 2xx. Fails at once if the process
+    /// ends; the error shows the last response and the process's output.
     pub async fn wait_ready(&mut self, url: &str, deadline: Duration) -> Result<()> {
         let http = self.http.clone();
         let waited = poll::eventually("the product is ready", deadline, || {
@@ -103,19 +103,20 @@ impl Product {
             }
         })
         .await;
-        waited.and_then(|ended| ended).with_context(|| format!("the product said:\n{}", self.output()))
+        waited.and_then(|ended| ended).with_context(|| format!("the product's output:\n{}", self.output()))
     }
 
-    /// Waits until a GET of `url`, such as `http://127.0.0.1:PORT/readyz?verbose`, is answered with 503 and says this.
-    pub async fn wait_unready(&self, url: &str, said: &str, deadline: Duration) -> Result<()> {
-        let waited = poll::eventually(said, deadline, || async {
+    /// Waits until a GET of `url`, such as `http://127.0.0.1:PORT/readyz?verbose`, returns 503 and a body with
+    /// `expected`.
+    pub async fn wait_unready(&self, url: &str, expected: &str, deadline: Duration) -> Result<()> {
+        let waited = poll::eventually(expected, deadline, || async {
             match self.get(url).await {
-                Ok((503, checks)) if checks.contains(said) => Ok(()),
+                Ok((503, checks)) if checks.contains(expected) => Ok(()),
                 other => Err(other),
             }
         })
         .await;
-        waited.with_context(|| format!("the product said:\n{}", self.output()))
+        waited.with_context(|| format!("the product's output:\n{}", self.output()))
     }
 
     /// Scrapes `url`, such as `http://127.0.0.1:PORT/metrics`.
@@ -124,44 +125,44 @@ impl Product {
         Ok(Metrics::parse(&answer.text().await?))
     }
 
-    /// A GET: status and body.
+    /// Sends a GET and returns status and body.
     pub async fn get(&self, url: &str) -> Result<(u16, String)> {
         let answer = self.http.get(url).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
-    /// What it has written so far to stdout and stderr, line by line as they came.
+    /// Its output so far, the lines of stdout and stderr in order of arrival.
     pub fn output(&self) -> String {
         self.output.text()
     }
 
-    /// Its process id.
+    /// Its process ID.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.process.ended()
     }
 
-    /// SIGTERM, and waits for nothing.
+    /// Sends SIGTERM without waiting.
     pub fn sigterm(&mut self) {
         self.process.signal(Signal::TERM);
     }
 
-    /// SIGTERM, then waits for its end: how it ended and how long that took. Blocks.
+    /// Sends SIGTERM and waits for the end. Returns the exit status and the time it took. Blocks.
     pub fn sigterm_and_wait(&mut self, patience: Duration) -> Result<(ExitStatus, Duration)> {
         let ended = self.process.terminate(patience);
-        ended.with_context(|| format!("still running {patience:?} after SIGTERM; it said:\n{}", self.output()))
+        ended.with_context(|| format!("still running {patience:?} after SIGTERM; its output:\n{}", self.output()))
     }
 
-    /// SIGKILL, and waits for its end.
+    /// Sends SIGKILL and waits for the end.
     pub fn kill9(&mut self) {
         self.process.kill();
     }
 
-    /// The memory it has in RAM, in bytes; `None` where there is no /proc.
+    /// Its resident memory in bytes; `None` without /proc.
     pub fn resident_bytes(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -169,7 +170,7 @@ impl Product {
     }
 }
 
-/// Lines read so far.
+/// Output read so far.
 #[derive(Debug, Clone, Default)]
 struct Captured(Arc<Mutex<String>>);
 

@@ -13,13 +13,13 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What the proxy does to connections.
+/// Current behaviour of the proxy.
 #[derive(Debug, Clone, Copy, Default)]
 struct Behaviour {
     refuse: bool,
     stall: bool,
     delay: Duration,
-    /// Grows by one at each cut; a connection of an older number ends.
+    /// Incremented by each cut: older connections end.
     cuts: u64,
     stopped: bool,
 }
@@ -35,7 +35,7 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Starts a proxy in front of `upstream`, on a thread and a runtime of its own.
+    /// Starts a proxy in front of `upstream`, with its own thread and runtime.
     pub fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -54,37 +54,37 @@ impl FaultProxy {
         Ok(Self { address, behaviour, accepted, open, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// Address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Closes all connections that are open now; new ones are served.
+    /// Closes all open connections; new ones are served.
     pub fn cut(&self) {
         self.behaviour.send_modify(|behaviour| behaviour.cuts += 1);
     }
 
-    /// Closes new connections as soon as they come, or no longer does. Those that are open stay.
+    /// Resets new connections at once, or stops doing so. Open connections stay.
     pub fn refuse(&self, refuse: bool) {
         self.behaviour.send_modify(|behaviour| behaviour.refuse = refuse);
     }
 
-    /// Holds all bytes both ways, or lets them go on. Nothing is lost.
+    /// Holds all data in both directions, or releases it. No data is lost.
     pub fn stall(&self, stall: bool) {
         self.behaviour.send_modify(|behaviour| behaviour.stall = stall);
     }
 
-    /// Holds each piece of data for a while, each way.
+    /// Delays each piece of data, in each direction.
     pub fn delay(&self, delay: Duration) {
         self.behaviour.send_modify(|behaviour| behaviour.delay = delay);
     }
 
-    /// How many connections came so far, refused ones too.
+    /// Number of accepted connections so far, including refused ones.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// How many connections are open.
+    /// Number of open connections.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
@@ -121,7 +121,7 @@ impl Server {
                     let Ok((client, _)) = came else { continue };
                     self.accepted.fetch_add(1, Ordering::Relaxed);
                     if self.behaviour.borrow().refuse {
-                        // Reset rather than closed: what a client sees when nobody is there.
+                        // A reset, as if no process listened.
                         let _ = client.set_zero_linger();
                         continue;
                     }
@@ -137,7 +137,7 @@ impl Server {
     }
 }
 
-/// Counts a connection for as long as it lives.
+/// Counts a connection while it is open.
 struct Open(Arc<AtomicUsize>);
 
 impl Open {

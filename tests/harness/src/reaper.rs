@@ -1,8 +1,8 @@
-//! Nothing is left behind: not by a failed test, Ctrl-C, a panic or a `kill -9` of the test process.
+//! Cleanup after a failed test, Ctrl-C, a panic or a `kill -9` of the test process.
 //!
-//! One small shell process per test process holds the reading end of a pipe. It is told of every process group and
-//! directory made here; when the pipe ends, because its owner did, it ends those processes and removes those directories. It
-//! has a process group of its own, so the terminal's Ctrl-C reaches neither it nor what it guards.
+//! One small shell process per test process reads from a pipe. Every process group and directory created here is
+//! reported to it; when the pipe is closed, because its owner ended, it kills those processes and removes those
+//! directories. It has its own process group, so the terminal's Ctrl-C reaches neither it nor the processes it guards.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -14,24 +14,22 @@ const SCRIPT: &str = include_str!("reaper.sh");
 
 static REAPER: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
 
-/// Ends the process group of this id once this process is gone.
+/// Kills this process group once this process has ended.
 pub fn guard_process(group: u32) -> io::Result<()> {
     send(&format!("process {group}"))
 }
 
-/// The process group has ended.
+/// Stops guarding a process group, which has ended.
 pub fn forget_process(group: u32) -> io::Result<()> {
     send(&format!("forget-process {group}"))
 }
 
-/// Removes this directory once this process is gone.
-///
-/// Only directories whose name starts with [`crate::scratch::PREFIX`] are ever removed.
+/// Removes this directory once this process has ended. Ignored unless its name starts with [`crate::scratch::PREFIX`].
 pub fn guard_directory(directory: &Path) -> io::Result<()> {
     send(&format!("directory {}", directory.display()))
 }
 
-/// The directory has been removed, or is to stay.
+/// Stops guarding a directory, which has been removed or is to stay.
 pub fn forget_directory(directory: &Path) -> io::Result<()> {
     send(&format!("forget-directory {}", directory.display()))
 }
@@ -46,7 +44,7 @@ fn start() -> io::Result<ChildStdin> {
     let mut child = Command::new("/bin/sh")
         .args(["-c", SCRIPT, "coder-logstream-test-reaper"])
         .stdin(Stdio::piped())
-        // Not ours: whoever reads the test's output would otherwise wait for the reaper to end as well.
+        // Not inherited: a reader of the test's output would otherwise wait for the reaper to end as well.
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)

@@ -1,15 +1,15 @@
-# Outlives its owner and clears up after it. Told on stdin, one order a line:
+# Outlives its owner and cleans up after it. Reads one command per line from stdin:
 #   process PID | forget-process PID    a process group to end
 #   directory PATH | forget-directory PATH    a directory to remove
-# The end of stdin means that the owner is gone, by whatever way.
+# EOF on stdin means that the owner has ended.
 trap '' INT TERM HUP QUIT PIPE
 processes=' '
 directories='
 '
 newline='
 '
-while read -r order what; do
-    case $order in
+while read -r command what; do
+    case $command in
     process) processes="$processes$what " ;;
     forget-process)
         case $processes in
@@ -32,8 +32,8 @@ for pid in $processes; do
 done
 left=$processes
 rounds=0
-# kill -s and not kill -TERM: only so do all shells take a group after --.
-# Two seconds of grace, looked at ten times a second.
+# kill -s rather than kill -TERM, because not all shells accept a process group after -- otherwise.
+# Two seconds of grace, checked ten times a second.
 while [ -n "$left" ] && [ "$rounds" -lt 20 ]; do
     rounds=$((rounds + 1))
     still=

@@ -1,36 +1,36 @@
-//! What can happen to a workspace's pod, as kwok plays it.
+//! Scenarios of a workspace's pod, simulated by kwok.
 
 use std::fmt;
 
-/// The annotation in a pod template that chooses the scenario.
+/// The annotation of a pod template that selects the scenario.
 pub const ANNOTATION: &str = "scenario.test/name";
 
-/// The annotation that says when a pod of [`Scenario::Evicted`] is evicted.
+/// The annotation with the time at which a pod of [`Scenario::Evicted`] is evicted.
 pub const EVICT_AT: &str = "scenario.test/evict-at";
 
-/// A `ResourceQuota` under which no pod can be made; apply it to a namespace.
+/// A `ResourceQuota` of no pods; apply it to a namespace.
 pub const QUOTA: &str = include_str!("../../scenarios/quota.yaml");
 
-/// A pod that no node has room for; apply it to a namespace.
+/// A pod that fits on no node; apply it to a namespace.
 pub const UNSCHEDULABLE: &str = include_str!("../../scenarios/unschedulable.yaml");
 
-/// What happens to a pod once it has a node.
+/// A scenario of a scheduled pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scenario {
-    /// Init containers, image, container: as it should be.
+    /// A successful start.
     Normal,
     /// The image does not exist.
     WrongImage,
-    /// The container exits with code 1, again and again.
+    /// The container keeps exiting with code 1.
     CrashLoop,
-    /// The container is killed for its memory once, and started again.
+    /// The container is OOM-killed once and restarted.
     OomKilled,
-    /// The pod is evicted from a node short of memory.
+    /// The pod is evicted from a node that is low on memory.
     Evicted,
 }
 
 impl Scenario {
-    /// All of them.
+    /// All scenarios.
     pub const ALL: [Self; 5] = [Self::Normal, Self::WrongImage, Self::CrashLoop, Self::OomKilled, Self::Evicted];
 
     /// The value of [`ANNOTATION`].

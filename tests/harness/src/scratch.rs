@@ -7,22 +7,22 @@ use tempfile::TempDir;
 
 use crate::reaper;
 
-/// How the name of every scratch directory starts.
+/// Prefix of every scratch directory's name.
 pub const PREFIX: &str = "coder-logstream-test-";
 
-/// A directory under the system's temporary directory, removed when dropped or when this process ends in any way.
+/// A temporary directory, removed on drop and when this process ends in any way.
 #[derive(Debug)]
 pub struct Scratch(TempDir);
 
 impl Scratch {
-    /// Makes a directory whose name tells what it is for.
+    /// Creates a directory with `purpose` in its name.
     pub fn create(purpose: &str) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix(&format!("{PREFIX}{purpose}-")).tempdir()?;
         reaper::guard_directory(directory.path())?;
         Ok(Self(directory))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
@@ -30,8 +30,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Still told to the reaper, which may find what a process of ours wrote while it was being removed: names are
-        // random, so nobody else's directory can be meant.
+        // The reaper keeps guarding it, because a process may write to it during the removal. Names are random, so it
+        // cannot remove another directory.
         let _ = std::fs::remove_dir_all(self.0.path());
     }
 }

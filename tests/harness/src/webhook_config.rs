@@ -1,4 +1,4 @@
-//! The product's webhook configuration, for a process on this machine.
+//! The product's webhook configuration, for a local process.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,17 +13,17 @@ use crate::cluster::base64;
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
-/// What the API server does when the webhook cannot be asked.
+/// The webhook's failure policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FailurePolicy {
-    /// Goes on without it, as the chart has it.
+    /// Admits the object without the webhook, as in the chart.
     #[default]
     Ignore,
-    /// Refuses, which makes a webhook that does not work visible to a test.
+    /// Rejects the object, which makes a failing webhook visible to a test.
     Fail,
 }
 
-/// Two webhooks in one configuration, by which the API server asks about pods and about workloads with a token.
+/// A configuration of two webhooks, for pods and for workloads with a token.
 #[derive(Debug, Clone)]
 pub struct WebhookConfig {
     url: String,
@@ -34,8 +34,8 @@ pub struct WebhookConfig {
 }
 
 impl WebhookConfig {
-    /// For a webhook at `https://127.0.0.1:PORT/mutate` whose certificate `ca_pem` signed, asked about the namespaces
-    /// given.
+    /// Configures a webhook at `https://127.0.0.1:PORT/mutate`, whose certificate is signed by `ca_pem`, for these
+    /// namespaces.
     pub fn new(url: &str, ca_pem: &str, namespaces: &[&str]) -> Self {
         Self {
             url: url.to_owned(),
@@ -46,21 +46,21 @@ impl WebhookConfig {
         }
     }
 
-    /// What happens when the webhook cannot be asked; [`FailurePolicy::Ignore`] unless told.
+    /// Sets the failure policy; the default is [`FailurePolicy::Ignore`].
     #[must_use]
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
         self.failure_policy = policy;
         self
     }
 
-    /// How long the API server waits for an answer, from 1 to 30 seconds; 2 unless told.
+    /// Sets the API server's timeout, from 1 to 30 seconds; the default is 2.
     #[must_use]
     pub fn timeout_seconds(mut self, seconds: u8) -> Self {
         self.timeout_seconds = seconds;
         self
     }
 
-    /// The configuration under a name.
+    /// The configuration object with this name.
     pub fn object(&self, name: &str) -> Value {
         let webhook = |short: &str, at: &str, rules: Value| {
             json!({
@@ -101,8 +101,7 @@ impl WebhookConfig {
         })
     }
 
-    /// Creates it under a name no other test has. The API server's webhook informer needs a moment more (see
-    /// [`AppliedWebhook`]).
+    /// Creates it with a unique name. It takes effect a moment later (see [`AppliedWebhook`]).
     pub async fn apply(&self, cluster: &impl AsRef<Admin>) -> Result<AppliedWebhook> {
         let name = format!("logstream-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let object: MutatingWebhookConfiguration = serde_json::from_value(self.object(&name))?;
@@ -111,10 +110,10 @@ impl WebhookConfig {
     }
 }
 
-/// A configuration in force, which is deleted when this is dropped.
+/// A configuration in the cluster, deleted on drop.
 ///
-/// The API server acts on a new configuration within about a second, not at once. To know, create with `dryRun` what
-/// the webhook changes until it does.
+/// The API server picks up a new configuration within about a second. To wait for that, create an object that the
+/// webhook changes by `dryRun` until it does (see [`crate::webhook_probe`]).
 #[derive(Debug)]
 pub struct AppliedWebhook {
     name: String,
@@ -135,7 +134,7 @@ impl Drop for AppliedWebhook {
     }
 }
 
-/// True for a pod spec in which a container may have an agent token.
+/// A CEL expression that is true if a container of the pod spec may have an agent token.
 fn with_token(spec: &str) -> String {
     format!(
         "((has({spec}.initContainers) ? {spec}.initContainers : []) + {spec}.containers).exists(c, has(c.envFrom) || \

@@ -1,4 +1,4 @@
-//! Workspaces as Coder's templates make them.
+//! Workspaces as created by Coder's templates.
 
 mod place;
 
@@ -11,7 +11,7 @@ pub use place::Place;
 
 use crate::scenarios::{ANNOTATION, EVICT_AT, Scenario};
 
-/// A workspace, rendered as one object or another. Names and labels are those of Coder's kubernetes template.
+/// Builder of a workspace's objects. Names and labels are those of Coder's kubernetes template.
 #[derive(Debug, Clone)]
 pub struct Workspace {
     namespace: String,
@@ -31,7 +31,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// A workspace with a token of its own, and an image that a scenario may or may not find.
+    /// A workspace with this token and a default image.
     pub fn new(namespace: &str, owner: &str, name: &str, token: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -51,78 +51,78 @@ impl Workspace {
         }
     }
 
-    /// What happens to its pod. Without one the pod runs at once and silently.
+    /// Sets its pod's scenario. Without one the pod runs at once, without Events.
     #[must_use]
     pub fn scenario(mut self, scenario: Scenario) -> Self {
         self.scenario = Some(scenario);
         self
     }
 
-    /// With [`Scenario::Evicted`]: how long from now its pod is evicted, to the second. Pods made later are left alone,
-    /// so choose it long enough for the first pod to be there.
+    /// With [`Scenario::Evicted`]: evicts its pod after `time` from now, to the second. Pods created later stay, so it
+    /// must be long enough for the first pod to be created.
     #[must_use]
     pub fn evicted_after(mut self, time: Duration) -> Self {
         self.evict_at = Timestamp::now().checked_add(time).ok();
         self
     }
 
-    /// The image of the agent's container.
+    /// Sets the image of the agent's container.
     #[must_use]
     pub fn image(mut self, image: &str) -> Self {
         image.clone_into(&mut self.image);
         self
     }
 
-    /// The memory limit of the agent's container.
+    /// Sets the memory limit of the agent's container.
     #[must_use]
     pub fn memory(mut self, limit: &str) -> Self {
         limit.clone_into(&mut self.memory);
         self
     }
 
-    /// Adds an init container, which has no token.
+    /// Adds an init container without a token.
     #[must_use]
     pub fn init_container(mut self, image: &str) -> Self {
         self.init_image = Some(image.to_owned());
         self
     }
 
-    /// The agent runs in an init container, and nowhere else.
+    /// Runs the agent only in an init container.
     #[must_use]
     pub fn agent_in_init_container(mut self, image: &str) -> Self {
         self.agent_in_init = true;
         self.init_container(image)
     }
 
-    /// Where the token is; [`Workspace::token_object`] renders the Secret or ConfigMap.
+    /// Sets the token's place; [`Workspace::token_object`] renders the Secret or ConfigMap.
     #[must_use]
     pub fn token_in(mut self, place: Place) -> Self {
         self.place = place;
         self
     }
 
-    /// Adds a container with an agent of its own, whose token stands in the spec.
+    /// Adds a container with another agent, whose token is in the spec.
     #[must_use]
     pub fn another_agent(mut self, container: &str, token: &str) -> Self {
         self.more.push((container.to_owned(), token.to_owned()));
         self
     }
 
-    /// Nothing but its name tells whose it is, as in the kubernetes-envbox template.
+    /// Omits the labels, as in the kubernetes-envbox template: only its name shows the owner.
     #[must_use]
     pub fn without_labels(mut self) -> Self {
         self.labelled = false;
         self
     }
 
-    /// The ServiceAccount of its pod.
+    /// Sets the ServiceAccount of its pod.
     #[must_use]
     pub fn service_account(mut self, name: &str) -> Self {
         self.service_account = Some(name.to_owned());
         self
     }
 
-    /// `coder-OWNER-NAME`, the name of whatever is rendered.
+    /// `coder-OWNER-NAME`, the name of its objects.
     pub fn object_name(&self) -> String {
         format!("coder-{}-{}", self.owner, self.name)
     }
@@ -137,8 +137,8 @@ impl Workspace {
         &self.namespace
     }
 
-    /// A Deployment, as of Coder's kubernetes template: labels on the Deployment and its pods, the owner's e-mail as an
-    /// annotation of the Deployment alone.
+    /// A Deployment as in Coder's kubernetes template: labels on the Deployment and its pods, the owner's e-mail as an
+    /// annotation of the Deployment only.
     pub fn deployment(&self) -> Value {
         json!({
             "apiVersion": "apps/v1",
@@ -153,7 +153,7 @@ impl Workspace {
         })
     }
 
-    /// A bare pod, as of older templates.
+    /// A bare pod, as in older templates.
     pub fn pod(&self) -> Value {
         let mut annotations = self.scenario_annotations();
         if self.labelled {
@@ -167,7 +167,7 @@ impl Workspace {
         })
     }
 
-    /// A bare pod whose name the API server makes.
+    /// A bare pod with a generated name.
     pub fn generated_pod(&self) -> Value {
         let mut pod = self.pod();
         pod["metadata"]["generateName"] = format!("{}-", self.object_name()).into();
@@ -202,12 +202,12 @@ impl Workspace {
         })
     }
 
-    /// The Secret or ConfigMap with the token; `None` where the spec itself has it.
+    /// The Secret or ConfigMap with the token; `None` if the token is in the spec.
     pub fn token_object(&self) -> Option<Value> {
         self.place.object(&self.namespace, &self.object_name(), &self.token)
     }
 
-    /// The labels of the template.
+    /// The labels of its objects.
     pub fn labels(&self) -> Value {
         if !self.labelled {
             return json!({});

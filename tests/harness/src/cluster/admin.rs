@@ -1,4 +1,4 @@
-//! Somebody who may do everything in a cluster, be it ours or one that was there before.
+//! Admin access to a cluster, started here or existing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, NamedAuthInfo, Named
 use super::kubectl;
 use crate::pki;
 
-/// A kubeconfig whose current context may do everything, and what is needed to act by it.
+/// A kubeconfig whose current context has admin rights, and a kubectl to use it with.
 #[derive(Debug, Clone)]
 pub struct Admin {
     kubeconfig: PathBuf,
@@ -18,7 +18,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// By a kubeconfig and with a kubectl that are there. Kubeconfigs of others are written into `directory`.
+    /// Uses an existing kubeconfig and kubectl. Kubeconfigs of other users are written into `directory`.
     pub fn new(kubeconfig: impl Into<PathBuf>, kubectl: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
         Self { kubeconfig: kubeconfig.into(), kubectl: kubectl.into(), directory: directory.into() }
     }
@@ -28,22 +28,22 @@ impl Admin {
         &self.kubeconfig
     }
 
-    /// Where kubectl is.
+    /// Path of kubectl.
     pub fn kubectl_path(&self) -> &Path {
         &self.kubectl
     }
 
-    /// Runs kubectl and answers what it printed. Blocks.
+    /// Runs kubectl and returns its output. Blocks.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         kubectl(&self.kubectl, &self.kubeconfig, arguments, None)
     }
 
-    /// Runs kubectl with something to read, as for `["apply", "-f", "-"]`. Blocks.
+    /// Runs kubectl with input on stdin, as for `["apply", "-f", "-"]`. Blocks.
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String> {
         kubectl(&self.kubectl, &self.kubeconfig, arguments, Some(input))
     }
 
-    /// A client, bound to the runtime it is made in.
+    /// Creates a client, bound to the current runtime.
     pub async fn client(&self) -> Result<kube::Client> {
         pki::install_crypto_provider();
         let config = kube::Config::from_custom_kubeconfig(self.read()?, &KubeConfigOptions::default()).await?;
@@ -61,7 +61,7 @@ impl Admin {
         self.kubeconfig_via(&self.server()?, name, token)
     }
 
-    /// As [`Admin::kubeconfig_for_token`], by way of another address, such as a proxy's.
+    /// As [`Admin::kubeconfig_for_token`], with another server URL, such as a proxy's.
     pub fn kubeconfig_via(&self, server: &str, name: &str, token: &str) -> Result<PathBuf> {
         let mut written = self.only_current()?;
         if let Some(cluster) = &mut written.clusters[0].cluster {
@@ -82,7 +82,7 @@ impl Admin {
         Kubeconfig::read_from(&self.kubeconfig).with_context(|| format!("{}", self.kubeconfig.display()))
     }
 
-    /// The current context and its cluster alone, one of each, and no user.
+    /// A copy with only the current context and its cluster, and no user.
     fn only_current(&self) -> Result<Kubeconfig> {
         let mut kubeconfig = self.read()?;
         let path = self.kubeconfig.display();

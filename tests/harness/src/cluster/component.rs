@@ -1,4 +1,4 @@
-//! The programs of a control plane and how each is started.
+//! The components of a control plane and their arguments.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,13 +10,14 @@ use super::{ClusterOptions, layout::Layout};
 use crate::process::{Output, Process, Start};
 use crate::tools::{Tool, Tools};
 
-/// Tests make objects in bursts; the controllers' own default of 20 to 50 requests a second would be what they measure.
+/// Client rate limit of the components. Tests create objects in bursts, which the default of 20 to 50 requests per
+/// second would delay.
 const REQUESTS_PER_SECOND: u32 = 500;
 
-/// How many bytes of a component's log an error shows.
+/// Number of bytes of a component's log that an error shows.
 const TAIL: usize = 3_000;
 
-/// How to start a component.
+/// Program and arguments of a component.
 pub(super) struct Launch {
     tool: Tool,
     arguments: Vec<String>,
@@ -78,7 +79,7 @@ pub(super) fn etcd(layout: &Layout) -> Launch {
         format!("--listen-peer-urls={peer}"),
         format!("--initial-advertise-peer-urls={peer}"),
         format!("--initial-cluster=default={peer}"),
-        // Nothing in it has to outlive a power cut.
+        // No data has to survive a power failure.
         "--unsafe-no-fsync=true".to_owned(),
         "--log-level=warn".to_owned(),
     ];
@@ -120,7 +121,7 @@ pub(super) fn controller_manager(layout: &Layout, options: &ClusterOptions) -> L
         format!("--service-account-private-key-file={}", layout.service_account_key().display()),
         format!("--root-ca-file={}", layout.text("ca.crt")),
         "--leader-elect=false".to_owned(),
-        // No port: its health shows in what it does.
+        // No port: its health is checked by its effects.
         "--secure-port=0".to_owned(),
         format!("--kube-api-qps={REQUESTS_PER_SECOND}"),
         format!("--kube-api-burst={}", 2 * REQUESTS_PER_SECOND),

@@ -1,4 +1,4 @@
-//! Kubeconfigs, and clients that need none.
+//! Kubeconfigs and clients.
 
 use anyhow::Result;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::pki;
 
-/// The text of a kubeconfig (JSON, which is YAML).
+/// The text of a kubeconfig (JSON, which is valid YAML).
 pub(super) fn document(server: &str, ca_pem: &str, token: &str) -> String {
     let named = "test";
     json!({
@@ -30,7 +30,7 @@ pub(super) async fn client(server: &str, ca_pem: &str, token: &str) -> Result<ku
     Ok(kube::Client::try_from(config)?)
 }
 
-/// Standard base64, by way of the type that Kubernetes writes so.
+/// Standard base64, through the type that Kubernetes serializes that way.
 pub(crate) fn base64(bytes: &[u8]) -> String {
     let value = serde_json::to_value(k8s_openapi::ByteString(bytes.to_vec())).expect("bytes become a string");
     value.as_str().expect("bytes become a string").to_owned()

@@ -13,7 +13,7 @@ use crate::pki::{self, ServingCertificate};
 use crate::ports;
 use crate::scratch::Scratch;
 
-/// Where everything of a cluster is.
+/// Files, addresses and credentials of a cluster.
 #[derive(Debug)]
 pub(super) struct Layout {
     scratch: Scratch,
@@ -56,7 +56,7 @@ impl Layout {
         &self.serving.ca
     }
 
-    /// A path in the directory, as an argument's text.
+    /// A path in the directory, as text for an argument.
     pub(super) fn text(&self, name: &str) -> String {
         self.directory().join(name).display().to_string()
     }
@@ -86,7 +86,7 @@ impl Layout {
     }
 }
 
-/// Good enough for a token of a server that lives for a test.
+/// Random enough for a token of a server that lives as long as a test.
 fn random() -> u128 {
     use std::hash::{BuildHasher, RandomState};
     u128::from(RandomState::new().hash_one(1)) << 64 | u128::from(RandomState::new().hash_one(2))

@@ -1,4 +1,4 @@
-//! A real control plane on loopback, with a node that kwok plays.
+//! A real control plane on loopback, with a node simulated by kwok.
 
 mod admin;
 mod component;
@@ -28,13 +28,13 @@ use crate::tools::{Tool, Tools};
 use component::Component;
 use layout::Layout;
 
-/// The API server is ready about 5 s after its start on two idle cores; tests share the machine with builds.
+/// Deadline of a start. It takes about 5 s on two idle cores, but tests share the machine with builds.
 const START: Duration = Duration::from_mins(2);
 
-/// Of what the reaper and `Drop` end, nothing is worth a longer wait for one call of kubectl.
+/// Timeout of one kubectl call, so that cleanup in `Drop` does not wait long for a dead API server.
 const CALL: &str = "--request-timeout=30s";
 
-/// A running control plane. Everything of it is gone once it is dropped or this process ends.
+/// A running control plane. It is removed when dropped or when this process ends.
 #[derive(Debug)]
 pub struct Cluster {
     // Before `layout`: fields are dropped in order, and the processes write to its directory.
@@ -47,22 +47,22 @@ pub struct Cluster {
 
 #[derive(Debug)]
 struct Processes {
-    // In the order in which they are to be ended: clients first.
+    // In the order in which they are ended: clients first.
     clients: Vec<Component>,
     apiserver: Component,
     etcd: Component,
 }
 
 impl Cluster {
-    /// Starts a control plane and waits until it works. Blocks; from async code call it by `spawn_blocking`.
+    /// Starts a control plane and waits until it is ready. Blocks; use `spawn_blocking` in async code.
     ///
-    /// The tools are built first where they are not there yet (see [`Tools::ensure`]).
+    /// Missing tools are installed first (see [`Tools::ensure`]).
     pub fn start(options: ClusterOptions) -> Result<Self> {
         let tools = Tools::ensure(&Tool::CLUSTER)?;
         Self::start_with(tools, options)
     }
 
-    /// As [`Cluster::start`], with tools that are there.
+    /// As [`Cluster::start`], with installed tools.
     pub fn start_with(tools: Tools, options: ClusterOptions) -> Result<Self> {
         pki::install_crypto_provider();
         let layout = Layout::create(Scratch::create("cluster")?, &options)?;
@@ -76,16 +76,16 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// One whole cluster for all tests of a process, started by whoever asks first.
+    /// One full cluster shared by all tests of a process, started on first use.
     ///
     /// # Panics
-    /// When it cannot be started: then no test that asks for it has a meaning.
+    /// If it cannot be started.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(ClusterOptions::default()).expect("the shared cluster starts"))
     }
 
-    /// [`Cluster::shared`] for async code, which it does not block.
+    /// [`Cluster::shared`] for async code, without blocking it.
     pub async fn shared_async() -> &'static Self {
         tokio::task::spawn_blocking(Self::shared).await.expect("the shared cluster starts")
     }
@@ -95,7 +95,7 @@ impl Cluster {
         format!("https://{}", self.layout.apiserver)
     }
 
-    /// Where the API server listens: the upstream of a [`crate::FaultProxy`], whose address its certificate covers.
+    /// Address of the API server: the upstream of a [`crate::FaultProxy`], whose address its certificate covers too.
     pub fn server_address(&self) -> SocketAddr {
         self.layout.apiserver
     }
@@ -105,62 +105,62 @@ impl Cluster {
         &self.layout.serving.ca
     }
 
-    /// A kubeconfig of somebody who may do everything.
+    /// Path of an admin kubeconfig.
     pub fn admin_kubeconfig(&self) -> PathBuf {
         self.layout.admin_kubeconfig()
     }
 
-    /// Writes a kubeconfig for a token, as `NAME.kubeconfig` in the cluster's directory.
+    /// Writes a kubeconfig for a token as `NAME.kubeconfig` into the cluster's directory.
     pub fn kubeconfig_for_token(&self, name: &str, token: &str) -> Result<PathBuf> {
         self.admin.kubeconfig_for_token(name, token)
     }
 
-    /// As [`Cluster::kubeconfig_for_token`], by way of another address on 127.0.0.1, such as a proxy's.
+    /// As [`Cluster::kubeconfig_for_token`], with another server URL on 127.0.0.1, such as a proxy's.
     pub fn kubeconfig_via(&self, server: &str, name: &str, token: &str) -> Result<PathBuf> {
         self.admin.kubeconfig_via(server, name, token)
     }
 
-    /// The token of somebody who may do everything.
+    /// An admin token.
     pub fn admin_token(&self) -> &str {
         &self.layout.admin_token
     }
 
-    /// The cluster's own directory: its components' logs, audit log and keys. Removed with the cluster.
+    /// The cluster's directory: its components' logs, audit log and keys. Removed with the cluster.
     pub fn directory(&self) -> &Path {
         self.layout.directory()
     }
 
-    /// Where a tool is, to be run by the caller.
+    /// Path of a tool.
     pub fn tool(&self, tool: Tool) -> PathBuf {
         self.tools.path(tool).to_owned()
     }
 
-    /// Runs kubectl as admin and answers what it printed.
+    /// Runs kubectl as admin and returns its output.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         self.admin.kubectl(arguments)
     }
 
-    /// Runs kubectl as admin with something to read, as for `["apply", "-f", "-"]`.
+    /// Runs kubectl as admin with input on stdin, as for `["apply", "-f", "-"]`.
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String> {
         self.admin.kubectl_with(arguments, input)
     }
 
-    /// A client as admin, bound to the runtime it is made in.
+    /// Creates an admin client, bound to the current runtime.
     pub async fn admin_client(&self) -> Result<kube::Client> {
         self.admin.client().await
     }
 
-    /// A client for a token.
+    /// Creates a client for a token.
     pub async fn client_for_token(&self, token: &str) -> Result<kube::Client> {
         kubeconfig::client(&self.server_url(), self.ca_pem(), token).await
     }
 
-    /// Kills the API server, as a crash would.
+    /// Kills the API server.
     pub fn stop_apiserver(&self) {
         self.processes().apiserver.kill();
     }
 
-    /// Starts the API server again, on the same port, and waits until it is ready.
+    /// Restarts a stopped API server on the same port and waits until it is ready.
     pub fn start_apiserver(&self) -> Result<()> {
         let start = component::apiserver(&self.layout, &self.options);
         self.processes().apiserver = Component::start(start, &self.tools, &self.layout)?;
@@ -173,12 +173,12 @@ impl Cluster {
         self.start_apiserver()
     }
 
-    /// The API server's process id, until it is started again.
+    /// The process ID of the API server. It changes with a restart.
     pub fn apiserver_pid(&self) -> u32 {
         self.processes().apiserver.pid()
     }
 
-    /// The process ids of all components.
+    /// The process IDs of all components.
     pub fn pids(&self) -> Vec<u32> {
         let processes = self.processes();
         let first = [&processes.etcd, &processes.apiserver];
@@ -243,7 +243,7 @@ impl Drop for Processes {
     }
 }
 
-/// Runs kubectl and waits for it.
+/// Runs kubectl and returns its output.
 pub(crate) fn kubectl(program: &Path, kubeconfig: &Path, arguments: &[&str], input: Option<&str>) -> Result<String> {
     use std::io::Write;
     use std::process::Stdio;
@@ -264,8 +264,8 @@ pub(crate) fn kubectl(program: &Path, kubeconfig: &Path, arguments: &[&str], inp
     }
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("kubectl {}: {}\n{said}", arguments.join(" "), output.status);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("kubectl {}: {}\n{stderr}", arguments.join(" "), output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

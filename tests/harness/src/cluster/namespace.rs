@@ -1,4 +1,4 @@
-//! One namespace a test.
+//! One namespace per test.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -10,7 +10,7 @@ use super::{Admin, Cluster};
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
-/// A namespace of a test's own. When the test fails, its pods and Events are printed; in any case it is deleted.
+/// The namespace of one test. Deleted on drop; if the test fails, its pods and Events are printed first.
 #[derive(Debug)]
 pub struct TestNamespace {
     name: String,
@@ -18,8 +18,8 @@ pub struct TestNamespace {
 }
 
 impl TestNamespace {
-    /// Makes a namespace with a unique name that begins with the test's, labelled `scenario.test/test`, and waits until
-    /// pods can be made in it.
+    /// Creates a namespace with a unique name that begins with the test's, labelled `scenario.test/test`, and waits
+    /// until pods can be created in it.
     pub async fn create(cluster: &Cluster, test: &str) -> Result<Self> {
         Self::create_labelled(cluster, test, &[]).await
     }
@@ -31,7 +31,7 @@ impl TestNamespace {
         use kube::api::PostParams;
 
         let label = label(test);
-        // The process id too: a cluster may be shared by several.
+        // The process ID makes it unique in a cluster shared by several processes.
         let name = format!("{label}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut all = serde_json::Map::new();
         all.insert("scenario.test/test".to_owned(), label.clone().into());
@@ -41,13 +41,13 @@ impl TestNamespace {
         }))?;
         let client = cluster.admin_client().await?;
         Api::all(client.clone()).create(&PostParams::default(), &object).await?;
-        let made = Self { name, admin: cluster.admin.clone() };
+        let created = Self { name, admin: cluster.admin.clone() };
         if cluster.options.components == super::Components::Full {
-            let accounts: Api<ServiceAccount> = Api::namespaced(client, &made.name);
+            let accounts: Api<ServiceAccount> = Api::namespaced(client, &created.name);
             let what = "the ServiceAccount of a new namespace";
             crate::poll::eventually(what, super::START, || accounts.get("default")).await?;
         }
-        Ok(made)
+        Ok(created)
     }
 
     /// Its name.
@@ -74,7 +74,7 @@ impl Drop for TestNamespace {
     }
 }
 
-/// What of a test's name fits a label and the start of a name.
+/// Turns a test's name into a valid label value and prefix of a name.
 fn label(test: &str) -> String {
     let plain = |character: char| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '-' };
     let mapped: String = test.chars().map(plain).take(40).collect();
@@ -87,7 +87,7 @@ mod tests {
     use super::label;
 
     #[test]
-    fn a_label_has_only_what_kubernetes_accepts() {
+    fn a_label_has_only_valid_characters() {
         assert_eq!(label("harness::Deployment_runs"), "harness--deployment-runs");
         assert_eq!(label("_é_"), "test");
         assert_eq!(label(&"a".repeat(80)).len(), 40);

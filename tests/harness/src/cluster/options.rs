@@ -1,18 +1,18 @@
-//! What kind of cluster to start.
+//! Options of a cluster.
 
 use std::time::Duration;
 
-/// Which components run.
+/// Components of a cluster.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Components {
-    /// etcd and the API server: objects can be written, and nothing acts on them.
+    /// etcd and the API server: no controller acts on objects.
     ControlPlane,
-    /// Also the controllers, the scheduler and a simulated node: workloads run.
+    /// Also the controller manager, the scheduler and a simulated node: workloads run.
     #[default]
     Full,
 }
 
-/// What kind of cluster to start.
+/// Options of a cluster.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterOptions {
     pub(super) components: Components,
@@ -23,7 +23,7 @@ pub struct ClusterOptions {
 }
 
 impl ClusterOptions {
-    /// Everything runs, with Kubernetes' own defaults.
+    /// All components, with Kubernetes' defaults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -35,28 +35,28 @@ impl ClusterOptions {
         self
     }
 
-    /// Another argument of the API server, such as `--watch-cache=false`.
+    /// Adds an argument of the API server, such as `--watch-cache=false`.
     #[must_use]
     pub fn apiserver_argument(mut self, argument: impl Into<String>) -> Self {
         self.apiserver_arguments.push(argument.into());
         self
     }
 
-    /// Another argument of the controller manager.
+    /// Adds an argument of the controller manager.
     #[must_use]
     pub fn controller_manager_argument(mut self, argument: impl Into<String>) -> Self {
         self.controller_manager_arguments.push(argument.into());
         self
     }
 
-    /// How long Events are kept (Kubernetes' default is one hour).
+    /// Time to live of Events (Kubernetes' default is one hour).
     #[must_use]
     pub fn event_ttl(mut self, ttl: Duration) -> Self {
         self.event_ttl = Some(ttl);
         self
     }
 
-    /// Writes `audit.log` into the cluster's directory, by this policy (YAML of an audit.k8s.io/v1 Policy).
+    /// Writes `audit.log` into the cluster's directory, according to this policy (YAML of an audit.k8s.io/v1 Policy).
     #[must_use]
     pub fn audit_policy(mut self, policy: impl Into<String>) -> Self {
         self.audit_policy = Some(policy.into());

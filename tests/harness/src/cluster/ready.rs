@@ -1,4 +1,4 @@
-//! When a cluster can be used.
+//! Readiness checks of a cluster.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use kube::api::ListParams;
 use super::{kubeconfig, layout::Layout};
 use crate::{blocking, poll};
 
-/// One look at a server that does not answer must not use up the whole deadline.
+/// Timeout of one check, so that a hanging server does not use up the whole deadline.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Waits until /readyz says so; `alive` ends the wait early.
+/// Waits until `/readyz` succeeds. An error of `alive` ends the wait early.
 pub(super) fn apiserver(
     layout: &Layout,
     deadline: Duration,
@@ -26,17 +26,17 @@ pub(super) fn apiserver(
     }))
 }
 
-/// Waits until pods can be made, scheduled and run.
+/// Waits until pods can be created, scheduled and run.
 pub(super) fn workloads(
     layout: &Layout,
     deadline: Duration,
     alive: &mut (dyn FnMut() -> Result<()> + Send),
 ) -> Result<()> {
     blocking::run(wait(layout, deadline, alive, async |client: &kube::Client| {
-        // The controller manager's work: without it the API server refuses every pod.
+        // Created by the controller manager; without it the API server rejects every pod.
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
         accounts.get("default").await.context("the default ServiceAccount")?;
-        // kwok's work, and again the controller manager's: a new node is tainted until it is seen to be ready.
+        // Made ready by kwok; the controller manager then removes the taint of a new node.
         let nodes = Api::<Node>::all(client.clone()).list(&ListParams::default()).await?;
         let usable = |node: &Node| {
             let ready = node.status.iter().flat_map(|status| status.conditions.iter().flatten());

@@ -1,4 +1,4 @@
-//! One token and the agent it stands for.
+//! An agent and its token.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -7,37 +7,37 @@ use uuid::Uuid;
 
 use super::Line;
 
-/// When a token begins to work.
+/// When a token becomes valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Valid {
-    /// At once.
+    /// Immediately.
     Now,
     /// After this time.
     After(Duration),
-    /// When [`super::CoderStandIn::valid`] says so.
+    /// When [`super::CoderStandIn::valid`] is called.
     OnDemand,
 }
 
-/// Something Coder accepts that is wrong all the same.
+/// A client error that Coder accepts silently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
-    /// Logs named a source that their agent has not: the page shows them under none.
+    /// Logs named a source that their agent does not have: Coder's page shows them under none.
     UnknownSource {
-        /// Whose.
+        /// The agent's token.
         token: String,
-        /// Which.
+        /// The unknown source.
         source: Uuid,
     },
-    /// A line was longer than Coder keeps, and was cut.
+    /// A line was longer than Coder's limit and was cut.
     LineCut {
-        /// Whose.
+        /// The agent's token.
         token: String,
-        /// How many characters it had.
+        /// Number of characters it had.
         characters: usize,
     },
-    /// A batch would have crossed the budget: the agent's own log is refused from then on too.
+    /// A batch exceeded the budget: from then on the agent's own log is rejected too.
     Overflow {
-        /// Whose.
+        /// The agent's token.
         token: String,
     },
 }
@@ -85,7 +85,7 @@ impl Agent {
         self.revoked = true;
     }
 
-    /// Another agent gets the token.
+    /// Reassigns the token to another agent, as when a prebuilt workspace is claimed.
     pub(super) fn claim(&mut self, gone: Duration) {
         self.generation += 1;
         self.sources.clear();
@@ -94,7 +94,7 @@ impl Agent {
         self.become_valid(Valid::After(gone));
     }
 
-    /// Takes bytes of the budget; false when they do not fit, which ends the log for good.
+    /// Takes bytes of the budget. Returns false if they do not fit, which ends the log for good.
     pub(super) fn take(&mut self, bytes: usize, budget: usize) -> bool {
         if self.overflowed || self.used + bytes > budget {
             self.overflowed = true;

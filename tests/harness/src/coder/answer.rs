@@ -1,4 +1,4 @@
-//! Answers as Coder writes them.
+//! HTTP responses as Coder writes them.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -10,7 +10,7 @@ use super::rate_limit::LimitStatus;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Words that clients of Coder's agent API know.
+/// The detail of Coder's 401 response.
 const NOT_VALID: &str = "The agent cannot authenticate until the workspace provision job has been completed. If the \
                          job is no longer running, this agent is invalid.";
 
@@ -46,7 +46,7 @@ pub(super) fn empty(status: StatusCode) -> Answer {
     answer
 }
 
-/// Adds what the limiter says to every answer of Coder's own.
+/// Adds the rate limit headers, which every response of Coder has.
 pub(super) fn add_limit(answer: &mut Answer, status: &LimitStatus) {
     let headers = answer.headers_mut();
     headers.insert(HeaderName::from_static("x-ratelimit-limit"), HeaderValue::from(status.limit));

@@ -1,29 +1,29 @@
-//! Faults on demand.
+//! Injected faults.
 
 use std::collections::VecDeque;
 
 use super::Endpoint;
 
-/// What goes wrong with a request.
+/// A fault of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// This status, with a JSON body as Coder's own errors have.
+    /// Responds with this status and a JSON body, as Coder's own errors.
     Status(u16),
-    /// This status with a page of HTML, as a proxy in between answers.
+    /// Responds with this status and an HTML page, as a proxy does.
     Html(u16),
-    /// This status without a body.
+    /// Responds with this status and no body.
     Empty(u16),
-    /// This status with plain text, as a firewall answers.
+    /// Responds with this status and plain text, as a firewall does.
     Text(u16),
-    /// Accepted and never answered.
+    /// Never responds.
     Stall,
-    /// The connection ends before the request takes effect.
+    /// Closes the connection before the request takes effect.
     CutBefore,
-    /// The request takes effect and the connection ends before it is answered.
+    /// Closes the connection after the request took effect, without a response.
     CutAfter,
 }
 
-/// A fault, and which requests it is for: all, unless narrowed.
+/// A fault and the requests it applies to: all, unless narrowed.
 #[derive(Debug, Clone)]
 pub struct FaultRule {
     pub(super) fault: Fault,
@@ -40,50 +40,50 @@ impl From<Fault> for FaultRule {
 }
 
 impl Fault {
-    /// For the next `count` requests only.
+    /// Limits it to the next `count` requests.
     pub fn times(self, count: u32) -> FaultRule {
         FaultRule::from(self).times(count)
     }
 
-    /// For one endpoint only.
+    /// Limits it to one endpoint.
     pub fn at(self, endpoint: Endpoint) -> FaultRule {
         FaultRule::from(self).at(endpoint)
     }
 
-    /// For one token only.
+    /// Limits it to one token.
     pub fn to(self, token: &str) -> FaultRule {
         FaultRule::from(self).to(token)
     }
 
-    /// For requests whose body contains this text only.
+    /// Limits it to requests whose body contains this text.
     pub fn containing(self, text: &str) -> FaultRule {
         FaultRule::from(self).containing(text)
     }
 }
 
 impl FaultRule {
-    /// For the next `count` requests that fit only.
+    /// Limits it to the next `count` matching requests.
     #[must_use]
     pub fn times(mut self, count: u32) -> Self {
         self.left = Some(count);
         self
     }
 
-    /// For one endpoint only.
+    /// Limits it to one endpoint.
     #[must_use]
     pub fn at(mut self, endpoint: Endpoint) -> Self {
         self.endpoint = Some(endpoint);
         self
     }
 
-    /// For one token only.
+    /// Limits it to one token.
     #[must_use]
     pub fn to(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    /// For requests whose body contains this text only.
+    /// Limits it to requests whose body contains this text.
     #[must_use]
     pub fn containing(mut self, text: &str) -> Self {
         self.text = Some(text.to_owned());
@@ -99,7 +99,7 @@ impl FaultRule {
     }
 }
 
-/// The faults in force, oldest first.
+/// The active faults, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Faults(VecDeque<FaultRule>);
 
@@ -112,7 +112,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// The fault for a request, which uses it up by one.
+    /// The fault for a request, if any; counts as one use of it.
     pub(super) fn next(&mut self, endpoint: Endpoint, token: &str, body: &[u8]) -> Option<Fault> {
         let rule = self.0.iter_mut().find(|rule| rule.fits(endpoint, token, body))?;
         rule.left = rule.left.map(|left| left - 1);
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_used_as_often_as_it_says_and_for_whom_it_says() {
+    fn a_fault_applies_to_matching_requests_up_to_its_count() {
         let mut faults = Faults::default();
         faults.add(Fault::Status(500).times(2).to("a"));
         faults.add(Fault::Stall.at(Endpoint::LogSource));

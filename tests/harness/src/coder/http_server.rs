@@ -1,4 +1,4 @@
-//! Connections in, requests to the state, answers out; and everything that can go wrong on the way.
+//! The HTTP server: passes requests to the state, and injects the faults.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,19 +25,19 @@ use super::state::State;
 use super::{Fault, JournalEntry};
 use crate::pki::ServingCertificate;
 
-/// A port that is still being given back by the system is tried again after this.
+/// Delay before binding again to a port that the system has not released yet.
 const REBIND: Duration = Duration::from_millis(20);
 
-/// What is request of the listening side.
+/// Commands to the listener.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Control {
     pub(super) refuse: bool,
-    /// Grows by one at each cut: connections of before end.
+    /// Incremented by each cut: older connections end.
     pub(super) cuts: u64,
     pub(super) stopped: bool,
 }
 
-/// What the listening side does now.
+/// State of the listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PortState {
     Open,
@@ -66,7 +66,7 @@ pub(super) async fn serve(
         else {
             return;
         };
-        // SO_REUSEADDR is set, so that closed connections of before are not in the way.
+        // tokio sets SO_REUSEADDR, so closed connections do not block the port.
         let Ok(listener) = TcpListener::bind(address).await else {
             tokio::time::sleep(REBIND).await;
             continue;
@@ -132,7 +132,7 @@ impl Connection {
     }
 }
 
-/// Ends the connection without an answer.
+/// Ends the connection without a response.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is cut")]
 struct Cut;
@@ -205,7 +205,7 @@ fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).expect("a test asks for a status that exists")
 }
 
-/// A request that is being answered, until it is answered or its connection ends.
+/// Counts a request as in flight until it is answered or its connection ends.
 struct InFlight(Arc<State>);
 
 impl InFlight {

@@ -1,24 +1,24 @@
-//! What came and when, for measuring.
+//! Journal of requests, for measurements.
 
 use std::time::{Instant, SystemTime};
 
 use super::Endpoint;
 
-/// A request that was answered.
+/// An answered request.
 #[derive(Debug, Clone)]
 pub struct JournalEntry {
-    /// Where to.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// Whose.
+    /// The agent's token.
     pub token: String,
-    /// When its head had been read, before any latency.
+    /// When its head was read, before any latency.
     pub received: Instant,
-    /// When it took effect, on the clock that the rate limit goes by.
+    /// When it took effect, by the clock of the rate limit.
     pub at: SystemTime,
-    /// When its answer was given, after the latency.
+    /// When it was answered, after the latency.
     pub answered: Instant,
-    /// The answer.
+    /// The status of the response.
     pub status: u16,
-    /// The number that its lines have (see [`super::Line::batch`]), where it brought some.
+    /// The batch number of its lines, if it had any (see [`super::Line::batch`]).
     pub batch: Option<u64>,
 }

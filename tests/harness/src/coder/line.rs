@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-/// How bad a line is, by Coder's names.
+/// Log level, by Coder's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -24,7 +24,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// How Coder's page sets it off: info there looks like success.
+    /// The mark of a level. Coder's page shows info like success.
     const fn mark(self) -> &'static str {
         match self {
             Self::Trace | Self::Debug => " ",
@@ -47,26 +47,26 @@ impl fmt::Display for Level {
     }
 }
 
-/// A line as it arrived.
+/// A received line.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// When it arrived, on the clock.
+    /// Arrival time, by the wall clock.
     pub at: SystemTime,
-    /// When it arrived, for measuring.
+    /// Arrival time, by the monotonic clock.
     pub arrived: Instant,
-    /// What its sender said about when it happened. Coder keeps its own time instead.
+    /// The sender's time. Coder stores its own time instead.
     pub created_at: Timestamp,
-    /// How bad it is.
+    /// The level.
     pub level: Level,
     /// The text, cut at Coder's 1,024 characters.
     pub output: String,
     /// The log source named with it.
     pub source: Uuid,
-    /// Whether its agent had that source; otherwise the page shows it under none.
+    /// True if the agent had that source; otherwise Coder's page shows the line under none.
     pub source_known: bool,
-    /// The request it came with: lines of one number came together. Numbers grow over all agents.
+    /// Number of its request. Numbers increase over all agents.
     pub batch: u64,
-    /// Which agent of the token it was for: 0, and one more after each claim.
+    /// Generation of the token's agent: 0, incremented by each claim.
     pub generation: u32,
 }
 
@@ -77,16 +77,16 @@ impl Line {
     }
 }
 
-/// What becomes of colours.
+/// Handling of colour escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ansi {
-    /// As sent, for a terminal.
+    /// Keep them, for a terminal.
     Keep,
-    /// Taken out.
+    /// Remove them.
     Strip,
 }
 
-/// A line as a log shows it: time (UTC), a mark for its level, text.
+/// Formats a line: time (UTC), a mark for its level, text.
 pub(super) fn shown(line: &Line, ansi: Ansi) -> String {
     let time = Timestamp::try_from(line.at).unwrap_or_default().strftime("%H:%M:%S%.3f");
     let text = match ansi {
@@ -96,7 +96,7 @@ pub(super) fn shown(line: &Line, ansi: Ansi) -> String {
     format!("{time} {} {text}\n", line.level.mark())
 }
 
-/// Without escape sequences of the form ESC [ … letter.
+/// Removes escape sequences of the form ESC [ … letter.
 fn stripped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -114,7 +114,7 @@ mod tests {
     use super::stripped;
 
     #[test]
-    fn colours_are_taken_out() {
+    fn colour_escapes_are_removed() {
         assert_eq!(stripped("\u{1b}[32ma\u{1b}[0m b\u{1b}[1;31mc"), "a bc");
         assert_eq!(stripped("plain"), "plain");
     }

@@ -1,7 +1,7 @@
-//! A stand-in for Coder: the part of its agent API that log streaming uses, with its rules and its limits, and with
-//! faults on demand.
+//! A stand-in for Coder: the part of its agent API that log streaming uses, with its rules and limits, and with
+//! injected faults.
 //!
-//! The rules are those of the public source of coder/coder, as far as they can be seen from outside.
+//! The rules follow the observable behaviour of the public source of coder/coder.
 
 mod agent;
 mod answer;
@@ -39,12 +39,10 @@ use crate::ports;
 use http_server::{Control, PortState};
 use state::State;
 
-/// The log source that Coder's page knows for Kubernetes.
+/// Coder's predefined log source for Kubernetes.
 pub const KUBERNETES_LOG_SOURCE: &str = "cabdacf8-7c90-425c-9815-cae3c75d1169";
 
-/// Coder, as far as log streaming sees it: an HTTP server on loopback, on a thread and a runtime of its own.
-///
-/// Stops when dropped.
+/// A stand-in for Coder: an HTTP server on loopback, with its own thread and runtime. Stops when dropped.
 #[derive(Debug)]
 pub struct CoderStandIn {
     address: SocketAddr,
@@ -56,7 +54,7 @@ pub struct CoderStandIn {
 }
 
 impl CoderStandIn {
-    /// Starts it. Nobody is known to it yet.
+    /// Starts it, without agents.
     pub fn start(options: CoderOptions) -> Result<Self> {
         pki::install_crypto_provider();
         let address = ports::free();
@@ -81,79 +79,78 @@ impl CoderStandIn {
         Ok(stand_in)
     }
 
-    /// Its address, as `CODER_URL` wants it.
+    /// Its URL, for `CODER_URL`.
     pub fn url(&self) -> String {
         let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// Where it listens: the upstream of a [`crate::FaultProxy`].
+    /// Address that it listens on: the upstream of a [`crate::FaultProxy`].
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What a client must trust, with TLS.
+    /// The CA that a client must trust; `None` without TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 
     // Agents
 
-    /// Makes an agent of this token known, from now, after a while, or once [`CoderStandIn::valid`] is called.
+    /// Adds an agent whose token becomes valid now, after a delay, or when [`CoderStandIn::valid`] is called.
     pub fn add_agent(&self, token: &str, valid: Valid) {
         self.state.change(|inner| inner.add_agent(token, valid));
     }
 
-    /// The provision job is done: the token works from now on.
+    /// Makes a token valid, as when the provision job completes.
     pub fn valid(&self, token: &str) {
         self.add_agent(token, Valid::Now);
     }
 
-    /// The token works no more: another build has taken the workspace over.
+    /// Invalidates a token, as when another build replaces the workspace's.
     pub fn revoke(&self, token: &str) {
         self.state.change(|inner| inner.revoke(token));
     }
 
-    /// A prebuilt workspace is claimed: the token is another agent's, without log source or logs. `gone` is how long
-    /// it does not work in between.
+    /// Claims a prebuilt workspace: the token belongs to another agent then, without log source or logs. It is invalid
+    /// for the time `gone` in between.
     pub fn claim(&self, token: &str, gone: Duration) {
         self.state.change(|inner| inner.claim(token, gone));
     }
 
-    /// The agent writes some bytes of its own startup log, which shares the budget. False when they are refused.
+    /// Writes bytes to the agent's own startup log, which shares the budget. Returns false if they are rejected.
     pub fn agent_writes(&self, token: &str, bytes: usize) -> bool {
         self.state.change(|inner| inner.agent_writes(token, bytes))
     }
 
     // Faults
 
-    /// Adds a fault; the oldest that fits a request is used. See [`FaultRule`].
+    /// Adds a fault. The oldest that matches a request applies. See [`FaultRule`].
     pub fn fault(&self, rule: impl Into<FaultRule>) {
         self.state.change(|inner| inner.faults.add(rule.into()));
     }
 
-    /// Takes all faults away. Requests that are being stalled stay so until their connection ends.
+    /// Removes all faults. Stalled requests stay so until their connection ends.
     pub fn clear_faults(&self) {
         self.state.change(|inner| inner.faults.clear());
     }
 
-    /// How long each request takes, half of it before and half after it takes effect.
+    /// Sets the latency of each request, half of it before and half after it takes effect.
     pub fn latency(&self, latency: Duration) {
         self.state.change(|inner| inner.latency = latency);
     }
 
-    /// Replaces the rate limit; `None` switches it off. Counts start anew.
+    /// Replaces the rate limit; `None` switches it off. Resets the counts.
     pub fn rate_limit(&self, limit: Option<RateLimit>) {
         self.state.change(|inner| inner.limiter = rate_limit::Limiter::new(limit));
     }
 
-    /// Closes all connections that are open now, in the middle of whatever they carry.
+    /// Closes all open connections at once.
     pub fn cut(&self) {
         self.control.send_modify(|control| control.cuts += 1);
     }
 
-    /// Away: connections are refused and the open ones closed. `false` brings it back on the same port. Returns once
-    /// that is so.
+    /// Refuses new connections and closes the open ones; `false` listens on the same port again. Returns once done.
     pub fn refuse(&self, refuse: bool) -> Result<()> {
         self.control.send_modify(|control| {
             control.refuse = refuse;
@@ -162,19 +159,19 @@ impl CoderStandIn {
         self.wait_for_port(if refuse { PortState::Closed } else { PortState::Open })
     }
 
-    // What was seen
+    // Observations
 
-    /// All lines of a token in order of arrival, of earlier agents of the token too.
+    /// All lines of a token in order of arrival, including those of its earlier agents.
     pub fn lines(&self, token: &str) -> Vec<Line> {
         self.state.read(|inner| inner.lines(token))
     }
 
-    /// How many lines have arrived in all, for all agents.
+    /// Number of lines received, over all agents.
     pub fn line_count(&self) -> usize {
         self.state.read(|inner| inner.line_count)
     }
 
-    /// Waits until the lines of a token fulfil `predicate`, and answers them.
+    /// Waits until the lines of a token satisfy `predicate`, and returns them.
     pub async fn wait_for_lines(
         &self,
         token: &str,
@@ -184,48 +181,47 @@ impl CoderStandIn {
         wait::for_lines(&self.state, token, deadline, predicate).await
     }
 
-    /// Waits until `predicate` holds of the stand-in, looked at after each request and change; false when it does not
-    /// within `deadline`.
+    /// Waits until `predicate` holds; checks after each request and change. Returns false after `deadline`.
     pub async fn wait_until(&self, deadline: Duration, predicate: impl Fn(&Self) -> bool) -> bool {
         wait::until(&self.state, deadline, || predicate(self)).await
     }
 
-    /// What a client did that Coder accepts and that is wrong all the same.
+    /// Client errors that Coder accepts silently.
     pub fn violations(&self) -> Vec<Violation> {
         self.state.read(|inner| inner.violations.clone())
     }
 
-    /// How many requests each endpoint answered with each status. Cut and stalled ones count with status 0.
+    /// Number of requests by endpoint and response status. Cut and stalled ones count with status 0.
     pub fn requests(&self) -> BTreeMap<(Endpoint, u16), usize> {
         self.state.read(|inner| inner.requests.clone())
     }
 
-    /// How many requests an endpoint answered with a status.
+    /// Number of requests of an endpoint with this response status.
     pub fn request_count(&self, endpoint: Endpoint, status: u16) -> usize {
         self.state.read(|inner| inner.requests.get(&(endpoint, status)).copied().unwrap_or_default())
     }
 
-    /// How many requests came to an endpoint with a token, whatever the answer.
+    /// Number of requests to an endpoint with this token, with any response.
     pub fn requests_of(&self, token: &str, endpoint: Endpoint) -> usize {
         self.state.read(|inner| inner.requests_of.get(&(token.to_owned(), endpoint)).copied().unwrap_or_default())
     }
 
-    /// The most requests that were being answered at one time.
+    /// Maximum number of requests in flight so far.
     pub fn max_in_flight(&self) -> usize {
         self.state.read(|inner| inner.max_in_flight)
     }
 
-    /// Every answered request in the order of the answers, from a stand-in with [`CoderOptions::journal`].
+    /// All answered requests in the order of the responses; empty without [`CoderOptions::journal`].
     pub fn journal(&self) -> Vec<JournalEntry> {
         self.state.read(|inner| inner.journal.clone().unwrap_or_default())
     }
 
-    /// The startup log as the owner of the token's present agent reads it.
+    /// The startup log of the token's current agent.
     pub fn startup_log(&self, token: &str, ansi: Ansi) -> String {
         self.state.read(|inner| inner.startup_log(token, ansi))
     }
 
-    /// True once a batch was refused because it would have crossed the budget.
+    /// Returns true once a batch was rejected because it exceeded the budget.
     pub fn overflowed(&self, token: &str) -> bool {
         self.state.read(|inner| inner.agent(token).is_some_and(|agent| agent.overflowed))
     }

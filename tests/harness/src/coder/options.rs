@@ -1,26 +1,26 @@
-//! How a stand-in begins.
+//! Options of the stand-in.
 
 use std::time::Duration;
 
 use super::rate_limit::WINDOW;
 
-/// So many requests in a window, per address and endpoint.
+/// A rate limit per address and endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How many.
+    /// Number of requests per window.
     pub requests: u32,
-    /// In what time; Coder's is a minute.
+    /// Length of the window; Coder's is a minute.
     pub window: Duration,
 }
 
 impl Default for RateLimit {
-    /// Coder's own: 512 a minute.
+    /// Coder's own: 512 per minute.
     fn default() -> Self {
         Self { requests: 512, window: WINDOW }
     }
 }
 
-/// How a stand-in begins; without changes, as Coder is by default, without TLS.
+/// Options of the stand-in. The default is Coder's default configuration, without TLS.
 #[derive(Debug, Clone, Copy)]
 pub struct CoderOptions {
     pub(super) rate_limit: Option<RateLimit>,
@@ -46,54 +46,54 @@ impl Default for CoderOptions {
 }
 
 impl CoderOptions {
-    /// As Coder is by default.
+    /// Coder's default configuration.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Another rate limit.
+    /// Sets the rate limit.
     #[must_use]
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.rate_limit = Some(limit);
         self
     }
 
-    /// No rate limit and none of its headers.
+    /// Switches off the rate limit and its headers.
     #[must_use]
     pub fn without_rate_limit(mut self) -> Self {
         self.rate_limit = None;
         self
     }
 
-    /// Another budget of output per agent, in bytes.
+    /// Sets the budget of output per agent, in bytes.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
         self
     }
 
-    /// How long each request takes.
+    /// Sets the latency of each request.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// Remembers each request (see [`super::CoderStandIn::journal`]).
+    /// Records each request (see [`super::CoderStandIn::journal`]).
     #[must_use]
     pub fn journal(mut self) -> Self {
         self.journal = true;
         self
     }
 
-    /// HTTPS, with a certificate that is its own CA, as `openssl req -x509` makes it.
+    /// Serves HTTPS with a certificate that is its own CA, as made by `openssl req -x509`.
     #[must_use]
     pub fn own_ca(mut self) -> Self {
         (self.tls, self.own_ca) = (true, true);
         self
     }
 
-    /// HTTPS, with a certificate of an authority of its own (see [`super::CoderStandIn::ca_pem`]).
+    /// Serves HTTPS with a certificate of its own CA (see [`super::CoderStandIn::ca_pem`]).
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;

@@ -1,4 +1,4 @@
-//! Coder's rate limit: a sliding window made of two counters, as go-chi/httprate has it.
+//! Coder's rate limit: a sliding window of two counters, as in go-chi/httprate.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,28 +6,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Endpoint, RateLimit};
 
-/// Coder counts by the minute.
+/// Coder's window.
 pub const WINDOW: Duration = Duration::from_mins(1);
 
-/// Who is counted: an address at an endpoint.
+/// Requests are counted per address and endpoint.
 type Key = (IpAddr, Endpoint);
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// The number of the window `current` counts.
+    /// The number of the window of `current`.
     window: u64,
     current: u32,
     previous: u32,
 }
 
-/// What the headers of an answer say.
+/// Values of the rate limit headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LimitStatus {
     pub(super) limit: u32,
     pub(super) remaining: u32,
     /// Unix seconds at which the window ends.
     pub(super) reset: u64,
-    /// Set when the request is refused: seconds.
+    /// Seconds to wait; set if the request is rejected.
     pub(super) retry_after: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ impl Limiter {
         Self { limit, counts: HashMap::new() }
     }
 
-    /// Counts a request, unless it is over the limit. `None` without a limit.
+    /// Checks a request against the limit, and counts it unless it is over. `None` without a limit.
     pub(super) fn check(&mut self, address: IpAddr, endpoint: Endpoint, now: SystemTime) -> Option<LimitStatus> {
         let limit = self.limit?;
         let length = limit.window.as_millis().max(1);
@@ -54,7 +54,7 @@ impl Limiter {
             counts.current = 0;
             counts.window = window;
         }
-        // The previous window counts by the share of it that a window ending now would still cover.
+        // The previous window is weighted by the share of it that a window ending now still covers.
         let left = length - since % length;
         let weighted = (u128::from(counts.previous) * left + length / 2) / length;
         let used = counts.current + u32::try_from(weighted).unwrap_or(u32::MAX);
@@ -69,7 +69,7 @@ impl Limiter {
             limit: limit.requests,
             remaining: limit.requests.saturating_sub(spent),
             reset,
-            // The whole window, however much of it is over: that is what the library answers.
+            // The library always answers with the length of the whole window.
             retry_after: refused.then(|| limit.window.as_secs().max(1)),
         })
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_before_fades_out() {
+    fn the_previous_window_counts_by_its_remaining_share() {
         let mut limiter = limiter(10);
         for _ in 0..10 {
             assert!(limiter.check(HERE, Endpoint::Logs, at(30)).unwrap().retry_after.is_none());

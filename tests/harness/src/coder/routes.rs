@@ -1,4 +1,4 @@
-//! What each endpoint does with a request.
+//! Handlers of the endpoints.
 
 use std::net::IpAddr;
 use std::time::{Instant, SystemTime};
@@ -13,7 +13,7 @@ use super::answer::{self, Answer};
 use super::state::Inner;
 use super::{Level, Line, Violation};
 
-/// Characters of a line that Coder keeps.
+/// Maximum number of characters of a line in Coder.
 const LINE_LIMIT: usize = 1_024;
 
 /// The endpoints of Coder that log streaming uses.
@@ -49,7 +49,7 @@ impl Endpoint {
     }
 }
 
-/// A request that has been read.
+/// A request with its body.
 #[derive(Debug)]
 pub(super) struct ReceivedRequest {
     pub(super) endpoint: Endpoint,
@@ -85,7 +85,7 @@ struct LogBody {
 }
 
 impl Inner {
-    /// Lets a request take effect and answers it. The limit comes first, as in Coder: a refused token counts too.
+    /// Processes a request. The rate limit comes first, as in Coder: requests with an invalid token count too.
     pub(super) fn answer(&mut self, request: &ReceivedRequest) -> Answer {
         let status = self.limiter.check(request.address, request.endpoint, SystemTime::now());
         let mut answer = match &status {
@@ -123,11 +123,11 @@ impl Inner {
         };
         let Some(agent) = self.working(&request.token) else { return answer::unauthorized() };
         agent.sources.insert(body.id);
-        let said = json!({
+        let created = json!({
             "id": body.id, "display_name": body.display_name, "icon": body.icon,
             "workspace_agent_id": Uuid::nil(), "created_at": Timestamp::now(),
         });
-        answer::json(StatusCode::CREATED, &said)
+        answer::json(StatusCode::CREATED, &created)
     }
 
     fn logs(&mut self, request: &ReceivedRequest) -> Answer {
@@ -144,7 +144,7 @@ impl Inner {
         let bytes = body.logs.iter().map(|log| log.output.len()).sum();
         let (budget, batch) = (self.budget, self.batches);
         let Some(agent) = self.working(&request.token) else { return answer::unauthorized() };
-        // The database counts the bytes before it stores the text, and refuses text with a NUL.
+        // Coder's database counts the bytes before it stores the text, and rejects text with a NUL.
         let already = agent.overflowed;
         if !agent.take(bytes, budget) {
             if !already {
@@ -192,7 +192,7 @@ fn malformed(error: &serde_json::Error) -> Answer {
     answer::error(StatusCode::BAD_REQUEST, "Request body must be valid JSON.", &error.to_string())
 }
 
-/// No level is info: older agents send none.
+/// Parses a level; an empty one, as sent by older agents, is info.
 fn level(text: &str) -> Result<Level, serde_json::Error> {
     if text.is_empty() { Ok(Level::Info) } else { serde_json::from_value(Value::from(text)) }
 }

@@ -1,4 +1,4 @@
-//! What the stand-in knows, behind one lock that is never held over anything slow.
+//! State of the stand-in, behind one lock that is only held briefly.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use super::{Ansi, CoderOptions, Endpoint, JournalEntry, Line, Valid, Violation};
 #[derive(Debug)]
 pub(super) struct State {
     inner: Mutex<Inner>,
-    /// Grows with every change: whoever waits for something looks again.
+    /// Incremented by every change, which wakes all waiting tasks.
     changes: watch::Sender<u64>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Inner {
     pub(super) line_count: usize,
     pub(super) in_flight: usize,
     pub(super) max_in_flight: usize,
-    /// Kept where it is asked for: it grows with every request.
+    /// Optional, because it grows with every request.
     pub(super) journal: Option<Vec<JournalEntry>>,
 }
 
@@ -103,7 +103,7 @@ impl Inner {
         self.agents.get(token)
     }
 
-    /// The agent, when its token works now.
+    /// The agent, if its token is valid now.
     pub(super) fn working(&mut self, token: &str) -> Option<&mut Agent> {
         self.agents.get_mut(token).filter(|agent| agent.works())
     }

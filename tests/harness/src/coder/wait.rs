@@ -1,4 +1,4 @@
-//! Waiting for what a client does.
+//! Waiting for requests of clients.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::state::State;
 use super::{Ansi, Line, line::shown};
 
-/// The lines did not come in time.
+/// The expected lines did not arrive in time.
 #[derive(Debug)]
 pub struct Timeout {
-    /// How long was waited.
+    /// Duration of the wait.
     pub waited: Duration,
-    /// What had come.
+    /// Lines that had arrived.
     pub lines: Vec<Line>,
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn for_lines(
     if came { Ok(lines) } else { Err(Timeout { waited: deadline, lines }) }
 }
 
-/// Looks after each change; false when `deadline` has passed first.
+/// Checks after each change. Returns false after `deadline`.
 pub(super) async fn until(state: &State, deadline: Duration, look: impl Fn() -> bool) -> bool {
     let mut changes = state.changes();
     let wait = async {

@@ -1,8 +1,8 @@
-//! Events as the kubelet writes them. The wording is that of Kubernetes 1.37, pkg/kubelet.
+//! Events with the kubelet's messages, as of Kubernetes 1.37 (pkg/kubelet).
 
 use serde_json::{Value, json};
 
-/// Whose Event it is.
+/// The subject of an Event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     /// The first container.
@@ -23,7 +23,7 @@ impl Subject {
     }
 }
 
-/// An Event in the making. Its message is a Go template pipeline in which `$c` is the container.
+/// Builder of an Event. Its message is a Go template pipeline in which `$c` is the container.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
     of: Subject,
@@ -48,13 +48,13 @@ impl Event {
         Self::new(of, "Warning", reason, message)
     }
 
-    /// The same again: with a count above one it replaces the Event of the same pod and name.
+    /// Sets the count. Above one it replaces the Event of the same pod and name.
     pub(super) fn count(mut self, count: u32) -> Self {
         self.count = count;
         self
     }
 
-    /// Apart from another Event of the same reason with another message.
+    /// Sets another name, for an Event of the same reason with another message.
     pub(super) fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
@@ -70,7 +70,7 @@ impl Event {
                 format!(r#"fieldPath: {{{{ printf "spec.{list}{{%s}}" $c.name | Quote }}}}"#)
             }
         };
-        // A repeated Event began earlier; the pod's own start is near enough.
+        // A repeated Event began earlier; the pod's start time is close enough.
         let first = if count > 1 { ".status.startTime" } else { "$now" };
         let template = format!(
             r#"
@@ -120,7 +120,7 @@ pub(super) fn present(of: Subject) -> Event {
     Event::normal(of, "Pulled", &format!(r#"printf "{text}" $c.image"#)).named("present")
 }
 
-/// Created and Started, for the how-manyth time.
+/// The Events Created and Started, with their count.
 pub(super) fn started(of: Subject, count: u32) -> [Value; 2] {
     [("Created", r#""Container created""#), ("Started", r#""Container started""#)]
         .map(|(reason, message)| Event::normal(of, reason, message).count(count).step())

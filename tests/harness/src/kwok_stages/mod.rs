@@ -1,15 +1,15 @@
-//! The scenarios as kwok plays them: Stage objects, each of which is one step of a pod's life.
+//! kwok Stage objects that play the scenarios: each is one step of a pod's lifecycle.
 //!
-//! A stage is chosen by the pod's annotation [`crate::scenarios::ANNOTATION`] and by its status; after its delay it
-//! writes Events and the next status. They are composed here rather than kept as files, because nearly all of their
-//! text is the same Event and the same status again and again.
+//! A stage is selected by the pod's annotation [`crate::scenarios::ANNOTATION`] and its status; after its delay it
+//! writes Events and the next status. Stages are generated rather than kept as files, because most of their text
+//! repeats.
 
 mod event;
 mod scenarios;
 mod stage;
 mod status;
 
-/// All stages, as one file for kwok's `--config`.
+/// All stages as one YAML file, for kwok's `--config`.
 pub fn document() -> String {
     let nodes = include_str!("../../../scenarios/node-ready.yaml");
     let mut text = nodes.to_owned();

@@ -1,4 +1,4 @@
-//! What happens in each scenario, step by step. Delays are short: a demo should not be waited for.
+//! The stages of each scenario. Delays are short, for a quick demo.
 
 use super::event::{self, Event, Subject};
 use super::stage::{Stage, When, delete};
@@ -9,14 +9,14 @@ static CREATING: State = State::waiting("ContainerCreating");
 static CRASHED: State = State::terminated(1, "Error");
 static OUT_OF_MEMORY: State = State::terminated(137, "OOMKilled");
 
-/// What containerd says of an image that is not there; to be filled with the image, three times.
+/// containerd's error for a missing image; a format string with the image three times.
 const NOT_FOUND: &str = "failed to pull and unpack image %q: failed to resolve reference %q: %s: not found";
 
 pub(super) fn all() -> Vec<Stage> {
     [plain(), normal(), wrong_image(), crash_loop(), oom_killed(), evicted()].into_iter().flatten().collect()
 }
 
-/// Pods of no scenario run at once, those of Jobs end well at once, and every deleted pod goes away.
+/// Pods without a scenario run at once, those of Jobs complete at once, and deleted pods are removed.
 fn plain() -> Vec<Stage> {
     let done = State::terminated(0, "Completed");
     let run = |name| Stage::new(None, name, 0).phase("Pending");
@@ -57,7 +57,7 @@ fn start(scenario: Scenario) -> Stage {
         .step(Status::running(true).containers(&State::Running, 0, None).step())
 }
 
-/// As it should be.
+/// A successful start.
 fn normal() -> Vec<Stage> {
     let scenario = Scenario::Normal;
     let init = || When::Exists(".spec.initContainers".to_owned());
@@ -93,7 +93,7 @@ fn wrong_image() -> Vec<Stage> {
     let of = Subject::Container;
     let failed =
         format!(r#"printf "Failed to pull image %q: %s" $c.image (printf "{NOT_FOUND}" $c.image $c.image $c.image)"#);
-    let said = format!(r#"(printf "{NOT_FOUND}" $item.image $item.image $item.image)"#);
+    let message = format!(r#"(printf "{NOT_FOUND}" $item.image $item.image $item.image)"#);
     let waiting = |reason, message| {
         let state = State::Waiting { reason, message: Some(message) };
         Status::new("Pending", true, false).containers(&state, 0, None).step()
@@ -105,7 +105,7 @@ fn wrong_image() -> Vec<Stage> {
             .waiting("ContainerCreating")
             .step(Event::warning(of, "Failed", &failed).step())
             .step(Event::warning(of, "Failed", r#""Error: ErrImagePull""#).named("error").step())
-            .step(waiting("ErrImagePull", said.clone())),
+            .step(waiting("ErrImagePull", message.clone())),
         Stage::new(Some(scenario), "back-off", 400)
             .phase("Pending")
             .waiting("ErrImagePull")
@@ -113,12 +113,13 @@ fn wrong_image() -> Vec<Stage> {
             .step(Event::warning(of, "Failed", r#""Error: ImagePullBackOff""#).named("error-back-off").step())
             .step(waiting(
                 "ImagePullBackOff",
-                format!(r#"printf "Back-off pulling image %q: ErrImagePull: %s" $item.image {said}"#),
+                format!(r#"printf "Back-off pulling image %q: ErrImagePull: %s" $item.image {message}"#),
             )),
     ]
 }
 
-/// The container exits with code 1, three restarts long. Waits are said as they are (10, 20, 40 s) and played shorter.
+/// The container exits with code 1 and is restarted three times. Messages have the real back-off times (10, 20, 40 s);
+/// the actual delays are shorter.
 fn crash_loop() -> Vec<Stage> {
     let scenario = Scenario::CrashLoop;
     let mut stages = vec![pull(scenario), start(scenario)];
@@ -129,7 +130,7 @@ fn crash_loop() -> Vec<Stage> {
         let before = (restarts > 0).then_some(&CRASHED);
         let crash = Status::running(false).containers(&CRASHED, restarts, before).step();
         stages.push(stage("exit", restarts, 300).state("running").step(crash));
-        // The first restart comes at once, the others after a wait.
+        // The first restart is immediate, the others follow a back-off.
         let mut next = stage("restart", restarts, 100).state("terminated");
         if let Some((wait, played)) = wait {
             stages.push(back_off(stage("back-off", restarts, 200), restarts, wait));
@@ -144,19 +145,19 @@ fn crash_loop() -> Vec<Stage> {
     stages
 }
 
-/// A crashed container waits before its next start.
+/// A crashed container backs off before its next start.
 fn back_off(begun: Stage, restarts: u32, wait: &str) -> Stage {
     let pod = "$.metadata.name $.metadata.namespace $.metadata.uid";
-    let said = format!(r#"printf "Back-off restarting failed container %s in pod %s_%s(%s)" $c.name {pod}"#);
+    let event_message = format!(r#"printf "Back-off restarting failed container %s in pod %s_%s(%s)" $c.name {pod}"#);
     let message = format!(r#"printf "back-off {wait} restarting failed container=%s pod=%s_%s(%s)" $item.name {pod}"#);
     let state = State::Waiting { reason: "CrashLoopBackOff", message: Some(message) };
     begun
         .state("terminated")
-        .step(Event::warning(Subject::Container, "BackOff", &said).count(restarts).step())
+        .step(Event::warning(Subject::Container, "BackOff", &event_message).count(restarts).step())
         .step(Status::running(false).containers(&state, restarts, Some(&CRASHED)).step())
 }
 
-/// Killed for its memory once, then started again. No Event says so, only the status.
+/// OOM-killed once, then restarted. Only the status shows it; there is no Event.
 fn oom_killed() -> Vec<Stage> {
     let scenario = Scenario::OomKilled;
     vec![
@@ -175,8 +176,8 @@ fn oom_killed() -> Vec<Stage> {
     ]
 }
 
-/// Evicted from a node short of memory. With the annotation [`EVICT_AT`] at that time, and only pods made before it:
-/// what takes a pod's place is left alone. Without it every pod after a second.
+/// Evicted from a node low on memory. With the annotation [`EVICT_AT`], at that time and only if the pod was created
+/// before it, so that its replacement stays. Without it, every pod after a second.
 fn evicted() -> Vec<Stage> {
     let scenario = Scenario::Evicted;
     let annotation = format!(".metadata.annotations[\"{EVICT_AT}\"]");

@@ -1,10 +1,10 @@
-//! One step of a pod's life.
+//! Builder of kwok Stage objects.
 
 use serde_json::{Value, json};
 
 use crate::scenarios::{ANNOTATION, Scenario};
 
-/// What must hold of a pod, as kwok asks: a jq query of the pod and what it must give.
+/// A condition on a pod: a jq query and its expected result.
 #[derive(Debug, Clone)]
 pub(super) enum When {
     Exists(String),
@@ -24,7 +24,7 @@ impl When {
     }
 }
 
-/// A stage in the making.
+/// Builder of a stage.
 #[derive(Debug, Clone)]
 pub(super) struct Stage {
     name: String,
@@ -36,7 +36,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Of a scenario's pods, or of pods without a scenario; for as long as they are not being deleted.
+    /// A stage for pods of a scenario, or without one, that are not being deleted.
     pub(super) fn new(scenario: Option<Scenario>, name: &str, delay_milliseconds: u32) -> Self {
         let mut when = vec![When::Absent(".metadata.deletionTimestamp".to_owned())];
         if scenario.is_none() {
@@ -45,7 +45,7 @@ impl Stage {
         Self { name: name.to_owned(), scenario, delay_milliseconds, delay_until: None, when, steps: Vec::new() }
     }
 
-    /// Of every pod that is being deleted.
+    /// A stage for all pods that are being deleted.
     pub(super) fn of_deleted(name: &str, delay_milliseconds: u32) -> Self {
         let when = vec![When::Exists(".metadata.deletionTimestamp".to_owned())];
         Self { name: name.to_owned(), scenario: None, delay_milliseconds, delay_until: None, when, steps: Vec::new() }
@@ -60,23 +60,23 @@ impl Stage {
         self.when(When::Is(".status.phase".to_owned(), phase))
     }
 
-    /// The first container waits for this reason.
+    /// Requires that the first container waits for this reason.
     pub(super) fn waiting(self, reason: &'static str) -> Self {
         self.when(When::Is(".status.containerStatuses.[0].state.waiting.reason".to_owned(), reason))
     }
 
-    /// The first container is in this state: `running` or `terminated`.
+    /// Requires that the first container is in this state: `running` or `terminated`.
     pub(super) fn state(self, state: &str) -> Self {
         self.when(When::Exists(format!(".status.containerStatuses.[0].state.{state}")))
     }
 
-    /// The first container has been restarted so often.
+    /// Requires this restart count of the first container.
     pub(super) fn restarts(self, count: u32) -> Self {
         let query = format!(".status.containerStatuses.[0] | select(.restartCount == {count}) | .name");
         self.when(When::Exists(query))
     }
 
-    /// Instead of after the delay, at the time that a jq query of the pod gives, if it gives one.
+    /// Delays until the time that a jq query of the pod returns, if it returns one.
     pub(super) fn until(mut self, query: String) -> Self {
         self.delay_until = Some(query);
         self
@@ -118,7 +118,7 @@ impl Stage {
     }
 }
 
-/// The step that makes a pod go away.
+/// The step that removes a pod.
 pub(super) fn delete() -> Value {
     json!({ "delete": true })
 }

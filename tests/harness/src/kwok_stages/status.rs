@@ -1,4 +1,4 @@
-//! A pod's status as the kubelet writes it.
+//! Pod statuses as the kubelet writes them.
 
 use std::fmt::Write;
 
@@ -37,7 +37,7 @@ impl State {
         }
     }
 
-    /// As the last state of the container `$index`: an end keeps its times, as the state it was before this status.
+    /// The state as the last state of the container `$index`. A termination keeps its times from the previous status.
     fn text_of_last(&self) -> String {
         let Self::Terminated { exit_code, reason } = self else { return self.text() };
         // The space keeps the brace of the object apart from those of the template.
@@ -50,7 +50,7 @@ impl State {
     }
 }
 
-/// A status in the making: all conditions, and of the rest what has been said.
+/// Builder of a status: all conditions, and the other fields that were set.
 #[derive(Debug, Clone)]
 pub(super) struct Status {
     conditions: String,
@@ -58,7 +58,7 @@ pub(super) struct Status {
 }
 
 impl Status {
-    /// A phase, and how far the pod is.
+    /// A status with this phase and these conditions.
     pub(super) fn new(phase: &str, initialized: bool, ready: bool) -> Self {
         let mut status = Self { conditions: String::new(), rest: format!("phase: {phase}\n") };
         let unready = r#"printf "containers with unready status: [%s]" (index .spec.containers 0).name"#;
@@ -70,12 +70,12 @@ impl Status {
         status
     }
 
-    /// The status of a pod whose containers have all been made: initialized, and ready or not.
+    /// The status of an initialized pod whose containers have been created.
     pub(super) fn running(ready: bool) -> Self {
         Self::new("Running", true, ready)
     }
 
-    /// A condition; with `why` (reason and message) shown where it is false.
+    /// Adds a condition; `why` (reason and message) is included if it is false.
     fn condition(&mut self, name: &str, holds: bool, why: Option<(&str, &str)>) {
         let why = match why {
             Some((reason, message)) if !holds => format!("reason: {reason}, message: {{{{ {message} | Quote }}}}"),
@@ -86,7 +86,7 @@ impl Status {
         let _ = writeln!(self.conditions, "- {line}");
     }
 
-    /// Start time and addresses, which a pod has from its first status.
+    /// Adds start time and addresses, as in a pod's first status.
     pub(super) fn placed(mut self) -> Self {
         self.rest.push_str(concat!(
             "startTime: {{ or .status.startTime $now | Quote }}\n",
@@ -98,12 +98,12 @@ impl Status {
         self
     }
 
-    /// All containers, restarted `restarts` times, of which the last ended as `last` says.
+    /// Adds all containers with this state, restart count and last state.
     pub(super) fn containers(self, state: &State, restarts: u32, last: Option<&State>) -> Self {
         self.list(Subject::Container, state, restarts, last)
     }
 
-    /// All init containers.
+    /// Adds all init containers with this state.
     pub(super) fn init_containers(self, state: &State) -> Self {
         self.list(Subject::InitContainer, state, 0, None)
     }
@@ -117,7 +117,7 @@ impl Status {
         let completed = matches!(state, State::Terminated { exit_code: 0, .. });
         // An init container is ready once it is done, any other while it runs.
         let ready = if of == Subject::InitContainer { completed } else { running };
-        // A container that has never been made has no id.
+        // A container that has not been created has no ID.
         let made = !matches!(state, State::Waiting { .. }) || last.is_some();
         let id = r#"{{ printf "containerd://%s" (sha256sum (printf "%s%s" $.metadata.uid $item.name)) | Quote }}"#;
         let _ = write!(
@@ -141,7 +141,7 @@ impl Status {
         self
     }
 
-    /// Why the whole pod is where it is; the message is a Go template pipeline.
+    /// Adds the pod's reason and message; the message is a Go template pipeline.
     pub(super) fn because(mut self, reason: &str, message: &str) -> Self {
         let _ = write!(self.rest, "reason: {reason}\nmessage: {{{{ {message} | Quote }}}}\n");
         let condition = format!(

@@ -1,4 +1,4 @@
-//! A container of a Deployment's pod, played by a process.
+//! A local process in place of a container of a Deployment's pod.
 
 use std::path::Path;
 
@@ -11,19 +11,19 @@ use super::mounts::Mounts;
 use super::replica::{Probes, Replica};
 use crate::{Access, Admin, Product};
 
-/// What a Deployment gets where it says nothing.
+/// Kubernetes' default termination grace period.
 const GRACE_SECONDS: i64 = 30;
 
-/// Starts the only container of the pod with its arguments, its variables, its mounts and its ServiceAccount's token.
+/// Starts the pod's only container with its arguments, environment, mounts and ServiceAccount token.
 ///
-/// Two things differ from a node: the token comes in a kubeconfig that KUBECONFIG names, as a process on this machine
-/// has no `/var/run/secrets`; and mounted paths in arguments and variables lead to directories of this machine.
+/// Two things differ from a node: the token is in a kubeconfig named by KUBECONFIG, because a local process has no
+/// `/var/run/secrets`; and mount paths in arguments and variables are replaced by local directories.
 pub(super) async fn start(admin: &Admin, deployment: &Deployment, program: &Path) -> Result<Replica> {
     let namespace = deployment.namespace().context("a Deployment has a namespace")?;
     let pod = pod(deployment)?;
     let [container] = &pod.containers[..] else { bail!("a pod of {} containers", pod.containers.len()) };
-    anyhow::ensure!(container.command.is_none(), "the image's own entry point is what is played");
-    anyhow::ensure!(pod.automount_service_account_token != Some(false), "without a token it can do nothing");
+    anyhow::ensure!(container.command.is_none(), "only the image's own entry point is supported");
+    anyhow::ensure!(pod.automount_service_account_token != Some(false), "the pod must have a token");
     let access = Access::token_of(admin, &namespace, &account(deployment)?).await?;
     let mounts = Mounts::create(&admin.client().await?, &namespace, pod, container).await?;
 
@@ -39,7 +39,7 @@ pub(super) async fn start(admin: &Admin, deployment: &Deployment, program: &Path
     Ok(Replica::new(product, Probes::of(container)?, grace.unsigned_abs(), mounts))
 }
 
-/// The ServiceAccount of its pods.
+/// The name of its pods' ServiceAccount.
 pub(super) fn account(deployment: &Deployment) -> Result<String> {
     pod(deployment)?.service_account_name.clone().context("the pod names its ServiceAccount")
 }
@@ -49,12 +49,12 @@ fn pod(deployment: &Deployment) -> Result<&PodSpec> {
     template.and_then(|template| template.spec.as_ref()).context("a Deployment has a pod template")
 }
 
-/// What the kubelet would put into a variable.
+/// The value that the kubelet would set for a variable.
 fn value(variable: &EnvVar, namespace: &str) -> Result<String> {
     let Some(from) = &variable.value_from else { return Ok(variable.value.clone().unwrap_or_default()) };
     match from.field_ref.as_ref().map(|field| field.field_path.as_str()) {
         Some("metadata.namespace") => Ok(namespace.to_owned()),
-        _ => bail!("{} comes from where nothing is read here: {from:?}", variable.name),
+        _ => bail!("{} has an unsupported source: {from:?}", variable.name),
     }
 }
 
@@ -74,7 +74,7 @@ impl Probes {
     }
 }
 
-/// The number of a port that a probe names.
+/// The number of a probe's port.
 fn port(container: &Container, port: &k8s_openapi::apimachinery::pkg::util::intstr::IntOrString) -> Result<i32> {
     use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
     match port {

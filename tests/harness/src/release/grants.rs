@@ -1,4 +1,4 @@
-//! What a ServiceAccount may do, held against what it did.
+//! Comparison of a ServiceAccount's permissions with its requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,10 +10,10 @@ use kube::{Api, Client, ResourceExt};
 
 use super::requests::Request;
 
-/// One verb on one resource, by one role: the least that can be taken away.
+/// One permission: one verb on one resource, by one role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
-    /// The binding's namespace; none for the whole cluster.
+    /// The binding's namespace; `None` for the whole cluster.
     pub namespace: Option<String>,
     /// The role's name.
     pub role: String,
@@ -21,17 +21,17 @@ pub struct Grant {
     pub group: String,
     /// The resource.
     pub resource: String,
-    /// The only object it is for; none for all.
+    /// The only object it applies to; `None` for all.
     pub name: Option<String>,
     /// The verb.
     pub verb: String,
 }
 
-/// All that one account may do by bindings that name it.
+/// All permissions of an account, by the bindings that name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants(pub Vec<Grant>);
 
-/// What was used, what was not, and what was refused.
+/// Uses of each permission, and forbidden requests.
 #[derive(Debug)]
 pub struct Review {
     used: BTreeMap<Grant, usize>,
@@ -39,7 +39,7 @@ pub struct Review {
 }
 
 impl Grants {
-    /// Reads the bindings of an account, and the roles they name.
+    /// Reads the bindings of an account and their roles.
     pub async fn of(client: &Client, namespace: &str, account: &str) -> Result<Self> {
         let all = ListParams::default();
         let names = |subjects: &Option<Vec<Subject>>| {
@@ -64,7 +64,7 @@ impl Grants {
         Ok(Self(grants))
     }
 
-    /// Holds them against what was asked. A wildcard is never used: nothing needs one.
+    /// Compares them with requests. A wildcard never counts as used.
     pub fn review(&self, requests: &[Request]) -> Review {
         let uses = |grant: &Grant| requests.iter().filter(|request| grant.allows(request)).count();
         Review {
@@ -75,7 +75,7 @@ impl Grants {
 }
 
 impl Grant {
-    /// Whether a request was, or may have been, allowed by it. An apply that made its object needed `create` too.
+    /// Returns true if the request may have been allowed by it. An apply that created its object needs `create` too.
     fn allows(&self, request: &Request) -> bool {
         let verb = self.verb == request.verb || self.verb == "create" && request.verb == "patch" && request.code == 201;
         let matches = |of: &Option<String>, is: &str| of.as_deref().is_none_or(|of| of == is);
@@ -88,18 +88,18 @@ impl Grant {
 }
 
 impl Review {
-    /// Whether everything was used, and nothing refused.
+    /// Returns true if every permission was used and no request was forbidden.
     pub fn is_clean(&self) -> bool {
         self.refused.is_empty() && self.used.values().all(|&count| count > 0)
     }
 
-    /// Whether something was refused.
+    /// Returns true if a request was forbidden.
     pub fn is_refused(&self) -> bool {
         !self.refused.is_empty()
     }
 }
 
-/// A table of all permissions with the number of requests that needed each, then what was refused.
+/// A table of all permissions with the number of requests that used each, then the forbidden requests.
 impl fmt::Display for Review {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (grant, count) in &self.used {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_is_unused() {
+    fn permissions_without_requests_are_unused() {
         let used = [request("get", "home", "own", 404), request("patch", "home", "own", 200)];
         let review = grants().review(&used);
         assert!(!review.is_clean() && !review.is_refused(), "{review}");
@@ -183,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn an_apply_that_makes_its_object_creates() {
+    fn an_apply_that_creates_its_object_uses_create() {
         let used = [request("get", "home", "own", 200), request("patch", "home", "own", 201)];
         assert!(grants().review(&used).is_clean());
     }
 
     #[test]
-    fn another_object_or_namespace_uses_nothing_and_a_refusal_is_no_use() {
+    fn other_objects_and_forbidden_requests_use_no_permission() {
         let requests = [request("get", "home", "other", 200), request("get", "away", "own", 200)];
         assert!(grants().review(&requests).used.values().all(|&count| count == 0));
         let review = grants().review(&[request("get", "home", "own", 403)]);

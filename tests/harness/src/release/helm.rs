@@ -1,4 +1,4 @@
-//! The real helm, with nothing of this machine's own configuration.
+//! The real helm, isolated from this machine's configuration.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,19 +18,19 @@ pub struct Helm {
 }
 
 impl Helm {
-    /// As whoever the kubeconfig makes it.
+    /// helm with the user of this kubeconfig.
     pub fn new(program: &Path, kubeconfig: &Path) -> Result<Self> {
         let home = Arc::new(Scratch::create("helm")?);
         Ok(Self { program: program.to_owned(), kubeconfig: kubeconfig.to_owned(), home })
     }
 
-    /// Runs it and answers what it printed.
+    /// Runs helm and returns its output.
     pub async fn run(&self, arguments: &[&str]) -> Result<String> {
         let mut command = tokio::process::Command::from(self.command(arguments));
         answer(arguments, command.kill_on_drop(true).output().await)
     }
 
-    /// The same, for where nothing can be awaited.
+    /// The same for blocking code.
     pub fn run_blocking(&self, arguments: &[&str]) -> Result<String> {
         answer(arguments, self.command(arguments).output())
     }
@@ -46,8 +46,8 @@ impl Helm {
 fn answer(arguments: &[&str], output: io::Result<Output>) -> Result<String> {
     let output = output.context("helm does not start")?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("helm {}: {}\n{said}", arguments.join(" "), output.status);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("helm {}: {}\n{stderr}", arguments.join(" "), output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,4 +1,4 @@
-//! Values by which a release's process serves this machine alone.
+//! Chart values that make a release's process listen on loopback only.
 
 use std::net::SocketAddr;
 
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::ports;
 
-/// Ports of loopback that nobody listens on, for one process.
+/// Free loopback ports for one process.
 ///
-/// The chart has a pod listen on every address, as it must. On a shared machine that would be everybody's, so the values
-/// have arguments that name 127.0.0.1: an argument comes before the chart's own settings, which are variables. The ports
-/// are the chart's values too, so that its probes ask where the process listens.
+/// The chart's pod listens on all addresses. On a shared machine that would expose it, so the values contain arguments
+/// with 127.0.0.1: arguments take precedence over the chart's own settings, which are environment variables. The ports
+/// are chart values too, so that its probes use them.
 #[derive(Debug, Clone, Copy)]
 pub struct Loopback {
     health: SocketAddr,
@@ -18,14 +18,14 @@ pub struct Loopback {
     called: CallTarget,
 }
 
-/// Where the API server calls.
+/// Address at which the API server calls the webhook.
 #[derive(Debug, Clone, Copy)]
 enum CallTarget {
-    /// Where the process listens.
+    /// The process itself.
     Directly,
-    /// At an address that leads there.
+    /// An address that forwards to the process.
     Address(SocketAddr),
-    /// At the Service, as in life.
+    /// The Service, as in production.
     Service,
 }
 
@@ -36,36 +36,36 @@ impl Default for Loopback {
 }
 
 impl Loopback {
-    /// For a process that serves a webhook, which the API server calls directly.
+    /// Ports for a process with a webhook, which the API server calls directly.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Without a webhook.
+    /// Switches the webhook off.
     #[must_use]
     pub fn without_webhook(self) -> Self {
         Self { webhook: None, ..self }
     }
 
-    /// The API server calls this address, which leads to the process as a Service would.
+    /// Makes the API server call this address, which forwards to the process like a Service.
     #[must_use]
     pub fn behind(self, service: SocketAddr) -> Self {
         Self { called: CallTarget::Address(service), ..self }
     }
 
-    /// The API server is to call the Service, as it is by default. Here that leads nowhere: for tests in which nobody
-    /// asks.
+    /// Makes the API server call the Service, as the chart does by default. Services do not work here, so this is for
+    /// tests without calls.
     #[must_use]
     pub fn called_by_service(self) -> Self {
         Self { called: CallTarget::Service, ..self }
     }
 
-    /// Where the webhook listens.
+    /// Address of the webhook, if it is on.
     pub fn webhook(&self) -> Option<SocketAddr> {
         self.webhook
     }
 
-    /// The values, with these on top.
+    /// The chart values, merged with `more`.
     pub fn values(&self, more: Value) -> Value {
         let health = self.health;
         let mut values = json!({
@@ -93,7 +93,7 @@ impl Loopback {
     }
 }
 
-/// As helm merges values: maps into each other, everything else is replaced.
+/// Merges values like helm: maps are merged, everything else is replaced.
 fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arguments_name_loopback_and_the_ports_of_the_values() {
+    fn arguments_have_loopback_and_the_ports_of_the_values() {
         let loopback = Loopback::new();
         let values = loopback.values(json!({ "webhook": { "failurePolicy": "Fail" } }));
         let webhook = loopback.webhook().unwrap();

@@ -1,9 +1,8 @@
-//! The product as the chart installs it: helm is the real one, so are the API server and what it keeps of the chart.
+//! The product as installed by the chart, with the real helm and API server.
 //!
-//! No node here runs containers, so the container of the Deployment's pod is played by a child process (see
-//! [`Replica`]), beside the pod that kwok only says to run. A Service leads nowhere without kube-proxy: `webhook.url`
-//! makes the API server call the process on loopback instead ([`Loopback`] has the values). What the chart renders for
-//! a Service can be compared with what the program serves, but not called.
+//! The node here is simulated, so a child process replaces the container of the Deployment's pod (see [`Replica`]).
+//! Services do not work without kube-proxy: `webhook.url` makes the API server call the process on loopback instead
+//! ([`Loopback`] has the values). The rendered Service can be compared with what the program serves, but not called.
 
 mod container;
 mod grants;
@@ -32,10 +31,10 @@ use crate::{Admin, Tool, Tools};
 /// The chart of this repository.
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../helm");
 
-/// Its name.
+/// The chart's name.
 const CHART_NAME: &str = "coder-logstream-kube";
 
-/// A release of the chart, by name and namespace. Nothing is uninstalled when this is dropped.
+/// A release of the chart, by name and namespace. It is not uninstalled on drop.
 #[derive(Debug)]
 pub struct Release {
     admin: Admin,
@@ -46,13 +45,13 @@ pub struct Release {
 }
 
 impl Release {
-    /// One that is to be installed, by `admin`.
+    /// A release to be installed by `admin`.
     pub fn new(admin: &impl AsRef<Admin>, name: &str, namespace: &str) -> Result<Self> {
         let tools = Tools::ensure(&[Tool::Helm])?;
         Self::with_helm(admin, tools.path(Tool::Helm), name, namespace)
     }
 
-    /// The same, with a helm that is there.
+    /// The same, with an installed helm.
     pub fn with_helm(admin: &impl AsRef<Admin>, helm: &Path, name: &str, namespace: &str) -> Result<Self> {
         let admin = admin.as_ref().clone();
         Ok(Self {
@@ -74,7 +73,7 @@ impl Release {
         &self.namespace
     }
 
-    /// What the names of its objects begin with: its own name where that contains the chart's, otherwise both.
+    /// Prefix of its objects' names: its own name if that contains the chart's, otherwise both.
     pub fn full_name(&self) -> String {
         if self.name.contains(CHART_NAME) { self.name.clone() } else { format!("{}-{CHART_NAME}", self.name) }
     }
@@ -84,67 +83,67 @@ impl Release {
         format!("{}.{}", self.full_name(), self.namespace)
     }
 
-    /// `helm install`, by these values and flags.
+    /// Runs `helm install` with these values and flags.
     pub async fn install(&self, values: &Value, flags: &[&str]) -> Result<()> {
         self.write("install", values, flags).await
     }
 
-    /// `helm install` of another chart, such as the one that this one replaces.
+    /// Runs `helm install` with another chart, such as the predecessor's.
     pub async fn install_chart(&self, chart: &Path, values: &Path) -> Result<()> {
         let values = text(values)?;
         self.helm(&["install", &self.name, text(chart)?, "--values", values]).await.map(drop)
     }
 
-    /// `helm upgrade`, by these values on top of those that `flags` name.
+    /// Runs `helm upgrade` with these values on top of those in `flags`.
     pub async fn upgrade(&self, values: &Value, flags: &[&str]) -> Result<()> {
         self.write("upgrade", values, flags).await
     }
 
-    /// `helm uninstall`.
+    /// Runs `helm uninstall`.
     pub async fn uninstall(&self) -> Result<()> {
         self.helm(&["uninstall", &self.name]).await.map(drop)
     }
 
-    /// The same, for where nothing can be awaited.
+    /// The same for blocking code.
     pub fn uninstall_blocking(&self) -> Result<()> {
         self.helm.run_blocking(&["uninstall", &self.name, "--namespace", &self.namespace]).map(drop)
     }
 
-    /// What NOTES.txt said.
+    /// The rendered NOTES.txt.
     pub async fn notes(&self) -> Result<String> {
         self.helm(&["get", "notes", &self.name]).await
     }
 
-    /// The manifests of its hooks: they are no part of the release.
+    /// The manifests of its hooks, which are not part of the release's manifest.
     pub async fn hooks(&self) -> Result<String> {
         self.helm(&["get", "hooks", &self.name]).await
     }
 
-    /// Its Deployment, as the API server has it.
+    /// Its Deployment in the cluster.
     pub async fn deployment(&self) -> Result<Deployment> {
         let deployments: Api<Deployment> = Api::namespaced(self.admin.client().await?, &self.namespace);
         deployments.get(&self.full_name()).await.with_context(|| format!("the Deployment of {}", self.cluster_name()))
     }
 
-    /// Starts `program` as the container of its Deployment's pod.
+    /// Starts `program` in place of the container of its Deployment's pod.
     pub async fn start(&self, program: &Path) -> Result<Replica> {
         container::start(&self.admin, &self.deployment().await?, program).await
     }
 
-    /// What its ServiceAccount may do.
+    /// Permissions of its ServiceAccount.
     pub async fn grants(&self) -> Result<Grants> {
         let deployment = self.deployment().await?;
         let account = container::account(&deployment)?;
         Grants::of(&self.admin.client().await?, &self.namespace, &account).await
     }
 
-    /// Its user, as the API server calls it.
+    /// User name of its ServiceAccount.
     pub async fn user(&self) -> Result<String> {
         let account = container::account(&self.deployment().await?)?;
         Ok(format!("system:serviceaccount:{}:{account}", self.namespace))
     }
 
-    /// `helm template` without hooks, as `kubectl apply` and tools such as Argo CD take it.
+    /// Runs `helm template` without hooks, as used with `kubectl apply` and Argo CD.
     pub async fn template(&self, values: &Value, flags: &[&str]) -> Result<String> {
         let file = self.values_file(values)?;
         self.helm(&[&["template", &self.name, CHART, "--no-hooks"], flags, &["--values", text(&file)?]].concat()).await
@@ -152,7 +151,7 @@ impl Release {
 
     async fn write(&self, verb: &str, values: &Value, flags: &[&str]) -> Result<()> {
         let file = self.values_file(values)?;
-        // Last, as later values win.
+        // Last, because later values take precedence.
         let arguments = [&[verb, &self.name, CHART], flags, &["--values", text(&file)?]].concat();
         self.helm(&arguments).await.map(drop)
     }
@@ -169,5 +168,5 @@ impl Release {
 }
 
 fn text(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{} is no text", path.display()))
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }

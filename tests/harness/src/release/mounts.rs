@@ -1,4 +1,4 @@
-//! What the kubelet would mount, in a directory of this machine.
+//! A container's volume mounts as local directories.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,10 @@ use kube::{Api, Client};
 use crate::poll;
 use crate::scratch::Scratch;
 
-/// cert-manager issues within a second.
+/// Deadline for missing Secrets; cert-manager issues within a second.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The mounts of one container: Secrets and ConfigMaps, as they were when it started.
+/// The mounts of one container: copies of its Secrets and ConfigMaps at its start.
 #[derive(Debug)]
 pub(super) struct Mounts {
     places: Vec<(String, PathBuf)>,
@@ -23,7 +23,7 @@ pub(super) struct Mounts {
 }
 
 impl Mounts {
-    /// Brings them, and as the kubelet does waits for what is not there yet.
+    /// Copies the volumes. As the kubelet, waits for missing Secrets and ConfigMaps.
     pub(super) async fn create(client: &Client, namespace: &str, pod: &PodSpec, container: &Container) -> Result<Self> {
         let directory = Scratch::create("mounts")?;
         let mut places = Vec::new();
@@ -37,12 +37,12 @@ impl Mounts {
             }
             places.push((mount.mount_path.clone(), place));
         }
-        // A mount below another is found first.
+        // Nested mounts first.
         places.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         Ok(Self { places, _directory: directory })
     }
 
-    /// A setting, with paths of the container's as they are here.
+    /// Replaces the container's mount paths in a setting by the local ones.
     pub(super) fn with_local_paths(&self, text: &str) -> String {
         self.places.iter().fold(text.to_owned(), |text, (path, place)| text.replace(path, &place.display().to_string()))
     }
@@ -76,7 +76,7 @@ async fn config_map(client: &Client, namespace: &str, name: &str) -> Result<BTre
     Ok(map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes())).collect())
 }
 
-/// The keys that are asked for, or all of them. One that is missing keeps the pod waiting.
+/// The selected keys, or all. A missing key is an error, which keeps the pod waiting.
 fn chosen(data: &BTreeMap<String, Vec<u8>>, items: Option<&[KeyToPath]>) -> Result<Vec<(String, Vec<u8>)>, String> {
     let Some(items) = items else { return Ok(data.clone().into_iter().collect()) };
     let take = |item: &KeyToPath| {

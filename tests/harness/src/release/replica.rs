@@ -1,4 +1,4 @@
-//! A process in the place of a release's pod.
+//! A process in place of a release's pod.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use super::mounts::Mounts;
 use crate::{Metrics, Product};
 
-/// A debug build on a machine that also compiles is slow to start.
+/// Deadline of the start: a debug build on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Where the kubelet would ask.
+/// URLs of the pod's probes.
 #[derive(Debug)]
 pub(super) struct Probes {
     pub(super) startup: String,
@@ -18,7 +18,7 @@ pub(super) struct Probes {
     pub(super) readiness: String,
 }
 
-/// The product, started as its Deployment says. It is killed when this is dropped.
+/// The product, started with its Deployment's arguments and environment. Killed on drop.
 #[derive(Debug)]
 pub struct Replica {
     /// The process.
@@ -33,37 +33,37 @@ impl Replica {
         Self { product, probes, grace: Duration::from_secs(grace_seconds), _mounts: mounts }
     }
 
-    /// Waits until the probes of its Deployment succeed.
+    /// Waits until its Deployment's probes succeed.
     pub async fn wait_ready(&mut self) -> Result<()> {
         for (what, url) in [
             ("startup", &self.probes.startup),
             ("readiness", &self.probes.readiness),
             ("liveness", &self.probes.liveness),
         ] {
-            // The reason stands in the verbose answer; the probe's own is the status.
+            // The verbose response contains the reason; the status is the same as the probe's.
             let url = format!("{url}?verbose");
             self.product.wait_ready(&url, PATIENCE).await.with_context(|| format!("the {what} probe"))?;
         }
         Ok(())
     }
 
-    /// Waits until its readiness fails and says this.
-    pub async fn wait_unready(&self, said: &str) -> Result<()> {
-        self.product.wait_unready(&self.url("/readyz?verbose"), said, PATIENCE).await
+    /// Waits until its readiness fails with `expected` in the response.
+    pub async fn wait_unready(&self, expected: &str) -> Result<()> {
+        self.product.wait_unready(&self.url("/readyz?verbose"), expected, PATIENCE).await
     }
 
-    /// The URL of a path beside that of its readiness, such as `/metrics`.
+    /// The URL of a path on its health port, such as `/metrics`.
     pub fn url(&self, path: &str) -> String {
         let authority = self.probes.readiness.trim_start_matches("http://").split('/').next().unwrap_or_default();
         format!("http://{authority}{path}")
     }
 
-    /// Its metrics now.
+    /// Scrapes its metrics.
     pub async fn metrics(&self) -> Result<Metrics> {
         self.product.metrics(&self.url("/metrics")).await
     }
 
-    /// Ends it as the kubelet does, which kills what is still there after the pod's grace period. Blocks.
+    /// Ends it with SIGTERM. Fails if it does not end successfully within the pod's grace period. Blocks.
     pub fn end(mut self) -> Result<()> {
         let (status, _) = self.product.sigterm_and_wait(self.grace)?;
         ensure!(status.success(), "it ended with {status}: {}", self.product.output());

@@ -1,4 +1,4 @@
-//! What somebody asked of the API server, from its audit log.
+//! A user's requests, from the API server's audit log.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::Cluster;
 
-/// For [`crate::ClusterOptions::audit_policy`]: what `ServiceAccounts` ask for, without what is in it.
+/// For [`crate::ClusterOptions::audit_policy`]: metadata of the requests of `ServiceAccounts`.
 pub const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -21,25 +21,25 @@ rules:
 /// A request for a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
-    /// As RBAC names it. Making an object by a server-side apply is a `patch` that is answered with 201.
+    /// The RBAC verb. A server-side apply that creates its object is a `patch` with code 201.
     pub verb: String,
-    /// The API group, empty for the core.
+    /// The API group; empty for the core group.
     pub group: String,
-    /// The resource, with its subresource behind a slash.
+    /// The resource, with its subresource after a slash.
     pub resource: String,
-    /// Empty for a cluster-wide one.
+    /// The namespace; empty for cluster-wide requests.
     pub namespace: String,
-    /// The object's name; of a list or a watch, the name that it is limited to.
+    /// The object's name; for a list or watch, the name it is limited to.
     pub name: String,
-    /// The HTTP status of the answer.
+    /// The HTTP status of the response.
     pub code: u16,
 }
 
-/// All that a user has asked so far. The API server writes a request down before it answers it.
+/// All requests of a user so far. The API server logs a request before it responds.
 pub fn requests_of(cluster: &Cluster, user: &str) -> Result<Vec<Request>> {
     let log = cluster.directory().join("audit.log");
     let text = fs::read_to_string(&log).with_context(|| format!("{}", log.display()))?;
-    // The last line may still be being written.
+    // The last line may be incomplete.
     let lines = text.rfind('\n').map_or("", |end| &text[..end]).lines();
     let entries = lines.map(|line| serde_json::from_str(line).context("an entry of the audit log"));
     let entries: Vec<Entry> = entries.collect::<Result<_>>()?;
@@ -78,7 +78,7 @@ struct ResponseStatus {
 }
 
 impl Entry {
-    /// None for what is no resource, such as `/version`.
+    /// The request; `None` if it is not for a resource, such as `/version`.
     fn request(self) -> Option<Request> {
         let object = self.object_ref?;
         let resource = match &*object.subresource {

@@ -1,17 +1,17 @@
-//! Where a workspace's token is.
+//! Places of a workspace's agent token.
 
 use serde_json::{Value, json};
 
-/// The key of the token where the workspace may choose it.
+/// The token's key, where it is freely chosen.
 const KEY: &str = "token";
 
 /// The variable that holds the token.
 const VARIABLE: &str = "CODER_AGENT_TOKEN";
 
-/// Where the file of [`Place::SecretFile`] is.
-const FOLDER: &str = "/var/run/coder";
+/// Mount path of [`Place::SecretFile`].
+const MOUNT_PATH: &str = "/var/run/coder";
 
-/// Where a container has its agent's token from.
+/// Source of a container's agent token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Place {
     /// The value of an environment variable, as in Coder's templates.
@@ -30,11 +30,11 @@ pub enum Place {
 }
 
 impl Place {
-    /// All but the spec itself.
+    /// All places except the spec itself.
     pub const REFERENCES: [Self; 5] =
         [Self::SecretKey, Self::ConfigMapKey, Self::SecretEnv, Self::ConfigMapEnv, Self::SecretFile];
 
-    /// Lets a container of a pod's spec have its token from here; `holder` names the Secret or ConfigMap.
+    /// Adds the token to a container of a pod spec; `holder` is the name of the Secret or ConfigMap.
     pub(super) fn add_to(self, spec: &mut Value, list: &str, index: usize, holder: &str, token: &str) {
         if self == Self::SecretFile {
             push(&mut spec["volumes"], json!({ "name": "agent-token", "secret": { "secretName": holder } }));
@@ -52,14 +52,14 @@ impl Place {
             Self::SecretEnv => push(&mut container["envFrom"], json!({ "secretRef": { "name": holder } })),
             Self::ConfigMapEnv => push(&mut container["envFrom"], json!({ "configMapRef": { "name": holder } })),
             Self::SecretFile => {
-                let file = format!("{FOLDER}/{KEY}");
+                let file = format!("{MOUNT_PATH}/{KEY}");
                 push(&mut container["env"], json!({ "name": "CODER_AGENT_TOKEN_FILE", "value": file }));
-                push(&mut container["volumeMounts"], json!({ "name": "agent-token", "mountPath": FOLDER }));
+                push(&mut container["volumeMounts"], json!({ "name": "agent-token", "mountPath": MOUNT_PATH }));
             }
         }
     }
 
-    /// The Secret or ConfigMap; `None` where the spec itself has the token.
+    /// The Secret or ConfigMap; `None` if the token is in the spec.
     pub(super) fn object(self, namespace: &str, holder: &str, token: &str) -> Option<Value> {
         let (kind, data, key) = match self {
             Self::Spec => return None,
