@@ -131,12 +131,12 @@ fn contains(bundle: &[u8], authority: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cert_manager_rotates_leaf_and_authority_without_a_gap() -> Result<()> {
+async fn cert_manager_rotates_certificate_and_ca_without_a_gap() -> Result<()> {
     rotations("cert-manager", Issuer::Authority).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cert_manager_rotates_a_chain_with_an_intermediate_without_a_gap() -> Result<()> {
+async fn cert_manager_rotates_an_intermediate_without_a_gap() -> Result<()> {
     rotations("cert-manager-chain", Issuer::Intermediate).await
 }
 

@@ -47,7 +47,7 @@ fn configure(directory: &Path) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_api_server_is_answered_and_its_client_ca_is_replaced_while_running() -> Result<()> {
+async fn only_clients_of_the_current_client_ca_are_answered() -> Result<()> {
     let scratch = Scratch::create("client-certificates")?;
     let directory = scratch.path();
     let first = ClientCertificate::generate("the first client CA")?;

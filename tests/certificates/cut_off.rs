@@ -11,7 +11,7 @@ const CA: Duration = Duration::from_secs(15);
 const LEAF: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_ran_out_while_the_api_server_was_away_is_told_of_and_replaced() -> Result<()> {
+async fn a_certificate_that_expired_offline_is_reported_and_replaced() -> Result<()> {
     let mut context = TestContext::new("cut-off", 1).await?;
     let proxy = FaultProxy::start(cluster().await.server_address())?;
     context.through(&proxy).await?;

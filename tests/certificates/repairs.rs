@@ -17,7 +17,7 @@ const CA: Duration = Duration::from_hours(8_760);
 const LEAF: Duration = Duration::from_hours(720);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_is_deleted_or_filled_with_nonsense_is_made_again_without_a_gap() -> Result<()> {
+async fn a_deleted_or_invalid_secret_is_recreated_without_a_gap() -> Result<()> {
     let context = TestContext::new("tampered", 1).await?;
     let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
@@ -48,7 +48,7 @@ async fn a_secret_that_is_deleted_or_filled_with_nonsense_is_made_again_without_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ca_bundle_that_is_emptied_or_replaced_by_hand_is_repaired_within_a_second() -> Result<()> {
+async fn a_manually_changed_ca_bundle_is_repaired() -> Result<()> {
     let context = TestContext::new("emptied", 1).await?;
     let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
@@ -70,7 +70,7 @@ async fn a_ca_bundle_that_is_emptied_or_replaced_by_hand_is_repaired_within_a_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_permission_to_watch_a_repair_takes_a_second_longer() -> Result<()> {
+async fn without_watch_permission_a_repair_takes_a_second_longer() -> Result<()> {
     let context = TestContext::with("unwatched", 1, &["get"]).await?;
     let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
@@ -98,7 +98,7 @@ async fn repaired(context: &TestContext, right: &[Vec<u8>], within: Duration) ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_expired_while_nobody_looked_is_replaced_at_once() -> Result<()> {
+async fn an_expired_stored_certificate_is_replaced_at_startup() -> Result<()> {
     let context = TestContext::new("expired", 1).await?;
     let long_ago = now().checked_sub(Duration::from_hours(48))?;
     let authority = SigningCa::new("coder-logstream-kube webhook CA", long_ago, Duration::from_hours(24))?;
@@ -127,7 +127,7 @@ async fn a_certificate_that_expired_while_nobody_looked_is_replaced_at_once() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_configuration_it_waits_and_says_so() -> Result<()> {
+async fn without_a_webhook_configuration_it_waits_unready() -> Result<()> {
     let context = TestContext::new("early", 1).await?;
     let saved = context.take_configuration().await?;
     let mut replica = context.start_self_managed(0, CA, LEAF)?;

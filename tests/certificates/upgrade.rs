@@ -19,12 +19,12 @@ const LEAF: Duration = Duration::from_hours(720);
 const LATE: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_in_place_refuses_no_pod_and_misses_none() -> Result<()> {
+async fn an_upgrade_in_place_rejects_and_misses_no_pod() -> Result<()> {
     upgrade("upgrade", Connections::Cut).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_in_place_takes_over_connections_that_stand() -> Result<()> {
+async fn an_upgrade_in_place_takes_over_open_connections() -> Result<()> {
     upgrade("upgrade-kept", Connections::Kept).await
 }
 
@@ -65,7 +65,7 @@ async fn upgrade(test: &str, connections: Connections) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_admitted_during_the_shutdown_is_told_by_the_next_process() -> Result<()> {
+async fn pods_admitted_during_shutdown_are_reported_after_restart() -> Result<()> {
     let context = TestContext::new("last-words", 1).await?;
     let mut old = context.start_self_managed(0, CA, LEAF)?;
     old.wait_ready().await?;

@@ -21,7 +21,7 @@ async fn by_service(test: &str, certs: Value) -> Result<()> {
 }
 
 #[tokio::test]
-async fn by_default_it_is_called_by_its_service_and_trusted_by_that_name() -> Result<()> {
+async fn by_default_the_webhook_is_called_and_trusted_by_service() -> Result<()> {
     by_service("by-service", json!({})).await
 }
 

@@ -46,7 +46,7 @@ fn company(namespace: &str) -> [Value; 3] {
 }
 
 #[tokio::test]
-async fn an_issuer_of_ones_own_issues_and_stays() -> Result<()> {
+async fn a_custom_issuer_issues_and_is_kept() -> Result<()> {
     let context = TestContext::new("issuer").await?;
     let manager = cert_manager().await;
     let home = context.home.name();
@@ -64,7 +64,7 @@ async fn an_issuer_of_ones_own_issues_and_stays() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_certificate_of_ones_own_is_mounted_and_trusted() -> Result<()> {
+async fn a_provided_certificate_is_mounted_and_trusted() -> Result<()> {
     let context = TestContext::new("provided").await?;
     let home = context.home.name();
     let certs = context.provide("of-the-company").await?;

@@ -88,7 +88,7 @@ async fn objects_without_an_owner_are_adopted() -> Result<()> {
 
 /// With its own ServiceAccount and roles, a cluster's administrator keeps what the chart would create.
 #[tokio::test(flavor = "multi_thread")]
-async fn account_and_roles_may_be_made_by_others() -> Result<()> {
+async fn account_and_roles_may_be_created_separately() -> Result<()> {
     let context = TestContext::new("own-account").await?;
     let home = context.home.name().to_owned();
     let values = context.values(json!({ "serviceAccount": { "name": "of-the-team" } }));

@@ -20,7 +20,7 @@ async fn by_default_the_releases_own_namespace_is_watched() -> Result<()> {
 }
 
 #[tokio::test]
-async fn named_namespaces_have_a_role_each_and_a_restricted_one_takes_the_pod() -> Result<()> {
+async fn each_named_namespace_has_a_role_and_psa_restricted_works() -> Result<()> {
     let context = TestContext::restricted("named").await?;
     let first = TestNamespace::create(context.cluster, "named-first").await?;
     let second = TestNamespace::create(context.cluster, "named-second").await?;
@@ -62,7 +62,7 @@ async fn one_cluster_role_serves_named_namespaces_when_asked_for() -> Result<()>
 }
 
 #[tokio::test]
-async fn secrets_are_read_where_it_is_switched_on() -> Result<()> {
+async fn secrets_are_read_only_if_enabled() -> Result<()> {
     let context = TestContext::new("read-secrets").await?;
     let second = TestNamespace::create(context.cluster, "read-secrets-second").await?;
     let namespaces = [context.home.name(), second.name()];

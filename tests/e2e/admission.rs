@@ -37,7 +37,7 @@ async fn dry_run(context: &TestContext, pod: &Value) -> Result<Pod> {
 }
 
 #[tokio::test]
-async fn a_pods_annotations_tell_whose_it_is_and_that_it_is_streamed() -> Result<()> {
+async fn a_pods_annotations_show_its_owner_and_agents() -> Result<()> {
     let context = TestContext::new("annotations").await?;
     let _installation = context.install().await?;
     let agent = context.agent();
@@ -85,7 +85,7 @@ async fn a_pod_without_labels_is_known_by_its_name() -> Result<()> {
 }
 
 #[tokio::test]
-async fn annotations_of_ours_that_a_user_brings_are_overwritten() -> Result<()> {
+async fn forged_annotations_are_overwritten() -> Result<()> {
     let context = TestContext::new("overwritten").await?;
     let _installation = context.install().await?;
     let (agent, stranger) = (context.agent(), context.agent());
@@ -108,7 +108,7 @@ async fn annotations_of_ours_that_a_user_brings_are_overwritten() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_dry_run_is_answered_alike_and_recorded_nowhere() -> Result<()> {
+async fn a_dry_run_is_patched_but_not_recorded() -> Result<()> {
     let context = TestContext::new("dry-run").await?;
     let installation = context.install().await?;
     // The installation itself has asked by dry runs whether it works.
@@ -130,7 +130,7 @@ async fn a_dry_run_is_answered_alike_and_recorded_nowhere() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_second_call_for_the_same_pod_changes_nothing() -> Result<()> {
+async fn a_second_review_of_the_same_pod_changes_nothing() -> Result<()> {
     let context = TestContext::new("twice").await?;
     let installation = context.install().await?;
     let namespace = context.namespace.name();
@@ -162,7 +162,7 @@ async fn a_second_call_for_the_same_pod_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn workloads_are_recorded_and_left_as_they_are() -> Result<()> {
+async fn workloads_are_recorded_and_not_changed() -> Result<()> {
     let context = TestContext::new("recorded").await?;
     let installation = context.install().await?;
     let workspace = |name: &str| Workspace::new(context.namespace.name(), "alice", name, &context.agent());
@@ -226,7 +226,7 @@ fn malformed(namespace: &str) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn invariant_3_a_malformed_review_is_a_4xx_or_admitted_and_the_next_pod_is_served() -> Result<()> {
+async fn invariant_3_malformed_reviews_are_rejected_or_admitted_safely() -> Result<()> {
     let context = TestContext::new("malformed").await?;
     let mut installation = context.install().await?;
     let poster = Poster::new(&installation)?;
@@ -262,7 +262,7 @@ fn bare(mut pod: DynamicObject) -> Value {
 }
 
 #[tokio::test]
-async fn invariant_3_no_pod_of_many_at_once_is_refused_or_changed_but_for_our_annotations() -> Result<()> {
+async fn invariant_3_concurrent_pods_get_annotations_and_nothing_else() -> Result<()> {
     const PODS: usize = 120;
     let context = TestContext::new("many").await?;
     let untouched = TestNamespace::create(context.cluster, "many-untouched").await?;
@@ -292,7 +292,7 @@ async fn invariant_3_no_pod_of_many_at_once_is_refused_or_changed_but_for_our_an
 }
 
 #[tokio::test]
-async fn invariant_3_a_pod_whose_token_is_no_uuid_is_created_as_it_came_and_counted() -> Result<()> {
+async fn invariant_3_a_pod_with_an_invalid_token_is_admitted_unchanged() -> Result<()> {
     let context = TestContext::new("no-uuid").await?;
     let installation = context.plan().failure_policy(FailurePolicy::Fail).install(context.cluster).await?;
     let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", "hunter2").pod()).await?;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn an_agent_valid_only_after_thirty_seconds_gets_every_line_at_once_then() -> Result<()> {
+async fn an_agent_valid_after_30_seconds_gets_all_lines_at_once() -> Result<()> {
     const LATE: Duration = Duration::from_secs(30);
     // A probe's pause, two round trips, and a machine that has other things to do.
     const SOON: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ async fn an_agent_valid_only_after_thirty_seconds_gets_every_line_at_once_then()
 
 /// A workspace that works, and is then claimed: its token is another agent's.
 #[tokio::test]
-async fn a_claimed_prebuilt_workspace_has_the_log_source_posted_again() -> Result<()> {
+async fn a_claimed_prebuild_gets_the_log_source_again() -> Result<()> {
     let context = TestContext::new("claimed").await?;
     let installation = context.install().await?;
     let agent = context.agent();
@@ -73,7 +73,7 @@ async fn a_claimed_prebuilt_workspace_has_the_log_source_posted_again() -> Resul
 }
 
 #[tokio::test]
-async fn an_agent_that_never_comes_to_be_costs_a_bounded_amount() -> Result<()> {
+async fn an_agent_that_never_becomes_valid_has_bounded_cost() -> Result<()> {
     /// What an outbox holds, and what happens to its pod.
     const HELD: usize = 256;
     const FACTS: usize = 400;

@@ -57,7 +57,7 @@ impl Case {
 }
 
 #[tokio::test]
-async fn a_coder_that_fails_in_every_way_is_sent_every_line_once_and_in_order() -> Result<()> {
+async fn lines_arrive_once_and_in_order_after_any_coder_failure() -> Result<()> {
     let case = Case::new("failing-coder").await?;
     let Case { context, facts, .. } = &case;
 
@@ -94,7 +94,7 @@ async fn a_coder_that_fails_in_every_way_is_sent_every_line_once_and_in_order() 
 }
 
 #[tokio::test]
-async fn a_coder_away_for_a_minute_is_sent_every_line_once_and_in_order() -> Result<()> {
+async fn lines_arrive_once_and_in_order_after_a_minute_outage() -> Result<()> {
     let case = Case::new("away-for-a-minute").await?;
     case.context.coder.refuse(true)?;
     let mut seconds = interval(Duration::from_secs(1));

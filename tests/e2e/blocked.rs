@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_line_that_a_proxy_blocks_holds_no_other_line_up() -> Result<()> {
+async fn a_line_blocked_by_a_proxy_does_not_block_others() -> Result<()> {
     let context = TestContext::new("blocked").await?;
     let installation = context.install().await?;
     let faults = [

@@ -20,7 +20,7 @@ use crate::{
 const MIB: u64 = 1 << 20;
 
 #[tokio::test]
-async fn invariant_4_forged_claims_take_bounded_memory_and_a_bounded_share_of_coder() -> Result<()> {
+async fn invariant_4_forged_reviews_use_bounded_memory_and_requests() -> Result<()> {
     /// More than are prepared for at Coder.
     const FORGED: usize = 3_000;
 
@@ -61,7 +61,7 @@ async fn invariant_4_forged_claims_take_bounded_memory_and_a_bounded_share_of_co
 }
 
 #[tokio::test]
-async fn invariant_4_events_about_strangers_are_let_go_and_counted() -> Result<()> {
+async fn invariant_4_events_of_non_workspaces_are_dropped_and_counted() -> Result<()> {
     const EVENTS: usize = 2_500;
 
     let context = TestContext::new("strangers").await?;
@@ -107,7 +107,7 @@ fn resident(installation: &Installation) -> Result<u64> {
 }
 
 #[tokio::test]
-async fn invariant_5_lines_that_do_not_fit_are_counted_and_their_reader_is_told() -> Result<()> {
+async fn invariant_5_overflowing_lines_are_counted_and_reported() -> Result<()> {
     const FACTS: usize = 400;
 
     let context = TestContext::new("overflow").await?;
@@ -137,7 +137,7 @@ async fn invariant_5_lines_that_do_not_fit_are_counted_and_their_reader_is_told(
 }
 
 #[tokio::test]
-async fn invariant_5_a_batch_that_coder_cannot_read_is_counted_and_its_reader_is_told() -> Result<()> {
+async fn invariant_5_a_batch_rejected_by_coder_is_counted_and_reported() -> Result<()> {
     let context = TestContext::new("refused").await?;
     let installation = context.install().await?;
     let agent = context.agent();
@@ -158,7 +158,7 @@ async fn invariant_5_a_batch_that_coder_cannot_read_is_counted_and_its_reader_is
 }
 
 #[tokio::test]
-async fn invariant_5_lines_for_an_agent_that_is_over_are_counted() -> Result<()> {
+async fn invariant_5_lines_for_a_revoked_agent_are_counted() -> Result<()> {
     let context = TestContext::new("over").await?;
     let installation = context.install().await?;
     let agent = context.agent();
@@ -187,7 +187,7 @@ fn said_missing(lines: &[Line]) -> usize {
 }
 
 #[tokio::test]
-async fn invariant_7_agents_whose_requests_hang_delay_no_other() -> Result<()> {
+async fn invariant_7_hanging_requests_delay_no_other_agent() -> Result<()> {
     /// A request hangs for half a minute before it is given up.
     const MEANWHILE: Duration = Duration::from_secs(10);
 

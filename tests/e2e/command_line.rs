@@ -69,7 +69,7 @@ fn assert_refused(arguments: &[&str], environment: &[(&str, &str)], sentence: &[
 }
 
 #[test]
-fn a_wrong_value_ends_it_with_code_2_and_one_sentence_on_flag_value_and_what_is_accepted() {
+fn an_invalid_value_exits_2_and_names_the_accepted_values() {
     for (flag, value, accepted) in [
         ("--coder-url", "coder.example.com", "accepted is an http or https URL"),
         ("--coder-url", "ftp://coder.example.com", "accepted is an http or https URL"),
@@ -95,7 +95,7 @@ fn a_wrong_value_ends_it_with_code_2_and_one_sentence_on_flag_value_and_what_is_
 }
 
 #[test]
-fn a_wrong_variable_is_named_with_the_flag_it_stands_for() {
+fn an_invalid_variable_is_named_with_its_flag() {
     for (variable, value, named) in [
         ("CODER_URL", "coder", "--coder-url (from CODER_URL)"),
         ("CODER_NAMESPACE", "A", "--namespaces (from CODER_NAMESPACE)"),
@@ -113,7 +113,7 @@ fn a_wrong_variable_is_named_with_the_flag_it_stands_for() {
 }
 
 #[test]
-fn what_is_missing_unknown_or_secret_is_one_sentence_too() {
+fn missing_unknown_and_secret_arguments_are_one_line_errors() {
     assert_refused(&[], &[], &["--coder-url (or CODER_URL) is required", "an http or https URL"]);
     assert_refused(&["--coder-ulr=x"], &[URL], &["--coder-ulr is not a flag", "did you mean --coder-url?"]);
     assert_refused(&["--frobnicate"], &[URL], &["--frobnicate is not a flag"]);
@@ -163,7 +163,7 @@ fn assert_not_begun(arguments: &[&str], line: &[&str]) {
 }
 
 #[test]
-fn a_port_in_use_ends_it_with_code_2_and_one_sentence() -> Result<()> {
+fn a_port_in_use_exits_2_with_a_one_line_error() -> Result<()> {
     let nowhere = Nowhere::new()?;
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
@@ -180,7 +180,7 @@ fn a_port_in_use_ends_it_with_code_2_and_one_sentence() -> Result<()> {
 }
 
 #[test]
-fn a_kubeconfig_that_cannot_be_used_ends_it_with_code_2_and_one_sentence() -> Result<()> {
+fn an_unusable_kubeconfig_exits_2_with_a_one_line_error() -> Result<()> {
     let nowhere = Nowhere::new()?;
     for (text, problem) in [
         ("]", "line 1, column 1"),
@@ -268,7 +268,7 @@ fn alone(nowhere: &Nowhere, arguments: &[&str], environment: &[(&str, &str)]) ->
 }
 
 #[test]
-fn the_variables_of_the_program_it_replaces_work() -> Result<()> {
+fn the_predecessors_environment_variables_work() -> Result<()> {
     let environment = [
         URL,
         ("CODER_NAMESPACE", "team-a,team-b"),
@@ -292,7 +292,7 @@ fn the_variables_of_the_program_it_replaces_work() -> Result<()> {
 }
 
 #[test]
-fn the_log_is_a_json_object_a_line_where_asked_for() -> Result<()> {
+fn json_logging_writes_one_object_per_line() -> Result<()> {
     let (mut product, _) = alone(&Nowhere::new()?, &["--log-format=json"], &[URL])?;
     let (status, _) = product.sigterm_and_wait(AT_ONCE)?;
     assert_eq!(status.code(), Some(0), "{}", product.output());
@@ -308,7 +308,7 @@ fn the_log_is_a_json_object_a_line_where_asked_for() -> Result<()> {
 }
 
 #[test]
-fn ctrl_c_ends_it_in_order() -> Result<()> {
+fn ctrl_c_shuts_down_cleanly() -> Result<()> {
     let (mut product, _) = alone(&Nowhere::new()?, &[], &[URL])?;
     let interrupt = format!("kill -INT {}", product.pid());
     ensure!(Command::new("/bin/sh").args(["-c", &interrupt]).status()?.success(), "no signal was sent");
@@ -319,7 +319,7 @@ fn ctrl_c_ends_it_in_order() -> Result<()> {
 }
 
 #[tokio::test]
-async fn health_tells_of_a_cluster_and_a_certificate_that_are_not_there() -> Result<()> {
+async fn readyz_reports_a_missing_cluster_and_certificate() -> Result<()> {
     let nowhere = Nowhere::new()?;
     let webhook = format!("--webhook-addr={}", ports::free());
     let directory = format!("--webhook-cert-dir={}", nowhere.directory.path().display());

@@ -26,7 +26,7 @@ use crate::{
 const STREAMS: usize = 5;
 
 #[tokio::test]
-async fn a_pod_created_while_the_first_list_is_still_running_misses_nothing() -> Result<()> {
+async fn a_pod_created_during_the_first_list_misses_no_line() -> Result<()> {
     let context = TestContext::new("first-list").await?;
     let proxy = FaultProxy::start(context.cluster.server_address())?;
     // The webhook is asked before anything can be listed.
@@ -127,7 +127,7 @@ impl Reined {
 }
 
 #[tokio::test]
-async fn events_that_come_before_their_pod_wait_for_it() -> Result<()> {
+async fn events_received_before_their_pod_wait_for_it() -> Result<()> {
     let reined = Reined::new("event-first").await?;
     reined.without("pods", "events").await?;
     let (agent, facts) = reined.pod().await?;
@@ -142,7 +142,7 @@ async fn events_that_come_before_their_pod_wait_for_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pod_that_comes_before_its_events_is_told_at_once() -> Result<()> {
+async fn a_pod_received_before_its_events_is_reported_at_once() -> Result<()> {
     let reined = Reined::new("pod-first").await?;
     reined.without("events", "pods").await?;
     let (agent, facts) = reined.pod().await?;
@@ -157,7 +157,7 @@ async fn a_pod_that_comes_before_its_events_is_told_at_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_api_server_killed_in_mid_stream_loses_nothing_and_doubles_nothing() -> Result<()> {
+async fn an_api_server_restart_loses_and_repeats_no_line() -> Result<()> {
     let isolated = IsolatedCluster::new("api-server-killed", ClusterOptions::new()).await?;
     let mut installation = isolated.plan().without_webhook().install(&*isolated.cluster).await?;
     let (agent, facts) = isolated.workspace("dev").await?;
@@ -197,7 +197,7 @@ async fn an_api_server_killed_in_mid_stream_loses_nothing_and_doubles_nothing() 
 }
 
 #[tokio::test]
-async fn a_watch_that_expired_tells_only_what_is_new_and_which_pods_are_gone() -> Result<()> {
+async fn an_expired_watch_reports_only_new_events_and_deletions() -> Result<()> {
     /// More than are remembered of one pod: only where the watch stood tells what is new.
     const BEFORE: usize = 60;
     const ALL: usize = BEFORE + 5;

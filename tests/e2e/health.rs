@@ -16,7 +16,7 @@ async fn get(installation: &Installation, path: &str) -> Result<(u16, String)> {
 }
 
 #[tokio::test]
-async fn it_lives_whoever_is_away_and_is_ready_once_all_was_listed() -> Result<()> {
+async fn it_is_live_without_servers_and_ready_after_the_first_lists() -> Result<()> {
     let context = TestContext::new("health").await?;
     let proxy = FaultProxy::start(context.cluster.server_address())?;
     proxy.refuse(true);
@@ -50,7 +50,7 @@ async fn it_lives_whoever_is_away_and_is_ready_once_all_was_listed() -> Result<(
 }
 
 #[tokio::test]
-async fn readiness_names_the_permission_that_is_missing() -> Result<()> {
+async fn readiness_names_the_missing_permission() -> Result<()> {
     let context = TestContext::new("not-allowed").await?;
     let elsewhere = TestContext::new("elsewhere").await?;
     // It may read its own namespace, and is asked to read another one too.
@@ -75,7 +75,7 @@ fn series(metrics: &Metrics) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn metrics_are_complete_from_the_first_scrape_and_name_nobody() -> Result<()> {
+async fn metrics_are_complete_at_first_scrape_without_user_names() -> Result<()> {
     let context = TestContext::new("metrics").await?;
     let proxy = FaultProxy::start(context.cluster.server_address())?;
     proxy.refuse(true);

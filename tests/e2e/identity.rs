@@ -29,7 +29,7 @@ fn assert_all_about(lines: &[Line], name: &str) {
 }
 
 #[tokio::test]
-async fn two_pods_of_one_name_in_two_namespaces_have_their_own_stories() -> Result<()> {
+async fn pods_of_one_name_in_two_namespaces_are_kept_apart() -> Result<()> {
     let context = TestContext::new("one-name").await?;
     let elsewhere = TestNamespace::create(context.cluster, "one-name-elsewhere").await?;
     let namespaces = [context.namespace.name(), elsewhere.name()];
@@ -57,7 +57,7 @@ async fn two_pods_of_one_name_in_two_namespaces_have_their_own_stories() -> Resu
 }
 
 #[tokio::test]
-async fn pods_whose_names_the_api_server_makes_are_told_apart() -> Result<()> {
+async fn pods_with_generated_names_are_kept_apart() -> Result<()> {
     let context = TestContext::new("generated").await?;
     let installation = context.install().await?;
     let agents = [context.agent(), context.agent()];
@@ -78,7 +78,7 @@ async fn pods_whose_names_the_api_server_makes_are_told_apart() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pod_made_again_under_its_name_does_not_inherit_the_old_ones_story() -> Result<()> {
+async fn a_recreated_pod_gets_no_lines_of_the_old_one() -> Result<()> {
     let context = TestContext::new("again").await?;
     let _installation = context.install().await?;
     let (first, second) = (context.agent(), context.agent());
@@ -100,7 +100,7 @@ async fn a_pod_made_again_under_its_name_does_not_inherit_the_old_ones_story() -
 }
 
 #[tokio::test]
-async fn an_event_with_a_pods_name_and_another_uid_is_not_the_pods() -> Result<()> {
+async fn an_event_with_another_uid_is_not_attributed_to_the_pod() -> Result<()> {
     let context = TestContext::new("other-uid").await?;
     let installation = context.install().await?;
     let agent = context.agent();
@@ -123,7 +123,7 @@ fn replicaset(workspace: &Workspace) -> Value {
 }
 
 #[tokio::test]
-async fn invariant_1_forged_reviews_give_a_strangers_agent_no_line() -> Result<()> {
+async fn invariant_1_forged_reviews_give_another_agent_no_line() -> Result<()> {
     let context = TestContext::new("forged").await?;
     let installation = context.install().await?;
     let poster = Poster::new(&installation)?;
@@ -188,7 +188,7 @@ async fn invariant_1_forged_reviews_give_a_strangers_agent_no_line() -> Result<(
 }
 
 #[tokio::test]
-async fn invariant_1_a_flood_of_forged_claims_is_bounded_and_delays_nobody() -> Result<()> {
+async fn invariant_1_a_flood_of_forged_reviews_delays_no_workspace() -> Result<()> {
     /// More than are prepared for; the registry's own limit is tested there.
     const FORGED: i64 = 1_300;
     let context = TestContext::new("flood").await?;

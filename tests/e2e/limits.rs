@@ -17,7 +17,7 @@ use crate::{
 const KIB: usize = 1 << 10;
 
 #[tokio::test]
-async fn under_a_small_rate_limit_every_line_arrives_and_the_pace_is_learnt() -> Result<()> {
+async fn under_a_small_rate_limit_every_line_arrives() -> Result<()> {
     const LIMIT: usize = 30;
     const WORKSPACES: usize = 20;
     /// Two windows of the limit, and a machine that has other things to do.
@@ -53,7 +53,7 @@ async fn under_a_small_rate_limit_every_line_arrives_and_the_pace_is_learnt() ->
 }
 
 #[tokio::test]
-async fn invariant_8_thousands_of_long_lines_leave_the_log_to_the_agent() -> Result<()> {
+async fn invariant_8_thousands_of_long_lines_leave_room_for_the_agent() -> Result<()> {
     const FACTS: usize = 2_000;
     const OURS: usize = 256 * KIB;
 
@@ -97,7 +97,7 @@ fn bytes(lines: &[Line]) -> usize {
 }
 
 #[tokio::test]
-async fn invariant_8_a_log_that_is_full_is_met_once_and_then_left_alone() -> Result<()> {
+async fn invariant_8_a_full_log_is_tried_only_once() -> Result<()> {
     let context = TestContext::new("full").await?;
     let installation = context.install().await?;
     let agent = context.agent();

@@ -20,7 +20,7 @@ async fn told(context: &TestContext) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_servers_are_reached_by_the_proxy_of_the_environment() -> Result<()> {
+async fn both_servers_are_reached_through_the_http_proxy() -> Result<()> {
     let context = TestContext::new("proxy").await?;
     let proxy = tokio::task::spawn_blocking(ForwardProxy::start).await??;
     let plan = context.plan().env("HTTP_PROXY", proxy.url()).env("HTTPS_PROXY", proxy.url()).env("NO_PROXY", "");
@@ -35,7 +35,7 @@ async fn both_servers_are_reached_by_the_proxy_of_the_environment() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_proxy_keeps_the_proxy_out() -> Result<()> {
+async fn no_proxy_bypasses_the_proxy() -> Result<()> {
     for no_proxy in ["127.0.0.0/8", "localhost, 127.0.0.1,", "*", ".svc,*.example.com,127.0.0.1"] {
         let context = TestContext::new("no-proxy").await?;
         let plan = context.plan().env("HTTPS_PROXY", NO_PROXY_THERE).env("HTTP_PROXY", NO_PROXY_THERE);
@@ -46,7 +46,7 @@ async fn no_proxy_keeps_the_proxy_out() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_coder_that_is_its_own_ca_is_trusted_when_it_is_among_the_roots() -> Result<()> {
+async fn a_self_signed_coder_certificate_is_trusted_as_root() -> Result<()> {
     let context = TestContext::new("own-ca").await?;
     let coder = CoderStandIn::start(CoderOptions::new().own_ca())?;
     let mut roots = tempfile::NamedTempFile::new()?;

@@ -79,7 +79,7 @@ async fn a_pod_comes_and_goes(
 }
 
 #[tokio::test]
-async fn a_pod_that_changes_its_label_comes_and_goes() -> Result<()> {
+async fn a_pod_is_selected_and_deselected_by_label() -> Result<()> {
     let plan = |plan: Plan| plan.arg("--label-selector=team=a");
     let select = async |context: &TestContext, pod: &DynamicObject, selected: bool| {
         label(context, pod, selected.then_some("a")).await
@@ -88,7 +88,7 @@ async fn a_pod_that_changes_its_label_comes_and_goes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pod_that_changes_its_phase_comes_and_goes() -> Result<()> {
+async fn a_pod_is_selected_and_deselected_by_phase() -> Result<()> {
     let plan = |plan: Plan| plan.arg("--field-selector=status.phase=Running");
     let select = async |context: &TestContext, pod: &DynamicObject, selected: bool| {
         phase(context, pod, if selected { "Running" } else { "Pending" }).await
@@ -112,7 +112,7 @@ fn forged(namespace: &str, pod: &DynamicObject, about: Option<&str>, message: &s
 }
 
 #[tokio::test]
-async fn invariant_1_a_forged_event_of_another_namespace_reaches_nobody() -> Result<()> {
+async fn invariant_1_a_forged_event_of_another_namespace_is_dropped() -> Result<()> {
     let context = TestContext::new("forged").await?;
     let evil = TestNamespace::create(context.cluster, "forged-evil").await?;
     let namespaces = [context.namespace.name(), evil.name()];
@@ -132,7 +132,7 @@ async fn invariant_1_a_forged_event_of_another_namespace_reaches_nobody() -> Res
 }
 
 #[tokio::test]
-async fn an_event_without_a_uid_is_told_of_the_pod_of_that_name() -> Result<()> {
+async fn an_event_without_a_uid_is_attributed_by_name() -> Result<()> {
     let context = TestContext::new("no-uid").await?;
     let _installation = context.install().await?;
     let agent = context.agent();
@@ -148,7 +148,7 @@ async fn an_event_without_a_uid_is_told_of_the_pod_of_that_name() -> Result<()> 
 }
 
 #[tokio::test]
-async fn an_eviction_by_the_api_says_why_before_the_pod_is_gone() -> Result<()> {
+async fn an_api_eviction_is_reported_before_the_deletion() -> Result<()> {
     let context = TestContext::new("drained").await?;
     let _installation = context.install().await?;
     let agent = context.agent();
@@ -168,7 +168,7 @@ async fn an_eviction_by_the_api_says_why_before_the_pod_is_gone() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_repeat_held_back_is_told_although_no_other_event_comes() -> Result<()> {
+async fn a_held_back_repeat_is_reported_without_another_event() -> Result<()> {
     let context = TestContext::new("held-back").await?;
     let _installation = context.install().await?;
     let agent = context.agent();

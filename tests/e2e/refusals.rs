@@ -59,7 +59,7 @@ fn assert_told_once_and_then_counted(lines: &[Line]) {
 }
 
 #[tokio::test]
-async fn a_deployment_over_quota_is_one_line_and_then_a_count() -> Result<()> {
+async fn a_deployment_over_quota_is_one_line_and_then_counted() -> Result<()> {
     let (context, installation) = no_pods("quota-deployment").await?;
     let agent = context.agent();
     context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).deployment()).await?;
@@ -72,7 +72,7 @@ async fn a_deployment_over_quota_is_one_line_and_then_a_count() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_stateful_set_over_quota_is_one_line_and_then_a_count() -> Result<()> {
+async fn a_stateful_set_over_quota_is_one_line_and_then_counted() -> Result<()> {
     let (context, _installation) = no_pods("quota-statefulset").await?;
     let agent = context.agent();
     context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).stateful_set()).await?;
@@ -82,7 +82,7 @@ async fn a_stateful_set_over_quota_is_one_line_and_then_a_count() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_job_over_quota_is_one_line_for_all_its_tries() -> Result<()> {
+async fn a_job_over_quota_is_one_line_for_all_attempts() -> Result<()> {
     let (context, installation) = no_pods("quota-job").await?;
     let agent = context.agent();
     let job = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).job()).await?;
@@ -115,7 +115,7 @@ async fn a_missing_service_account_is_named() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pod_against_the_namespaces_security_policy_is_told_to_its_owner() -> Result<()> {
+async fn a_pod_security_violation_is_reported_to_the_owner() -> Result<()> {
     let context = TestContext::new("pod-security").await?;
     let _installation = context.install().await?;
     let restricted = json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
@@ -133,7 +133,7 @@ async fn a_pod_against_the_namespaces_security_policy_is_told_to_its_owner() -> 
 }
 
 #[tokio::test]
-async fn a_pod_no_node_has_room_for_is_told_once_with_the_reason() -> Result<()> {
+async fn an_unschedulable_pod_is_reported_once_with_the_reason() -> Result<()> {
     let context = TestContext::new("unschedulable").await?;
     let _installation = context.install().await?;
     let agent = context.agent();

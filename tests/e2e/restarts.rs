@@ -77,7 +77,7 @@ async fn again(installation: &mut Installation) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pod_that_the_webhook_was_not_asked_about_is_repaired_and_counted() -> Result<()> {
+async fn a_pod_missed_by_the_webhook_is_repaired_and_counted() -> Result<()> {
     let context = TestContext::new("unregistered").await?;
     let mut installation = context.install().await?;
     let (seen, _) = workspaces(&context, 1).await?.remove(0);
@@ -97,7 +97,7 @@ async fn a_pod_that_the_webhook_was_not_asked_about_is_repaired_and_counted() ->
 }
 
 #[tokio::test]
-async fn a_pod_created_while_the_program_was_down_is_repaired_and_counted() -> Result<()> {
+async fn a_pod_created_during_downtime_is_repaired_and_counted() -> Result<()> {
     let context = TestContext::new("webhook-down").await?;
     let mut installation = context.install().await?;
     let before = workspaces(&context, 1).await?;
@@ -121,7 +121,7 @@ async fn a_pod_created_while_the_program_was_down_is_repaired_and_counted() -> R
 }
 
 #[tokio::test]
-async fn invariant_9_killed_before_it_has_told_anything_it_loses_nothing() -> Result<()> {
+async fn invariant_9_killed_before_the_first_line_it_loses_nothing() -> Result<()> {
     let context = TestContext::new("killed-first").await?;
     let mut installation = context.install().await?;
     // Where it begins is remembered at once.
@@ -142,7 +142,7 @@ async fn invariant_9_killed_before_it_has_told_anything_it_loses_nothing() -> Re
 }
 
 #[tokio::test]
-async fn invariant_9_sigterm_in_a_burst_loses_nothing_and_repeats_nothing() -> Result<()> {
+async fn invariant_9_sigterm_in_a_burst_loses_and_repeats_no_line() -> Result<()> {
     const FACTS: usize = 30;
 
     let context = TestContext::new("sigterm").await?;
@@ -172,7 +172,7 @@ async fn invariant_9_sigterm_in_a_burst_loses_nothing_and_repeats_nothing() -> R
 }
 
 #[tokio::test]
-async fn invariant_9_what_happens_while_the_webhook_lingers_is_told() -> Result<()> {
+async fn invariant_9_events_during_the_webhook_drain_are_reported() -> Result<()> {
     let context = TestContext::new("lingers").await?;
     let mut installation = context.install().await?;
     let workspaces = workspaces(&context, 1).await?;
@@ -195,7 +195,7 @@ async fn invariant_9_what_happens_while_the_webhook_lingers_is_told() -> Result<
 }
 
 #[tokio::test]
-async fn invariant_9_lines_of_an_agent_that_is_not_yet_valid_outlive_a_restart() -> Result<()> {
+async fn invariant_9_lines_of_a_not_yet_valid_agent_survive_a_restart() -> Result<()> {
     let context = TestContext::new("not-yet-valid").await?;
     let mut installation = context.install().await?;
     let agent = token();
@@ -227,7 +227,7 @@ async fn invariant_9_lines_of_an_agent_that_is_not_yet_valid_outlive_a_restart()
 }
 
 #[tokio::test]
-async fn invariant_9_a_coder_that_hangs_at_the_end_costs_no_line() -> Result<()> {
+async fn invariant_9_a_coder_hanging_at_shutdown_loses_no_line() -> Result<()> {
     let context = TestContext::new("hanging-end").await?;
     let mut installation = context.plan().arg("--shutdown-grace=1s").install(context.cluster).await?;
     let workspaces = workspaces(&context, 1).await?;
@@ -251,7 +251,7 @@ async fn invariant_9_a_coder_that_hangs_at_the_end_costs_no_line() -> Result<()>
 }
 
 #[tokio::test]
-async fn invariant_9_kill_9_in_a_burst_loses_nothing_and_repeats_the_last_second_at_most() -> Result<()> {
+async fn invariant_9_sigkill_repeats_at_most_the_last_second_of_lines() -> Result<()> {
     const SETTLED: usize = 5;
     const FACTS: usize = 40;
 
@@ -331,7 +331,7 @@ async fn saved(context: &TestContext) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_second_sigterm_ends_at_once() -> Result<()> {
+async fn a_second_sigterm_exits_immediately() -> Result<()> {
     let context = TestContext::new("second-sigterm").await?;
     let mut installation = context.plan().arg("--shutdown-grace=10m").install(context.cluster).await?;
     context.coder.fault(Fault::Stall);

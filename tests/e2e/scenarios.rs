@@ -64,7 +64,7 @@ fn place(texts: &[String], beginning: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_normal_start_is_told_from_the_first_moment_and_in_order() -> Result<()> {
+async fn a_normal_start_is_reported_completely_and_in_order() -> Result<()> {
     let run = ScenarioRun::start("normal", |workspace| workspace.scenario(Scenario::Normal)).await?;
     let lines = run.wait_for(&["Container started"]).await?;
     let told = texts(&lines);
@@ -100,7 +100,7 @@ async fn the_log_source_is_posted_once_and_before_the_first_line() -> Result<()>
 }
 
 #[tokio::test]
-async fn an_init_containers_steps_are_told_as_well() -> Result<()> {
+async fn steps_of_an_init_container_are_reported() -> Result<()> {
     let configure = |workspace: Workspace| workspace.scenario(Scenario::Normal).init_container("busybox:1.37");
     let run = ScenarioRun::start("init", configure).await?;
     // kubelet does not say which container has started: it is told of each.
@@ -112,7 +112,7 @@ async fn an_init_containers_steps_are_told_as_well() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_wrong_image_is_named_with_what_to_do() -> Result<()> {
+async fn a_wrong_image_is_reported_once_with_advice() -> Result<()> {
     let configure = |workspace: Workspace| workspace.scenario(Scenario::WrongImage).image("ghcr.io/example/missing:1");
     let run = ScenarioRun::start("wrong-image", configure).await?;
     run.wait_for(&["Failed to pull image"]).await?;
@@ -130,7 +130,7 @@ async fn a_wrong_image_is_named_with_what_to_do() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_crash_loop_is_told_with_its_exit_code_and_not_again_for_each_restart() -> Result<()> {
+async fn a_crash_loop_is_reported_once_with_its_exit_code() -> Result<()> {
     let run = ScenarioRun::start("crash-loop", |workspace| workspace.scenario(Scenario::CrashLoop)).await?;
     run.wait_for(&["(CrashLoopBackOff)"]).await?;
     let pod = run.context.only("v1", "Pod").await?;
@@ -158,7 +158,7 @@ async fn a_crash_loop_is_told_with_its_exit_code_and_not_again_for_each_restart(
 }
 
 #[tokio::test]
-async fn a_kill_for_memory_names_the_limit() -> Result<()> {
+async fn an_oom_kill_names_the_limit() -> Result<()> {
     let configure = |workspace: Workspace| workspace.scenario(Scenario::OomKilled).memory("768Mi");
     let run = ScenarioRun::start("oom", configure).await?;
     run.wait_for(&["already present on machine"]).await?;
@@ -169,7 +169,7 @@ async fn a_kill_for_memory_names_the_limit() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_eviction_is_told_once_with_its_reason_and_then_the_new_pod() -> Result<()> {
+async fn an_eviction_is_reported_once_and_then_the_new_pod() -> Result<()> {
     let configure = |workspace: Workspace| workspace.scenario(Scenario::Evicted).evicted_after(Duration::from_secs(4));
     let run = ScenarioRun::start("evicted", configure).await?;
     let created = |lines: &[Line]| count(lines, "🐳 Created pod") == 2 && count(lines, "Container started") == 1;
@@ -183,7 +183,7 @@ async fn an_eviction_is_told_once_with_its_reason_and_then_the_new_pod() -> Resu
 }
 
 #[tokio::test]
-async fn a_replicasets_events_are_told() -> Result<()> {
+async fn a_replicasets_events_are_reported() -> Result<()> {
     let run = ScenarioRun::start("replicaset", |workspace| workspace).await?;
     let pod = run.context.only("v1", "Pod").await?.name_any();
     run.wait_for(&["Successfully assigned"]).await?;
@@ -197,7 +197,7 @@ async fn a_replicasets_events_are_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_told_as_deleted_once() -> Result<()> {
+async fn deletions_are_reported_once() -> Result<()> {
     let run = ScenarioRun::start("deleted", |workspace| workspace).await?;
     run.wait_for(&["Successfully assigned"]).await?;
     let (replicaset, pod) = (run.context.only("apps/v1", "ReplicaSet").await?, run.context.only("v1", "Pod").await?);
@@ -212,7 +212,7 @@ async fn what_is_deleted_is_told_as_deleted_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_repeated_event_is_told_as_a_count() -> Result<()> {
+async fn a_repeated_event_is_reported_as_a_count() -> Result<()> {
     let run = ScenarioRun::start("repeated", |workspace| workspace).await?;
     let pod = run.context.only("v1", "Pod").await?;
     let message = "MountVolume.SetUp failed for volume \"home\"";

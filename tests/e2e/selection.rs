@@ -13,7 +13,7 @@ use crate::{
 const STRANGERS: &str = "facts_untold_total{reason=\"stranger\"}";
 
 #[tokio::test]
-async fn the_namespaces_named_are_watched_and_no_other() -> Result<()> {
+async fn only_the_named_namespaces_are_watched() -> Result<()> {
     let context = TestContext::new("several").await?;
     let second = TestNamespace::create(context.cluster, "several-second").await?;
     let unwatched = TestNamespace::create(context.cluster, "several-unwatched").await?;
@@ -91,7 +91,7 @@ async fn a_field_selector_leaves_the_others_out() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_label_selector_leaves_out_the_workloads_of_other_pods_as_well() -> Result<()> {
+async fn a_label_selector_excludes_the_workloads_of_other_pods() -> Result<()> {
     let context = TestContext::new("label-workloads").await?;
     let plan = context.plan().arg("--label-selector=com.coder.workspace.name notin (a, b, c)");
     let installation = plan.install(context.cluster).await?;

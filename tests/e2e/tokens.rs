@@ -71,7 +71,7 @@ async fn a_token_is_found_in_a_file_of_a_mounted_secret() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_refusal_reaches_the_agent_whose_token_the_replicasets_template_refers_to() -> Result<()> {
+async fn a_rejected_pod_is_reported_by_the_replicasets_token() -> Result<()> {
     let (context, _installation) = reading("secret-replicaset").await?;
     let agent = context.agent();
     let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent)
@@ -129,7 +129,7 @@ async fn an_agent_in_an_init_container_is_a_workspace() -> Result<()> {
 }
 
 #[tokio::test]
-async fn two_agents_of_one_pod_are_each_told_its_story() -> Result<()> {
+async fn two_agents_of_one_pod_get_the_same_lines() -> Result<()> {
     let context = TestContext::new("two-agents").await?;
     let _installation = context.install().await?;
     let (first, second) = (context.agent(), context.agent());
@@ -201,7 +201,7 @@ async fn shown(context: &TestContext, installation: &Installation) -> Result<BTr
 }
 
 #[tokio::test]
-async fn invariant_2_no_token_is_in_a_log_a_metric_an_annotation_an_event_or_at_rest() -> Result<()> {
+async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     let context = TestContext::new("no-token-shown").await?;
     let plan = context.plan().reads_secrets().arg("--log-level=trace");
     let mut installation = plan.install(context.cluster).await?;
