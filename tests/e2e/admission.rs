@@ -1,4 +1,4 @@
-//! What the API server sees of the webhook, and what it leaves on a pod.
+//! Admission: reviews and the annotations of pods.
 
 use std::collections::BTreeMap;
 
@@ -24,14 +24,14 @@ fn reviews(kind: &str, outcome: &str) -> String {
     format!("admission_reviews_total{{kind=\"{kind}\",outcome=\"{outcome}\"}}")
 }
 
-/// Our annotations of a pod, by what follows the prefix.
+/// The product's annotations, without their prefix.
 fn ours(annotations: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
     annotations.iter().filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?, value.as_str()))).collect()
 }
 
 const DRY_RUN: PostParams = PostParams { dry_run: true, field_manager: None };
 
-/// Creates a pod without creating it.
+/// Creates a pod by dry run.
 async fn dry_run(context: &TestContext, pod: &Value) -> Result<Pod> {
     Ok(context.api::<Pod>().create(&DRY_RUN, &serde_json::from_value(pod.clone())?).await?)
 }
@@ -89,7 +89,7 @@ async fn forged_annotations_are_overwritten() -> Result<()> {
     let context = TestContext::new("overwritten").await?;
     let _installation = context.install().await?;
     let (agent, stranger) = (context.agent(), context.agent());
-    // Copied from a pod that we did annotate, with another owner.
+    // Copied from an annotated pod of another owner.
     let template = context.create(&Workspace::new(context.namespace.name(), "bob", "web", &stranger).pod()).await?;
     let mut pod = Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod();
     for (key, value) in template.annotations().iter().filter(|(key, _)| key.starts_with(PREFIX)) {
@@ -111,16 +111,16 @@ async fn forged_annotations_are_overwritten() -> Result<()> {
 async fn a_dry_run_is_patched_but_not_recorded() -> Result<()> {
     let context = TestContext::new("dry-run").await?;
     let installation = context.install().await?;
-    // The installation itself has asked by dry runs whether it works.
-    let asked = counted(&installation, &reviews("pod", "dry_run")).await?;
+    // The installation has probed the webhook by dry runs before.
+    let before = counted(&installation, &reviews("pod", "dry_run")).await?;
     let agent = context.agent();
     let manifest = Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod();
     let pod = dry_run(&context, &manifest).await?;
     assert_eq!(ours(pod.annotations())["owner"], "alice");
-    assert_eq!(counted(&installation, &reviews("pod", "dry_run")).await?, asked + 1);
+    assert_eq!(counted(&installation, &reviews("pod", "dry_run")).await?, before + 1);
     assert_eq!(counted(&installation, "admission_registrations_total").await?, 0);
     assert_eq!(counted(&installation, "claims").await?, 0);
-    // What is created in earnest is recorded, and prepared for.
+    // A created pod is registered, and its log source posted ahead.
     let another = context.agent();
     let real = context.create(&Workspace::new(context.namespace.name(), "alice", "real", &another).pod()).await?;
     marker(&context, &another, &real).await?;
@@ -137,12 +137,12 @@ async fn a_second_review_of_the_same_pod_changes_nothing() -> Result<()> {
     let config = WebhookConfig::new(&installation.webhook_url(), &installation.ca_pem()?, &[namespace]);
     let _second = config.apply(context.cluster).await?;
     let probe = Workspace::new(namespace, "probe", "probe", &token()).pod();
-    poll::eventually("the API server asks twice", PATIENCE, || async {
-        let asked =
+    poll::eventually("the API server calls twice", PATIENCE, || async {
+        let calls =
             async || counted(&installation, &reviews("pod", "dry_run")).await.map_err(|error| error.to_string());
-        let before = asked().await?;
+        let before = calls().await?;
         dry_run(&context, &probe).await.map_err(|error| error.to_string())?;
-        match asked().await? - before {
+        match calls().await? - before {
             2 => Ok(()),
             times => Err(format!("{times} times")),
         }
@@ -152,7 +152,7 @@ async fn a_second_review_of_the_same_pod_changes_nothing() -> Result<()> {
     let pod = context.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
     assert_eq!(counted(&installation, &reviews("pod", "patched")).await?, 1);
     assert_eq!(counted(&installation, &reviews("pod", "recorded")).await?, 1);
-    // As the API server would ask once more, had another webhook changed the pod meanwhile.
+    // The API server reinvokes the webhook if another one changed the pod meanwhile.
     let answer = Poster::new(&installation)?.post(&creation(&serde_json::to_value(&pod)?)).await?;
     assert!(answer.admits() && answer.patch()?.is_none(), "{answer:?}");
     let lines = marker(&context, &agent, &pod).await?;
@@ -175,7 +175,7 @@ async fn workloads_are_recorded_and_not_changed() -> Result<()> {
         let template = object.data["spec"]["template"]["metadata"]["annotations"].to_string();
         assert!(ours(object.annotations()).is_empty() && !template.contains(PREFIX), "{object:?}");
     }
-    // A claim is a head start: the source is posted before anything is known to exist.
+    // After a registration the log source is posted before the object is known to exist.
     let agent = context.agent();
     let claimed = Workspace::new(context.namespace.name(), "alice", "claimed", &agent);
     let mut replicaset = claimed.deployment();
@@ -188,7 +188,7 @@ async fn workloads_are_recorded_and_not_changed() -> Result<()> {
     Ok(())
 }
 
-/// Reviews no API server would send: what they are, and their bodies.
+/// Malformed reviews: descriptions and bodies.
 fn malformed(namespace: &str) -> Vec<(&'static str, Vec<u8>)> {
     let pod = Workspace::new(namespace, "mallory", "dev", &token()).pod();
     let review = creation(&pod);
@@ -254,7 +254,7 @@ async fn invariant_3_malformed_reviews_are_rejected_or_admitted_safely() -> Resu
     Ok(())
 }
 
-/// A pod without what differs between any two pods.
+/// The parts of a pod that are the same for any two pods of one manifest.
 fn bare(mut pod: DynamicObject) -> Value {
     pod.annotations_mut().retain(|key, _| !key.starts_with(PREFIX));
     let metadata = json!({ "labels": pod.metadata.labels, "annotations": pod.metadata.annotations });
@@ -299,7 +299,7 @@ async fn invariant_3_a_pod_with_an_invalid_token_is_admitted_unchanged() -> Resu
     assert!(ours(pod.annotations()).is_empty(), "{pod:?}");
     assert_eq!(counted(&installation, "admission_not_tokens_total").await?, 1);
     wait_for_metric(&installation, "facts_untold_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
-    // Once, however often it changes: by now it runs.
+    // Counted once, however often it changes: by now it runs.
     let pods = context.api::<Pod>();
     poll::eventually("the pod runs", PATIENCE, || async {
         let pod = pods.get(&pod.name_any()).await.map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! Agents that come to be late, and agents that become others.
+//! Agents whose tokens become valid late, never, or for another agent.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::{
 #[tokio::test]
 async fn an_agent_valid_after_30_seconds_gets_all_lines_at_once() -> Result<()> {
     const LATE: Duration = Duration::from_secs(30);
-    // A probe's pause, two round trips, and a machine that has other things to do.
+    // A probe interval, two round trips, and a busy machine.
     const SOON: Duration = Duration::from_secs(5);
 
     let context = TestContext::new("late-agent").await?;
@@ -39,14 +39,14 @@ async fn an_agent_valid_after_30_seconds_gets_all_lines_at_once() -> Result<()> 
         only(&lines, text);
     }
     assert_once_in_order(&lines, 0..20);
-    // Steadily, and not as fast as it goes.
+    // Probed regularly, at a limited rate.
     let tries = context.coder.requests_of(&agent, Endpoint::LogSource);
     assert!((20..80).contains(&tries), "{tries} tries in {LATE:?}");
     assert_eq!(context.coder.violations(), []);
     Ok(())
 }
 
-/// A workspace that works, and is then claimed: its token is another agent's.
+/// A running prebuilt workspace is claimed: its token belongs to another agent then.
 #[tokio::test]
 async fn a_claimed_prebuild_gets_the_log_source_again() -> Result<()> {
     let context = TestContext::new("claimed").await?;
@@ -64,7 +64,7 @@ async fn a_claimed_prebuild_gets_the_log_source_again() -> Result<()> {
     let lines = context.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..4)).await?;
     assert_once_in_order(&lines, 0..4);
     for line in &lines {
-        assert!(line.source_known, "{:?} stands under no source", line.output);
+        assert!(line.source_known, "{:?} has no source", line.output);
         assert_eq!(line.generation, u32::from((1..4).any(|n| line.output.contains(&fact(n)))), "{}", line.output);
     }
     assert!(context.coder.request_count(Endpoint::LogSource, 201) > posts);
@@ -74,7 +74,7 @@ async fn a_claimed_prebuild_gets_the_log_source_again() -> Result<()> {
 
 #[tokio::test]
 async fn an_agent_that_never_becomes_valid_has_bounded_cost() -> Result<()> {
-    /// What an outbox holds, and what happens to its pod.
+    /// Capacity of an outbox, and number of Events of its pod.
     const HELD: usize = 256;
     const FACTS: usize = 400;
 
@@ -93,7 +93,7 @@ async fn an_agent_that_never_becomes_valid_has_bounded_cost() -> Result<()> {
     assert_eq!(dropped + waiting, FACTS + 2);
     assert_eq!(context.coder.requests_of(&agent, Endpoint::Logs), 0, "lines would be refused");
 
-    // The newest are kept, and the reader is told how many are missing.
+    // The newest are kept, and a line shows how many are missing.
     context.coder.valid(&agent);
     let lines = context.wait_for(&agent, &[&fact(FACTS - 1)]).await?;
     assert_once_in_order(&lines, FACTS - HELD..FACTS);

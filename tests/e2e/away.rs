@@ -1,4 +1,4 @@
-//! Trouble on the way to Coder.
+//! Failures between the program and Coder.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     support::{PATIENCE, TestContext, only},
 };
 
-/// A workspace that was told everything up to now.
+/// A workspace whose lines have all been delivered so far.
 struct Case {
     context: TestContext,
     installation: Installation,
@@ -36,7 +36,7 @@ impl Case {
         Ok(case)
     }
 
-    /// Waits until every line has its answer: one that is cut off from its answer has to be sent again.
+    /// Waits until every request is answered: lines without an answer have to be sent again.
     async fn all_answered(&self) -> Result<()> {
         wait_for_count(&self.installation, "lines_waiting", |lines| lines == 0).await.map(drop)
     }
@@ -47,8 +47,8 @@ impl Case {
         wait_for_count(&self.installation, &failures, |count| count >= 1).await.map(drop)
     }
 
-    /// Waits until all facts before this one were told.
-    async fn told(&self, before: usize) -> Result<Vec<Line>> {
+    /// Waits until all facts before this one have lines.
+    async fn delivered(&self, before: usize) -> Result<Vec<Line>> {
         let lines =
             self.context.coder.wait_for_lines(&self.agent, PATIENCE, |lines| have_come(lines, 0..before)).await?;
         self.all_answered().await?;
@@ -65,27 +65,27 @@ async fn lines_arrive_once_and_in_order_after_any_coder_failure() -> Result<()> 
     facts.all_happen(0..5).await?;
     case.failed("network").await?;
     context.coder.refuse(false)?;
-    case.told(5).await?;
+    case.delivered(5).await?;
 
     context.coder.fault(Fault::Status(503));
     facts.all_happen(5..10).await?;
     case.failed("server").await?;
     context.coder.clear_faults();
-    case.told(10).await?;
+    case.delivered(10).await?;
 
-    // A proxy's login page, which is no success whatever its status says.
+    // A proxy's login page, which is not a success despite its status.
     context.coder.fault(Fault::Html(200));
     facts.all_happen(10..15).await?;
     case.failed("not_coder").await?;
     context.coder.clear_faults();
-    case.told(15).await?;
+    case.delivered(15).await?;
 
     context.coder.fault(Fault::Stall);
     facts.all_happen(15..20).await?;
     assert!(context.coder.wait_until(PATIENCE, |coder| coder.request_count(Endpoint::Logs, 0) > 0).await);
     context.coder.clear_faults();
     context.coder.cut();
-    let lines = case.told(20).await?;
+    let lines = case.delivered(20).await?;
 
     assert_once_in_order(&lines, 0..20);
     only(&lines, "Created pod");
@@ -104,10 +104,10 @@ async fn lines_arrive_once_and_in_order_after_a_minute_outage() -> Result<()> {
     }
     case.context.coder.refuse(false)?;
     let back = Instant::now();
-    let lines = case.told(61).await?;
+    let lines = case.delivered(61).await?;
     println!("the last of 61 lines came {:?} after Coder", back.elapsed());
     assert_once_in_order(&lines, 0..61);
-    // The page shows when a line arrived: those that are late say when it was.
+    // Coder's page shows the arrival time, so late lines include the time of their event.
     let first = &only(&lines, "fact 00000.").output;
     assert!(first.starts_with('[') && first.contains("Z] "), "{first}");
     let log = case.installation.product.output();

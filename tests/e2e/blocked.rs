@@ -1,4 +1,4 @@
-//! A proxy in front of Coder that blocks requests because of their text.
+//! A proxy in front of Coder that blocks requests by their content.
 
 use anyhow::Result;
 use logstream_testing::{

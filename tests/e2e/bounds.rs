@@ -1,4 +1,4 @@
-//! What is too much: nothing grows without a limit, nothing goes uncounted, nobody suffers for another.
+//! Overload: bounded memory and request rates, complete counts, and no interference between agents.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use logstream_testing::{
 };
 
 use crate::{
-    events::Say,
+    events::NewEvent,
     facts::{Facts, assert_once_in_order, fact, have_come},
     metrics::{metric_count, wait_for_count},
     review::{Poster, creation},
@@ -21,7 +21,7 @@ const MIB: u64 = 1 << 20;
 
 #[tokio::test]
 async fn invariant_4_forged_reviews_use_bounded_memory_and_requests() -> Result<()> {
-    /// More than are prepared for at Coder.
+    /// More than the limit of log sources posted ahead.
     const FORGED: usize = 3_000;
 
     let context = TestContext::new("forged-claims").await?;
@@ -48,9 +48,9 @@ async fn invariant_4_forged_reviews_use_bounded_memory_and_requests() -> Result<
     let tried: usize =
         context.coder.requests().iter().filter(|((at, _), _)| *at == Endpoint::LogSource).map(|(_, n)| n).sum();
     let limit = 512;
-    assert!(tried < limit / 2, "{tried} of {limit} requests a minute for claims that anybody can forge");
+    assert!(tried < limit / 2, "{tried} of {limit} requests per minute for forged registrations");
 
-    // Whoever is real is found by the watch, and has its share of Coder.
+    // A real workspace is found by the watch, and has its share of the request rate.
     let agent = context.agent();
     let facts = Facts::of(&context.client, &Workspace::new(namespace, "alice", "dev", &agent)).await?;
     facts.all_happen(0..3).await?;
@@ -73,28 +73,28 @@ async fn invariant_4_events_of_non_workspaces_are_dropped_and_counted() -> Resul
     let before = resident(&installation)?;
 
     let flood = async {
-        let of_nobody = |_| async {
+        let of_unknown = |_| async {
             let uid = token();
-            Say::normal(&facts.pod, "Flood", "of a pod that nobody has seen").of_uid(&uid).write(&context.client).await
+            NewEvent::normal(&facts.pod, "Flood", "of an unknown pod").of_uid(&uid).write(&context.client).await
         };
-        let written = futures::stream::iter(0..EVENTS).map(of_nobody).buffer_unordered(16);
+        let written = futures::stream::iter(0..EVENTS).map(of_unknown).buffer_unordered(16);
         written.try_for_each(async |_| Ok(())).await
     };
-    // The right lines come all the while.
-    let facts_of_somebody = async {
+    // Lines of the real workspace arrive meanwhile.
+    let facts_of_workspace = async {
         for n in 1..20 {
             facts.happen(n).await?;
             context.wait_for(&agent, &[&fact(n)]).await?;
         }
         Ok(())
     };
-    tokio::try_join!(flood, facts_of_somebody)?;
+    tokio::try_join!(flood, facts_of_workspace)?;
 
     wait_for_count(&installation, "events_waiting", |waiting| waiting == 0).await?;
-    let let_go = metric_count(&installation, "facts_untold_total{reason=\"stranger\"}").await?;
-    assert_eq!(let_go, EVENTS);
+    let dropped = metric_count(&installation, "facts_untold_total{reason=\"stranger\"}").await?;
+    assert_eq!(dropped, EVENTS);
     let after = resident(&installation)?;
-    println!("{EVENTS} Events about nobody: {} MiB, then {} MiB", before / MIB, after / MIB);
+    println!("{EVENTS} Events about unknown pods: {} MiB, then {} MiB", before / MIB, after / MIB);
     assert!(after.saturating_sub(before) < 64 * MIB, "{} MiB more", (after - before) / MIB);
     facts.happen(20).await?;
     let lines = context.wait_for(&agent, &[&fact(20)]).await?;
@@ -132,7 +132,7 @@ async fn invariant_5_overflowing_lines_are_counted_and_reported() -> Result<()> 
     let missing = (0..FACTS).filter(|&n| !have_come(&lines, n..n + 1)).count();
     assert_eq!(missing, dropped);
     assert!(missing > 100, "more than an outbox holds: {missing}");
-    assert_eq!(said_missing(&lines), missing, "{:#?}", texts(&lines));
+    assert_eq!(reported_missing(&lines), missing, "{:#?}", texts(&lines));
     Ok(())
 }
 
@@ -151,7 +151,7 @@ async fn invariant_5_a_batch_rejected_by_coder_is_counted_and_reported() -> Resu
     wait_for_count(&installation, "lines_dropped_total{reason=\"refused\"}", |lines| lines == 1).await?;
     facts.happen(2).await?;
     let lines = context.wait_for(&agent, &[&fact(2)]).await?;
-    assert_eq!((said_missing(&lines), have_come(&lines, 1..2)), (1, false), "{:#?}", texts(&lines));
+    assert_eq!((reported_missing(&lines), have_come(&lines, 1..2)), (1, false), "{:#?}", texts(&lines));
     let log = installation.product.output();
     assert_eq!(log.matches("Coder does not understand what it is sent").count(), 1, "{log}");
     Ok(())
@@ -166,7 +166,7 @@ async fn invariant_5_lines_for_a_revoked_agent_are_counted() -> Result<()> {
     facts.happen(0).await?;
     context.wait_for(&agent, &["Successfully assigned", &fact(0)]).await?;
     wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
-    // Another build has taken the workspace over, and the old pod goes.
+    // Another build replaces the workspace, and the old pod is deleted.
     context.coder.revoke(&agent);
     context.delete(&facts.pod).await?;
     wait_for_count(&installation, "lines_dropped_total{reason=\"over\"}", |lines| lines >= 1).await?;
@@ -177,8 +177,8 @@ async fn invariant_5_lines_for_a_revoked_agent_are_counted() -> Result<()> {
     Ok(())
 }
 
-/// How many lines the reader is told are missing.
-fn said_missing(lines: &[Line]) -> usize {
+/// Number of missing lines, according to the log itself.
+fn reported_missing(lines: &[Line]) -> usize {
     let count = |text: String| {
         let (count, _) = text.strip_prefix('(')?.split_once(" line")?;
         text.contains("missing here").then(|| count.parse::<usize>().ok())?
@@ -188,7 +188,7 @@ fn said_missing(lines: &[Line]) -> usize {
 
 #[tokio::test]
 async fn invariant_7_hanging_requests_delay_no_other_agent() -> Result<()> {
-    /// A request hangs for half a minute before it is given up.
+    /// A hanging request times out after half a minute.
     const MEANWHILE: Duration = Duration::from_secs(10);
 
     let context = TestContext::new("hanging").await?;
@@ -215,7 +215,7 @@ async fn invariant_7_hanging_requests_delay_no_other_agent() -> Result<()> {
     assert!(start.elapsed() < MEANWHILE, "{:?}", start.elapsed());
     assert!(hanging.iter().all(|(agent, _)| context.coder.lines(agent).is_empty()));
 
-    // And they themselves lose nothing.
+    // The hanging agents lose no line either.
     context.coder.clear_faults();
     context.coder.cut();
     for (agent, _) in &hanging {

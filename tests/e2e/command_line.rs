@@ -1,4 +1,4 @@
-//! What is said on the command line, and what is answered there. No cluster is needed.
+//! The command line: flags, errors, help and exit codes. Needs no cluster.
 
 use std::{
     fs,
@@ -19,12 +19,12 @@ use tempfile::TempDir;
 
 use crate::support::{PATIENCE, PROGRAM};
 
-/// A program that has nothing to wait for ends at once; a machine that also compiles may need this long.
+/// Deadline for a program that ends at once, on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 const URL: (&str, &str) = ("CODER_URL", "http://127.0.0.1:9");
 
-/// How a program ended, and what it had said.
+/// Exit code and output of a program.
 #[derive(Debug)]
 struct Ended {
     code: Option<i32>,
@@ -32,7 +32,7 @@ struct Ended {
     stderr: String,
 }
 
-/// Runs the program until it ends by itself.
+/// Runs the program until it ends.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
     let directory = TempDir::new()?;
     let arguments: Vec<_> = arguments.iter().map(|&text| text.to_owned()).collect();
@@ -54,15 +54,15 @@ fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
     Ok(Ended { code: status.code(), stdout, stderr })
 }
 
-/// Code 2 and one sentence, with all of this in it.
+/// Asserts exit code 2 and one error line with all of these texts.
 #[track_caller]
-fn assert_refused(arguments: &[&str], environment: &[(&str, &str)], sentence: &[&str]) {
+fn assert_refused(arguments: &[&str], environment: &[(&str, &str)], parts: &[&str]) {
     let ended = run(arguments, environment).expect("it runs");
     let Ended { code, stdout, stderr } = &ended;
     assert_eq!((*code, stdout.as_str()), (Some(2), ""), "{arguments:?}: {ended:?}");
     assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
     assert!(stderr.starts_with("coder-logstream-kube: ") && stderr.ends_with('\n'), "{stderr}");
-    for text in sentence {
+    for text in parts {
         assert!(stderr.contains(text), "{text:?} is not in: {stderr}");
     }
     assert!(!stderr.contains("hunter2"), "{stderr}");
@@ -124,7 +124,7 @@ fn missing_unknown_and_secret_arguments_are_one_line_errors() {
     assert_refused(&same, &[URL], &["--metrics-addr is 127.0.0.1:8081", "--health-addr"]);
 }
 
-/// A kubeconfig that leads nowhere.
+/// A kubeconfig of an API server that does not exist.
 struct Nowhere {
     directory: TempDir,
     kubeconfig: PathBuf,
@@ -149,17 +149,17 @@ impl Nowhere {
     }
 }
 
-/// Code 2, and of all that the log says one line that is no more than information, with all of this in it.
+/// Asserts exit code 2 and one log line above level INFO, with all of these texts.
 #[track_caller]
 fn assert_not_begun(arguments: &[&str], line: &[&str]) {
     let ended = run(arguments, &[URL]).expect("it runs");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}: {ended:?}");
-    let told: Vec<_> = ended.stderr.lines().filter(|line| !line.contains(" INFO ")).collect();
-    let [told] = told[..] else { panic!("not one line: {ended:?}") };
+    let errors: Vec<_> = ended.stderr.lines().filter(|line| !line.contains(" INFO ")).collect();
+    let [error] = errors[..] else { panic!("not one line: {ended:?}") };
     for text in line {
-        assert!(told.contains(text), "{text:?} is not in: {told}");
+        assert!(error.contains(text), "{text:?} is not in: {error}");
     }
-    assert!(!told.contains("hunter2"), "{told}");
+    assert!(!error.contains("hunter2"), "{error}");
 }
 
 #[test]
@@ -170,8 +170,8 @@ fn a_port_in_use_exits_2_with_a_one_line_error() -> Result<()> {
     let kubeconfig = nowhere.flag();
     for flag in ["--health-addr", "--metrics-addr"] {
         let free = format!("{}={}", if flag == "--health-addr" { "--metrics-addr" } else { "--health-addr" }, "");
-        let said = [flag, &address, "something else listens there already"];
-        assert_not_begun(&[&kubeconfig, &free, &format!("{flag}={address}")], &said);
+        let expected = [flag, &address, "something else listens there already"];
+        assert_not_begun(&[&kubeconfig, &free, &format!("{flag}={address}")], &expected);
     }
     let directory = format!("--webhook-cert-dir={}", nowhere.directory.path().display());
     let webhook = format!("--webhook-addr={address}");
@@ -191,7 +191,7 @@ fn an_unusable_kubeconfig_exits_2_with_a_one_line_error() -> Result<()> {
         fs::write(&nowhere.kubeconfig, text)?;
         assert_not_begun(&[&nowhere.flag(), "--health-addr="], &["--kubeconfig", "cannot be used", problem]);
     }
-    // Nor one that is not there.
+    // A missing one cannot be used either.
     fs::remove_file(&nowhere.kubeconfig)?;
     let home = nowhere.directory.path().display().to_string();
     let ended = run(&["--health-addr="], &[URL, ("HOME", &home)])?;
@@ -202,8 +202,8 @@ fn an_unusable_kubeconfig_exits_2_with_a_one_line_error() -> Result<()> {
 
 #[test]
 fn the_help_lists_every_flag_in_its_group_with_its_variable() -> Result<()> {
-    for asked in ["--help", "-h"] {
-        let ended = run(&[asked], &[])?;
+    for flag in ["--help", "-h"] {
+        let ended = run(&[flag], &[])?;
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
         let help = ended.stdout;
         let groups = ["Coder:", "Kubernetes:", "Webhook:", "Running:"];
@@ -232,7 +232,7 @@ fn the_help_lists_every_flag_in_its_group_with_its_variable() -> Result<()> {
             let end = places.get(group + 1).copied().flatten().unwrap_or(help.len());
             let of_group = &help[places[group].unwrap_or_default()..end];
             assert!(of_group.contains(flag), "{flag} is not in {of_group}");
-            // The help is wrapped, also within what stands in brackets.
+            // The help is wrapped, also within brackets.
             let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(words.contains(variable), "{variable} is not in {help}");
         }
@@ -249,7 +249,7 @@ fn the_version_is_one_line() -> Result<()> {
     Ok(())
 }
 
-/// A program that runs, with neither Coder nor cluster.
+/// Starts the program with neither Coder nor a cluster.
 fn alone(nowhere: &Nowhere, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(Product, SocketAddr)> {
     let health = ports::free();
     let mut product = Product::builder(PROGRAM)
@@ -260,7 +260,7 @@ fn alone(nowhere: &Nowhere, arguments: &[&str], environment: &[(&str, &str)]) ->
         product = product.env(*name, *value);
     }
     let mut product = product.start()?;
-    poll::until("the program says something of Coder", AT_ONCE, || {
+    poll::until("the program has tried to reach Coder", AT_ONCE, || {
         (product.output().contains("no answer of Coder") || product.ended().is_some()).then_some(())
     })?;
     ensure!(product.ended().is_none(), "{}", product.output());
@@ -277,7 +277,7 @@ fn the_predecessors_environment_variables_work() -> Result<()> {
     ];
     let (mut product, _) = alone(&Nowhere::new()?, &[], &environment)?;
     let output = product.output();
-    let starting = output.lines().find(|line| line.contains("starting")).context("it says what it does")?;
+    let starting = output.lines().find(|line| line.contains("starting")).context("the settings are logged")?;
     for text in [
         "coder_url=http://127.0.0.1:9/",
         "namespaces=team-a,team-b",
@@ -325,10 +325,10 @@ async fn readyz_reports_a_missing_cluster_and_certificate() -> Result<()> {
     let directory = format!("--webhook-cert-dir={}", nowhere.directory.path().display());
     let (product, health) = alone(&nowhere, &[&webhook, &directory], &[URL])?;
     assert_eq!(product.get(&format!("http://{health}/livez")).await?, (200, "ok\n".to_owned()));
-    poll::eventually("both are told", PATIENCE, || async {
+    poll::eventually("both are reported", PATIENCE, || async {
         let (status, body) = product.get(&format!("http://{health}/readyz?verbose")).await?;
-        let told = ["[+]shutdown ok", "[-]certificate failed: ", "[-]watch failed: ", "readyz check failed"];
-        ensure!(status == 503 && told.iter().all(|text| body.contains(text)), "{status} {body}");
+        let parts = ["[+]shutdown ok", "[-]certificate failed: ", "[-]watch failed: ", "readyz check failed"];
+        ensure!(status == 503 && parts.iter().all(|text| body.contains(text)), "{status} {body}");
         anyhow::Ok(())
     })
     .await?;

@@ -1,5 +1,5 @@
-//! Events as components of Kubernetes write them.
-#![expect(clippy::disallowed_methods, reason = "who writes an Event has the real time")]
+//! Events as written by components of Kubernetes.
+#![expect(clippy::disallowed_methods, reason = "Events carry the real time")]
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::support::{TestContext, token};
 
-/// Who wrote the Events of tests.
+/// The reporting component of the tests' Events.
 pub(crate) const SOURCE: &str = "test";
 
-/// Something said about an object, once, by its kubelet or its controller.
-pub(crate) struct Say<'a> {
+/// Builder of an Event about an object.
+pub(crate) struct NewEvent<'a> {
     about: &'a DynamicObject,
     kind: &'a str,
     reason: &'a str,
@@ -25,7 +25,7 @@ pub(crate) struct Say<'a> {
     uid: Option<String>,
 }
 
-impl<'a> Say<'a> {
+impl<'a> NewEvent<'a> {
     /// A normal Event.
     pub(crate) fn normal(about: &'a DynamicObject, reason: &'a str, message: &'a str) -> Self {
         Self { about, kind: "Normal", reason, message, uid: None }
@@ -36,12 +36,12 @@ impl<'a> Say<'a> {
         Self { kind: "Warning", ..Self::normal(about, reason, message) }
     }
 
-    /// Of the object's name, but about another.
+    /// Sets another UID than the object's.
     pub(crate) fn of_uid(self, uid: &str) -> Self {
         Self { uid: Some(uid.to_owned()), ..self }
     }
 
-    /// Writes it as kubelets and controllers do: with a count, and times of whole seconds.
+    /// Writes it like kubelets and controllers: with a count, and times in whole seconds.
     pub(crate) async fn write(self, client: &Client) -> Result<Event> {
         let now = seconds(Timestamp::now());
         let times =
@@ -49,7 +49,7 @@ impl<'a> Say<'a> {
         self.create(client, times).await
     }
 
-    /// Writes it as the scheduler does: without a count.
+    /// Writes it like the scheduler: without a count.
     pub(crate) async fn write_as_scheduler(self, client: &Client) -> Result<Event> {
         let times = json!({
             "eventTime": micros(Timestamp::now()),
@@ -84,7 +84,7 @@ impl<'a> Say<'a> {
     }
 }
 
-/// The same happened again: raises an Event's count, `over` after its first time.
+/// Repeats an Event: sets its count, with a last time of `over` after its first.
 pub(crate) async fn raise(client: &Client, event: &Event, count: u32, over: SignedDuration) -> Result<()> {
     let first = event.first_timestamp.as_ref().context("a counted Event")?.0;
     patch(client, event, &json!({ "count": count, "lastTimestamp": seconds(first + over) })).await
@@ -102,11 +102,11 @@ async fn patch(client: &Client, event: &Event, patch: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Has something said about an object, and waits until its agent is told. What Events said before it is told by then,
-/// or never will be.
+/// Writes a marker Event about an object and waits for its line. Lines of earlier Events have arrived by then, or never
+/// will.
 pub(crate) async fn marker(context: &TestContext, agent: &str, about: &DynamicObject) -> Result<Vec<Line>> {
     let message = format!("marker {}", token());
-    Say::normal(about, "Marker", &message).write(&context.client).await?;
+    NewEvent::normal(about, "Marker", &message).write(&context.client).await?;
     context.wait_for(agent, &[&message]).await
 }
 

@@ -1,4 +1,4 @@
-//! Facts about a pod that a test makes itself, each with a text of its own, so that every line can be accounted for.
+//! Numbered Events about a pod ("facts"), each with a unique text, so that every line can be accounted for.
 
 use std::{fmt::Write, ops::Range};
 
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::support::{PATIENCE, count, create, texts};
 
-/// A pod, which runs and is silent, and Events about it.
+/// A running pod without Events of its own, and the facts about it.
 #[derive(Clone)]
 pub(crate) struct Facts {
     events: Api<Event>,
@@ -24,34 +24,34 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Creates the bare pod of a workspace.
+    /// Creates a workspace's bare pod.
     pub(crate) async fn of(client: &Client, workspace: &Workspace) -> Result<Self> {
         Self::about(client, create(client, &workspace.pod()).await?)
     }
 
-    /// Facts about a pod that is there.
+    /// Facts about an existing pod.
     pub(crate) fn about(client: &Client, pod: DynamicObject) -> Result<Self> {
         let namespace = pod.namespace().context("a pod has a namespace")?;
         Ok(Self { events: Api::namespaced(client.clone(), &namespace), pod, kind: "Normal", padding: 0 })
     }
 
-    /// Facts that warn.
+    /// Writes facts as warnings.
     pub(crate) fn warnings(self) -> Self {
         Self { kind: "Warning", ..self }
     }
 
-    /// Facts whose texts have so many bytes more; Kubernetes allows 1,024 in all.
+    /// Pads the texts by so many bytes; Kubernetes allows 1,024 in total.
     pub(crate) fn padded(self, padding: usize) -> Self {
         Self { padding, ..self }
     }
 
-    /// The n-th fact happens.
+    /// Writes the n-th fact.
     pub(crate) async fn happen(&self, n: usize) -> Result<()> {
         self.events.create(&PostParams::default(), &self.event(n)?).await?;
         Ok(())
     }
 
-    /// These facts happen one after the other.
+    /// Writes these facts in sequence.
     pub(crate) async fn all_happen(&self, range: Range<usize>) -> Result<()> {
         for n in range {
             self.happen(n).await?;
@@ -59,19 +59,19 @@ impl Facts {
         Ok(())
     }
 
-    /// These facts happen in a rush, in no order.
+    /// Writes these facts concurrently, in no order.
     pub(crate) async fn rush(&self, range: Range<usize>) -> Result<()> {
         let writes = futures::stream::iter(range).map(|n| self.happen(n));
         writes.buffer_unordered(16).try_collect().await
     }
 
-    /// The n-th fact happens even though the API server may be away: it is written until it is there.
-    pub(crate) async fn happen_some_time(&self, n: usize) -> Result<()> {
+    /// Writes the n-th fact, and retries while the API server is unavailable.
+    pub(crate) async fn happen_eventually(&self, n: usize) -> Result<()> {
         let event = self.event(n)?;
         poll::eventually("an Event is written", PATIENCE, || async {
             match self.events.create(&PostParams::default(), &event).await {
                 Ok(_) => Ok(()),
-                // A try that had no answer was carried out all the same.
+                // An attempt without a response succeeded after all.
                 Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
                 Err(error) => Err(error),
             }
@@ -104,29 +104,29 @@ pub(crate) fn fact(n: usize) -> String {
     format!("fact {n:05}.")
 }
 
-/// Whether each of these facts has come.
+/// Returns true if each of these facts has a line.
 pub(crate) fn have_come(lines: &[Line], range: Range<usize>) -> bool {
-    // From the end: the last one is what is waited for.
+    // From the end, because the last one usually arrives last.
     range.rev().all(|n| count(lines, &fact(n)) > 0)
 }
 
-/// Each of these facts was told exactly once, and in their order.
+/// Asserts that each of these facts has exactly one line, in order.
 #[track_caller]
 pub(crate) fn assert_once_in_order(lines: &[Line], range: Range<usize>) {
-    let told = texts(lines);
+    let shown = texts(lines);
     let (mut wrong, mut last) = (String::new(), None);
     for n in range {
-        let places: Vec<_> = (0..told.len()).filter(|&place| told[place].contains(&fact(n))).collect();
+        let places: Vec<_> = (0..shown.len()).filter(|&place| shown[place].contains(&fact(n))).collect();
         match places[..] {
             [place] if last.is_some_and(|last| place < last) => _ = write!(wrong, "{} comes too early; ", fact(n)),
             [place] => last = Some(place),
             _ => _ = write!(wrong, "{} at {places:?}; ", fact(n)),
         }
     }
-    assert!(wrong.is_empty(), "{wrong}\n{told:#?}");
+    assert!(wrong.is_empty(), "{wrong}\n{shown:#?}");
 }
 
-/// Each of these facts was told, however often and in whatever order.
+/// Asserts that each of these facts has a line, in any number and order.
 #[track_caller]
 pub(crate) fn assert_none_missing(lines: &[Line], range: Range<usize>) {
     let missing: Vec<_> = range.map(fact).filter(|fact| count(lines, fact) == 0).collect();

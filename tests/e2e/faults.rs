@@ -1,4 +1,4 @@
-//! Trouble on the way from the API server.
+//! Failures between the API server and the program.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const STREAMS: usize = 5;
 async fn a_pod_created_during_the_first_list_misses_no_line() -> Result<()> {
     let context = TestContext::new("first-list").await?;
     let proxy = FaultProxy::start(context.cluster.server_address())?;
-    // The webhook is asked before anything can be listed.
+    // The webhook is called before anything can be listed.
     proxy.stall(true);
     let mut installation = context.plan().via_proxy(proxy.address()).begin(context.cluster).await?;
     installation.register(context.cluster).await?;
@@ -57,9 +57,10 @@ async fn a_pod_created_during_the_first_list_misses_no_line() -> Result<()> {
     let (replicaset, pod) = (context.only("apps/v1", "ReplicaSet").await?, context.only("v1", "Pod").await?);
     let queued = format!("🐳 Queued pod from ReplicaSet: {}", replicaset.name_any());
     let created = format!("🐳 Created pod: {}", pod.name_any());
-    let story = [&queued, &created, "Successfully assigned", "Pulling image", "Container created", "Container started"];
-    let lines = context.wait_for(&agent, &story).await?;
-    for text in story {
+    let expected =
+        [&queued, &created, "Successfully assigned", "Pulling image", "Container created", "Container started"];
+    let lines = context.wait_for(&agent, &expected).await?;
+    for text in expected {
         only(&lines, text);
     }
     assert!(pod.annotations().contains_key(logstream_testing::installation::SEEN_BY_WEBHOOK));
@@ -67,7 +68,7 @@ async fn a_pod_created_during_the_first_list_misses_no_line() -> Result<()> {
     Ok(())
 }
 
-/// That it is not ready, and that this stands in the way.
+/// Returns `Ok` if it is unready with `wanted` in the response.
 async fn readiness(installation: &Installation, wanted: &str) -> Result<(), String> {
     let answer = installation.product.get(&installation.health_url("/readyz?verbose")).await;
     match answer.map_err(|error| error.to_string())? {
@@ -76,14 +77,14 @@ async fn readiness(installation: &Installation, wanted: &str) -> Result<(), Stri
     }
 }
 
-/// A program that may watch what it is allowed to from moment to moment, so that one stream can be put before another.
-struct Reined {
+/// An installation whose watch permissions can be changed, so that one stream can be delayed behind another.
+struct RestrictedWatches {
     context: TestContext,
     proxy: FaultProxy,
     installation: Installation,
 }
 
-impl Reined {
+impl RestrictedWatches {
     async fn new(test: &str) -> Result<Self> {
         let context = TestContext::new(test).await?;
         let proxy = FaultProxy::start(context.cluster.server_address())?;
@@ -91,7 +92,7 @@ impl Reined {
         Ok(Self { context, proxy, installation })
     }
 
-    /// Lets it read these resources of the core group and no others.
+    /// Allows only these resources of the core group.
     async fn allow(&self, core: &[&str]) -> Result<()> {
         let verbs = ["get", "list", "watch"];
         let rules = [
@@ -105,7 +106,7 @@ impl Reined {
         Ok(())
     }
 
-    /// Takes one stream away, and waits until it has noticed.
+    /// Forbids one stream, and waits until the program has noticed.
     async fn without(&self, stream: &str, allowed: &str) -> Result<()> {
         self.allow(&[allowed]).await?;
         let errors = format!("watch_errors_total{{stream=\"{stream}\",reason=\"forbidden\"}}");
@@ -128,14 +129,14 @@ impl Reined {
 
 #[tokio::test]
 async fn events_received_before_their_pod_wait_for_it() -> Result<()> {
-    let reined = Reined::new("event-first").await?;
-    reined.without("pods", "events").await?;
-    let (agent, facts) = reined.pod().await?;
+    let restricted = RestrictedWatches::new("event-first").await?;
+    restricted.without("pods", "events").await?;
+    let (agent, facts) = restricted.pod().await?;
     facts.all_happen(0..3).await?;
-    wait_for_count(&reined.installation, "events_waiting", |count| count >= 3).await?;
-    assert_eq!(texts(&reined.context.coder.lines(&agent)), [""; 0], "nobody knows yet whose pod it is");
-    reined.allow(&["pods", "events"]).await?;
-    let lines = reined.context.wait_for(&agent, &[&fact(2)]).await?;
+    wait_for_count(&restricted.installation, "events_waiting", |count| count >= 3).await?;
+    assert_eq!(texts(&restricted.context.coder.lines(&agent)), [""; 0], "the pod is not known yet");
+    restricted.allow(&["pods", "events"]).await?;
+    let lines = restricted.context.wait_for(&agent, &[&fact(2)]).await?;
     assert_once_in_order(&lines, 0..3);
     assert_eq!(texts(&lines)[0], format!("🐳 Created pod: {}", facts.pod.name_any()));
     Ok(())
@@ -143,14 +144,14 @@ async fn events_received_before_their_pod_wait_for_it() -> Result<()> {
 
 #[tokio::test]
 async fn a_pod_received_before_its_events_is_reported_at_once() -> Result<()> {
-    let reined = Reined::new("pod-first").await?;
-    reined.without("events", "pods").await?;
-    let (agent, facts) = reined.pod().await?;
+    let restricted = RestrictedWatches::new("pod-first").await?;
+    restricted.without("events", "pods").await?;
+    let (agent, facts) = restricted.pod().await?;
     facts.all_happen(0..3).await?;
-    let lines = reined.context.wait_for(&agent, &["Created pod"]).await?;
+    let lines = restricted.context.wait_for(&agent, &["Created pod"]).await?;
     assert!((0..3).all(|n| count(&lines, &fact(n)) == 0), "{:#?}", texts(&lines));
-    reined.allow(&["pods", "events"]).await?;
-    let lines = reined.context.wait_for(&agent, &[&fact(2)]).await?;
+    restricted.allow(&["pods", "events"]).await?;
+    let lines = restricted.context.wait_for(&agent, &[&fact(2)]).await?;
     assert_once_in_order(&lines, 0..3);
     assert_eq!(texts(&lines)[0], format!("🐳 Created pod: {}", facts.pod.name_any()));
     Ok(())
@@ -168,7 +169,7 @@ async fn an_api_server_restart_loses_and_repeats_no_line() -> Result<()> {
         let mut after = 0;
         for n in 0.. {
             pace.tick().await;
-            facts.happen_some_time(n).await?;
+            facts.happen_eventually(n).await?;
             after += usize::from(*over.borrow_and_update());
             if after > 10 {
                 return anyhow::Ok(n + 1);
@@ -198,7 +199,7 @@ async fn an_api_server_restart_loses_and_repeats_no_line() -> Result<()> {
 
 #[tokio::test]
 async fn an_expired_watch_reports_only_new_events_and_deletions() -> Result<()> {
-    /// More than are remembered of one pod: only where the watch stood tells what is new.
+    /// More than are remembered of one pod: only the watch's last revision shows what is new.
     const BEFORE: usize = 60;
     const ALL: usize = BEFORE + 5;
 
@@ -228,7 +229,7 @@ async fn an_expired_watch_reports_only_new_events_and_deletions() -> Result<()> 
     facts.all_happen(BEFORE..ALL).await?;
     let (new, new_facts) = isolated.workspace("new").await?;
     new_facts.all_happen(0..3).await?;
-    // The history that the program knows is over.
+    // The history after the program's last revision has been compacted.
     let then = ListParams::default().matching(VersionMatch::Exact).at(&known);
     poll::eventually("etcd forgets", PATIENCE, || async {
         match events.list(&then).await {

@@ -1,4 +1,4 @@
-//! What the program says of itself, on its port for health and metrics.
+//! The health and metrics endpoints.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use logstream_testing::{FaultProxy, Installation, Metrics, Scenario, Workspace, 
 
 use crate::support::{PATIENCE, TestContext, token};
 
-/// Where people read which figures there are.
+/// The documentation that lists the metrics.
 const DOCUMENTED: &str = include_str!("../../docs/operations.md");
 
 async fn get(installation: &Installation, path: &str) -> Result<(u16, String)> {
@@ -28,14 +28,14 @@ async fn it_is_live_without_servers_and_ready_after_the_first_lists() -> Result<
     let (_, body) = get(&installation, "/readyz?verbose").await?;
     assert!(body.contains("[-]watch failed: the API server was not reached yet\n"), "{body}");
 
-    // Coder is nobody's condition for being ready.
+    // Readiness does not depend on Coder.
     proxy.refuse(false);
     installation.wait_ready().await?;
     let (status, body) = get(&installation, "/readyz?verbose").await?;
     assert_eq!(status, 200);
     assert!(body.contains("[+]watch ok\n") && body.ends_with("readyz check passed\n"), "{body}");
 
-    // Nor does it leave its Service because the API server is away: it is asked again as soon as that is back.
+    // It stays ready while the API server is away: otherwise the Service had no endpoint when that is back.
     proxy.refuse(true);
     proxy.cut();
     poll::eventually("it notices", PATIENCE, || async {
@@ -53,14 +53,14 @@ async fn it_is_live_without_servers_and_ready_after_the_first_lists() -> Result<
 async fn readiness_names_the_missing_permission() -> Result<()> {
     let context = TestContext::new("not-allowed").await?;
     let elsewhere = TestContext::new("elsewhere").await?;
-    // It may read its own namespace, and is asked to read another one too.
+    // It has permission for its own namespace only, and is configured to watch another one too.
     let other = elsewhere.namespace.name();
     let namespaces = format!("--namespaces={},{other}", context.namespace.name());
     let installation = context.plan().arg(namespaces).begin(context.cluster).await?;
-    poll::eventually("it says what is missing", PATIENCE, || async {
+    poll::eventually("the missing permission is reported", PATIENCE, || async {
         let (status, body) = get(&installation, "/readyz?verbose").await?;
-        let told = ["[-]watch failed: ", &format!("pods in {other}: forbidden: "), "the verbs list and watch on pods"];
-        ensure!(status == 503 && told.iter().all(|text| body.contains(text)), "{status} {body}");
+        let parts = ["[-]watch failed: ", &format!("pods in {other}: forbidden: "), "the verbs list and watch on pods"];
+        ensure!(status == 503 && parts.iter().all(|text| body.contains(text)), "{status} {body}");
         ensure!(!body.contains(&format!("pods in {}", context.namespace.name())), "{body}");
         anyhow::Ok(())
     })

@@ -1,4 +1,4 @@
-//! Whose line it is: the namespace, the UID and the object's own spec decide, never a name alone.
+//! Attribution of lines to agents: by namespace, UID and the object's own spec, never by name alone.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use logstream_testing::{
 use serde_json::{Value, json};
 
 use crate::{
-    events::{Say, marker},
+    events::{NewEvent, marker},
     review::{Poster, creation},
     support::{PATIENCE, TestContext, count, counted, texts, token, wait_for_metric},
 };
 
-/// Each line names this object, but for those of the marker.
+/// Asserts that each line names this object, except the marker's.
 #[track_caller]
 fn assert_all_about(lines: &[Line], name: &str) {
     let other = |text: &&String| !text.contains(name) && !text.starts_with("marker ");
@@ -40,11 +40,11 @@ async fn pods_of_one_name_in_two_namespaces_are_kept_apart() -> Result<()> {
         pods.push(context.create(&Workspace::new(namespace, "alice", "dev", agent).pod()).await?);
     }
     for (pod, agent) in pods.iter().zip([&here, &there]) {
-        let said = format!("said in {}", pod.namespace().unwrap_or_default());
-        Say::normal(pod, "Said", &said).write(&context.client).await?;
-        context.wait_for(agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned", &said]).await?;
+        let message = format!("in namespace {}", pod.namespace().unwrap_or_default());
+        NewEvent::normal(pod, "Said", &message).write(&context.client).await?;
+        context.wait_for(agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned", &message]).await?;
     }
-    // Deleting one tells its own owner alone.
+    // A deletion is reported to the pod's own agent only.
     context.delete(&pods[0]).await?;
     context.wait_for(&here, &["🗑️ Deleted pod: coder-alice-dev"]).await?;
     let lines = marker(&context, &there, &pods[1]).await?;
@@ -90,12 +90,12 @@ async fn a_recreated_pod_gets_no_lines_of_the_old_one() -> Result<()> {
     context.api::<Pod>().delete(&old.name_any(), &now).await?;
     let new = context.create(&workspace(&second).pod()).await?;
     context.wait_for(&second, &["Successfully assigned"]).await?;
-    // A last word about the old pod still finds its own reader.
-    Say::normal(&old, "Killing", "a last word about the old pod").write(&context.client).await?;
-    let lines = context.wait_for(&first, &["a last word"]).await?;
+    // A late Event about the old pod still reaches its own agent.
+    NewEvent::normal(&old, "Killing", "a late event of the old pod").write(&context.client).await?;
+    let lines = context.wait_for(&first, &["a late event"]).await?;
     assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
     let lines = marker(&context, &second, &new).await?;
-    assert_eq!(count(&lines, "a last word") + count(&lines, "Deleted pod"), 0, "{:#?}", texts(&lines));
+    assert_eq!(count(&lines, "a late event") + count(&lines, "Deleted pod"), 0, "{:#?}", texts(&lines));
     Ok(())
 }
 
@@ -106,7 +106,7 @@ async fn an_event_with_another_uid_is_not_attributed_to_the_pod() -> Result<()> 
     let agent = context.agent();
     let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod()).await?;
     context.wait_for(&agent, &["Successfully assigned"]).await?;
-    Say::warning(&pod, "Failed", "not about this pod").of_uid(&token()).write(&context.client).await?;
+    NewEvent::warning(&pod, "Failed", "not about this pod").of_uid(&token()).write(&context.client).await?;
     // It is looked up by name, and what is found is another object.
     wait_for_metric(&installation, "facts_untold_total{reason=\"stranger\"}", |strangers| strangers >= 1.0).await?;
     let lines = marker(&context, &agent, &pod).await?;
@@ -136,7 +136,7 @@ async fn invariant_1_forged_reviews_give_another_agent_no_line() -> Result<()> {
         Ok(())
     };
 
-    // Claims of names that do not exist yet.
+    // Registrations of names that do not exist yet.
     post(&workspace("pod", &stranger).pod()).await?;
     post(&replicaset(&workspace("rs", &stranger))).await?;
     post(&workspace("sts", &stranger).stateful_set()).await?;
@@ -157,9 +157,9 @@ async fn invariant_1_forged_reviews_give_another_agent_no_line() -> Result<()> {
     let mut plain = workspace("plain", "").pod();
     plain["spec"]["containers"][0]["env"] = json!([]);
     let plain = context.create(&plain).await?;
-    Say::warning(&plain, "Failed", "of a pod without an agent").write(&context.client).await?;
+    NewEvent::warning(&plain, "Failed", "of a pod without an agent").write(&context.client).await?;
 
-    // Claims of the UIDs and names of what exists by now.
+    // Registrations with the UIDs and names of objects that exist now.
     for owner in &made {
         let mut pod = workspace("x", &stranger).generated_pod();
         pod["metadata"]["ownerReferences"] = json!([{
@@ -170,7 +170,7 @@ async fn invariant_1_forged_reviews_give_another_agent_no_line() -> Result<()> {
         post(&pod).await?;
     }
     post(&workspace("pod", &stranger).pod()).await?;
-    // The ReplicaSet makes another pod, whose claim is forged already.
+    // The ReplicaSet creates another pod, whose registration is forged already.
     context.wait_for(&agents[1], &["🐳 Created pod: coder-alice-rs"]).await?;
     context.delete(&context.only_of("v1", "Pod", "com.coder.workspace.name=rs").await?).await?;
     let twice = |lines: &[Line]| count(lines, "🐳 Created pod: coder-alice-rs") == 2;
@@ -180,7 +180,7 @@ async fn invariant_1_forged_reviews_give_another_agent_no_line() -> Result<()> {
         let lines = marker(&context, agent, object).await?;
         assert!(count(&lines, &object.name_any()) > 0, "{:#?}", texts(&lines));
     }
-    // What is the stranger's own is told to the stranger, and nothing else ever was.
+    // The other agent gets only the lines of its own pod.
     let own: DynamicObject = context.create(&workspace("own", &stranger).pod()).await?;
     context.wait_for(&stranger, &["Successfully assigned"]).await?;
     assert_all_about(&marker(&context, &stranger, &own).await?, "coder-alice-own");
@@ -211,7 +211,7 @@ async fn invariant_1_a_flood_of_forged_reviews_delays_no_workspace() -> Result<(
     let began = std::time::Instant::now();
     context.wait_for(&agent, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    // Of the pace towards Coder the forged ones have an eighth, half a minute's worth of it at once.
+    // Forged registrations get an eighth of the request rate to Coder, with a burst of half a minute's worth.
     assert!(context.coder.request_count(Endpoint::LogSource, 401) < 100, "{:?}", context.coder.requests());
     assert_eq!(context.coder.request_count(Endpoint::LogSource, 429), 0);
     assert_eq!(context.coder.request_count(Endpoint::Logs, 429), 0);

@@ -1,4 +1,4 @@
-//! A small control plane of a test's own, for what no other test could stand: restarts and lost history.
+//! A control plane for one test, which may restart it or lose its history without affecting other tests.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::{
     support::{PROGRAM, create, token},
 };
 
-/// etcd and an API server; nothing acts on what is written there.
+/// etcd and an API server, without controllers.
 pub(crate) struct IsolatedCluster {
     pub(crate) coder: CoderStandIn,
     pub(crate) client: Client,
     pub(crate) namespace: TestNamespace,
-    // The last: the namespace is deleted before.
+    // Last, so that the namespace is deleted first.
     pub(crate) cluster: Arc<Cluster>,
 }
 
@@ -29,7 +29,7 @@ impl IsolatedCluster {
         let cluster = Arc::new(tokio::task::spawn_blocking(start).await??);
         let namespace = TestNamespace::create(&cluster, test).await?;
         let client = cluster.admin_client().await?;
-        // No controller makes it, and no pod is admitted without.
+        // There is no controller to create it, and no pod is admitted without.
         let account = json!({
             "apiVersion": "v1",
             "kind": "ServiceAccount",
@@ -43,7 +43,7 @@ impl IsolatedCluster {
         Plan::new(PROGRAM, &self.coder.url(), self.namespace.name())
     }
 
-    /// A workspace whose agent Coder knows, with its pod: its token, and what happens to it.
+    /// Creates a workspace's agent and pod. Returns its token and facts.
     pub(crate) async fn workspace(&self, name: &str) -> Result<(String, Facts)> {
         let agent = token();
         self.coder.add_agent(&agent, Valid::Now);
@@ -51,7 +51,7 @@ impl IsolatedCluster {
         Ok((agent, Facts::of(&self.client, &workspace).await?))
     }
 
-    /// Does something with the cluster that blocks.
+    /// Runs a blocking operation on the cluster.
     pub(crate) async fn with_cluster(&self, act: impl FnOnce(&Cluster) -> Result<()> + Send + 'static) -> Result<()> {
         let cluster = Arc::clone(&self.cluster);
         tokio::task::spawn_blocking(move || act(&cluster)).await?

@@ -1,4 +1,4 @@
-//! Coder's limits: of requests, and of the log that an agent shares with us.
+//! Coder's limits: the request rate, and the size of an agent's log.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const KIB: usize = 1 << 10;
 async fn under_a_small_rate_limit_every_line_arrives() -> Result<()> {
     const LIMIT: usize = 30;
     const WORKSPACES: usize = 20;
-    /// Two windows of the limit, and a machine that has other things to do.
+    /// Two windows of the limit, and a busy machine.
     const IN_TIME: Duration = Duration::from_mins(4);
 
     let context = TestContext::new("rate-limit").await?;
@@ -46,7 +46,7 @@ async fn under_a_small_rate_limit_every_line_arrives() -> Result<()> {
     }
     let refused = [Endpoint::LogSource, Endpoint::Logs].map(|endpoint| context.coder.request_count(endpoint, 429));
     println!("{WORKSPACES} workspaces under {LIMIT} requests a minute: {:?}, refused {refused:?}", start.elapsed());
-    assert!(refused.iter().sum::<usize>() <= 3, "it is told the limit, and need not find it out: {refused:?}");
+    assert!(refused.iter().sum::<usize>() <= 3, "it learns the limit from the headers: {refused:?}");
     assert!(context.coder.request_count(Endpoint::Logs, 200) > LIMIT, "the limit was not in the way");
     assert_eq!(context.coder.violations(), []);
     Ok(())
@@ -113,7 +113,7 @@ async fn invariant_8_a_full_log_is_tried_only_once() -> Result<()> {
     assert_eq!(context.coder.request_count(Endpoint::Logs, 413), 1);
     assert_eq!(context.coder.violations(), []);
 
-    // It concerns nobody else.
+    // Other agents are not affected.
     let another = context.agent();
     let workspace = Workspace::new(context.namespace.name(), "alice", "another", &another);
     let facts = Facts::of(&context.client, &workspace).await?;

@@ -1,17 +1,17 @@
-//! The program's figures that count something, as whole numbers.
+//! The program's counters as whole numbers.
 
 use anyhow::{Context, Result};
 use logstream_testing::{Installation, poll};
 
 use crate::support::{PATIENCE, metric};
 
-/// A count; its name as [`metric`] takes it.
+/// Reads a count by its name, as for [`metric`].
 pub(crate) async fn metric_count(installation: &Installation, name: &str) -> Result<usize> {
     let value = metric(installation, name).await?;
-    value.to_string().parse().with_context(|| format!("{name} counts nothing: {value}"))
+    value.to_string().parse().with_context(|| format!("{name} is not a count: {value}"))
 }
 
-/// Waits until a count is as wanted.
+/// Waits until a count satisfies `wanted`.
 pub(crate) async fn wait_for_count(
     installation: &Installation,
     name: &str,

@@ -7,11 +7,11 @@ use logstream_testing::{CoderOptions, CoderStandIn, Scenario, Workspace, coder::
 
 use crate::support::{PROGRAM, TestContext, token};
 
-/// A proxy's address where nothing listens.
-const NO_PROXY_THERE: &str = "http://127.0.0.1:9";
+/// Address of a proxy that does not exist.
+const UNREACHABLE_PROXY: &str = "http://127.0.0.1:9";
 
 /// Creates a workspace and waits for its lines.
-async fn told(context: &TestContext) -> Result<()> {
+async fn lines_arrive(context: &TestContext) -> Result<()> {
     let agent = context.agent();
     let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).scenario(Scenario::Normal);
     context.create(&workspace.deployment()).await?;
@@ -25,7 +25,7 @@ async fn both_servers_are_reached_through_the_http_proxy() -> Result<()> {
     let proxy = tokio::task::spawn_blocking(ForwardProxy::start).await??;
     let plan = context.plan().env("HTTP_PROXY", proxy.url()).env("HTTPS_PROXY", proxy.url()).env("NO_PROXY", "");
     let _installation = plan.install(context.cluster).await?;
-    told(&context).await?;
+    lines_arrive(&context).await?;
     let log = proxy.log();
     let api_server = format!("CONNECT {}", context.cluster.server_address());
     ensure!(log.contains(&api_server), "{api_server} is not in\n{log}");
@@ -38,9 +38,9 @@ async fn both_servers_are_reached_through_the_http_proxy() -> Result<()> {
 async fn no_proxy_bypasses_the_proxy() -> Result<()> {
     for no_proxy in ["127.0.0.0/8", "localhost, 127.0.0.1,", "*", ".svc,*.example.com,127.0.0.1"] {
         let context = TestContext::new("no-proxy").await?;
-        let plan = context.plan().env("HTTPS_PROXY", NO_PROXY_THERE).env("HTTP_PROXY", NO_PROXY_THERE);
+        let plan = context.plan().env("HTTPS_PROXY", UNREACHABLE_PROXY).env("HTTP_PROXY", UNREACHABLE_PROXY);
         let _installation = plan.env("NO_PROXY", no_proxy).install(context.cluster).await?;
-        told(&context).await?;
+        lines_arrive(&context).await?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A kernel that was started without IPv6.
+//! A kernel without IPv6.
 
 use std::{fs, net::Ipv4Addr, process::Command, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::support::PROGRAM;
 
 const START: Duration = Duration::from_secs(20);
 
-/// Answers `socket(AF_INET6, …)` as such a kernel does.
+/// Makes `socket(AF_INET6, …)` fail like such a kernel.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,5 +1,5 @@
-//! Pods that are selected later, or not any more, and Events that are not about what they name.
-#![expect(clippy::disallowed_methods, reason = "who writes an Event has the real time")]
+//! Pods that are selected later or no longer, and Events with wrong references.
+#![expect(clippy::disallowed_methods, reason = "Events carry the real time")]
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -12,13 +12,13 @@ use logstream_testing::{Installation, Plan, TestNamespace, Workspace, coder::Lin
 use serde_json::{Value, json};
 
 use crate::{
-    events::{Say, marker},
+    events::{NewEvent, marker},
     support::{PATIENCE, TestContext, count, only, texts, token, wait_for_metric},
 };
 
-const STRANGERS: &str = "facts_untold_total{reason=\"stranger\"}";
+const NON_WORKSPACES: &str = "facts_untold_total{reason=\"stranger\"}";
 
-/// A pod that kwok leaves alone, so that the test alone says what its status is.
+/// A pod that is not scheduled, so that only the test sets its status.
 fn idle(context: &TestContext, agent: &str) -> Value {
     let mut pod = Workspace::new(context.namespace.name(), "alice", "dev", agent).pod();
     pod["spec"]["schedulerName"] = "nobody".into();
@@ -37,16 +37,16 @@ async fn phase(context: &TestContext, pod: &DynamicObject, phase: &str) -> Resul
     Ok(())
 }
 
-/// Strangers counted so far, and then one more: that many Events were dropped.
+/// Writes an Event and waits until it is dropped as one of a non-workspace.
 async fn dropped(installation: &Installation, context: &TestContext, pod: &DynamicObject, message: &str) -> Result<()> {
-    let before = wait_for_metric(installation, STRANGERS, |_| true).await?;
-    Say::warning(pod, "Said", message).write(&context.client).await?;
-    wait_for_metric(installation, STRANGERS, |now| now > before).await?;
+    let before = wait_for_metric(installation, NON_WORKSPACES, |_| true).await?;
+    NewEvent::warning(pod, "Said", message).write(&context.client).await?;
+    wait_for_metric(installation, NON_WORKSPACES, |now| now > before).await?;
     Ok(())
 }
 
-/// Selected, left out, selected again: told, silent, told.
-async fn a_pod_comes_and_goes(
+/// A pod is selected, deselected and selected again; only in between its Events are dropped.
+async fn selection_changes(
     test: &str,
     plan: impl FnOnce(Plan) -> Plan,
     select: impl AsyncFn(&TestContext, &DynamicObject, bool) -> Result<()>,
@@ -70,7 +70,7 @@ async fn a_pod_comes_and_goes(
         assert_eq!(count(&lines, text), 0, "{:#?}", texts(&lines));
     }
     only(&lines, "🐳 Created pod: coder-alice-dev");
-    // Deleted by force it has no time of deletion either, and is gone all the same.
+    // After a forced deletion it has no deletion timestamp, but is deleted all the same.
     let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
     context.api::<Pod>().delete(&pod.name_any(), &now).await?;
     let lines = context.wait_for(&agent, &["🗑️ Deleted pod: coder-alice-dev"]).await?;
@@ -84,7 +84,7 @@ async fn a_pod_is_selected_and_deselected_by_label() -> Result<()> {
     let select = async |context: &TestContext, pod: &DynamicObject, selected: bool| {
         label(context, pod, selected.then_some("a")).await
     };
-    a_pod_comes_and_goes("leaves-label", plan, select).await
+    selection_changes("leaves-label", plan, select).await
 }
 
 #[tokio::test]
@@ -93,10 +93,10 @@ async fn a_pod_is_selected_and_deselected_by_phase() -> Result<()> {
     let select = async |context: &TestContext, pod: &DynamicObject, selected: bool| {
         phase(context, pod, if selected { "Running" } else { "Pending" }).await
     };
-    a_pod_comes_and_goes("leaves-field", plan, select).await
+    selection_changes("leaves-field", plan, select).await
 }
 
-/// An Event as the API server takes it from anyone: with eventTime it does not compare the namespaces.
+/// An Event that the API server accepts from any user: with eventTime it does not compare the namespaces.
 fn forged(namespace: &str, pod: &DynamicObject, about: Option<&str>, message: &str) -> Result<Event> {
     Ok(serde_json::from_value(json!({
         "metadata": { "name": format!("forged.{}", token()), "namespace": namespace },
@@ -174,7 +174,7 @@ async fn a_held_back_repeat_is_reported_without_another_event() -> Result<()> {
     let agent = context.agent();
     let pod = context.create(&idle(&context, &agent)).await?;
     let message = "Readiness probe failed: no agent";
-    let event = Say::warning(&pod, "Unhealthy", message).write(&context.client).await?;
+    let event = NewEvent::warning(&pod, "Unhealthy", message).write(&context.client).await?;
     context.wait_for(&agent, &[message]).await?;
     crate::events::raise(&context.client, &event, 6, jiff::SignedDuration::from_secs(3)).await?;
     let lines = context.wait_for(&agent, &["(x6 over 3s)"]).await?;

@@ -1,4 +1,4 @@
-//! Pods that never come to exist, and pods that no node takes: their owners read why.
+//! Rejected and unschedulable pods: the reason is reported to their owners.
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{Event, Namespace};
@@ -22,7 +22,7 @@ const PODS_SEEN: &str = "admission_reviews_total{kind=\"pod\",outcome=\"patched\
 const QUOTA_EXCEEDED: &str = "exceeded quota: no-pods";
 const COLLAPSED: &str = "facts_untold_total{reason=\"collapsed\"}";
 
-/// A namespace with the program in it, and a quota under which no pod can be made.
+/// Installs the program in a namespace with a quota of no pods.
 async fn no_pods(test: &str) -> Result<(TestContext, Installation)> {
     let context = TestContext::new(test).await?;
     let installation = context.install().await?;
@@ -32,14 +32,14 @@ async fn no_pods(test: &str) -> Result<(TestContext, Installation)> {
     Ok((context, installation))
 }
 
-/// Waits until the API server acts on what forbids pods, which it notices a moment later.
+/// Waits until the API server rejects pods with this reason.
 async fn pods_are_refused(context: &TestContext, because: &str) -> Result<()> {
     poll::eventually("pods are refused", PATIENCE, || async {
         let probe = Workspace::new(context.namespace.name(), "probe", "probe", "").pod();
         match context.create(&probe).await {
             Ok(pod) => {
                 context.delete(&pod).await.map_err(|error| error.to_string())?;
-                Err("a pod was made".to_owned())
+                Err("a pod was created".to_owned())
             }
             Err(error) if format!("{error:#}").contains(because) => Ok(()),
             Err(error) => Err(format!("{error:#}")),
@@ -48,9 +48,9 @@ async fn pods_are_refused(context: &TestContext, because: &str) -> Result<()> {
     .await
 }
 
-/// One line, then counts, all of them saying what to do.
+/// Asserts one line, then counts, all with advice.
 #[track_caller]
-fn assert_told_once_and_then_counted(lines: &[Line]) {
+fn assert_once_and_then_counted(lines: &[Line]) {
     once_and_then_counted(lines, QUOTA_EXCEEDED);
     for line in lines.iter().filter(|line| line.output.contains(QUOTA_EXCEEDED)) {
         assert_eq!(line.level, Level::Error, "{line:?}");
@@ -64,8 +64,8 @@ async fn a_deployment_over_quota_is_one_line_and_then_counted() -> Result<()> {
     let agent = context.agent();
     context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).deployment()).await?;
     let lines = context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", " (x"]).await?;
-    assert_told_once_and_then_counted(&lines);
-    // However often the pod is tried, it is one claim, and the ReplicaSet itself was read long ago.
+    assert_once_and_then_counted(&lines);
+    // All attempts are one pending registration, and the ReplicaSet is already known.
     assert!(counted(&installation, PODS_SEEN).await? >= 4);
     assert!(counted(&installation, "claims").await? <= 1);
     Ok(())
@@ -77,7 +77,7 @@ async fn a_stateful_set_over_quota_is_one_line_and_then_counted() -> Result<()> 
     let agent = context.agent();
     context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).stateful_set()).await?;
     let lines = context.wait_for(&agent, &["🐳 Queued pod from StatefulSet", " (x"]).await?;
-    assert_told_once_and_then_counted(&lines);
+    assert_once_and_then_counted(&lines);
     Ok(())
 }
 
@@ -87,7 +87,7 @@ async fn a_job_over_quota_is_one_line_for_all_attempts() -> Result<()> {
     let agent = context.agent();
     let job = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).job()).await?;
     context.wait_for(&agent, &["🐳 Queued pod from Job", QUOTA_EXCEEDED]).await?;
-    // Its controller waits longer and longer: the second try is soon, and the count would come with the fifth.
+    // Its controller backs off: the second attempt comes soon, and the count would come with the fifth.
     wait_for_metric(&installation, COLLAPSED, |collapsed| collapsed >= 1.0).await?;
     let lines = marker(&context, &agent, &job).await?;
     let refused = only(&lines, QUOTA_EXCEEDED);
@@ -109,7 +109,7 @@ async fn a_missing_service_account_is_named() -> Result<()> {
     let refused = once_and_then_counted(&lines, "serviceaccount \"nobody\" not found");
     assert_eq!(refused.level, Level::Error);
     assert!(refused.output.contains("The ServiceAccount that the template names does not exist"), "{refused:?}");
-    // The API server did not even ask about the pod: the ReplicaSet is what told whose it is.
+    // The webhook was not called for the pod: the agent is known from the ReplicaSet.
     assert_eq!(counted(&installation, PODS_SEEN).await?, 0);
     Ok(())
 }
@@ -141,7 +141,7 @@ async fn an_unschedulable_pod_is_reported_once_with_the_reason() -> Result<()> {
     let deployment = context.create(&workspace.deployment()).await?;
     context.wait_for(&agent, &["Insufficient memory"]).await?;
     let pod = context.only("v1", "Pod").await?;
-    // The scheduler tells it as an Event and in the pod's status.
+    // The scheduler reports it as an Event and in the pod's status.
     poll::eventually("an Event and a condition", PATIENCE, || async {
         let pods = context.only("v1", "Pod").await.map_err(|error| error.to_string())?;
         let conditions = &pods.data["status"]["conditions"];
@@ -155,9 +155,9 @@ async fn an_unschedulable_pod_is_reported_once_with_the_reason() -> Result<()> {
     marker(&context, &agent, &pod).await?;
     context.delete(&deployment).await?;
     let lines = context.wait_for(&agent, &["🗑️ Deleted pod"]).await?;
-    let told = only(&lines, "0/1 nodes are available: 1 Insufficient memory");
-    assert_eq!(told.level, Level::Warn);
-    assert!(told.output.contains("1 node has too little free memory"), "{told:?}");
+    let line = only(&lines, "0/1 nodes are available: 1 Insufficient memory");
+    assert_eq!(line.level, Level::Warn);
+    assert!(line.output.contains("1 node has too little free memory"), "{line:?}");
     only(&lines, "🐳 Created pod");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The program ends, in one way or another, and begins again.
+//! Shutdowns, crashes and restarts.
 
 use std::{
     ops::Range,
@@ -24,38 +24,42 @@ use crate::{
     support::{PATIENCE, TestContext, count, only, texts, token},
 };
 
-/// The ConfigMap in which it remembers.
+/// The ConfigMap with the checkpoint.
 const PROGRESS: &str = "coder-logstream-kube-progress";
 
-/// A workspace's agent, and what happens to its pod.
-type Told = (String, Facts);
+/// A workspace's agent token and the facts about its pod.
+type AgentFacts = (String, Facts);
 
-/// Workspaces with facts of their own.
-async fn workspaces(context: &TestContext, count: usize) -> Result<Vec<Told>> {
-    let mut made = Vec::new();
+/// Creates workspaces with a bare pod each.
+async fn workspaces(context: &TestContext, count: usize) -> Result<Vec<AgentFacts>> {
+    let mut created = Vec::new();
     for n in 0..count {
         let agent = context.agent();
         let workspace = Workspace::new(context.namespace.name(), "alice", &format!("dev-{n}"), &agent);
-        made.push((agent, Facts::of(&context.client, &workspace).await?));
+        created.push((agent, Facts::of(&context.client, &workspace).await?));
     }
-    Ok(made)
+    Ok(created)
 }
 
-/// The same facts happen to all, side by side.
-async fn burst(workspaces: &[Told], facts: Range<usize>) -> Result<()> {
+/// Writes the same facts about all workspaces, concurrently.
+async fn burst(workspaces: &[AgentFacts], facts: Range<usize>) -> Result<()> {
     try_join_all(workspaces.iter().map(|(_, of)| of.all_happen(facts.clone()))).await.map(drop)
 }
 
-/// Waits until these facts have come to all.
-async fn all_told(context: &TestContext, workspaces: &[Told], facts: Range<usize>) -> Result<Vec<Vec<Line>>> {
-    let told = workspaces.iter().map(async |(agent, _)| {
+/// Waits until all workspaces have lines of these facts.
+async fn all_delivered(
+    context: &TestContext,
+    workspaces: &[AgentFacts],
+    facts: Range<usize>,
+) -> Result<Vec<Vec<Line>>> {
+    let waits = workspaces.iter().map(async |(agent, _)| {
         let whole = |lines: &[Line]| have_come(lines, facts.clone()) && count(lines, "Created pod") > 0;
         anyhow::Ok(context.coder.wait_for_lines(agent, PATIENCE, whole).await?)
     });
-    try_join_all(told).await
+    try_join_all(waits).await
 }
 
-/// SIGTERM, while the test goes on.
+/// Sends SIGTERM and waits for the end.
 async fn terminate(installation: &mut Installation) -> Result<ExitStatus> {
     installation.product.sigterm();
     ended(installation).await
@@ -102,11 +106,11 @@ async fn a_pod_created_during_downtime_is_repaired_and_counted() -> Result<()> {
     let mut installation = context.install().await?;
     let before = workspaces(&context, 1).await?;
     burst(&before, 0..1).await?;
-    all_told(&context, &before, 0..1).await?;
+    all_delivered(&context, &before, 0..1).await?;
     saved(&context).await?;
     installation.product.kill9();
 
-    // `failurePolicy: Ignore`: nobody has to wait for us.
+    // `failurePolicy: Ignore`: pods are created without the webhook.
     let agent = context.agent();
     let workspace = Workspace::new(context.namespace.name(), "bob", "missed", &agent);
     let facts = Facts::of(&context.client, &workspace).await?;
@@ -124,7 +128,7 @@ async fn a_pod_created_during_downtime_is_repaired_and_counted() -> Result<()> {
 async fn invariant_9_killed_before_the_first_line_it_loses_nothing() -> Result<()> {
     let context = TestContext::new("killed-first").await?;
     let mut installation = context.install().await?;
-    // Where it begins is remembered at once.
+    // The first checkpoint is saved at once.
     let maps: Api<ConfigMap> = context.api();
     let begun = poll::eventually("progress is saved", Duration::from_secs(20), || maps.get(PROGRESS)).await?;
     assert!(begun.data.unwrap_or_default().contains_key("checkpoint.json"));
@@ -133,7 +137,7 @@ async fn invariant_9_killed_before_the_first_line_it_loses_nothing() -> Result<(
     let workspaces = workspaces(&context, 1).await?;
     burst(&workspaces, 0..3).await?;
     again(&mut installation).await?;
-    for lines in all_told(&context, &workspaces, 0..3).await? {
+    for lines in all_delivered(&context, &workspaces, 0..3).await? {
         assert_once_in_order(&lines, 0..3);
         only(&lines, "Created pod");
         only(&lines, "Successfully assigned");
@@ -154,15 +158,15 @@ async fn invariant_9_sigterm_in_a_burst_loses_and_repeats_no_line() -> Result<()
         terminate(&mut installation).await
     };
     let (status, ()) = tokio::try_join!(stop, burst(&workspaces, 0..FACTS))?;
-    let said = installation.product.output();
-    assert_eq!(status.code(), Some(0), "{said}");
-    let report = said.lines().find(|line| line.contains("delivery drained")).with_context(|| said.clone())?;
+    let log = installation.product.output();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let report = log.lines().find(|line| line.contains("delivery drained")).with_context(|| log.clone())?;
     assert!(report.contains(" 0 left "), "{report}");
     println!("{report}");
 
     again(&mut installation).await?;
     burst(&workspaces, FACTS..FACTS + 1).await?;
-    for lines in all_told(&context, &workspaces, 0..FACTS + 1).await? {
+    for lines in all_delivered(&context, &workspaces, 0..FACTS + 1).await? {
         assert_once_in_order(&lines, 0..FACTS + 1);
         only(&lines, "Created pod");
         only(&lines, "Successfully assigned");
@@ -177,7 +181,7 @@ async fn invariant_9_events_during_the_webhook_drain_are_reported() -> Result<()
     let mut installation = context.install().await?;
     let workspaces = workspaces(&context, 1).await?;
     burst(&workspaces, 0..1).await?;
-    all_told(&context, &workspaces, 0..1).await?;
+    all_delivered(&context, &workspaces, 0..1).await?;
     installation.product.sigterm();
     let lingering = poll::eventually("the webhook lingers", PATIENCE, || {
         let output = installation.product.output();
@@ -187,8 +191,8 @@ async fn invariant_9_events_during_the_webhook_drain_are_reported() -> Result<()
     burst(&workspaces, 1..3).await?;
     let status = ended(&mut installation).await?;
     assert_eq!(status.code(), Some(0), "{}", installation.product.output());
-    // Nothing was started again: the process that was ending told it.
-    for lines in all_told(&context, &workspaces, 0..3).await? {
+    // Without a restart: the process that was shutting down delivered them.
+    for lines in all_delivered(&context, &workspaces, 0..3).await? {
         assert_once_in_order(&lines, 0..3);
     }
     Ok(())
@@ -204,10 +208,10 @@ async fn invariant_9_lines_of_a_not_yet_valid_agent_survive_a_restart() -> Resul
     let facts = Facts::of(&context.client, &workspace).await?;
     facts.all_happen(0..5).await?;
     wait_for_count(&installation, "lines_waiting", |lines| lines >= 7).await?;
-    // Somebody else's progress goes on meanwhile.
+    // Other agents advance meanwhile.
     let others = workspaces(&context, 1).await?;
     burst(&others, 0..5).await?;
-    all_told(&context, &others, 0..5).await?;
+    all_delivered(&context, &others, 0..5).await?;
 
     assert_eq!(terminate(&mut installation).await?.code(), Some(0), "{}", installation.product.output());
     facts.happen(5).await?;
@@ -219,7 +223,7 @@ async fn invariant_9_lines_of_a_not_yet_valid_agent_survive_a_restart() -> Resul
     assert_once_in_order(&lines, 0..7);
     only(&lines, "Created pod");
     only(&lines, "Successfully assigned");
-    for lines in all_told(&context, &others, 0..6).await? {
+    for lines in all_delivered(&context, &others, 0..6).await? {
         assert_once_in_order(&lines, 0..6);
         only(&lines, "Created pod");
     }
@@ -232,7 +236,7 @@ async fn invariant_9_a_coder_hanging_at_shutdown_loses_no_line() -> Result<()> {
     let mut installation = context.plan().arg("--shutdown-grace=1s").install(context.cluster).await?;
     let workspaces = workspaces(&context, 1).await?;
     burst(&workspaces, 0..1).await?;
-    all_told(&context, &workspaces, 0..1).await?;
+    all_delivered(&context, &workspaces, 0..1).await?;
     context.coder.fault(Fault::Stall);
     burst(&workspaces, 1..4).await?;
     assert!(context.coder.wait_until(PATIENCE, |coder| coder.request_count(Endpoint::Logs, 0) > 0).await);
@@ -244,7 +248,7 @@ async fn invariant_9_a_coder_hanging_at_shutdown_loses_no_line() -> Result<()> {
 
     context.coder.clear_faults();
     again(&mut installation).await?;
-    for lines in all_told(&context, &workspaces, 0..4).await? {
+    for lines in all_delivered(&context, &workspaces, 0..4).await? {
         assert_once_in_order(&lines, 0..4);
     }
     Ok(())
@@ -259,7 +263,7 @@ async fn invariant_9_sigkill_repeats_at_most_the_last_second_of_lines() -> Resul
     let mut installation = context.install().await?;
     let workspaces = workspaces(&context, 8).await?;
     burst(&workspaces, 0..SETTLED).await?;
-    all_told(&context, &workspaces, 0..SETTLED).await?;
+    all_delivered(&context, &workspaces, 0..SETTLED).await?;
     saved(&context).await?;
 
     context.coder.latency(Duration::from_millis(100));
@@ -270,28 +274,28 @@ async fn invariant_9_sigkill_repeats_at_most_the_last_second_of_lines() -> Resul
         anyhow::Ok(Instant::now())
     };
     let (killed, ()) = tokio::try_join!(kill, burst(&workspaces, SETTLED..FACTS))?;
-    let told: usize = workspaces.iter().map(|(agent, _)| context.coder.lines(agent).len()).sum();
-    assert!(told < workspaces.len() * FACTS, "it was killed when all was over");
+    let delivered: usize = workspaces.iter().map(|(agent, _)| context.coder.lines(agent).len()).sum();
+    assert!(delivered < workspaces.len() * FACTS, "it was killed after the last line");
 
     again(&mut installation).await?;
     burst(&workspaces, FACTS..FACTS + 1).await?;
     let mut repeats = 0;
-    for lines in all_told(&context, &workspaces, 0..FACTS + 1).await? {
+    for lines in all_delivered(&context, &workspaces, 0..FACTS + 1).await? {
         assert_once_in_order(&lines, 0..SETTLED);
         only(&lines, "Created pod");
         only(&lines, "Successfully assigned");
         assert_none_missing(&lines, SETTLED..FACTS + 1);
         repeats += assert_repeats_are_late(&lines, SETTLED..FACTS, killed);
     }
-    println!("killed after {told} lines, {repeats} of them were said again");
+    println!("killed after {delivered} lines, {repeats} of them were repeated");
     Ok(())
 }
 
-/// How many of these facts were said twice, which is allowed for those said just before `killed`; all in their order at
-/// first.
+/// Number of these facts with two lines, which is allowed for lines just before `killed`. Asserts the order of the
+/// first lines.
 #[track_caller]
 fn assert_repeats_are_late(lines: &[Line], facts: Range<usize>, killed: Instant) -> usize {
-    // It is saved every second; the rest is for a machine that has other things to do.
+    // It is saved every second; the rest is for a busy machine.
     const UNSAVED: Duration = Duration::from_secs(4);
 
     let mut firsts = Vec::new();
@@ -308,7 +312,7 @@ fn assert_repeats_are_late(lines: &[Line], facts: Range<usize>, killed: Instant)
     repeats
 }
 
-/// Waits until all that was told so far is remembered as delivered.
+/// Waits until the checkpoint includes all Events so far as delivered.
 async fn saved(context: &TestContext) -> Result<()> {
     let events: Api<Event> = context.api();
     let listed = events.list(&ListParams::default()).await?;

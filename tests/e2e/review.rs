@@ -1,4 +1,4 @@
-//! Reviews posted straight to the webhook's port, as anybody who reaches it can.
+//! Reviews posted directly to the webhook's port.
 
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -14,7 +14,7 @@ pub(crate) struct Poster {
     url: String,
 }
 
-/// What came back.
+/// The webhook's response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -28,7 +28,7 @@ impl Poster {
         Ok(Self { http, url: installation.webhook_url() })
     }
 
-    /// A request to be completed.
+    /// A POST request without a body.
     pub(crate) fn request(&self) -> RequestBuilder {
         self.http.post(&self.url).header(CONTENT_TYPE, "application/json")
     }
@@ -58,7 +58,7 @@ impl Answer {
         serde_json::from_str::<Value>(&self.body).ok().map(|review| review["response"].clone())
     }
 
-    /// Whether the object is admitted.
+    /// Returns true if the object is admitted.
     pub(crate) fn admits(&self) -> bool {
         self.status == 200 && self.response().is_some_and(|response| response["allowed"] == true)
     }
@@ -72,7 +72,7 @@ impl Answer {
     }
 }
 
-/// The review by which the API server asks about an object that is being created.
+/// The review that the API server sends for an object that is being created.
 pub(crate) fn creation(object: &Value) -> Value {
     let (group, version) = match object["apiVersion"].as_str().unwrap_or_default() {
         "v1" => ("", "v1"),

@@ -1,4 +1,4 @@
-//! The main job: a workspace's Kubernetes run reaches its owner.
+//! The main feature: Events and states of a workspace reach its startup log.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use logstream_testing::{
 use serde_json::json;
 
 use crate::{
-    events::{Say, marker, raise, raise_series},
+    events::{NewEvent, marker, raise, raise_series},
     support::{PATIENCE, TestContext, count, once_and_then_counted, only, texts, wait_for_metric},
 };
 
@@ -46,7 +46,7 @@ impl ScenarioRun {
         self.context.wait_for(&self.agent, texts).await
     }
 
-    /// Ends it, and has all lines there will ever be of the pod: the last of its Events and of itself are among them.
+    /// Deletes the workspace and returns all lines of its pod.
     async fn end(&self) -> Result<Vec<Line>> {
         let pod = self.context.only("v1", "Pod").await?;
         marker(&self.context, &self.agent, &pod).await?;
@@ -55,7 +55,7 @@ impl ScenarioRun {
     }
 }
 
-/// Where the one line that begins so stands.
+/// Index of the only line that begins with this text.
 #[track_caller]
 fn place(texts: &[String], beginning: &str) -> usize {
     let places: Vec<_> = (0..texts.len()).filter(|&at| texts[at].starts_with(beginning)).collect();
@@ -67,7 +67,7 @@ fn place(texts: &[String], beginning: &str) -> usize {
 async fn a_normal_start_is_reported_completely_and_in_order() -> Result<()> {
     let run = ScenarioRun::start("normal", |workspace| workspace.scenario(Scenario::Normal)).await?;
     let lines = run.wait_for(&["Container started"]).await?;
-    let told = texts(&lines);
+    let shown = texts(&lines);
     let (replicaset, pod) = (run.context.only("apps/v1", "ReplicaSet").await?, run.context.only("v1", "Pod").await?);
     let expected = [
         format!("🐳 Queued pod from ReplicaSet: {}", replicaset.name_any()),
@@ -78,10 +78,10 @@ async fn a_normal_start_is_reported_completely_and_in_order() -> Result<()> {
         "Container created".to_owned(),
         "Container started".to_owned(),
     ];
-    let places: Vec<_> = expected.iter().map(|beginning| place(&told, beginning)).collect();
-    assert!(places.is_sorted(), "{told:#?}");
-    // That the ReplicaSet has created it is not said besides.
-    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    let places: Vec<_> = expected.iter().map(|beginning| place(&shown, beginning)).collect();
+    assert!(places.is_sorted(), "{shown:#?}");
+    // The ReplicaSet's Event about the creation has no line of its own.
+    assert_eq!(shown.len(), expected.len(), "{shown:#?}");
     Ok(())
 }
 
@@ -103,11 +103,11 @@ async fn the_log_source_is_posted_once_and_before_the_first_line() -> Result<()>
 async fn steps_of_an_init_container_are_reported() -> Result<()> {
     let configure = |workspace: Workspace| workspace.scenario(Scenario::Normal).init_container("busybox:1.37");
     let run = ScenarioRun::start("init", configure).await?;
-    // kubelet does not say which container has started: it is told of each.
+    // The kubelet's message does not name the container: there is one line for each.
     let started = |lines: &[Line]| count(lines, "Container started") == 2;
     let lines = run.context.coder.wait_for_lines(&run.agent, PATIENCE, started).await?;
-    let told = texts(&lines);
-    assert!(place(&told, "Pulling image \"busybox:1.37\"") < place(&told, "Pulling image \"ghcr.io"), "{told:#?}");
+    let shown = texts(&lines);
+    assert!(place(&shown, "Pulling image \"busybox:1.37\"") < place(&shown, "Pulling image \"ghcr.io"), "{shown:#?}");
     Ok(())
 }
 
@@ -116,7 +116,7 @@ async fn a_wrong_image_is_reported_once_with_advice() -> Result<()> {
     let configure = |workspace: Workspace| workspace.scenario(Scenario::WrongImage).image("ghcr.io/example/missing:1");
     let run = ScenarioRun::start("wrong-image", configure).await?;
     run.wait_for(&["Failed to pull image"]).await?;
-    // The kubelet says it in four ways more: two Events, and the status twice.
+    // The kubelet reports it four more times: in two Events, and twice in the status.
     let collapsed = "facts_untold_total{reason=\"collapsed\"}";
     wait_for_metric(&run.installation, collapsed, |collapsed| collapsed >= 3.0).await?;
     let lines = run.end().await?;
@@ -191,8 +191,8 @@ async fn a_replicasets_events_are_reported() -> Result<()> {
     let deployments = run.context.api::<Deployment>();
     deployments.patch(&run.deployment.name_any(), &PatchParams::default(), &scale).await?;
     let lines = run.wait_for(&["Deleted pod: ", "🗑️ Deleted pod: "]).await?;
-    let told = texts(&lines);
-    assert_eq!(told.iter().filter(|text| text.starts_with(&format!("Deleted pod: {pod}"))).count(), 1, "{told:#?}");
+    let shown = texts(&lines);
+    assert_eq!(shown.iter().filter(|text| text.starts_with(&format!("Deleted pod: {pod}"))).count(), 1, "{shown:#?}");
     Ok(())
 }
 
@@ -216,9 +216,9 @@ async fn a_repeated_event_is_reported_as_a_count() -> Result<()> {
     let run = ScenarioRun::start("repeated", |workspace| workspace).await?;
     let pod = run.context.only("v1", "Pod").await?;
     let message = "MountVolume.SetUp failed for volume \"home\"";
-    let event = Say::warning(&pod, "FailedMount", message).write(&run.context.client).await?;
+    let event = NewEvent::warning(&pod, "FailedMount", message).write(&run.context.client).await?;
     run.wait_for(&[message]).await?;
-    // One more within the first seconds is no news.
+    // One repeat within the first seconds is not reported.
     raise(&run.context.client, &event, 2, SignedDuration::from_secs(1)).await?;
     raise(&run.context.client, &event, 9, SignedDuration::from_secs(125)).await?;
     let lines = run.wait_for(&["(x9 over 2m)"]).await?;
@@ -232,7 +232,7 @@ async fn a_schedulers_event_is_counted_by_its_series() -> Result<()> {
     let run = ScenarioRun::start("series", |workspace| workspace).await?;
     let pod = run.context.only("v1", "Pod").await?;
     let message = "skip schedule deleting pod";
-    let event = Say::warning(&pod, "Skipped", message).write_as_scheduler(&run.context.client).await?;
+    let event = NewEvent::warning(&pod, "Skipped", message).write_as_scheduler(&run.context.client).await?;
     run.wait_for(&[message]).await?;
     raise_series(&run.context.client, &event, 12, SignedDuration::from_mins(3)).await?;
     let lines = run.wait_for(&["(x12 over 3m)"]).await?;

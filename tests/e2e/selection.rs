@@ -1,4 +1,4 @@
-//! Which workspaces are watched: namespaces, labels and fields.
+//! Selection of workspaces by namespaces, labels and fields.
 
 use anyhow::Result;
 use kube::ResourceExt;
@@ -6,11 +6,11 @@ use logstream_testing::{Installation, Plan, Scenario, TestNamespace, Workspace, 
 use logstream_webhook::PREFIX;
 
 use crate::{
-    events::{Say, marker},
+    events::{NewEvent, marker},
     support::{TestContext, count, counted, texts, wait_for_metric},
 };
 
-const STRANGERS: &str = "facts_untold_total{reason=\"stranger\"}";
+const NON_WORKSPACES: &str = "facts_untold_total{reason=\"stranger\"}";
 
 #[tokio::test]
 async fn only_the_named_namespaces_are_watched() -> Result<()> {
@@ -29,7 +29,7 @@ async fn only_the_named_namespaces_are_watched() -> Result<()> {
         context.create(&workspace.deployment()).await?;
         context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Container started"]).await?;
     }
-    // It was begun before the others, and their whole stories are told by now.
+    // It was created before the others, whose lines have all arrived by now.
     assert_eq!(context.coder.requests_of(&left_out, Endpoint::LogSource), 0);
     assert_eq!(context.coder.requests_of(&left_out, Endpoint::Logs), 0);
     assert_eq!(counted(&installation, "workspace_objects").await?, 4);
@@ -49,24 +49,24 @@ async fn without_a_list_of_namespaces_all_of_them_are_watched() -> Result<()> {
             context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Container started"]).await?;
         assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
     }
-    // The webhook is asked about the first alone: what it missed the watch repairs.
+    // The webhook is called for the first namespace only: the watch repairs what it missed.
     assert!(counted(&installation, "pods_repaired_total").await? >= 1);
     Ok(())
 }
 
-/// Two pods, of which one is selected; the other's owner is told nothing, not of its Events either.
-async fn only_what_is_selected_is_told(test: &str, select: impl FnOnce(Plan) -> Plan) -> Result<Installation> {
+/// Creates two pods, one of them selected; the other's agent gets no line.
+async fn only_selected_pods_have_lines(test: &str, select: impl FnOnce(Plan) -> Plan) -> Result<Installation> {
     let context = TestContext::new(test).await?;
     let installation = select(context.plan()).install(context.cluster).await?;
     let (selected, hidden) = (context.agent(), context.agent());
     let workspace = |name: &str, agent: &str| Workspace::new(context.namespace.name(), "alice", name, agent);
     let unseen = context.create(&workspace("hidden", &hidden).pod()).await?;
-    Say::warning(&unseen, "Failed", "of a pod not selected").write(&context.client).await?;
+    NewEvent::warning(&unseen, "Failed", "of a pod not selected").write(&context.client).await?;
     let seen = context.create(&workspace("dev", &selected).pod()).await?;
     context.wait_for(&selected, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
     // The Event's subject was looked up, with the same selectors, and given up.
-    wait_for_metric(&installation, STRANGERS, |strangers| strangers >= 1.0).await?;
-    Say::warning(&unseen, "Failed", "of a pod not selected").write(&context.client).await?;
+    wait_for_metric(&installation, NON_WORKSPACES, |strangers| strangers >= 1.0).await?;
+    NewEvent::warning(&unseen, "Failed", "of a pod not selected").write(&context.client).await?;
     marker(&context, &selected, &seen).await?;
     for endpoint in [Endpoint::LogSource, Endpoint::Logs] {
         assert_eq!(context.coder.requests_of(&hidden, endpoint), 0, "the webhook sends nothing ahead either");
@@ -79,14 +79,14 @@ async fn only_what_is_selected_is_told(test: &str, select: impl FnOnce(Plan) -> 
 #[tokio::test]
 async fn a_label_selector_leaves_the_others_out() -> Result<()> {
     let select = |plan: Plan| plan.arg("--label-selector=com.coder.workspace.name=dev");
-    only_what_is_selected_is_told("label", select).await?;
+    only_selected_pods_have_lines("label", select).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn a_field_selector_leaves_the_others_out() -> Result<()> {
     let select = |plan: Plan| plan.arg("--field-selector=metadata.name!=coder-alice-hidden");
-    only_what_is_selected_is_told("field", select).await?;
+    only_selected_pods_have_lines("field", select).await?;
     Ok(())
 }
 
@@ -100,8 +100,8 @@ async fn a_label_selector_excludes_the_workloads_of_other_pods() -> Result<()> {
     context.create(&workspace("a", &hidden).deployment()).await?;
     context.create(&workspace("b", &hidden).stateful_set()).await?;
     context.create(&workspace("c", &hidden).job()).await?;
-    // Each of these says at least that it has made a pod, and the scheduler says something of each pod.
-    wait_for_metric(&installation, STRANGERS, |strangers| strangers >= 6.0).await?;
+    // Each workload has at least an Event for its created pod, and each pod one of the scheduler.
+    wait_for_metric(&installation, NON_WORKSPACES, |strangers| strangers >= 6.0).await?;
     let agent = context.agent();
     context.create(&workspace("dev", &agent).deployment()).await?;
     context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"]).await?;

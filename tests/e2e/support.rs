@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! Common helpers.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use serde_json::Value;
 /// The binary under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_coder-logstream-kube");
 
-/// Anything that should happen does so in milliseconds; a machine that also compiles may need this long.
+/// Deadline of waits. Most take milliseconds, but the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A cluster, a namespace of the test's own, and a Coder.
+/// The context of a test: the shared cluster, its own namespace and its own Coder.
 pub(crate) struct TestContext {
     pub(crate) cluster: &'static Cluster,
     pub(crate) namespace: TestNamespace,
@@ -47,14 +47,14 @@ impl TestContext {
         self.plan().install(self.cluster).await
     }
 
-    /// A token that Coder knows from now on.
+    /// Adds an agent with a valid token to Coder and returns the token.
     pub(crate) fn agent(&self) -> String {
         let token = token();
         self.coder.add_agent(&token, Valid::Now);
         token
     }
 
-    /// The objects of a kind in the test's namespace.
+    /// The API of a kind in the test's namespace.
     pub(crate) fn api<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -62,12 +62,12 @@ impl TestContext {
         Api::namespaced(self.client.clone(), self.namespace.name())
     }
 
-    /// The only object of a kind in the test's namespace, such as the pod that a Deployment has made, once it is there.
+    /// Waits for the only object of a kind in the test's namespace, such as a Deployment's pod.
     pub(crate) async fn only(&self, api_version: &str, kind: &str) -> Result<DynamicObject> {
         self.only_of(api_version, kind, "").await
     }
 
-    /// The only one with these labels.
+    /// Waits for the only object of a kind with these labels.
     pub(crate) async fn only_of(&self, api_version: &str, kind: &str, labels: &str) -> Result<DynamicObject> {
         let types = TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() };
         let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types)?);
@@ -81,12 +81,12 @@ impl TestContext {
             }
         })
         .await?;
-        // An item of a list does not say its kind.
+        // Items of a list have no kind.
         object.types = Some(types);
         Ok(object)
     }
 
-    /// Deletes an object, and lets Kubernetes delete what it made.
+    /// Deletes an object and its dependents.
     pub(crate) async fn delete(&self, object: &DynamicObject) -> Result<()> {
         let types = object.types.as_ref().context("a typed object")?;
         let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(types)?);
@@ -101,7 +101,7 @@ impl TestContext {
         create(&self.client, manifest).await
     }
 
-    /// Waits until each of these texts stands in a line of the agent's log.
+    /// Waits until the agent's log contains each of these texts.
     pub(crate) async fn wait_for(&self, agent: &str, texts: &[&str]) -> Result<Vec<Line>> {
         let all = |lines: &[Line]| texts.iter().all(|text| count(lines, text) > 0);
         match self.coder.wait_for_lines(agent, PATIENCE, all).await {
@@ -115,12 +115,12 @@ impl TestContext {
     }
 }
 
-/// A token of Coder's form that nobody else has.
+/// A new agent token.
 pub(crate) fn token() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// What people see of a token.
+/// The fingerprint of a token.
 pub(crate) fn fingerprint(token: &str) -> String {
     AgentToken::parse(token).expect("a token").fingerprint().to_string()
 }
@@ -147,30 +147,30 @@ pub(crate) fn texts(lines: &[Line]) -> Vec<String> {
     lines.iter().map(|line| plain(&line.output)).collect()
 }
 
-/// How many lines hold a text.
+/// Number of lines that contain a text.
 pub(crate) fn count(lines: &[Line], text: &str) -> usize {
     lines.iter().filter(|line| plain(&line.output).contains(text)).count()
 }
 
-/// The one line that holds a text.
+/// The only line that contains a text.
 #[track_caller]
 pub(crate) fn only<'a>(lines: &'a [Line], text: &str) -> &'a Line {
     assert_eq!(count(lines, text), 1, "{text:?} in {:#?}", texts(lines));
     lines.iter().find(|line| plain(&line.output).contains(text)).expect("it was counted")
 }
 
-/// The first line that holds a text. Of the repeats at most three were told, as counts: one for a burst, one when ten
-/// seconds had passed, and what was held back at the object's end.
+/// The first line that contains a text. Asserts that at most three lines with counts follow: one for a burst, one after
+/// ten seconds, and one for held back repeats at the object's end.
 #[track_caller]
 pub(crate) fn once_and_then_counted<'a>(lines: &'a [Line], text: &str) -> &'a Line {
-    let told: Vec<_> = lines.iter().filter(|line| plain(&line.output).contains(text)).collect();
-    let [first, counts @ ..] = &told[..] else { panic!("{text:?} in {:#?}", texts(lines)) };
+    let found: Vec<_> = lines.iter().filter(|line| plain(&line.output).contains(text)).collect();
+    let [first, counts @ ..] = &found[..] else { panic!("{text:?} in {:#?}", texts(lines)) };
     let counted = |line: &Line| line.output.contains(" (x");
-    assert!(!counted(first) && counts.len() <= 3 && counts.iter().all(|line| counted(line)), "{told:#?}");
+    assert!(!counted(first) && counts.len() <= 3 && counts.iter().all(|line| counted(line)), "{found:#?}");
     first
 }
 
-/// Waits until a sum of the program's counters is as wanted; `name` without the common prefix, labels or none.
+/// Waits until a metric satisfies `wanted`. `name` is as for [`metric`].
 pub(crate) async fn wait_for_metric(
     installation: &Installation,
     name: &str,
@@ -183,7 +183,7 @@ pub(crate) async fn wait_for_metric(
     .await
 }
 
-/// One of the program's figures, without the common prefix; without labels the sum over all.
+/// Reads a metric. `name` has no common prefix; without labels, it is the sum over all series.
 pub(crate) async fn metric(installation: &Installation, name: &str) -> Result<f64> {
     let name = format!("coder_logstream_{name}");
     let metrics = installation.metrics().await?;
@@ -194,7 +194,7 @@ pub(crate) async fn metric(installation: &Installation, name: &str) -> Result<f6
     }
 }
 
-/// A figure that counts something.
+/// Reads a count.
 #[expect(clippy::cast_possible_truncation, reason = "a count")]
 pub(crate) async fn counted(installation: &Installation, name: &str) -> Result<i64> {
     Ok(metric(installation, name).await?.round() as i64)

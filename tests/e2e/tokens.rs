@@ -1,4 +1,4 @@
-//! Where tokens are found, and that they are shown nowhere.
+//! Tokens: where they are found, and that they are never exposed.
 
 use std::collections::BTreeMap;
 
@@ -16,21 +16,21 @@ use logstream_testing::{
 use serde_json::json;
 
 use crate::{
-    events::{SOURCE, Say, marker},
+    events::{NewEvent, SOURCE, marker},
     review::{Poster, creation},
     support::{PATIENCE, TestContext, count, counted, fingerprint, only, texts, token, wait_for_metric},
 };
 
 const AGENTS: &str = "logstream.coder.com/agents";
 
-/// The program, allowed to read Secrets and ConfigMaps.
+/// Installs the program with access to Secrets and ConfigMaps.
 async fn reading(test: &str) -> Result<(TestContext, Installation)> {
     let context = TestContext::new(test).await?;
     let installation = context.plan().reads_secrets().install(context.cluster).await?;
     Ok((context, installation))
 }
 
-/// A pod's token is found in this place, and the pod shows what kind of place it is.
+/// Asserts that a pod's token is found in this place, and that its annotation shows the kind of place.
 async fn a_pods_token_is_found_in(place: Place, test: &str, shown: &str) -> Result<()> {
     let (context, _installation) = reading(test).await?;
     let agent = context.agent();
@@ -56,12 +56,12 @@ async fn a_token_is_found_by_the_config_map_key_ref_of_a_pod() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_token_is_found_in_a_secret_taken_whole_as_environment() -> Result<()> {
+async fn a_token_is_found_in_env_from_of_a_secret() -> Result<()> {
     a_pods_token_is_found_in(Place::SecretEnv, "secret-env", "by-secret").await
 }
 
 #[tokio::test]
-async fn a_token_is_found_in_a_config_map_taken_whole_as_environment() -> Result<()> {
+async fn a_token_is_found_in_env_from_of_a_config_map() -> Result<()> {
     a_pods_token_is_found_in(Place::ConfigMapEnv, "configmap-env", "by-configmap").await
 }
 
@@ -86,13 +86,13 @@ async fn a_rejected_pod_is_reported_by_the_replicasets_token() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_happened_before_the_secret_came_is_told_when_it_comes() -> Result<()> {
+async fn events_before_the_secret_exists_are_reported_later() -> Result<()> {
     let (context, installation) = reading("secret-later").await?;
     let agent = context.agent();
     let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent).token_in(Place::SecretKey);
     let pod = context.create(&workspace.pod()).await?;
     wait_for_metric(&installation, "workspace_objects", |objects| objects >= 1.0).await?;
-    Say::warning(&pod, "Failed", "Error: secret \"coder-alice-dev\" not found").write(&context.client).await?;
+    NewEvent::warning(&pod, "Failed", "Error: secret \"coder-alice-dev\" not found").write(&context.client).await?;
     context.create(&workspace.token_object().context("a reference")?).await?;
     let lines = context.wait_for(&agent, &["🐳 Created pod", "Successfully assigned", "not found"]).await?;
     assert!(texts(&lines)[0].starts_with("🐳 Created pod"), "{:#?}", texts(&lines));
@@ -167,13 +167,13 @@ async fn two_containers_with_one_token_are_one_agent() -> Result<()> {
     Ok(())
 }
 
-/// What a token may look like where it should not be.
+/// Forms in which a token could be exposed.
 fn forms(secret: &str) -> Vec<String> {
     let plain = secret.replace('-', "");
     vec![secret.to_uppercase(), STANDARD.encode(secret), plain.to_uppercase(), plain, secret.to_owned()]
 }
 
-/// Everything that the program shows or keeps, by where it is found.
+/// Everything that the program exposes or stores, by place.
 async fn shown(context: &TestContext, installation: &Installation) -> Result<BTreeMap<String, String>> {
     let mut shown = BTreeMap::new();
     shown.insert("output".to_owned(), installation.product.output());
@@ -223,11 +223,11 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     let unsteady = context.create(&workspace("broken", &broken).pod()).await?;
     let nobody = context.create(&workspace("unknown", &unknown).pod()).await?;
     context.create(&workspace("no-token", &no_token).pod()).await?;
-    // The token stands in what Kubernetes says, and where no token belongs.
+    // Tokens in Event messages, and in unexpected places of a review.
     let spilled = format!("exec: \"./agent --token {told}\" failed, and $TOKEN={unknown}");
     let deployed = context.only_of("v1", "Pod", "com.coder.workspace.name=told").await?;
-    Say::warning(&deployed, "Failed", &spilled).write(&context.client).await?;
-    Say::warning(&nobody, "Failed", &spilled).write(&context.client).await?;
+    NewEvent::warning(&deployed, "Failed", &spilled).write(&context.client).await?;
+    NewEvent::warning(&nobody, "Failed", &spilled).write(&context.client).await?;
     let poster = Poster::new(&installation)?;
     let mut review = creation(&workspace("malformed", &malformed).pod());
     for place in ["/request/object/spec/containers/0/env", "/request/object/metadata", "/request/object", "/request"] {
@@ -250,7 +250,7 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     let mut everything = shown(&context, &installation).await?;
     installation.product.sigterm_and_wait(PATIENCE)?;
     everything.insert("output to the end".to_owned(), installation.product.output());
-    // The search would find what is there: these are shown.
+    // A positive control: fingerprints are found.
     let output = &everything["output to the end"];
     for agent in [&told, &referred, &refused, &broken, &unknown] {
         assert!(output.contains(&fingerprint(agent)), "{output}");
