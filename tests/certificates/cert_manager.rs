@@ -1,4 +1,4 @@
-//! A certificate that the real cert-manager keeps, mounted as kubelet does it: late.
+//! A certificate of the real cert-manager, mounted with a delay like the kubelet's.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -18,20 +18,21 @@ use crate::{
     mounted::Mounted,
 };
 
-/// How late a mounted Secret is. kubelet takes a minute and more; these certificates live for twenty seconds.
+/// Delay of a mounted Secret. The kubelet takes a minute or more, but these certificates live for twenty seconds.
 const LATE: Duration = Duration::from_secs(2);
 
-/// What issues the serving certificate.
+/// Issuer of the serving certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Issuer {
-    /// The authority that the API server trusts.
-    Authority,
-    /// An intermediate, which that authority issued.
+    /// The CA that the API server trusts.
+    Ca,
+    /// An intermediate CA issued by that CA.
     Intermediate,
 }
 
-/// An authority of the release's own, made by a self-signed issuer and renewed every 12 s, and a leaf, renewed every
-/// 6 s and valid for 20: late mounting and the program's own reading take 7 s of that. Nothing outlives what issued it.
+/// The release's own CA, made by a self-signed issuer and renewed every 12 s, and a serving certificate, renewed every
+/// 6 s and valid for 20 s, of which delayed mounting and the program's polling take 7 s. No certificate outlives its
+/// issuer.
 fn manifests(namespace: &str, issuer: Issuer) -> String {
     let object = |kind: &str, name: &str, spec: Value| {
         let metadata = json!({ "name": name, "namespace": namespace });
@@ -49,7 +50,7 @@ fn manifests(namespace: &str, issuer: Issuer) -> String {
         all.extend(more.as_object().expect("it is one").clone());
         object("Certificate", name, spec)
     };
-    let authority = |name: &str| json!({ "isCA": true, "commonName": name });
+    let ca = |name: &str| json!({ "isCA": true, "commonName": name });
     let serving = json!({
         "usages": ["digital signature", "server auth"],
         "dnsNames": ["logstream.coder.svc"],
@@ -58,35 +59,35 @@ fn manifests(namespace: &str, issuer: Issuer) -> String {
     let mut items = vec![
         object("Issuer", "selfsigned", json!({ "selfSigned": {} })),
         object("Issuer", "ca", json!({ "ca": { "secretName": "ca" } })),
-        certificate("ca", "selfsigned", (60, 12), authority("ca")),
+        certificate("ca", "selfsigned", (60, 12), ca("ca")),
     ];
     match issuer {
-        Issuer::Authority => items.push(certificate("serving", "ca", (20, 6), serving)),
+        Issuer::Ca => items.push(certificate("serving", "ca", (20, 6), serving)),
         Issuer::Intermediate => items.extend([
             object("Issuer", "intermediate", json!({ "ca": { "secretName": "intermediate" } })),
-            certificate("intermediate", "ca", (40, 10), authority("intermediate")),
+            certificate("intermediate", "ca", (40, 10), ca("intermediate")),
             certificate("serving", "intermediate", (20, 6), serving),
         ]),
     }
     json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()
 }
 
-/// cert-manager, for all tests of a run.
+/// cert-manager, shared by all tests of a run.
 async fn cert_manager() -> Result<&'static CertManager> {
     static SHARED: OnceCell<CertManager> = OnceCell::const_new();
     let cluster = cluster().await;
     SHARED.get_or_try_init(|| async { spawn_blocking(move || CertManager::start(cluster)).await? }).await
 }
 
-/// What was seen of the Secret.
+/// Observations of the Secret.
 #[derive(Debug, Default)]
 struct Seen {
-    authorities: BTreeSet<Vec<u8>>,
-    /// Versions by an authority that was not in the caBundle when they were seen, however soon that was, and when.
+    cas: BTreeSet<Vec<u8>>,
+    /// Versions whose CA was not in the caBundle yet when they were seen, and when.
     before_trust: Vec<String>,
 }
 
-/// Plays kubelet: brings each new version of a Secret into the directory, late. Ends only when it cannot.
+/// Acts as the kubelet: copies each new version of a Secret into the directory, with a delay. Returns only on an error.
 async fn mount(
     secrets: Api<Secret>,
     webhooks: Api<MutatingWebhookConfiguration>,
@@ -104,35 +105,35 @@ async fn mount(
             if Some(&parts) == mounted.as_ref() { Err("is the same".to_owned()) } else { Ok(parts) }
         })
         .await?;
-        let ((certificate, key), authority) = &secret;
-        let trusted = bundles(&webhooks, &configuration).await?.iter().all(|bundle| contains(bundle, authority));
+        let ((certificate, key), ca) = &secret;
+        let trusted = bundles(&webhooks, &configuration).await?.iter().all(|bundle| contains(bundle, ca));
         if mounted.is_some() {
             if !trusted {
-                let authority = String::from_utf8_lossy(authority).into_owned();
+                let ca = String::from_utf8_lossy(ca).into_owned();
                 let at = started.elapsed();
                 seen.send_modify(|seen| {
-                    seen.before_trust.push(format!("version {version} at {at:?}, by\n{authority}"));
+                    seen.before_trust.push(format!("version {version} at {at:?}, by\n{ca}"));
                 });
             }
             sleep(LATE).await;
         }
         directory.swap(certificate, key)?;
         seen.send_modify(|seen| {
-            seen.authorities.insert(authority.clone());
+            seen.cas.insert(ca.clone());
         });
         mounted = Some(secret);
     }
     Ok(())
 }
 
-fn contains(bundle: &[u8], authority: &[u8]) -> bool {
+fn contains(bundle: &[u8], ca: &[u8]) -> bool {
     let text = |pem: &[u8]| String::from_utf8_lossy(pem).trim().to_owned();
-    text(bundle).contains(&text(authority))
+    text(bundle).contains(&text(ca))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cert_manager_rotates_certificate_and_ca_without_a_gap() -> Result<()> {
-    rotations("cert-manager", Issuer::Authority).await
+    rotations("cert-manager", Issuer::Ca).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +145,7 @@ async fn rotations(test: &str, issuer: Issuer) -> Result<()> {
     let context = TestContext::new(test, 1).await?;
     let (cluster, manager) = (cluster().await, cert_manager().await?);
     cluster.kubectl_with(&["apply", "-f", "-"], &manifests(context.namespace(), issuer))?;
-    // The authority's Certificate, not the leaf's: then a new authority is trusted before any leaf of it exists.
+    // The CA's Certificate, not the serving one's: a new CA is then trusted before it has issued any certificate.
     let from = format!("cert-manager.io/inject-ca-from={}/ca", context.namespace());
     cluster.kubectl(&["annotate", "mutatingwebhookconfiguration", context.configuration(), &from])?;
 
@@ -160,12 +161,12 @@ async fn rotations(test: &str, issuer: Issuer) -> Result<()> {
     );
     tokio::select! {
         ended = kubelet => ended.and_then(|()| bail!("it ended")).context("the mount"),
-        proved = five_authorities(&context, manager, issuer, replica, seen) => proved,
+        proved = five_cas(&context, manager, issuer, replica, seen) => proved,
     }
 }
 
-/// No pod is refused while the authority is renewed five times.
-async fn five_authorities(
+/// Asserts that no pod is rejected while the CA is renewed five times.
+async fn five_cas(
     context: &TestContext,
     manager: &CertManager,
     issuer: Issuer,
@@ -176,8 +177,8 @@ async fn five_authorities(
     context.wait_admitted().await?;
     let stream = context.stream();
     for rotation in 1..=5 {
-        let enough = seen.wait_for(|seen| seen.authorities.len() > rotation);
-        drop(timeout(PATIENCE, enough).await.context("the authority is renewed")??);
+        let enough = seen.wait_for(|seen| seen.cas.len() > rotation);
+        drop(timeout(PATIENCE, enough).await.context("the CA is renewed")??);
         stream.more(10).await?;
     }
     // The last of them is served as well.
@@ -189,16 +190,16 @@ async fn five_authorities(
     let chain = if issuer == Issuer::Intermediate { " chain=2" } else { " chain=1" };
     ensure!(replica.product.output().contains(chain), "{}", replica.product.output());
     replica.wait_ready().await?;
-    // cainjector keeps an authority until it expires.
+    // cainjector keeps a CA until it expires.
     let bundle = String::from_utf8(context.bundles().await?.remove(0))?;
-    ensure!(bundle.matches("BEGIN CERTIFICATE").count() >= 2, "the authority was renewed too: {bundle}");
+    ensure!(bundle.matches("BEGIN CERTIFICATE").count() >= 2, "the CA was renewed too: {bundle}");
     replica.end()?;
     let seen = seen.borrow();
-    let Seen { authorities, before_trust } = &*seen;
-    let (authorities, early) = (authorities.len(), before_trust.len());
-    println!("{changes} serving certificates by {authorities} authorities, {early} seen before their trust");
-    // Trust first. One leaf may have been renewed in the very moment in which its authority was; with the leaf's
-    // Certificate in the annotation it is nearly each new authority.
-    ensure!(early <= 1, "{early} of {authorities} authorities:\n{}\n{}", before_trust.join("\n"), manager.log());
+    let Seen { cas, before_trust } = &*seen;
+    let (cas, early) = (cas.len(), before_trust.len());
+    println!("{changes} serving certificates by {cas} CAs, {early} seen before they were trusted");
+    // One certificate may have been renewed at the same moment as its CA; with the serving Certificate in the
+    // annotation, nearly each new CA would be late.
+    ensure!(early <= 1, "{early} of {cas} CAs:\n{}\n{}", before_trust.join("\n"), manager.log());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The webhook answers nobody but the API server, which shows a certificate.
+//! The webhook accepts only clients with a certificate, such as the API server.
 
 use std::{fs, path::Path};
 
@@ -10,21 +10,21 @@ use serde_json::json;
 
 use crate::context::{PATIENCE, SECRET, TestContext};
 
-/// The API server shows this certificate from its next start on.
+/// Writes the client certificate that the API server uses from its next start on.
 fn write(clients: &ClientCertificate, directory: &Path) -> Result<()> {
     fs::write(directory.join("tls.crt"), &clients.certificate)?;
     fs::write(directory.join("tls.key"), &clients.key)?;
     Ok(())
 }
 
-/// Gives a file new content in one step, so that nobody who reads it meanwhile finds half of it.
+/// Replaces a file atomically.
 fn replace(path: &Path, content: &str) -> Result<()> {
     let new = path.with_extension("new");
     fs::write(&new, content)?;
     Ok(fs::rename(new, path)?)
 }
 
-/// What `--admission-control-config-file` names, with the kubeconfig that it names: how the API server shows itself to
+/// Writes the file for `--admission-control-config-file` and its kubeconfig, by which the API server authenticates to
 /// webhooks. Returns its path.
 fn configure(directory: &Path) -> Result<String> {
     let kubeconfig = directory.join("webhooks.kubeconfig");
@@ -64,22 +64,22 @@ async fn only_clients_of_the_current_client_ca_are_answered() -> Result<()> {
     replica.wait_ready().await?;
     context.wait_admitted().await?;
     let address = context.addresses[0];
-    let answered = async || -> Result<_> {
-        let nobody = accepts(address, None).await?;
-        Ok((nobody, accepts(address, Some(&first)).await?, accepts(address, Some(&second)).await?))
+    let accepted = async || -> Result<_> {
+        let anonymous = accepts(address, None).await?;
+        Ok((anonymous, accepts(address, Some(&first)).await?, accepts(address, Some(&second)).await?))
     };
-    assert_eq!(answered().await?, (false, true, false), "nobody, the first CA's client, the second's");
-    let turned_away = replica.metric("webhook_handshake_failures_total").await?;
-    ensure!(turned_away >= 2.0, "{turned_away}");
+    assert_eq!(accepted().await?, (false, true, false), "anonymous, the first CA's client, the second's");
+    let failures = replica.metric("webhook_handshake_failures_total").await?;
+    ensure!(failures >= 2.0, "{failures}");
 
-    // Both are accepted, the API server changes over, the old one is taken out.
+    // Both CAs are accepted, the API server changes its certificate, the old CA is removed.
     let stream = context.stream();
     stream.more(10).await?;
     replace(&file, &(first.ca.clone() + &second.ca))?;
     replica.wait_metric("certificate_client_ca_changes_total", 2.0).await?;
     stream.more(10).await?;
     stream.end().await?.check(20)?;
-    assert_eq!(answered().await?, (false, true, true));
+    assert_eq!(accepted().await?, (false, true, true));
     write(&second, directory)?;
     tokio::task::block_in_place(|| cluster.restart_apiserver())?;
     context.wait_admitted().await?;
@@ -88,20 +88,20 @@ async fn only_clients_of_the_current_client_ca_are_answered() -> Result<()> {
     replace(&file, &second.ca)?;
     replica.wait_metric("certificate_client_ca_changes_total", 3.0).await?;
     stream.more(10).await?;
-    assert_eq!(answered().await?, (false, false, true));
+    assert_eq!(accepted().await?, (false, false, true));
 
     replace(&file, "invalid")?;
     replica.wait_sample("certificate_client_ca_refused_total{reason=\"malformed\"}", 1.0).await?;
     stream.more(10).await?;
     stream.end().await?.check(30)?;
-    assert_eq!(answered().await?, (false, false, true));
+    assert_eq!(accepted().await?, (false, false, true));
 
-    // The proof that it is the certificate which lets the API server in.
+    // The API server is rejected without the right CA, so it was its certificate that was accepted before.
     replace(&file, &first.ca)?;
     replica.wait_metric("certificate_client_ca_changes_total", 4.0).await?;
     context.balancer.cut().await?;
-    // A webhook that hangs is refused too, so the words count.
-    poll::eventually("a certificate of the second CA is turned away", PATIENCE, || async {
+    // A hanging webhook rejects pods too, so the message matters.
+    poll::eventually("a certificate of the second CA is rejected", PATIENCE, || async {
         match context.refusal().await {
             Some(refusal) if refusal.contains("tls: unknown certificate authority") => Ok(()),
             other => Err(other),

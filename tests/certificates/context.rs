@@ -1,4 +1,4 @@
-//! A cluster, a namespace and a webhook configuration of the test's own, and the product in it.
+//! The context of a test: the shared cluster, its own namespace and webhook configuration, and replicas of the product.
 
 use std::{
     net::SocketAddr,
@@ -32,13 +32,13 @@ use crate::stream::{Connections, Stream};
 /// The agent's token of every pod.
 pub(crate) const TOKEN: &str = "6f1a4c1e-7d8e-4a1f-9c58-2f6d1c0b7e55";
 
-/// Anything that should happen does so in milliseconds; a machine that also compiles may need this long.
+/// Deadline of waits. Most take milliseconds, but the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 const ACCOUNT: &str = "logstream";
 pub(crate) const SECRET: &str = "webhook-cert";
 
-/// Pods are created and nothing acts on them: no controllers are needed.
+/// The shared cluster, without controllers: pods are only created.
 pub(crate) async fn cluster() -> &'static Cluster {
     static SHARED: OnceLock<Cluster> = OnceLock::new();
     let start = || Cluster::start(ClusterOptions::new().control_plane_only());
@@ -71,17 +71,17 @@ pub(crate) struct Replica {
 }
 
 impl TestContext {
-    /// A webhook configuration without a caBundle, which asks a balancer before so many replicas.
+    /// Creates a webhook configuration without a caBundle, for a load balancer in front of so many replicas.
     pub(crate) async fn new(test: &str, replicas: usize) -> Result<Self> {
         Self::with(test, replicas, &["get", "watch"]).await
     }
 
-    /// The same, where the product may read its own objects in these ways.
+    /// The same, with these verbs for reading the product's own objects.
     pub(crate) async fn with(test: &str, replicas: usize, reading: &[&str]) -> Result<Self> {
         Self::on(cluster().await, test, replicas, reading).await
     }
 
-    /// The same, on a cluster of the test's own.
+    /// The same, on the test's own cluster.
     pub(crate) async fn on(cluster: &Cluster, test: &str, replicas: usize, reading: &[&str]) -> Result<Self> {
         let client = cluster.admin_client().await?;
         let namespace = TestNamespace::create(cluster, test).await?;
@@ -99,7 +99,7 @@ impl TestContext {
         Ok(Self { admin, client, balancer, namespace, webhook, access, coder, addresses })
     }
 
-    /// The product reaches the API server by a proxy from now on.
+    /// Makes later replicas reach the API server through a proxy.
     pub(crate) async fn through(&mut self, proxy: &FaultProxy) -> Result<()> {
         let server = format!("https://{}", proxy.address());
         self.access.kubeconfig = cluster().await.kubeconfig_via(&server, self.namespace(), &self.access.token)?;
@@ -114,7 +114,7 @@ impl TestContext {
         self.webhook.name()
     }
 
-    /// Starts a replica, and waits for nothing.
+    /// Starts a replica without waiting.
     pub(crate) fn start(&self, index: usize, certificate: &[String]) -> Result<Replica> {
         let health = ports::free();
         let product = Product::builder(env!("CARGO_BIN_EXE_coder-logstream-kube"))
@@ -144,23 +144,23 @@ impl TestContext {
         self.start(index, &lifetimes)
     }
 
-    /// Waits until the API server goes by the caBundle, and asks.
+    /// Waits until the API server trusts the caBundle and calls the webhook.
     pub(crate) async fn wait_admitted(&self) -> Result<()> {
         wait_called(&self.admin, self.namespace(), true).await?;
         self.balancer.cut().await
     }
 
-    /// Pods without pause, each by a handshake of its own.
+    /// Creates pods continuously, each with its own handshake.
     pub(crate) fn stream(&self) -> Stream {
         self.stream_by(Connections::Cut)
     }
 
-    /// Pods without pause.
+    /// Creates pods continuously.
     pub(crate) fn stream_by(&self, connections: Connections) -> Stream {
         Stream::start(self.client.clone(), self.namespace(), self.balancer.clone(), connections)
     }
 
-    /// Asks for a pod and keeps none: what the API server says, when it says no.
+    /// Creates a pod by dry run. Returns the API server's error, if any.
     pub(crate) async fn refusal(&self) -> Option<String> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), self.namespace());
         let pod = serde_json::from_value(Workspace::new(self.namespace(), "probe", "probe", TOKEN).pod());
@@ -186,13 +186,13 @@ impl TestContext {
         Ok(saved)
     }
 
-    /// Makes it again.
+    /// Creates it again.
     pub(crate) async fn put_configuration(&self, saved: MutatingWebhookConfiguration) -> Result<()> {
         Api::all(self.client.clone()).create(&PostParams::default(), &saved).await?;
         Ok(())
     }
 
-    /// Writes every caBundle by hand.
+    /// Overwrites every caBundle.
     pub(crate) async fn set_bundles(&self, pem: &str) -> Result<()> {
         let webhooks: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
         let mut configuration = webhooks.get(self.configuration()).await?;
@@ -218,12 +218,12 @@ impl Replica {
         self.product.wait_ready(&format!("http://{}/readyz?verbose", self.health), PATIENCE).await
     }
 
-    /// Waits until readiness fails and says this.
-    pub(crate) async fn wait_unready(&self, said: &str) -> Result<()> {
-        self.product.wait_unready(&format!("http://{}/readyz?verbose", self.health), said, PATIENCE).await
+    /// Waits until readiness fails with `expected` in the response.
+    pub(crate) async fn wait_unready(&self, expected: &str) -> Result<()> {
+        self.product.wait_unready(&format!("http://{}/readyz?verbose", self.health), expected, PATIENCE).await
     }
 
-    /// What readiness says.
+    /// Status and body of `/readyz`.
     pub(crate) async fn readiness(&self) -> Result<(u16, String)> {
         self.product.get(&format!("http://{}/readyz?verbose", self.health)).await
     }
@@ -232,7 +232,7 @@ impl Replica {
         self.product.metrics(&format!("http://{}/metrics", self.health)).await
     }
 
-    /// A metric now; names are without the prefix.
+    /// Reads a metric, the sum of its series; names are without the prefix.
     pub(crate) async fn metric(&self, name: &str) -> Result<f64> {
         Ok(self.metrics().await?.sum(&format!("coder_logstream_{name}")))
     }
@@ -248,7 +248,7 @@ impl Replica {
         .await
     }
 
-    /// One sample, such as `certificate_issued_total{kind="ca"}`.
+    /// Reads one sample, such as `certificate_issued_total{kind="ca"}`.
     pub(crate) async fn sample(&self, sample: &str) -> Result<f64> {
         Ok(self.metrics().await?.get(&format!("coder_logstream_{sample}")).unwrap_or_default())
     }
@@ -264,7 +264,7 @@ impl Replica {
         .await
     }
 
-    /// Ends in order.
+    /// Sends SIGTERM and asserts a successful exit.
     pub(crate) fn end(mut self) -> Result<()> {
         let (status, _) = self.product.sigterm_and_wait(PATIENCE)?;
         ensure!(status.success(), "it ended with {status}: {}", self.product.output());
@@ -272,7 +272,7 @@ impl Replica {
     }
 }
 
-/// What the chart gives: nothing but our own Secret and our own webhook configuration, each by its name.
+/// Grants the chart's permissions: only its own Secret and webhook configuration, each by name.
 async fn access(
     cluster: &Cluster,
     client: &Client,

@@ -1,4 +1,4 @@
-//! A process that cannot reach the API server while its certificate runs out.
+//! A process that cannot reach the API server while its certificate expires.
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ async fn a_certificate_that_expired_offline_is_reported_and_replaced() -> Result
     replica.wait_unready("[-]certificate failed: the certificate with serial").await?;
     let (_, checks) = replica.readiness().await?;
     ensure!(checks.contains("expired at") && checks.contains("[-]trust failed"), "{checks}");
-    // It is not only readiness that says so.
-    let refusal = context.refusal().await.context("what has expired is refused")?;
+    // The API server rejects it too.
+    let refusal = context.refusal().await.context("an expired certificate is rejected")?;
     ensure!(refusal.contains("expired"), "{refusal}");
-    // Then the authority runs out too.
+    // Then the CA expires too.
     let ca = replica.metric("certificate_ca_expiration_timestamp_seconds").await?;
-    logstream_testing::poll::eventually("the authority expires", 2 * CA, || async {
+    logstream_testing::poll::eventually("the CA expires", 2 * CA, || async {
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
         let now = now().as_second() as f64;
         if now > ca { Ok(()) } else { Err(ca - now) }

@@ -1,8 +1,8 @@
-//! No admission fails, whatever becomes of the certificate: the real binary, a real API server with `failurePolicy:
-//! Fail`, and pods created without pause, each by a TLS handshake of its own.
+//! No admission fails while certificates change: the real binary, a real API server with `failurePolicy: Fail`, and
+//! pods created continuously, each with its own TLS handshake.
 //!
-//! One control plane serves all tests of a run but the one of client certificates; each test has a namespace and a
-//! webhook configuration of its own.
+//! All tests of a run except the one of client certificates share a control plane; each test has its own namespace and
+//! webhook configuration.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of a test may end it")]
 #![allow(clippy::print_stdout, reason = "people read how many pods were created")]
 

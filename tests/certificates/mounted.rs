@@ -1,4 +1,4 @@
-//! A Secret mounted as kubelet does it.
+//! A mounted Secret, updated like by the kubelet.
 
 use std::{
     fs, io,
@@ -8,8 +8,8 @@ use std::{
 
 use logstream_testing::scratch::Scratch;
 
-/// `tls.crt` leads to `..data/tls.crt`, and `..data` to a directory that is never written again. A new version is a new
-/// directory and one rename of the link.
+/// `tls.crt` is a link to `..data/tls.crt`, and `..data` a link to a directory that is never changed. A new version is
+/// a new directory and one rename of the link.
 pub(crate) struct Mounted {
     directory: Scratch,
     version: u32,

@@ -1,4 +1,4 @@
-//! A self-managed certificate that somebody interferes with.
+//! A self-managed certificate whose Secret or caBundle is changed by others.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::context::{PATIENCE, SECRET, TestContext, now};
 
-/// The lives that a certificate has by default.
+/// The default lifetimes.
 const CA: Duration = Duration::from_hours(8_760);
 const LEAF: Duration = Duration::from_hours(720);
 
@@ -33,11 +33,11 @@ async fn a_deleted_or_invalid_secret_is_recreated_without_a_gap() -> Result<()> 
     context.secrets().patch(SECRET, &PatchParams::default(), &Patch::Merge(invalid)).await?;
     replica.wait_metric("certificate_changes_total", 3.0).await?;
     assert!(replica.sample("certificate_bundles_refused_total{reason=\"malformed\"}").await? >= 1.0);
-    let said = replica.product.output();
-    assert!(said.contains("ca.crt holds no valid certificate"), "{said}");
+    let log = replica.product.output();
+    assert!(log.contains("ca.crt holds no valid certificate"), "{log}");
     stream.more(10).await?;
 
-    // The key alone: what is served stays good, a new authority takes over.
+    // Only the CA's key is lost: the serving certificate stays valid, and a new CA takes over.
     let lost = json!({ "data": { "ca.key": null } });
     context.secrets().patch(SECRET, &PatchParams::default(), &Patch::Merge(lost)).await?;
     replica.wait_metric("certificate_changes_total", 4.0).await?;
@@ -55,15 +55,15 @@ async fn a_manually_changed_ca_bundle_is_repaired() -> Result<()> {
     context.wait_admitted().await?;
     let right = context.bundles().await?;
 
-    let stranger = SigningCa::new("a stranger", now(), CA)?;
-    for wrong in ["", stranger.certificate()] {
+    let foreign = SigningCa::new("a foreign CA", now(), CA)?;
+    for wrong in ["", foreign.certificate()] {
         context.set_bundles(wrong).await?;
         repaired(&context, &right, Duration::from_secs(1)).await?;
         context.wait_admitted().await?;
     }
-    // What a stranger put there is left to the stranger.
+    // A foreign CA in the caBundle is kept.
     let bundle = String::from_utf8(context.bundles().await?.remove(0))?;
-    assert!(bundle.contains(stranger.certificate().trim()), "{bundle}");
+    assert!(bundle.contains(foreign.certificate().trim()), "{bundle}");
     assert!(replica.sample("certificate_ca_bundle_patches_total{purpose=\"repair\"}").await? >= 2.0);
     replica.wait_ready().await?;
     replica.end()
@@ -82,7 +82,7 @@ async fn without_watch_permission_a_repair_takes_a_second_longer() -> Result<()>
     replica.end()
 }
 
-/// Waits until every caBundle begins as it should.
+/// Waits until every caBundle begins with the right one.
 async fn repaired(context: &TestContext, right: &[Vec<u8>], within: Duration) -> Result<()> {
     let begun = Instant::now();
     poll::eventually("the caBundle is repaired", PATIENCE, || async {
@@ -101,28 +101,28 @@ async fn repaired(context: &TestContext, right: &[Vec<u8>], within: Duration) ->
 async fn an_expired_stored_certificate_is_replaced_at_startup() -> Result<()> {
     let context = TestContext::new("expired", 1).await?;
     let long_ago = now().checked_sub(Duration::from_hours(48))?;
-    let authority = SigningCa::new("coder-logstream-kube webhook CA", long_ago, Duration::from_hours(24))?;
-    let issued = authority.issue(&["127.0.0.1".try_into()?], long_ago, Duration::from_hours(12))?;
-    let content = [
-        ("ca.crt", authority.certificate().to_owned()),
-        ("ca.key", authority.key()),
+    let ca = SigningCa::new("coder-logstream-kube webhook CA", long_ago, Duration::from_hours(24))?;
+    let issued = ca.issue(&["127.0.0.1".try_into()?], long_ago, Duration::from_hours(12))?;
+    let files = [
+        ("ca.crt", ca.certificate().to_owned()),
+        ("ca.key", ca.key()),
         ("tls.crt", issued.certificate),
         ("tls.key", issued.key),
     ];
     let secret = Secret {
         metadata: ObjectMeta { name: Some(SECRET.to_owned()), ..ObjectMeta::default() },
-        string_data: Some(content.into_iter().map(|(key, text)| (key.to_owned(), text)).collect()),
+        string_data: Some(files.into_iter().map(|(key, text)| (key.to_owned(), text)).collect()),
         ..Secret::default()
     };
     context.secrets().create(&PostParams::default(), &secret).await?;
-    context.set_bundles(authority.certificate()).await?;
+    context.set_bundles(ca.certificate()).await?;
 
     let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_ready().await?;
     context.wait_admitted().await?;
     assert!(replica.sample("certificate_bundles_refused_total{reason=\"expired\"}").await? >= 1.0);
     let bundle = String::from_utf8(context.bundles().await?.remove(0))?;
-    assert!(!bundle.contains(authority.certificate().trim()), "what has expired is taken out: {bundle}");
+    assert!(!bundle.contains(ca.certificate().trim()), "the expired CA is removed: {bundle}");
     replica.end()
 }
 
@@ -132,7 +132,7 @@ async fn without_a_webhook_configuration_it_waits_unready() -> Result<()> {
     let saved = context.take_configuration().await?;
     let mut replica = context.start_self_managed(0, CA, LEAF)?;
     replica.wait_unready("does not exist").await?;
-    assert_eq!(context.secrets().get_opt(SECRET).await?, None, "nothing is made for nobody");
+    assert_eq!(context.secrets().get_opt(SECRET).await?, None, "no certificate is issued yet");
     context.put_configuration(saved).await?;
     replica.wait_ready().await?;
     context.wait_admitted().await?;

@@ -1,4 +1,4 @@
-//! Two processes that serve the same configuration.
+//! Two replicas of one webhook configuration.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::{
     rotations::{CA, LEAF},
 };
 
-/// An authority is renewed at two thirds of its life, or up to a tenth of that earlier.
+/// A CA is renewed after two thirds of its lifetime, or up to a tenth of that earlier.
 const EARLIEST: Duration = Duration::from_secs(9);
 
-const AUTHORITIES: &str = "certificate_issued_total{kind=\"ca\"}";
+const CAS: &str = "certificate_issued_total{kind=\"ca\"}";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_rotate_one_certificate_without_a_gap() -> Result<()> {
@@ -26,11 +26,11 @@ async fn two_replicas_rotate_one_certificate_without_a_gap() -> Result<()> {
     second.wait_ready().await?;
     context.wait_admitted().await?;
     let stream = context.stream();
-    // Five rotations of the authority, whichever of the two made it, and those of the leaf between them.
-    for authorities in 2..=6 {
-        poll::eventually("another authority", PATIENCE, || async {
+    // Five rotations of the CA, by either replica, and those of the serving certificate in between.
+    for cas in 2..=6 {
+        poll::eventually("another CA", PATIENCE, || async {
             let issued = issued(&first, &second).await?;
-            ensure!(issued >= f64::from(authorities), "{issued}");
+            ensure!(issued >= f64::from(cas), "{issued}");
             anyhow::Ok(())
         })
         .await?;
@@ -41,13 +41,13 @@ async fn two_replicas_rotate_one_certificate_without_a_gap() -> Result<()> {
         replica.wait_metric("certificate_changes_total", (changes + 1.0).max(6.0)).await?;
     }
     stream.more(10).await?;
-    // Neither made one of its own beside the other's, however long all of this took.
+    // Neither issued a CA in addition to the other's, however long all of this took.
     let (issued, leaves) = (issued(&first, &second).await?, sum(&first, &second, "certificate_changes_total").await?);
     let due = 1.0 + (started.elapsed() + Duration::from_secs(1)).div_duration_f64(EARLIEST);
-    ensure!(issued <= due, "{issued} authorities, due were {due}");
+    ensure!(issued <= due, "{issued} CAs, due were {due}");
     same(&first, &second).await?;
     stream.end().await?.check(60)?;
-    println!("{leaves} certificates taken into use by two replicas, {issued} authorities");
+    println!("{leaves} certificates taken into use by two replicas, {issued} CAs");
     for replica in [&first, &second] {
         for object in ["secret", "webhook_configuration"] {
             let sample = format!("certificate_conflicts_total{{object=\"{object}\"}}");
@@ -59,14 +59,14 @@ async fn two_replicas_rotate_one_certificate_without_a_gap() -> Result<()> {
 }
 
 async fn issued(first: &Replica, second: &Replica) -> Result<f64> {
-    Ok(first.sample(AUTHORITIES).await? + second.sample(AUTHORITIES).await?)
+    Ok(first.sample(CAS).await? + second.sample(CAS).await?)
 }
 
 async fn sum(first: &Replica, second: &Replica, name: &str) -> Result<f64> {
     Ok(first.metric(name).await? + second.metric(name).await?)
 }
 
-/// Both serve what expires at the same moment.
+/// Waits until both serve a certificate with the same expiry.
 async fn same(first: &Replica, second: &Replica) -> Result<()> {
     poll::eventually("both serve the same", PATIENCE, || async {
         let name = "certificate_expiration_timestamp_seconds";

@@ -1,4 +1,4 @@
-//! A self-managed certificate whose lives are short.
+//! A self-managed certificate with short lifetimes.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::context::TestContext;
 
-/// An authority is renewed after ten seconds, a leaf after six.
+/// A CA is renewed after ten seconds, a serving certificate after six.
 pub(crate) const CA: Duration = Duration::from_secs(15);
 pub(crate) const LEAF: Duration = Duration::from_secs(9);
 
@@ -17,24 +17,24 @@ async fn a_self_managed_certificate_is_rotated_without_a_gap() -> Result<()> {
     replica.wait_ready().await?;
     context.wait_admitted().await?;
     let stream = context.stream();
-    // Five rotations of the authority, and those of the leaf between them.
-    for authorities in 2..=6 {
-        replica.wait_sample("certificate_issued_total{kind=\"ca\"}", authorities.into()).await?;
+    // Five rotations of the CA, and those of the serving certificate in between.
+    for cas in 2..=6 {
+        replica.wait_sample("certificate_issued_total{kind=\"ca\"}", cas.into()).await?;
         stream.more(10).await?;
     }
     let changes = replica.metric("certificate_changes_total").await?;
-    ensure!(changes >= 6.0, "{changes} certificates by 6 authorities");
+    ensure!(changes >= 6.0, "{changes} certificates by 6 CAs");
     replica.wait_metric("certificate_changes_total", changes + 1.0).await?;
     stream.more(10).await?;
     replica.wait_sample("certificate_ca_bundle_patches_total{purpose=\"removal\"}", 3.0).await?;
     stream.end().await?.check(60)?;
     let repairs = replica.sample("certificate_ca_bundle_patches_total{purpose=\"repair\"}").await?;
     ensure!(repairs < 0.5, "{repairs}");
-    // Two for each authority, one in and one out, and none for a leaf.
+    // Two per CA, to add and to remove it, and none per serving certificate.
     let patches = replica.metric("certificate_ca_bundle_patches_total").await?;
-    let authorities = replica.sample("certificate_issued_total{kind=\"ca\"}").await?;
-    ensure!(patches <= 2.0 * authorities, "{patches} patches, {authorities} authorities");
-    println!("{changes} serving certificates by {authorities} authorities, {patches} patches");
+    let cas = replica.sample("certificate_issued_total{kind=\"ca\"}").await?;
+    ensure!(patches <= 2.0 * cas, "{patches} patches, {cas} CAs");
+    println!("{changes} serving certificates by {cas} CAs, {patches} patches");
     replica.wait_ready().await?;
     replica.end()
 }

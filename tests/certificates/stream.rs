@@ -1,4 +1,4 @@
-//! Pods created without pause.
+//! Continuous creation of pods.
 
 use std::{
     sync::{
@@ -21,24 +21,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{PATIENCE, TOKEN};
 
-/// Thirty a second: a rotation is over in less time than that takes ten times.
+/// Interval between two pods: a rotation takes less time than ten of them.
 const EVERY: Duration = Duration::from_millis(33);
 
-/// The number of the next pod: no two streams make pods of one name.
+/// Number of the next pod, unique over all streams.
 static NEXT: AtomicUsize = AtomicUsize::new(1);
 
-/// What became of the pods.
+/// Outcome of the pods.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
-    /// Their names.
+    /// Names of the created pods.
     pub(crate) created: Vec<String>,
-    /// What the API server said, and when.
+    /// Errors of the API server, and when.
     refused: Vec<String>,
     unannotated: Vec<String>,
 }
 
 impl Tally {
-    /// Not one was refused, not one unannotated, and there were so many.
+    /// Asserts that no pod was rejected or unannotated, and that there are at least so many.
     pub(crate) fn check(&self, at_least: usize) -> Result<()> {
         let Self { created, refused, unannotated } = self;
         let created = created.len();
@@ -50,12 +50,12 @@ impl Tally {
     }
 }
 
-/// What becomes of the API server's connections.
+/// Handling of the API server's connections to the webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Connections {
-    /// They are cut after each pod, so that the next begins with a handshake.
+    /// Cut after each pod, so that the next one begins with a handshake.
     Cut,
-    /// They stay as long as both ends like, as in life.
+    /// Kept open, as in production.
     Kept,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Bare pods in a namespace, one after another.
+    /// Starts to create bare pods in a namespace, in sequence.
     pub(crate) fn start(client: Client, namespace: &str, balancer: Arc<Balancer>, connections: Connections) -> Self {
         let balancer = (connections == Connections::Cut).then_some(balancer);
         let (sender, tally) = watch::channel(Tally::default());
@@ -78,21 +78,21 @@ impl Stream {
         Self { tally, stop, tasks }
     }
 
-    /// What became of the pods so far.
+    /// The outcome so far.
     pub(crate) fn tally(&self) -> Tally {
         self.tally.borrow().clone()
     }
 
-    /// Waits until so many more pods were asked for.
+    /// Waits until `count` more pods were attempted.
     pub(crate) async fn more(&self, count: usize) -> Result<()> {
         let mut tally = self.tally.clone();
-        let asked = |tally: &Tally| tally.created.len() + tally.refused.len();
-        let enough = asked(&tally.borrow()) + count;
-        timeout(PATIENCE, tally.wait_for(|tally| asked(tally) >= enough)).await.context("pods are created")??;
+        let attempts = |tally: &Tally| tally.created.len() + tally.refused.len();
+        let enough = attempts(&tally.borrow()) + count;
+        timeout(PATIENCE, tally.wait_for(|tally| attempts(tally) >= enough)).await.context("pods are created")??;
         Ok(())
     }
 
-    /// Ends it, the pod under way included.
+    /// Ends it after the current pod.
     pub(crate) async fn end(mut self) -> Result<Tally> {
         self.stop.cancel();
         self.tasks.join_next().await.context("the stream runs")???;

@@ -1,4 +1,4 @@
-//! A new process takes the place of an old one, as in a rolling update.
+//! A new process replaces an old one, as in a rolling update.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
     stream::Connections,
 };
 
-/// The lives that a certificate has by default.
+/// The default lifetimes.
 const CA: Duration = Duration::from_hours(8_760);
 const LEAF: Duration = Duration::from_hours(720);
 
-/// How much later than the signal the endpoint is taken away: more than most Services take.
+/// Delay between SIGTERM and the removal of the endpoint: more than most Services take.
 const LATE: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,10 +57,10 @@ async fn upgrade(test: &str, connections: Connections) -> Result<()> {
     stream.more(30).await?;
     let tally = stream.end().await?;
     tally.check(120)?;
-    let said = old.product.output();
-    ensure!(said.contains("admitted during the shutdown"), "{said}");
-    // Not even those are lost that were admitted by a process which had stopped telling.
-    all_told(&context, &tally.created).await?;
+    let log = old.product.output();
+    ensure!(log.contains("admitted during the shutdown"), "{log}");
+    // Pods admitted by a process that no longer delivers lines are not lost either.
+    all_reported(&context, &tally.created).await?;
     new.end()
 }
 
@@ -78,12 +78,12 @@ async fn pods_admitted_during_shutdown_are_reported_after_restart() -> Result<()
     let tally = stream.end().await?;
     tally.check(20)?;
     ended(&mut old).await?;
-    let said = old.product.output();
-    ensure!(said.contains("admitted during the shutdown"), "{said}");
+    let log = old.product.output();
+    ensure!(log.contains("admitted during the shutdown"), "{log}");
 
     let mut next = context.start_self_managed(0, CA, LEAF)?;
     next.wait_ready().await?;
-    all_told(&context, &tally.created).await?;
+    all_reported(&context, &tally.created).await?;
     next.end()
 }
 
@@ -98,13 +98,14 @@ async fn ended(replica: &mut Replica) -> Result<()> {
     Ok(())
 }
 
-async fn all_told(context: &TestContext, pods: &[String]) -> Result<()> {
-    let untold = |lines: &[Line]| -> Vec<String> {
-        let told = |name: &&String| lines.iter().any(|line| line.plain().ends_with(&format!("Created pod: {name}")));
-        pods.iter().filter(|name| !told(name)).cloned().collect()
+async fn all_reported(context: &TestContext, pods: &[String]) -> Result<()> {
+    let missing = |lines: &[Line]| -> Vec<String> {
+        let reported =
+            |name: &&String| lines.iter().any(|line| line.plain().ends_with(&format!("Created pod: {name}")));
+        pods.iter().filter(|name| !reported(name)).cloned().collect()
     };
-    let waited = context.coder.wait_for_lines(TOKEN, PATIENCE, |lines| untold(lines).is_empty()).await;
+    let waited = context.coder.wait_for_lines(TOKEN, PATIENCE, |lines| missing(lines).is_empty()).await;
     waited
         .map(drop)
-        .with_context(|| format!("of {} pods not told: {:?}", pods.len(), untold(&context.coder.lines(TOKEN))))
+        .with_context(|| format!("of {} pods not reported: {:?}", pods.len(), missing(&context.coder.lines(TOKEN))))
 }

@@ -1,4 +1,4 @@
-//! How the API server calls the webhook, and who else may.
+//! How the API server calls the webhook, and which clients are accepted.
 
 use anyhow::{Context, Result, ensure};
 use logstream_testing::{pki::ClientCertificate, webhook_probe::accepts};
@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::context::{PROGRAM, TestContext, cert_manager};
 
-/// Without kube-proxy a Service leads nowhere, and nobody asks here. But readiness holds what is served against the name
-/// by which the API server would call: the whole way from the values to the certificate.
+/// Installs a release that is called by its Service. Services do not work without kube-proxy, so the webhook is not
+/// called here. But readiness checks the certificate against the Service's name, which covers the way from values to
+/// certificate.
 async fn by_service(test: &str, certs: Value) -> Result<()> {
     let mut context = TestContext::new(test).await?;
     context.loopback = context.loopback.called_by_service();
@@ -31,7 +32,7 @@ async fn cert_manager_issues_for_the_service_too() -> Result<()> {
     by_service("by-service-issued", json!({ "mode": "cert-manager" })).await.with_context(|| manager.log())
 }
 
-/// The proof that readiness looks at the Service's name.
+/// Proves that readiness checks the Service's name.
 #[tokio::test]
 async fn with_another_services_name_it_is_not_ready() -> Result<()> {
     let mut context = TestContext::new("by-another").await?;
@@ -43,24 +44,24 @@ async fn with_another_services_name_it_is_not_ready() -> Result<()> {
     context.release.uninstall().await
 }
 
-/// That an API server with such a certificate is answered is proved with the program's own flags.
+/// An API server with such a certificate is tested in tests/certificates.
 #[tokio::test]
 async fn only_callers_whose_ca_is_in_the_config_map_are_answered() -> Result<()> {
     let context = TestContext::new("callers").await?;
     let home = context.home.name();
-    let (caller, stranger) = (ClientCertificate::generate("callers")?, ClientCertificate::generate("strangers")?);
+    let (client, other) = (ClientCertificate::generate("clients")?, ClientCertificate::generate("others")?);
     context
         .create(&json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": { "name": "callers", "namespace": home },
-            "data": { "ca.crt": caller.ca },
+            "data": { "ca.crt": client.ca },
         }))
         .await?;
     let replica = context.install(json!({ "certs": { "clientCAConfigMap": "callers" } })).await?;
     let webhook = context.loopback.webhook().context("a webhook")?;
-    ensure!(accepts(webhook, Some(&caller)).await?, "who has a certificate of that CA is answered");
-    ensure!(!accepts(webhook, None).await?, "who has none is turned away");
-    ensure!(!accepts(webhook, Some(&stranger)).await?, "who has another CA's is turned away");
+    ensure!(accepts(webhook, Some(&client)).await?, "a client of that CA is accepted");
+    ensure!(!accepts(webhook, None).await?, "an anonymous client is rejected");
+    ensure!(!accepts(webhook, Some(&other)).await?, "a client of another CA is rejected");
     let failures = "coder_logstream_webhook_handshake_failures_total{reason=\"tls\"}";
     let failures = replica.metrics().await?.get(failures);
     ensure!(failures >= Some(2.0), "{failures:?} handshakes failed");

@@ -1,4 +1,4 @@
-//! A cluster that writes down what is asked of it, a namespace for a release, and a Coder.
+//! The context of a test: the shared cluster with an audit log, a namespace for a release, and a Coder.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -21,22 +21,22 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// The binary under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_coder-logstream-kube");
 
-/// Anything that should happen does so in milliseconds; a machine that also compiles may need this long.
+/// Deadline of waits. Most take milliseconds, but the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The name of most releases, which no other object's name holds.
+/// The name of most releases, which no other object's name contains.
 pub(crate) const NAME: &str = "logs-by-chart";
 
-/// A release that is asked about every namespace would answer for the others.
+/// A release whose webhook is called for all namespaces would affect other tests, so such a test runs alone.
 static TURN: RwLock<()> = RwLock::const_new(());
 
-/// Whether other tests may run meanwhile.
+/// Permission to run, with other tests or alone.
 pub(crate) enum Turn {
     Shared(#[expect(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
     Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
 }
 
-/// What a test plays with.
+/// The context of a test.
 pub(crate) struct TestContext {
     pub(crate) cluster: &'static Cluster,
     pub(crate) client: Client,
@@ -47,14 +47,14 @@ pub(crate) struct TestContext {
     _turn: Turn,
 }
 
-/// One cluster for all tests.
+/// The cluster shared by all tests.
 async fn cluster() -> &'static Cluster {
     static SHARED: OnceLock<Cluster> = OnceLock::new();
     let start = || Cluster::start(ClusterOptions::new().audit_policy(AUDIT_POLICY)).expect("the cluster starts");
     tokio::task::spawn_blocking(move || SHARED.get_or_init(start)).await.expect("the cluster starts")
 }
 
-/// One cert-manager for all tests: two would issue the same certificates.
+/// The cert-manager shared by all tests: two would issue the same certificates.
 pub(crate) async fn cert_manager() -> &'static CertManager {
     static SHARED: OnceLock<CertManager> = OnceLock::new();
     let cluster = cluster().await;
@@ -67,12 +67,12 @@ impl TestContext {
         Self::with(test, &[], Turn::Shared(TURN.read().await)).await
     }
 
-    /// Without other tests beside it.
+    /// A context for a test that runs alone.
     pub(crate) async fn alone(test: &str) -> Result<Self> {
         Self::with(test, &[], Turn::Alone(TURN.write().await)).await
     }
 
-    /// In a namespace that takes only pods of the PodSecurity level restricted.
+    /// A context with the PodSecurity level restricted in its namespace.
     pub(crate) async fn restricted(test: &str) -> Result<Self> {
         let restricted = [("pod-security.kubernetes.io/enforce", "restricted")];
         Self::with(test, &restricted, Turn::Shared(TURN.read().await)).await
@@ -92,28 +92,28 @@ impl TestContext {
         })
     }
 
-    /// Values for this machine, with these on top.
+    /// Values for a local process, merged with `more`.
     pub(crate) fn values(&self, more: Value) -> Value {
         let mut values = self.loopback.values(more);
         values["url"] = self.coder.url().into();
         values
     }
 
-    /// Installs the chart by these values on top of those for this machine, starts its program, and waits until it is
+    /// Installs the chart with values for a local process, merged with `more`, starts its program and waits until it is
     /// ready.
     pub(crate) async fn install(&self, more: Value) -> Result<Replica> {
         self.release.install(&self.values(more), &[]).await?;
         self.start().await
     }
 
-    /// Starts the program as the Deployment says now, and waits until it is ready.
+    /// Starts the program in place of the current Deployment's pod, and waits until it is ready.
     pub(crate) async fn start(&self) -> Result<Replica> {
         let mut replica = self.release.start(PROGRAM.as_ref()).await?;
         replica.wait_ready().await?;
         Ok(replica)
     }
 
-    /// A token that Coder knows from now on.
+    /// Adds an agent with a valid token to Coder and returns the token.
     pub(crate) fn agent(&self) -> String {
         let token = uuid::Uuid::new_v4().to_string();
         self.coder.add_agent(&token, Valid::Now);
@@ -131,8 +131,7 @@ impl TestContext {
         Ok(())
     }
 
-    /// A certificate of the user's own, in a Secret of this name beside the release: the `certs` values by which it is
-    /// mounted and trusted.
+    /// Creates a provided certificate in a Secret of this name. Returns the `certs` values for it.
     pub(crate) async fn provide(&self, secret: &str) -> Result<Value> {
         let certificate = ServingCertificate::generate(&[])?;
         self.create(&json!({
@@ -144,7 +143,7 @@ impl TestContext {
         Ok(json!({ "mode": "provided", "existingSecret": secret, "caBundle": certificate.ca }))
     }
 
-    /// The pods of a namespace whose labels are these.
+    /// The pods of a namespace with these labels.
     pub(crate) async fn pods(&self, namespace: &str, labels: &str) -> Result<Vec<Pod>> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         Ok(pods.list(&ListParams::default().labels(labels)).await?.items)

@@ -1,4 +1,4 @@
-//! Having a release do all that it may do.
+//! Exercises that make a release use all of its permissions.
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
@@ -13,11 +13,12 @@ use serde_json::json;
 
 use crate::context::{PATIENCE, TestContext};
 
-/// Kinds that are looked up by name, with their API versions.
+/// Kinds that the program looks up by name, with their API versions.
 const LOOKED_UP: [(&str, &str); 3] = [("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("batch/v1", "Job")];
 
 impl TestContext {
-    /// A workspace starts in a namespace: its owner reads of it, and its pod shows whether the webhook was asked.
+    /// Starts a workspace in a namespace and waits for its lines. Asserts by its pod's annotation that the webhook was
+    /// called, or was not.
     pub(crate) async fn workspace_is_streamed(&self, namespace: &str, by_webhook: bool) -> Result<()> {
         wait_called(self.cluster, namespace, by_webhook).await?;
         let agent = self.agent();
@@ -26,8 +27,8 @@ impl TestContext {
         self.create(&workspace.deployment()).await?;
         self.coder
             .wait_for_lines(&agent, PATIENCE, |lines| {
-                let told = |text: &str| lines.iter().any(|line| line.plain().contains(text));
-                told("🐳 Queued pod from ReplicaSet") && told("🐳 Created pod") && told("Container started")
+                let shown = |text: &str| lines.iter().any(|line| line.plain().contains(text));
+                shown("🐳 Queued pod from ReplicaSet") && shown("🐳 Created pod") && shown("Container started")
             })
             .await
             .with_context(|| format!("the lines of a workspace in {namespace}"))?;
@@ -36,12 +37,12 @@ impl TestContext {
         let annotations = pod.metadata.annotations.clone().unwrap_or_default();
         ensure!(
             annotations.contains_key(SEEN_BY_WEBHOOK) == by_webhook,
-            "asked by the webhook should be {by_webhook}: {annotations:?}"
+            "called the webhook should be {by_webhook}: {annotations:?}"
         );
         Ok(())
     }
 
-    /// A token that stands in a Secret or a ConfigMap finds its agent.
+    /// Asserts that tokens in a Secret and a ConfigMap are found.
     pub(crate) async fn tokens_elsewhere_are_found(&self, namespace: &str) -> Result<()> {
         for place in [Place::SecretKey, Place::ConfigMapKey] {
             let agent = self.agent();
@@ -49,28 +50,28 @@ impl TestContext {
             let workspace = Workspace::new(namespace, &owner, "dev", &agent).scenario(Scenario::Normal).token_in(place);
             self.create(&workspace.token_object().context("the token is elsewhere")?).await?;
             self.create(&workspace.deployment()).await?;
-            let told = self.coder.wait_for_lines(&agent, PATIENCE, |lines| !lines.is_empty()).await;
-            told.with_context(|| format!("a token by {place:?} in {namespace}"))?;
+            let lines = self.coder.wait_for_lines(&agent, PATIENCE, |lines| !lines.is_empty()).await;
+            lines.with_context(|| format!("a token by {place:?} in {namespace}"))?;
         }
         Ok(())
     }
 
-    /// Events about workloads that nobody knows, which the program looks up.
-    pub(crate) async fn strangers_are_looked_up(&self, namespace: &str) -> Result<()> {
-        #[expect(clippy::disallowed_methods, reason = "who writes an Event has the real time")]
+    /// Writes Events about unknown workloads, which the program looks up.
+    pub(crate) async fn unknown_workloads_are_looked_up(&self, namespace: &str) -> Result<()> {
+        #[expect(clippy::disallowed_methods, reason = "Events carry the real time")]
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         for (api_version, kind) in LOOKED_UP {
             let uid = uuid::Uuid::new_v4().to_string();
             self.create(&json!({
                 "apiVersion": "v1",
                 "kind": "Event",
-                "metadata": { "name": format!("stranger.{uid}"), "namespace": namespace },
+                "metadata": { "name": format!("unknown.{uid}"), "namespace": namespace },
                 "involvedObject": {
-                    "apiVersion": api_version, "kind": kind, "namespace": namespace, "name": "stranger", "uid": uid,
+                    "apiVersion": api_version, "kind": kind, "namespace": namespace, "name": "unknown", "uid": uid,
                 },
                 "type": "Warning",
                 "reason": "FailedCreate",
-                "message": "of nobody's",
+                "message": "of an unknown workload",
                 "source": { "component": "test" },
                 "count": 1,
                 "firstTimestamp": now,
@@ -81,9 +82,9 @@ impl TestContext {
         Ok(())
     }
 
-    /// What the program keeps in its namespace is deleted by somebody: it makes it again. `secret` is that of a
-    /// self-managed certificate.
-    pub(crate) async fn what_is_kept_is_made_again(&self, namespace: &str, secret: bool) -> Result<()> {
+    /// Deletes the objects that the program creates in its namespace and waits until it recreates them. `secret`
+    /// includes the Secret of a self-managed certificate.
+    pub(crate) async fn created_objects_are_recreated(&self, namespace: &str, secret: bool) -> Result<()> {
         let home = self.release.namespace();
         let (maps, secrets) = (
             Api::<ConfigMap>::namespaced(self.client.clone(), home),
@@ -95,17 +96,17 @@ impl TestContext {
         }
         let progress = format!("{}-progress", self.release.full_name());
         maps.delete(&progress, &DeleteParams::default()).await?;
-        // Something to remember.
+        // Something to save.
         let agent = self.agent();
         let owner = format!("u{}", &agent[..8]);
         self.create(&Workspace::new(namespace, &owner, "again", &agent).pod()).await?;
-        poll::eventually("the progress is kept again", PATIENCE, || async {
+        poll::eventually("the progress is saved again", PATIENCE, || async {
             let map = maps.get(&progress).await.map_err(|error| error.to_string())?;
             map.data.map(drop).ok_or_else(|| "it has no data".to_owned())
         })
         .await?;
         if secret {
-            poll::eventually("the certificate is kept again", PATIENCE, || async {
+            poll::eventually("the certificate is saved again", PATIENCE, || async {
                 let secret = secrets.get(&name).await.map_err(|error| error.to_string())?;
                 let keys = secret.data.unwrap_or_default();
                 if keys.contains_key("tls.crt") { Ok(()) } else { Err(format!("{:?}", keys.keys())) }
@@ -115,41 +116,41 @@ impl TestContext {
         Ok(())
     }
 
-    /// All of that in these namespaces, and then: whatever the release may do it has done, and nothing it has asked for
-    /// was refused.
+    /// Runs all exercises in these namespaces. Asserts that the release used each permission, and that no request was
+    /// forbidden.
     pub(crate) async fn exercise(&self, namespaces: &[&str], modes: Modes) -> Result<()> {
         for namespace in namespaces {
             self.workspace_is_streamed(namespace, modes.webhook).await?;
-            self.strangers_are_looked_up(namespace).await?;
+            self.unknown_workloads_are_looked_up(namespace).await?;
             if modes.read_secrets {
                 self.tokens_elsewhere_are_found(namespace).await?;
             }
         }
-        self.what_is_kept_is_made_again(namespaces[0], modes.self_managed).await?;
+        self.created_objects_are_recreated(namespaces[0], modes.self_managed).await?;
         self.permissions_fit().await
     }
 
-    /// Each permission is used, and none is missing.
+    /// Waits until each permission is used. Asserts that none is missing.
     pub(crate) async fn permissions_fit(&self) -> Result<()> {
         let (grants, user) = (self.release.grants().await?, self.release.user().await?);
-        ensure!(!grants.0.is_empty(), "{user} may do nothing");
+        ensure!(!grants.0.is_empty(), "{user} has no permissions");
         let review = || requests_of(self.cluster, &user).map(|requests| grants.review(&requests));
         let fits = |review: &Review| review.is_clean() || review.is_refused();
         let waited = poll::eventually("each permission is used", PATIENCE, || async {
             review()
                 .map_err(|error| error.to_string())
-                .and_then(|review| if fits(&review) { Ok(()) } else { Err("not each is used".to_owned()) })
+                .and_then(|review| if fits(&review) { Ok(()) } else { Err("some are unused".to_owned()) })
         })
         .await;
         let review = review()?;
-        waited.with_context(|| format!("what {user} may do:\n{review}"))?;
-        ensure!(!review.is_refused(), "{user} was refused something:\n{review}");
+        waited.with_context(|| format!("permissions of {user}:\n{review}"))?;
+        ensure!(!review.is_refused(), "a request of {user} was forbidden:\n{review}");
         println!("{review}");
         Ok(())
     }
 }
 
-/// Which of its settings give a release more to do.
+/// Settings that give a release more permissions.
 #[derive(Clone, Copy)]
 pub(crate) struct Modes {
     pub(crate) webhook: bool,
@@ -158,6 +159,6 @@ pub(crate) struct Modes {
 }
 
 impl Modes {
-    /// As the chart has it when nothing is said.
+    /// The chart's defaults.
     pub(crate) const DEFAULT: Self = Self { webhook: true, self_managed: true, read_secrets: false };
 }

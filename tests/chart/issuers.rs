@@ -1,4 +1,4 @@
-//! Certificates that are not the program's own.
+//! Certificates that are not self-managed.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::context::{TestContext, cert_manager};
 use crate::exercise::Modes;
 
-const NOT_OURS: Modes = Modes { webhook: true, self_managed: false, read_secrets: false };
+const NOT_SELF_MANAGED: Modes = Modes { webhook: true, self_managed: false, read_secrets: false };
 
 #[tokio::test]
 async fn cert_manager_issues_and_its_secrets_carry_labels() -> Result<()> {
@@ -19,14 +19,14 @@ async fn cert_manager_issues_and_its_secrets_carry_labels() -> Result<()> {
     let installed = context.install(json!({ "certs": { "mode": "cert-manager" } })).await;
     let _replica = installed.with_context(|| manager.log())?;
     context.notes_are_true(&["Certificate:  cert-manager, issued by a CA made for this release"]).await?;
-    context.exercise(&[home], NOT_OURS).await?;
+    context.exercise(&[home], NOT_SELF_MANAGED).await?;
     context.uninstall_leaves_issued_secrets(&context.issued_secrets()).await?;
     let secrets = Api::<Secret>::namespaced(context.client.clone(), home).list(&ListParams::default()).await?;
     ensure!(secrets.items.is_empty(), "Secrets are left");
     Ok(())
 }
 
-/// An issuer named `company`, with a CA of its own.
+/// An issuer named `company` with its own CA.
 fn company(namespace: &str) -> [Value; 3] {
     let object = |kind: &str, name: &str, spec: Value| {
         json!({
@@ -35,12 +35,12 @@ fn company(namespace: &str) -> [Value; 3] {
             "spec": spec,
         })
     };
-    let authority = json!({
+    let ca = json!({
         "isCA": true, "commonName": "company", "secretName": "company-ca", "issuerRef": { "name": "company-root" },
     });
     [
         object("Issuer", "company-root", json!({ "selfSigned": {} })),
-        object("Certificate", "company-ca", authority),
+        object("Certificate", "company-ca", ca),
         object("Issuer", "company", json!({ "ca": { "secretName": "company-ca" } })),
     ]
 }
@@ -59,7 +59,7 @@ async fn a_custom_issuer_issues_and_is_kept() -> Result<()> {
     context.workspace_is_streamed(home, true).await?;
     context.uninstall_leaves_issued_secrets(&context.issued_secrets()[..1]).await?;
     let secret = Api::<Secret>::namespaced(context.client.clone(), home).get_opt("company-ca").await?;
-    ensure!(secret.is_some(), "what is not the chart's stays");
+    ensure!(secret.is_some(), "objects of others are kept");
     Ok(())
 }
 
@@ -70,9 +70,9 @@ async fn a_provided_certificate_is_mounted_and_trusted() -> Result<()> {
     let certs = context.provide("of-the-company").await?;
     let _replica = context.install(json!({ "certs": certs })).await?;
     context.notes_are_true(&["Certificate:  provided, from the Secret of-the-company"]).await?;
-    context.exercise(&[home], NOT_OURS).await?;
+    context.exercise(&[home], NOT_SELF_MANAGED).await?;
     context.uninstall_leaves_nothing(&[]).await?;
     let secret = Api::<Secret>::namespaced(context.client.clone(), home).get_opt("of-the-company").await?;
-    ensure!(secret.is_some(), "what is not the chart's stays");
+    ensure!(secret.is_some(), "objects of others are kept");
     Ok(())
 }

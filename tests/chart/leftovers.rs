@@ -1,4 +1,4 @@
-//! What an uninstalled release leaves behind: nothing.
+//! Checks that an uninstalled release leaves no objects.
 
 use anyhow::{Context, Result, ensure};
 use logstream_testing::poll;
@@ -6,8 +6,8 @@ use logstream_testing::poll;
 use crate::context::{PATIENCE, TestContext};
 
 impl TestContext {
-    /// Uninstalls the release while its program runs, and looks for anything that is its own in these namespaces and
-    /// among what is cluster-wide.
+    /// Uninstalls the release while its program runs, and asserts that none of its objects are left in these namespaces
+    /// or cluster-wide.
     pub(crate) async fn uninstall_leaves_nothing(&self, namespaces: &[&str]) -> Result<()> {
         let before = self.of_this_release(namespaces)?;
         for kind in ["Deployment", "ConfigMap", "ServiceAccount", "Role", "RoleBinding"] {
@@ -17,8 +17,8 @@ impl TestContext {
         self.left_are(namespaces, &[]).await
     }
 
-    /// Uninstalls a release whose certificate cert-manager issued. By default cert-manager keeps the Secrets of deleted
-    /// Certificates: nothing else is left, and the command of the documentation deletes them.
+    /// Uninstalls a release with a certificate of cert-manager, which by default keeps the Secrets of deleted
+    /// Certificates. Asserts that nothing else is left, and that the documented command deletes them.
     pub(crate) async fn uninstall_leaves_issued_secrets(&self, secrets: &[String]) -> Result<()> {
         self.release.uninstall().await?;
         self.left_are(&[], secrets).await?;
@@ -36,14 +36,13 @@ impl TestContext {
         .await
     }
 
-    /// The Secret that cert-manager makes for the release, and that of the CA made for it.
+    /// The release's Secret of cert-manager, and that of its CA.
     pub(crate) fn issued_secrets(&self) -> [String; 2] {
         let secret = format!("Secret/{}-cert-manager", self.release.full_name());
         [secret.clone(), format!("{secret}-ca")]
     }
 
-    /// Everything that is the release's by its name, or by what helm and the chart write on it, but Events, which tell
-    /// of the past.
+    /// All objects of the release, by their name or by labels and annotations of helm and the chart. Excludes Events.
     pub(crate) fn of_this_release(&self, namespaces: &[&str]) -> Result<Vec<String>> {
         let kinds = |namespaced: &str| {
             let kinds = self.cluster.kubectl(&["api-resources", "--verbs=list", "-o", "name", namespaced])?;
@@ -62,8 +61,8 @@ impl TestContext {
         Ok(found.into_iter().map(|Listed { kind, name, .. }| format!("{kind}/{name}")).collect())
     }
 
-    /// A release of the same name elsewhere has its own namespace in the names, and in the annotations, of what does not
-    /// lie at its home.
+    /// Cluster-wide objects of a release of the same name in another namespace have that namespace in their names and
+    /// annotations.
     fn is_of_this_release(&self, object: &Listed, home: bool) -> bool {
         let (release, namespace) = (self.release.name(), self.release.namespace());
         let name = if home { self.release.full_name() } else { self.release.cluster_name() };
@@ -85,7 +84,7 @@ impl TestContext {
     }
 }
 
-/// What an object says of whose it is.
+/// The fields of an object that show its release.
 #[derive(Debug)]
 struct Listed {
     kind: String,

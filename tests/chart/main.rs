@@ -1,6 +1,6 @@
-//! The chart, installed by the real helm on a real API server, and the binary run as its Deployment says.
+//! The chart, installed by the real helm on a real API server, with the binary in place of its Deployment's container.
 //!
-//! Each release is held to what it may do: the API server's audit log shows each permission used, and none missing.
+//! The API server's audit log verifies that a release uses each of its permissions and lacks none.
 #![allow(clippy::expect_used, reason = "a helper of a test may end it")]
 #![allow(clippy::print_stdout, reason = "`--nocapture` shows which permissions were used, and how often")]
 

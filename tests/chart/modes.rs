@@ -1,4 +1,4 @@
-//! Changing where the certificate of a release comes from.
+//! Changes of a release's certificate mode.
 
 use anyhow::{Context, Result, ensure};
 use logstream_testing::{Loopback, webhook_probe::wait_called};
@@ -16,7 +16,7 @@ async fn a_release_changes_its_certificate_mode() -> Result<()> {
     let mut replica = context.install(json!({})).await?;
     wait_called(cluster, &home, true).await?;
 
-    // As the chart's README says: the bundle is the program's until it is taken over.
+    // As in the chart's README: the program owns the bundle until it is taken over.
     let values = context.values(json!({ "certs": provided }));
     let conflict = context.release.upgrade(&values, &[]).await.err().map(|error| error.to_string()).unwrap_or_default();
     ensure!(conflict.contains("conflict"), "helm takes the bundle over by itself: {conflict}");
@@ -30,7 +30,7 @@ async fn a_release_changes_its_certificate_mode() -> Result<()> {
     for (mode, certs, flags) in to {
         context.loopback = Loopback::new();
         context.release.upgrade(&context.values(json!({ "certs": certs })), flags).await?;
-        // Ready means that what it serves is trusted.
+        // Ready means that its certificate is trusted.
         let next = context.start().await.with_context(|| format!("in mode {mode}\n{}", manager.log()))?;
         drop(std::mem::replace(&mut replica, next));
         wait_called(cluster, &home, true).await.with_context(|| mode.to_owned())?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::context::{TestContext, watching};
 
-/// Two releases of one name watch the same namespace, and a third of another name lives beside the first.
+/// Two releases of one name watch the same namespace, and a third of another name is in the first one's namespace.
 #[tokio::test]
 async fn releases_do_not_collide() -> Result<()> {
     let context = TestContext::new("neighbours").await?;
@@ -30,7 +30,7 @@ async fn releases_do_not_collide() -> Result<()> {
         processes.push(process);
     }
 
-    // Of three, two go. What they shared a namespace with stays, and works.
+    // Two of three are uninstalled. The other one still works.
     second.uninstall().await?;
     third.uninstall().await?;
     processes.clear();

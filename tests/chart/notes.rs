@@ -1,4 +1,4 @@
-//! What NOTES.txt says, and whether the commands in it do what it says.
+//! NOTES.txt: its texts and commands.
 
 use anyhow::{Context, Result, ensure};
 use logstream_testing::poll;
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::context::{PATIENCE, TestContext};
 
 impl TestContext {
-    /// The notes hold these texts, and their commands work.
+    /// Asserts that the notes contain these texts and that their commands work.
     pub(crate) async fn notes_are_true(&self, texts: &[&str]) -> Result<()> {
         let notes = self.release.notes().await?;
         for text in texts {
@@ -28,10 +28,10 @@ impl TestContext {
         Ok(())
     }
 
-    /// As typed into a shell.
+    /// Runs a command in a shell.
     async fn run(&self, command: &str) -> Result<String> {
         let kubectl = self.cluster.tool(logstream_testing::Tool::Kubectl);
-        let directory = kubectl.parent().context("kubectl is in a directory")?;
+        let directory = kubectl.parent().context("kubectl has a directory")?;
         let output = Command::new("/bin/sh")
             .args(["-c", command])
             .env_clear()
@@ -47,7 +47,7 @@ impl TestContext {
     }
 }
 
-/// The indented lines, where a backslash joins the next.
+/// The indented lines, joined at trailing backslashes.
 fn commands(notes: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut continued = false;

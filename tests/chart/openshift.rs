@@ -1,4 +1,4 @@
-//! A cluster that chooses the user of each pod, as `OpenShift`'s SCC restricted-v2 does.
+//! A cluster that assigns the user of each pod, like `OpenShift`'s SCC restricted-v2.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::context::{PATIENCE, TestContext};
 
-/// The part of restricted-v2 that defaults are refused by: a user or group outside of the namespace's range, and
-/// settings beyond what the level restricted allows.
+/// The part of restricted-v2 that rejects usual defaults: a user or group outside the namespace's range, and settings
+/// that the level restricted does not allow.
 const REFUSED: &str = "object.spec.containers.all(c, !has(c.securityContext) || \
     (!has(c.securityContext.runAsUser) || (c.securityContext.runAsUser >= 1000680000 && \
     c.securityContext.runAsUser <= 1000689999)) && \
@@ -19,8 +19,8 @@ const REFUSED: &str = "object.spec.containers.all(c, !has(c.securityContext) || 
     object.spec.securityContext.fsGroup <= 1000689999)))) && \
     (!has(object.spec.hostNetwork) || !object.spec.hostNetwork)";
 
-/// The policy for one namespace, in effect once a pod with the user 65532 is refused.
-async fn choose_users(context: &TestContext) -> Result<()> {
+/// Applies the policy to one namespace, and waits until a pod with the user 65532 is rejected.
+async fn restrict_users(context: &TestContext) -> Result<()> {
     let home = context.home.name();
     let policy = json!({
         "apiVersion": "v1", "kind": "List", "items": [
@@ -64,7 +64,7 @@ async fn choose_users(context: &TestContext) -> Result<()> {
 async fn pods_are_admitted_where_the_cluster_chooses_their_user() -> Result<()> {
     let context = TestContext::new("openshift").await?;
     let home = context.home.name();
-    choose_users(&context).await?;
+    restrict_users(&context).await?;
     context.release.install(&context.values(json!({})), &[]).await?;
     let deployments: Api<Deployment> = Api::namespaced(context.client.clone(), home);
     poll::eventually("the Deployment has its pod", PATIENCE, || async {

@@ -1,4 +1,4 @@
-//! Objects that the program creates belong to the release however it is installed and removed.
+//! Ownership of the objects that the program creates, for all ways to install and remove a release.
 
 use anyhow::{Result, ensure};
 use logstream_testing::{Loopback, poll, webhook_probe::wait_called};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::context::{PATIENCE, TestContext};
 
 impl TestContext {
-    /// The Secret and the ConfigMap exist, carry the release's labels and have an owner.
+    /// Waits until the Secret and the ConfigMap exist, with the release's labels and an owner.
     async fn created_objects_are_owned(&self) -> Result<()> {
         let selector = format!("app.kubernetes.io/instance={}", self.release.name());
         let full_name = self.release.full_name();
@@ -34,7 +34,7 @@ impl TestContext {
     }
 }
 
-/// Applies the output of `helm template` twice, then deletes what it names: as `kubectl delete` and Argo CD do.
+/// Applies the output of `helm template` twice, then deletes its objects, like `kubectl delete` and Argo CD.
 async fn applied(test: &str, flags: &[&str], unchanged: &str) -> Result<()> {
     let mut context = TestContext::new(test).await?;
     context.loopback = Loopback::new();
@@ -51,10 +51,10 @@ async fn applied(test: &str, flags: &[&str], unchanged: &str) -> Result<()> {
 
     let again = context.cluster.kubectl_with(&apply, &manifest)?;
     ensure!(again.lines().all(|line| line.ends_with(unchanged)), "applied again, it changes something:\n{again}");
-    ensure!(context.ca_bundles()? == bundles, "the caBundle is another");
+    ensure!(context.ca_bundles()? == bundles, "the caBundle has changed");
 
     context.cluster.kubectl_with(&["delete", "--wait=false", "-f", "-"], &manifest)?;
-    // Its last save comes after the Deployment is gone.
+    // Its last save comes after the deletion of the Deployment.
     tokio::task::spawn_blocking(move || replica.end()).await??;
     context.left_are(&[], &[]).await
 }
@@ -86,7 +86,7 @@ async fn objects_without_an_owner_are_adopted() -> Result<()> {
     context.uninstall_leaves_nothing(&[]).await
 }
 
-/// With its own ServiceAccount and roles, a cluster's administrator keeps what the chart would create.
+/// A cluster's administrator creates the ServiceAccount and roles instead of the chart.
 #[tokio::test(flavor = "multi_thread")]
 async fn account_and_roles_may_be_created_separately() -> Result<()> {
     let context = TestContext::new("own-account").await?;

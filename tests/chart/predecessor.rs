@@ -1,4 +1,4 @@
-//! Moving over from the chart that this one replaces, by `helm upgrade` with the same values file.
+//! Migration from the predecessor's chart, by `helm upgrade` with the same values file.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::context::{TestContext, values_file};
 
-/// What the older chart installed, as its documentation describes it.
+/// A chart with the objects of the older chart, according to its documentation.
 const OLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/old-chart");
 
-/// The name that everybody gave it.
+/// The usual name of a release.
 const NAME: &str = "coder-logstream-kube";
 
 /// Defaults of the older chart that differ here, each with the reason.
@@ -22,7 +22,7 @@ const DIFFERENT: [(&str, &str); 2] = [
     ("/serviceAccount/name", "empty is coder-logstream-kube in a release of that name"),
 ];
 
-/// Null, an empty text, list and map mean the same to both charts where one of them is the default.
+/// Returns true for null, empty strings, lists and maps, which are equivalent defaults in both charts.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -33,7 +33,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Where the values of `old` are others in `new`, as JSON pointers.
+/// Collects the JSON pointers of the values in `old` that differ in `new`.
 fn differences(at: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     match (old, new) {
         (Value::Object(fields), Value::Object(_)) => {
@@ -64,7 +64,7 @@ async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     let mut context = TestContext::new("predecessor").await?;
     let second = TestNamespace::create(context.cluster, "predecessor-second").await?;
     let home = context.home.name().to_owned();
-    // The file of the golden, with namespaces that are there.
+    // The values file of the golden test, with existing namespaces.
     let text = std::fs::read_to_string(values_file("old-chart.yaml"))?;
     let text = text.replace("  - coder\n", &format!("  - {home}\n"));
     let text = text.replace("  - coder-workloads\n", &format!("  - {}\n", second.name()));
@@ -78,15 +78,15 @@ async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     let deployments: Api<Deployment> = Api::namespaced(context.client.clone(), &home);
     let old = deployments.get(NAME).await?;
 
-    // The same values and no other.
+    // Exactly the same values.
     context.release.upgrade(&json!({}), &["--values", values]).await?;
     let new = deployments.get(NAME).await?;
-    ensure!(new.uid() == old.uid(), "the Deployment is upgraded and not made anew");
+    ensure!(new.uid() == old.uid(), "the Deployment is upgraded and not recreated");
     ensure!(new.spec.as_ref().map(|spec| &spec.selector) == old.spec.as_ref().map(|spec| &spec.selector), "selector");
     let roles = context.cluster.kubectl(&["get", "roles,clusterroles", "-A", "-o", "name"])?;
     ensure!(!roles.contains("clusterrole.rbac.authorization.k8s.io/logstream-role"), "the older role is gone: {roles}");
 
-    // To start it here: where Coder is, what it listens on, and the certificates that the values mount.
+    // To start it here: Coder's URL, loopback addresses, and the certificates that the values mount.
     context
         .create(&json!({
             "apiVersion": "v1", "kind": "ConfigMap",
@@ -97,7 +97,7 @@ async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     context.loopback = Loopback::new();
     let mut local = context.loopback.values(json!({}));
     local["url"] = context.coder.url().into();
-    // They would leave out the workspaces of tests.
+    // They would exclude the workspaces of tests.
     local["labelSelector"] = Value::Null;
     local["fieldSelector"] = Value::Null;
     context.release.upgrade(&local, &["--values", values]).await?;
@@ -105,7 +105,7 @@ async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     context.workspace_is_streamed(second.name(), true).await?;
     let before = context.of_this_release(&[second.name()])?;
     for named in ["ServiceAccount/logstream", "Role/logstream-role", "RoleBinding/logstream-rolebinding"] {
-        ensure!(before.iter().any(|object| object == named), "{named} is to be looked for later: {before:?}");
+        ensure!(before.iter().any(|object| object == named), "{named} must exist before: {before:?}");
     }
     context.uninstall_leaves_nothing(&[second.name()]).await
 }

@@ -1,4 +1,4 @@
-//! Which namespaces are watched, and by what roles.
+//! Watched namespaces and their roles.
 
 use anyhow::{Context, Result, ensure};
 use logstream_testing::TestNamespace;
@@ -27,7 +27,7 @@ async fn each_named_namespace_has_a_role_and_psa_restricted_works() -> Result<()
     let namespaces = [first.name(), second.name()];
     let _replica = context.install(watching(&namespaces)).await?;
     context.notes_are_true(&[&format!("Watched:      {}, {}\n", first.name(), second.name())]).await?;
-    // PodSecurity is judged at the pod, which the Deployment makes: the rollout that the notes asked about is complete.
+    // PodSecurity is enforced on pods, which the Deployment creates: the rollout command of the notes has completed.
     let label = format!("app.kubernetes.io/instance={}", context.release.name());
     ensure!(context.pods(context.home.name(), &label).await?.len() == 1, "the Deployment's pod is admitted");
     context.the_pod_of_helm_test_is_admitted().await?;
@@ -54,7 +54,7 @@ async fn one_cluster_role_serves_named_namespaces_when_asked_for() -> Result<()>
     let context = TestContext::new("cluster-scope").await?;
     let first = TestNamespace::create(context.cluster, "cluster-scope-first").await?;
     let second = TestNamespace::create(context.cluster, "cluster-scope-second").await?;
-    // As one string, which is the other way to give them.
+    // As one string, which the chart also accepts.
     let namespaces = format!("{}, {}", first.name(), second.name());
     let _replica = context.install(json!({ "namespaces": namespaces, "rbac": { "scope": "cluster" } })).await?;
     context.exercise(&[first.name(), second.name()], Modes::DEFAULT).await?;
@@ -74,7 +74,7 @@ async fn secrets_are_read_only_if_enabled() -> Result<()> {
 }
 
 impl TestContext {
-    /// It cannot run here, as no node has its image, but its namespace takes it.
+    /// Asserts by dry run that the namespace admits the pod of `helm test`, whose image no node here has.
     async fn the_pod_of_helm_test_is_admitted(&self) -> Result<()> {
         let hooks = self.release.hooks().await?;
         let test = hooks.split("\n---").find(|hook| hook.contains("kind: Pod")).context("a pod of helm test")?;

@@ -13,7 +13,7 @@ async fn reviews(replica: &Replica) -> Result<f64> {
 }
 
 impl TestContext {
-    /// A pod with these labels and this container, as the API server answers a dry run.
+    /// Creates a pod with these labels and this container by dry run, and returns the result.
     fn dry_run(&self, labels: &Value, container: &Value) -> Result<String> {
         let mut container = container.clone();
         container["name"] = "dev".into();

@@ -1,4 +1,4 @@
-//! An upgrade in place: the new pod is ready before the old one goes, and no admission is missed.
+//! An upgrade in place: the new pod is ready before the old one ends, and no admission is missed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::context::{PATIENCE, TestContext};
 
-/// Admissions, one after another without pause, until told to end.
+/// Continuous admissions by dry run, in sequence.
 struct Admissions {
     admitted: Arc<AtomicU32>,
     ended: Arc<AtomicBool>,
@@ -29,7 +29,7 @@ impl Admissions {
         task.spawn(async move {
             let dry = PostParams { dry_run: true, ..PostParams::default() };
             while !end.load(Ordering::Relaxed) {
-                // The failure policy is Fail: a webhook that cannot be asked is an error here.
+                // The failure policy is Fail: a failing webhook is an error here.
                 let pod = pods.create(&dry, &pod).await?;
                 let seen = pod.metadata.annotations.unwrap_or_default().contains_key(SEEN_BY_WEBHOOK);
                 ensure!(seen, "a pod was admitted without the webhook");
@@ -40,7 +40,7 @@ impl Admissions {
         Self { admitted, ended, task }
     }
 
-    /// Waits until so many more were admitted, or one was not.
+    /// Waits until `more` more pods were admitted. Fails if one was not.
     async fn more(&mut self, more: u32) -> Result<()> {
         let wanted = self.admitted.load(Ordering::Relaxed) + more;
         poll::eventually("more are admitted", PATIENCE, || {
@@ -69,7 +69,7 @@ impl Admissions {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_drops_no_admission() -> Result<()> {
     let mut context = TestContext::new("upgrade").await?;
-    // What a Service does: one address, behind which the ready pod changes.
+    // Like a Service: one address in front of changing pods.
     let service = Balancer::start(Vec::new()).await?;
     let failing = |more: Value| -> Value {
         let mut values = json!({ "webhook": { "failurePolicy": "Fail", "timeoutSeconds": 10 } });

@@ -1,4 +1,4 @@
-//! Without the webhook, for those who may do nothing beyond their namespaces.
+//! A release without the webhook, for users with permissions in their own namespaces only.
 
 use anyhow::{Result, ensure};
 use logstream_testing::{Access, Admin, Release, TestNamespace, Tool, poll};
@@ -9,7 +9,7 @@ use crate::exercise::Modes;
 
 const OWNER: &str = "owner";
 
-/// Somebody with Kubernetes' own role `admin` in these namespaces, and nothing else.
+/// A user with Kubernetes' role `admin` in these namespaces only.
 async fn owner_of(context: &TestContext, namespaces: &[&str]) -> Result<Admin> {
     let home = context.home.name();
     context.cluster.kubectl(&["create", "serviceaccount", OWNER, "-n", home])?;
@@ -19,7 +19,7 @@ async fn owner_of(context: &TestContext, namespaces: &[&str]) -> Result<Admin> {
     }
     let access = Access::token_of(context.cluster, home, OWNER).await?;
     let owner = Admin::new(access.kubeconfig, context.cluster.tool(Tool::Kubectl), context.cluster.directory());
-    // A controller gathers the role from others, soon after the cluster's start.
+    // A controller aggregates the role soon after the cluster's start.
     poll::eventually("the role admin is complete", PATIENCE, || async {
         owner.kubectl(&["auth", "can-i", "create", "rolebindings", "-n", home]).map_err(|error| error.to_string())
     })
@@ -44,7 +44,7 @@ async fn an_owner_of_namespaces_alone_can_install_a_watcher() -> Result<()> {
 
     let _replica = context.install(json!({ "namespaces": namespaces })).await?;
     context.notes_are_true(&["Webhook:      off"]).await?;
-    // What somebody without the right to read bindings may not see, the test reads as administrator.
+    // The test reads bindings as administrator, which the user has no permission for.
     context.release = Release::new(context.cluster, NAME, &home)?;
     context.exercise(&namespaces, Modes { webhook: false, self_managed: false, read_secrets: false }).await?;
     context.release = Release::new(&owner, NAME, &home)?;
