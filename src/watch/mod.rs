@@ -36,7 +36,7 @@ use logstream_core::{
     correlate::Observation,
     line::{ScopeId, Stream},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -107,14 +107,23 @@ impl Watch {
     /// tasks end at once: what they have in hand then is found again by the next process.
     pub fn new(setup: Setup, out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> Self {
         let Setup { client, scopes, selectors, time, metrics } = setup;
+        let started = Instant::now();
         let states = SyncStates::new(scopes.clone(), metrics.clone());
         let (lookups, lookup) =
             Lookup::new(client.clone(), scopes.clone(), selectors.clone(), out.clone(), metrics.clone());
         let (references, resolver) = Resolver::new(client.clone(), out.clone(), metrics.clone());
         let no_streaming = NoStreaming::default();
         let client = deadlines::with_deadlines(client);
-        let shared =
-            Shared { client, selectors, out: out.clone(), states: states.clone(), metrics, no_streaming, time };
+        let shared = Shared {
+            client,
+            selectors,
+            out: out.clone(),
+            states: states.clone(),
+            metrics,
+            no_streaming,
+            time,
+            started,
+        };
         let ends = Ends { shutdown: shutdown.clone(), out };
         let helpers = vec![ends.task("lookups".into(), lookup.run()), ends.task("references".into(), resolver.run())];
         Self { lookups, references, states, prepared: Prepared { helpers, scopes, shared, ends } }

@@ -2,7 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use logstream_core::{checkpoint::Checkpoint, correlate::Sighting, identity::Uid, object::Event};
+use jiff::Timestamp;
+use logstream_core::{
+    checkpoint::Checkpoint,
+    correlate::Sighting,
+    identity::Uid,
+    object::{Event, Meta},
+};
 
 /// Events of one list that are held to be handed on in their order: some 64 MB at most. Where there are more, a part
 /// of them is handed on earlier. A list comes in the order of names, which keeps the Events of a pod together.
@@ -18,6 +24,9 @@ pub(super) struct Position {
     /// Subjects with Events from before the restart that were not delivered, and the revision of the first. Only the
     /// first list looks at it: after that this process itself has handed them on.
     pending: HashMap<Uid, u64>,
+    /// What was created at this second or later is news in the first list, wherever that starts: it is younger than
+    /// this process.
+    created_since: Option<Timestamp>,
     listing: Listing,
     max_fresh: usize,
 }
@@ -38,7 +47,13 @@ struct Listing {
 impl Position {
     pub(super) fn new(from: &Checkpoint) -> Self {
         let pending = from.pending.iter().map(|(uid, revision)| (*uid, *revision)).collect();
-        Self { reached: from.revision, pending, listing: Listing::default(), max_fresh: MAX_FRESH }
+        let listing = Listing::default();
+        Self { reached: from.revision, pending, created_since: None, listing, max_fresh: MAX_FRESH }
+    }
+
+    /// From the start of this process, which may lie before the first answer of the API server.
+    pub(super) fn from_now(now: &Checkpoint) -> Self {
+        Self { created_since: Some(now.created_since), ..Self::new(now) }
     }
 
     /// The revision up to which all was handed on.
@@ -57,9 +72,10 @@ impl Position {
     }
 
     /// An object of the list: what does it tell?
-    pub(super) fn listed(&mut self, revision: Option<u64>) -> Sighting {
+    pub(super) fn listed(&mut self, meta: &Meta) -> Sighting {
+        let revision = meta.revision();
         self.listed_other(revision);
-        if self.is_beyond(revision) { Sighting::ListedChanged } else { Sighting::ListedKnown }
+        if self.is_beyond(revision) || self.is_young(meta) { Sighting::ListedChanged } else { Sighting::ListedKnown }
     }
 
     /// An Event of the list. Returns those that have to be handed on now, for lack of room; nearly always none.
@@ -70,7 +86,8 @@ impl Position {
             let since = event.involved_object.uid.and_then(|about| self.pending.get(&about));
             since.is_some_and(|since| revision >= *since)
         };
-        let is_news = |revision: &u64| self.is_beyond(Some(*revision)) || is_pending(*revision);
+        let is_young = self.is_young(&event.metadata);
+        let is_news = |revision: &u64| is_young || self.is_beyond(Some(*revision)) || is_pending(*revision);
         if let Some(revision) = revision.filter(is_news) {
             self.listing.fresh.insert((revision, self.listing.counted), event);
             self.listing.counted += 1;
@@ -90,6 +107,7 @@ impl Position {
         let Listing { highest, fresh, .. } = std::mem::take(&mut self.listing);
         self.reached = self.reached.max(highest);
         self.pending = HashMap::new();
+        self.created_since = None;
         fresh.into_values()
     }
 
@@ -102,6 +120,12 @@ impl Position {
         news
     }
 
+    /// Whether it was created since this process started, in the first list of one without a checkpoint.
+    fn is_young(&self, meta: &Meta) -> bool {
+        let times = self.created_since.zip(meta.creation_timestamp);
+        times.is_some_and(|(since, created)| created.as_second() >= since.as_second())
+    }
+
     /// Whether this was not reached when the list began.
     fn is_beyond(&self, revision: Option<u64>) -> bool {
         revision.is_some_and(|revision| revision > self.listing.base)
@@ -110,7 +134,7 @@ impl Position {
 
 #[cfg(test)]
 mod tests {
-    use logstream_core::object::{InvolvedObject, Meta};
+    use logstream_core::object::InvolvedObject;
 
     use super::*;
 
@@ -148,6 +172,30 @@ mod tests {
     }
 
     #[test]
+    fn without_a_checkpoint_what_is_younger_than_the_process_is_news() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let created = |second, revision| {
+            let mut event = event("a", revision);
+            event.metadata.creation_timestamp = Some(at(second));
+            event
+        };
+        // The API server answered first at revision 10, when the process had run since second 100.
+        let mut position = Position::from_now(&Checkpoint::now(10, at(100)));
+        for _ in 0..2 {
+            position.begin();
+            assert_eq!(position.listed_event(created(99, 4)).count(), 0);
+            assert_eq!(position.listed_event(created(100, 5)).count(), 0);
+            assert_eq!(position.listed_event(created(99, 11)).count(), 0);
+        }
+        assert_eq!(position.listed(&created(99, 6).metadata), Sighting::ListedKnown);
+        assert_eq!(position.listed(&created(100, 7).metadata), Sighting::ListedChanged);
+        assert_eq!(position.done().count(), 2, "the younger one and the one beyond");
+        position.begin();
+        assert_eq!(position.listed_event(created(100, 5)).count(), 0);
+        assert_eq!(position.done().count(), 0, "once");
+    }
+
+    #[test]
     fn what_was_pending_is_news_in_the_first_list_alone() {
         let pending = [(uid("a"), 7)].into();
         let mut position = Position::new(&Checkpoint { revision: 10, pending, ..Checkpoint::default() });
@@ -160,7 +208,7 @@ mod tests {
         let mut position = position(1);
         position.begin();
         assert_eq!(position.listed_event(event("a", 2)).count(), 0);
-        assert_eq!(position.listed(Some(3)), Sighting::ListedChanged);
+        assert_eq!(position.listed(&event("a", 3).metadata), Sighting::ListedChanged);
         assert_eq!(list(&mut position, &[("a", 2), ("a", 3)]), [2, 3]);
     }
 

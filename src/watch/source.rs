@@ -19,7 +19,7 @@ use logstream_core::{
     correlate::{Observation, Sighting},
     line::{ScopeId, Stream},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     backoff::Backoff,
@@ -82,6 +82,8 @@ pub(super) struct Shared {
     pub(super) no_streaming: NoStreaming,
     /// This machine's clock at the start.
     pub(super) time: Timestamp,
+    /// The start, for how long ago it is.
+    pub(super) started: Instant,
 }
 
 /// The watch of one scope.
@@ -149,7 +151,7 @@ impl<K: Watched> Source<K> {
         }
     }
 
-    /// Finds out where to start: where an earlier process left this scope, or now. While the API server gives no
+    /// Finds out where to start: where an earlier process left this scope, or when this one started. While the API server gives no
     /// answer this waits, and no other scope waits for it.
     async fn start(&mut self) -> Result<(), Closed> {
         let current = loop {
@@ -163,21 +165,20 @@ impl<K: Watched> Source<K> {
             }
         };
         self.backoff.reset();
-        let from = match self.saved.take() {
-            Some(mut saved) => {
-                let saved_revision = saved.revision;
-                if saved.limit_to(current.revision, current.date) {
-                    tracing::warn!(
-                        saved = saved_revision,
-                        current = current.revision,
-                        "the cluster's history went back"
-                    );
-                }
-                saved
+        let from = if let Some(mut saved) = self.saved.take() {
+            let saved_revision = saved.revision;
+            if saved.limit_to(current.revision, current.date) {
+                tracing::warn!(saved = saved_revision, current = current.revision, "the cluster's history went back");
             }
-            None => Checkpoint::now(current.revision, current.date.unwrap_or(self.shared.time)),
+            self.position = Position::new(&saved);
+            saved
+        } else {
+            // By the API server's clock: what was created while it did not answer yet is not history.
+            let began = current.date.and_then(|date| date.checked_sub(self.shared.started.elapsed()).ok());
+            let now = Checkpoint::now(current.revision, began.unwrap_or(self.shared.time));
+            self.position = Position::from_now(&now);
+            now
         };
-        self.position = Position::new(&from);
         self.send(Observation::Started { scope: self.id, from: Box::new(from) }).await?;
         if self.scope.stream == Stream::Events {
             // Else the Events of a large list would all have to wait for their subjects.
@@ -293,7 +294,7 @@ impl<K: Watched> Source<K> {
                 Ok(())
             }
             Some(Fact::Object(object)) => {
-                let how = self.position.listed(revision);
+                let how = self.position.listed(object.meta());
                 self.send(Observation::Seen { scope: self.id, object, how }).await
             }
         }

@@ -5,7 +5,7 @@ use crate::{
     extract::TokenSource,
     identity::{Kind, Subject},
     line::ScopeId,
-    object::{Event, Pod, Workload},
+    object::{Event, Meta, Pod, Workload},
     token::AgentToken,
 };
 
@@ -107,4 +107,14 @@ pub enum Object {
     Pod(Box<Pod>),
     /// A ReplicaSet, StatefulSet or Job.
     Workload(Kind, Box<Workload>),
+}
+
+impl Object {
+    /// Its metadata.
+    pub fn meta(&self) -> &Meta {
+        match self {
+            Self::Pod(pod) => &pod.metadata,
+            Self::Workload(_, workload) => &workload.metadata,
+        }
+    }
 }

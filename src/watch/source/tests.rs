@@ -70,6 +70,7 @@ fn watching_with<K: Watched>(server: &Server, reached: Option<u64>, pending: BTr
         metrics: metrics.clone(),
         no_streaming: NoStreaming::default(),
         time: Timestamp::UNIX_EPOCH,
+        started: tokio::time::Instant::now(),
     };
     let saved = reached.map(|revision| Checkpoint { revision, pending, ..Checkpoint::default() });
     let source = Source::<K>::new(id, scope, shared, saved);
@@ -422,12 +423,19 @@ async fn a_request_that_is_never_answered_is_a_failure() {
 #[tokio::test(start_paused = true)]
 async fn a_scope_starts_from_its_checkpoint_or_from_now() {
     let dated = || Answer::list(100, &[]).dated("Mon, 23 Nov 2026 05:11:54 GMT");
-    let now: Timestamp = "2026-11-23T05:11:54Z".parse().unwrap();
+    let answered: Timestamp = "2026-11-23T05:11:54Z".parse().unwrap();
     for (saved, expected) in [(None, 100), (Some(90), 90), (Some(4_000), 100)] {
         let server = Script::new().on("limit=1", Answer::status(503, "starting")).on("limit=1", dated()).start();
         let mut story = watching::<Pods>(&server, saved);
         let Some(Observation::Started { from, .. }) = story.observations.recv().await else { panic!("no start") };
         assert_eq!(from.revision, expected);
-        assert_eq!(from.created_since, if saved.is_none() { now } else { Timestamp::UNIX_EPOCH });
+        if saved.is_none() {
+            // Since the process started, which is before the API server's first answer: the clock here is stopped in
+            // between, and only moves for the wait after the 503.
+            let waited = answered.duration_since(from.created_since);
+            assert!(!waited.is_negative() && waited < jiff::SignedDuration::from_secs(1), "{waited}");
+        } else {
+            assert_eq!(from.created_since, Timestamp::UNIX_EPOCH);
+        }
     }
 }
