@@ -152,8 +152,10 @@ async fn invariant_5_a_batch_rejected_by_coder_is_counted_and_reported() -> Resu
     facts.happen(2).await?;
     let lines = context.wait_for(&agent, &[&fact(2)]).await?;
     assert_eq!((reported_missing(&lines), have_come(&lines, 1..2)), (1, false), "{:#?}", texts(&lines));
+    let text = "Coder does not understand what it is sent";
+    installation.product.wait_output(text, PATIENCE).await?;
     let log = installation.product.output();
-    assert_eq!(log.matches("Coder does not understand what it is sent").count(), 1, "{log}");
+    assert_eq!(log.matches(text).count(), 1, "{log}");
     Ok(())
 }
 

@@ -183,11 +183,7 @@ async fn invariant_9_events_during_the_webhook_drain_are_reported() -> Result<()
     burst(&workspaces, 0..1).await?;
     all_delivered(&context, &workspaces, 0..1).await?;
     installation.product.sigterm();
-    let lingering = poll::eventually("the webhook lingers", PATIENCE, || {
-        let output = installation.product.output();
-        async move { output.contains("webhook leaving").then_some(()).ok_or(output) }
-    });
-    lingering.await?;
+    installation.product.wait_output("webhook leaving", PATIENCE).await?;
     burst(&workspaces, 1..3).await?;
     let status = ended(&mut installation).await?;
     assert_eq!(status.code(), Some(0), "{}", installation.product.output());

@@ -131,6 +131,16 @@ impl Product {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
+    /// Waits until its output contains `text`. A line is written after what it is about, so a test that has seen the one
+    /// may have to wait for the other.
+    pub async fn wait_output(&self, text: &str, deadline: Duration) -> Result<()> {
+        poll::eventually(text, deadline, || {
+            let output = self.output();
+            async move { output.contains(text).then_some(()).ok_or(output) }
+        })
+        .await
+    }
+
     /// Its output so far, the lines of stdout and stderr in order of arrival.
     pub fn output(&self) -> String {
         self.output.text()
