@@ -113,6 +113,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         references,
         clock: clock.clone(),
         expects_claims: config.webhook.is_some(),
+        confirms_workloads: config.field_selector.is_some(),
         metrics: metrics.correlate,
     };
     supervisor.spawn("correlate", correlating.run(observed, stop_watch, told.clone().drop_guard()));
@@ -193,6 +194,8 @@ struct Correlating {
     references: References,
     clock: Arc<dyn Clock>,
     expects_claims: bool,
+    /// Whether only pods tell what is selected.
+    confirms_workloads: bool,
     metrics: correlate::Metrics,
 }
 
@@ -204,8 +207,9 @@ impl Correlating {
         shutdown: CancellationToken,
         _told: DropGuard,
     ) {
+        let correlator = Correlator::new(self.registry, Limits::default(), self.expects_claims);
         let correlation = Correlation {
-            correlator: Correlator::new(self.registry, Limits::default(), self.expects_claims),
+            correlator: if self.confirms_workloads { correlator.confirming_workloads() } else { correlator },
             outlet: self.outlet,
             ledger: self.ledger,
             lookups: self.lookups,

@@ -91,6 +91,27 @@ async fn a_field_selector_leaves_the_others_out() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_field_selector_holds_a_workload_until_its_pod_is_seen() -> Result<()> {
+    let context = TestContext::new("field-workloads").await?;
+    let plan = context.plan().arg("--field-selector=spec.restartPolicy=Always");
+    let installation = plan.install(context.cluster).await?;
+    let (selected, hidden) = (context.agent(), context.agent());
+    let workspace = |name: &str, agent: &str| Workspace::new(context.namespace.name(), "alice", name, agent);
+    // The pods of a Job never restart always.
+    context.create(&workspace("hidden", &hidden).job()).await?;
+    context.create(&workspace("dev", &selected).deployment()).await?;
+    let story = ["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"];
+    context.wait_for(&selected, &story).await?;
+    // Its Event of the created pod has waited for the Job, and its lookup showed nothing that may be told.
+    wait_for_metric(&installation, NON_WORKSPACES, |strangers| strangers >= 1.0).await?;
+    for endpoint in [Endpoint::LogSource, Endpoint::Logs] {
+        assert_eq!(context.coder.requests_of(&hidden, endpoint), 0, "nobody has shown a pod of it");
+    }
+    assert_eq!(counted(&installation, "workspace_objects").await?, 2, "the ReplicaSet and its pod");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_label_selector_excludes_the_workloads_of_other_pods() -> Result<()> {
     let context = TestContext::new("label-workloads").await?;
     let plan = context.plan().arg("--label-selector=com.coder.workspace.name notin (a, b, c)");

@@ -14,6 +14,7 @@ use super::{
     telling::Telling,
     told::Verdict,
     tracked::Tracked,
+    unconfirmed::Unconfirmed,
     waiting::{Waiter, Waiting},
 };
 use crate::{
@@ -35,6 +36,8 @@ pub struct Limits {
     pub strangers: usize,
     /// Events that wait for their subject.
     pub waiting: usize,
+    /// Workloads held until a pod of theirs is followed.
+    pub unconfirmed: usize,
     /// An unclaimed subject is looked up when an Event has waited this long: the watch is nearly always faster.
     pub look_up_after: SignedDuration,
     /// An Event whose subject is not found by then is given up.
@@ -49,6 +52,7 @@ impl Default for Limits {
             tracked: 200_000,
             strangers: 200_000,
             waiting: 10_000,
+            unconfirmed: 10_000,
             look_up_after: SignedDuration::from_secs(2),
             give_up_after: SignedDuration::from_mins(2),
             remember_gone: SignedDuration::from_mins(2),
@@ -76,6 +80,8 @@ pub struct Correlator<D> {
     pub(super) confirming: BTreeMap<Uid, Timestamp>,
     /// Due times of held facts, at most one entry for each object.
     pub(super) due: BTreeSet<(Timestamp, Uid)>,
+    /// Workloads without a pod yet, if those are held.
+    pub(super) unconfirmed: Option<Unconfirmed>,
 }
 
 /// A listing of a scope.
@@ -89,9 +95,9 @@ pub(super) struct Listing {
 
 /// The origin of an object.
 #[derive(Debug, Clone, Copy)]
-struct Origin {
+pub(super) struct Origin {
     /// The scope that shows it; none for a lookup.
-    scope: Option<ScopeId>,
+    pub(super) scope: Option<ScopeId>,
     /// The scope of the marks of what is said of it.
     marks: Option<ScopeId>,
     how: Sighting,
@@ -113,7 +119,15 @@ impl<D: Directory> Correlator<D> {
             listings: HashMap::new(),
             confirming: BTreeMap::new(),
             due: BTreeSet::new(),
+            unconfirmed: None,
         }
+    }
+
+    /// The same, which follows a workload only once a pod of it is followed. Events about a workload wait that long,
+    /// within the limits.
+    #[must_use]
+    pub fn confirming_workloads(self) -> Self {
+        Self { unconfirmed: Some(Unconfirmed::default()), ..self }
     }
 
     /// The registry beside it.
@@ -182,6 +196,9 @@ impl<D: Directory> Correlator<D> {
             if tracked.left {
                 self.left.insert(&tracked.subject);
             }
+            if let (Some(unconfirmed), Some(owner)) = (&mut self.unconfirmed, tracked.controller) {
+                unconfirmed.forget_pod_of(owner);
+            }
             release(&mut tracked, effects);
             effects.push(Effect::Forget(uid));
         }
@@ -201,9 +218,19 @@ impl<D: Directory> Correlator<D> {
             listing.highest = listing.highest.max(meta.revision().unwrap_or_default());
         }
         let known = self.tracked.contains_key(&uid);
+        if !known && self.holds_back(origin, uid, object, effects) {
+            return;
+        }
         // A pod's environment does not change; a template's may.
         if (!known || kind != Kind::Pod) && !self.carried(marks, &subject, object, effects) {
             return;
+        }
+        if !known && kind == Kind::Pod {
+            let owner = meta.controller().map(|owner| owner.uid);
+            let held = self.unconfirmed.as_mut().zip(owner).and_then(|(unconfirmed, owner)| unconfirmed.confirm(owner));
+            if let Some((origin, workload)) = held {
+                self.seen(now, origin, &workload, effects);
+            }
         }
         // What it was before it left was said then.
         if !known && self.left.remove(&subject) {
@@ -232,6 +259,20 @@ impl<D: Directory> Correlator<D> {
         if !known || was_missing {
             self.tell_waiting(now, &subject, effects);
         }
+    }
+
+    /// Whether this is a workload of which no pod is followed yet, where that is needed.
+    fn holds_back(&mut self, origin: Origin, uid: Uid, object: &Object, effects: &mut Vec<Effect>) -> bool {
+        let (Some(unconfirmed), Object::Workload(_, workload)) = (&mut self.unconfirmed, object) else { return false };
+        if unconfirmed.is_confirmed(uid) || extract::agents(&workload.spec.template.spec).agents.is_empty() {
+            return false;
+        }
+        // What was looked up is shown by the watch too.
+        let listing = origin.scope.and_then(|scope| self.listings.get(&scope).copied()).unwrap_or_default();
+        if origin.scope.is_some() && !unconfirmed.hold(uid, origin, object, listing.number, self.limits.unconfirmed) {
+            effects.push(Effect::Count(Counted::TooMany));
+        }
+        true
     }
 
     /// Tells the Events that waited for an object.

@@ -21,6 +21,7 @@ mod telling;
 mod tests;
 mod told;
 mod tracked;
+mod unconfirmed;
 mod waiting;
 
 pub use correlator::{Correlator, Limits};

@@ -30,6 +30,9 @@ impl<D: Directory> Correlator<D> {
         let uid = subject.uid;
         let mark = mark_of(Some(scope), meta, uid);
         self.strangers.remove(&subject);
+        if let Some(unconfirmed) = &mut self.unconfirmed {
+            unconfirmed.remove(uid);
+        }
         if !self.tracked.contains_key(&uid) {
             self.left.remove(&subject);
             return give_up(self.waiting.take(&subject), Counted::Stranger, effects);
@@ -76,6 +79,9 @@ impl<D: Directory> Correlator<D> {
             } else {
                 self.missing(now, uid, None, effects);
             }
+        }
+        if let Some(unconfirmed) = &mut self.unconfirmed {
+            unconfirmed.listed(scope, listing.number);
         }
         self.past.listed(scope);
     }

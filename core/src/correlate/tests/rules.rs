@@ -435,3 +435,56 @@ fn an_image_pulled_at_each_restart_is_told_once() {
     }
     assert_eq!(story.said_to(ALICE).len(), 4, "{:#?}", story.said_to(ALICE));
 }
+
+// With a field selector, which is about pods alone.
+
+#[test]
+fn a_workload_is_held_until_a_pod_of_it_is_followed() {
+    let pod_of = |replicaset: &str| {
+        let mut json = pod_json("ws", "ns", &env(ALICE));
+        json["metadata"]["ownerReferences"] =
+            json!([{"kind": "ReplicaSet", "name": replicaset, "uid": format!("ns/{replicaset}"), "controller": true}]);
+        Object::Pod(Box::new(serde_json::from_value(json).unwrap()))
+    };
+    let confirming = || {
+        let Story { correlator, book, now, effects } = Story::new();
+        Story { correlator: correlator.confirming_workloads(), book, now, effects }
+    };
+    let mut story = confirming();
+    story.observe(seen(replicaset("rs", "ns", ALICE)));
+    story.observe(seen(replicaset("other", "ns", BOB)));
+    story.observe(event("ReplicaSet", "ns", "rs", "R", "created pod", 1, 1));
+    assert_eq!(story.correlator.tracked(), 0);
+    assert!(!story.effects.iter().any(|effect| matches!(effect, Effect::Open { .. } | Effect::Notice(_))));
+    story.observe(seen(pod_of("rs")));
+    let about_both = [(Happening::Created, None), (said("R", "created pod"), None), (Happening::Created, None)];
+    assert_eq!(story.said_to(ALICE), about_both, "the ReplicaSet's first");
+    assert_eq!(story.said_to(BOB), []);
+    assert!(story.nothing_is_held());
+
+    // The pod may come first, and a workload may go before it has one.
+    let mut story = confirming();
+    story.observe(seen(pod_of("rs")));
+    story.observe(seen(replicaset("rs", "ns", ALICE)));
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (Happening::Created, None)]);
+
+    let mut story = confirming();
+    story.observe(seen(replicaset("rs", "ns", ALICE)));
+    story.observe(seen(replicaset("deleted", "ns", BOB)));
+    story.observe(Observation::Gone { scope: REPLICASETS, object: replicaset("deleted", "ns", BOB) });
+    story.observe(Observation::Relisting(REPLICASETS));
+    story.observe(Observation::Synced(REPLICASETS));
+    story.observe(seen(pod_of("rs")));
+    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)], "the list no longer showed the ReplicaSet");
+}
+
+#[test]
+fn the_number_of_held_workloads_is_limited() {
+    let Story { correlator, book, now, effects } =
+        Story::with(Limits { unconfirmed: 1, ..Limits::default() }, Checkpoint::default());
+    let mut story = Story { correlator: correlator.confirming_workloads(), book, now, effects };
+    for name in ["a", "a", "b"] {
+        story.observe(seen(replicaset(name, "ns", ALICE)));
+    }
+    assert_eq!(story.counted(Counted::TooMany), 1);
+}

@@ -1,0 +1,68 @@
+//! Workloads of which no pod was seen yet.
+
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+
+use super::{Object, correlator::Origin};
+use crate::{identity::Uid, line::ScopeId};
+
+/// Workloads that are held until the watch shows one of their pods. A field selector is about pods alone, so a
+/// workload does not tell whether its agent belongs to this program's Coder.
+#[derive(Debug, Default)]
+pub(super) struct Unconfirmed {
+    held: HashMap<Uid, Held>,
+    /// The controllers of the pods that are followed.
+    owners: HashSet<Uid>,
+}
+
+/// A held workload.
+#[derive(Debug)]
+struct Held {
+    origin: Origin,
+    object: Object,
+    /// The sequence number of the listing that showed it last.
+    listing: u32,
+}
+
+impl Unconfirmed {
+    /// Whether a pod of this workload is followed.
+    pub(super) fn is_confirmed(&self, workload: Uid) -> bool {
+        self.owners.contains(&workload)
+    }
+
+    /// Holds a workload, at most `limit` of them; false if there is no room. Its origin is the one it had first.
+    pub(super) fn hold(&mut self, uid: Uid, origin: Origin, object: &Object, listing: u32, limit: usize) -> bool {
+        let room = self.held.len() < limit;
+        match self.held.entry(uid) {
+            Entry::Occupied(mut held) => {
+                let held = held.get_mut();
+                (held.object, held.listing) = (object.clone(), listing);
+            }
+            Entry::Vacant(vacant) if room => {
+                vacant.insert(Held { origin, object: object.clone(), listing });
+            }
+            Entry::Vacant(_) => return false,
+        }
+        true
+    }
+
+    /// A pod of this workload is followed: the workload, if it was held.
+    pub(super) fn confirm(&mut self, workload: Uid) -> Option<(Origin, Object)> {
+        self.owners.insert(workload);
+        self.held.remove(&workload).map(|held| (held.origin, held.object))
+    }
+
+    /// A pod of this workload is no longer followed.
+    pub(super) fn forget_pod_of(&mut self, workload: Uid) {
+        self.owners.remove(&workload);
+    }
+
+    /// The workload was deleted.
+    pub(super) fn remove(&mut self, uid: Uid) {
+        self.held.remove(&uid);
+    }
+
+    /// A list of this scope is complete: what it does not show was deleted.
+    pub(super) fn listed(&mut self, scope: ScopeId, listing: u32) {
+        self.held.retain(|_, held| held.origin.scope != Some(scope) || held.listing == listing);
+    }
+}
