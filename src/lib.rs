@@ -3,10 +3,14 @@
 pub mod admin;
 pub mod app;
 pub mod checkpoint;
+pub mod cli;
 pub mod coder;
 pub mod config;
 pub mod correlate;
 pub mod deliver;
+pub mod doctor;
+pub mod explain;
+pub mod kubernetes;
 pub mod ownership;
 pub mod registry;
 pub mod runtime;

@@ -1,24 +1,38 @@
 //! coder-logstream-kube: streams what Kubernetes does with a Coder workspace into its startup log.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use coder_logstream_kube::{
     app,
+    cli::Command,
     config::Config,
+    doctor, explain,
     runtime::{logging, panics},
 };
 
 fn main() -> ExitCode {
-    let config = match Config::from_args(std::env::args_os()) {
-        Ok(config) => config,
-        // Where not even the sentence can be written, the exit code still tells.
+    let command = match Command::from_args(std::env::args_os()) {
+        Ok(command) => command,
+        // The exit code tells even if the message cannot be written.
         Err(error) => return error.show().map_or(ExitCode::FAILURE, |()| ExitCode::from(error.exit_code())),
     };
-    logging::init(config.log_format, config.log_filter.clone());
     panics::install_hook();
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::warn!("another crypto provider was installed before");
     }
+    match command {
+        Command::Serve(config) => serve(*config),
+        Command::Explain(options) => run(explain::run(options)),
+        Command::Doctor(options) => run(doctor::run(options)),
+    }
+}
+
+/// Runs the service until a signal.
+fn serve(config: Config) -> ExitCode {
+    logging::init(config.log_format, config.log_filter.clone());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, "starting");
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -38,6 +52,27 @@ fn main() -> ExitCode {
         Err(error) => {
             tracing::error!(%error, "ended");
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Runs a command to its end. A reader that closes the pipe early, such as `head`, is no failure of it.
+fn run(command: impl Future<Output = io::Result<ExitCode>>) -> ExitCode {
+    let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let ended = runtime.block_on(command);
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(code) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where not even this can be written, the exit code still tells.
+            let _ = writeln!(io::stderr(), "coder-logstream-kube: {error}");
+            ExitCode::FAILURE
         }
     }
 }

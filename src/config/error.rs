@@ -86,8 +86,11 @@ impl From<clap::Error> for ConfigError {
                 Self::Wrong(format!("{argument} is not a flag of this program; {hint}"))
             }
             // Not repeated: what stands beside a flag by mistake may be a value with a password.
-            ErrorKind::UnknownArgument => {
+            ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand => {
                 Self::Wrong("there is a value that belongs to no flag; --help lists the flags".to_owned())
+            }
+            ErrorKind::ArgumentConflict => {
+                Self::Wrong("a command is the first argument, before its own flags; --help lists them".to_owned())
             }
             ErrorKind::InvalidValue | ErrorKind::NoEquals => {
                 Self::Wrong(format!("{argument} needs a value; --help says which"))

@@ -99,8 +99,8 @@ pub(crate) struct Flags {
 
 impl Flags {
     /// Reads the command line; the first item is the program's name.
-    pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::from_arg_matches(&command().try_get_matches_from(args)?)
+    pub(crate) fn read(command: clap::Command, args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&command.try_get_matches_from(args)?)
     }
 }
 

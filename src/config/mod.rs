@@ -46,6 +46,7 @@ pub use cluster::{Cluster, ClusterAccess, ClusterError};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use field_selector::FieldSelector;
+pub(crate) use flags::command;
 pub use label_selector::LabelSelector;
 pub use namespaces::Namespaces;
 pub use owner::Owner;
@@ -104,7 +105,16 @@ impl Config {
         args: impl IntoIterator<Item = A>,
         environment: &Environment,
     ) -> Result<Self, ConfigError> {
-        assemble::config(Flags::read(args.into_iter().map(Into::into))?, environment)
+        Self::from_command(command(), args.into_iter().map(Into::into), environment)
+    }
+
+    /// As [`Config::new`], with a command line that has more than the flags.
+    pub(crate) fn from_command(
+        command: clap::Command,
+        args: impl IntoIterator<Item = OsString>,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        assemble::config(Flags::read(command, args)?, environment)
     }
 }
 

@@ -78,9 +78,14 @@ pub(crate) const KUBECONFIG_VARIABLE: &str = "KUBECONFIG";
 /// Kubernetes sets it in every container: the process runs in a cluster.
 pub(crate) const SERVICE_HOST_VARIABLE: &str = "KUBERNETES_SERVICE_HOST";
 
+/// Set to anything, the output of commands has no colours; see <https://no-color.org>.
+pub(crate) const NO_COLOR_VARIABLE: &str = "NO_COLOR";
+/// Kind of terminal; `dumb` has no colours.
+pub(crate) const TERM_VARIABLE: &str = "TERM";
+
 /// Every variable that this program reads.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
     let beside = [SSL_CERT_FILE, SSL_CERT_DIR];
     let settings = ALL.iter().copied().chain(beside).flat_map(|setting| setting.variables.iter().copied());
-    settings.chain([KUBECONFIG_VARIABLE, SERVICE_HOST_VARIABLE])
+    settings.chain([KUBECONFIG_VARIABLE, SERVICE_HOST_VARIABLE, NO_COLOR_VARIABLE, TERM_VARIABLE])
 }
