@@ -12,7 +12,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{Request, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
-use logstream_core::correlate::{Correlator, Directory, Effect, Limits, Object, Observation, Sighting};
+use logstream_core::correlate::{AgentIndex, Arrival, Correlator, Effect, Limits, Object, Observation};
 use logstream_core::identity::{Kind, Owner, Subject, Uid};
 use logstream_core::line::{LogLine, ScopeId};
 use logstream_core::object;
@@ -77,7 +77,7 @@ fn one_pod() -> (Correlator<Arc<Registry>>, String) {
     }))
     .expect("a pod");
     let object = Object::Pod(Box::new(pod));
-    correlator.observe(Timestamp::now(), Observation::Seen { scope: SCOPE, object, how: Sighting::Watched });
+    correlator.observe(Timestamp::now(), Observation::Seen { scope: SCOPE, object, how: Arrival::Watched });
     (correlator, uid)
 }
 
@@ -106,7 +106,7 @@ fn line_of(correlator: &mut Correlator<Arc<Registry>>, event: &str) -> LogLine {
     let event = serde_json::from_str(event).expect("an Event");
     let effects = correlator.observe(Timestamp::now(), Observation::Event { scope: SCOPE, event });
     let lines = effects.iter().filter_map(|effect| match effect {
-        Effect::Notice(notice) => Some(render(notice, |_| false)),
+        Effect::Finding(finding) => Some(render(finding, |_| false)),
         _ => None,
     });
     let mut lines: Vec<_> = lines.collect();
@@ -144,7 +144,7 @@ fn sizes(criterion: &mut Criterion) {
 }
 
 /// Looks up the pending registration of a pod that was just seen, by the ReplicaSet that made it.
-fn claim(criterion: &mut Criterion) {
+fn registration(criterion: &mut Criterion) {
     let registry = registry();
     let name = |n: usize| format!("workspace-{n:04}-5c5df6c99b");
     for n in 0..CLAIMS {
@@ -162,13 +162,13 @@ fn claim(criterion: &mut Criterion) {
         .map(|n| Subject { kind: Kind::Pod, namespace: "coder".into(), name: format!("{}-x7k2p", name(n)).into(), uid })
         .collect();
     let mut next = 0;
-    criterion.bench_function("claim", |bencher| {
+    criterion.bench_function("registration", |bencher| {
         bencher.iter(|| {
             next = (next + 1) % CLAIMS;
-            assert!(registry.claimed(black_box(&subjects[next])));
+            assert!(registry.is_registered(black_box(&subjects[next])));
         });
     });
 }
 
-criterion_group!(pieces, review, line, sizes, claim);
+criterion_group!(pieces, review, line, sizes, registration);
 criterion_main!(pieces);

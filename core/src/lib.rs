@@ -1,16 +1,16 @@
 //! What coder-logstream-kube knows, without any I/O: who an object belongs to, what a fact of Kubernetes means to
 //! whom, and the words for it.
 //!
-//! Data goes one way: an [`Observation`](correlate::Observation) goes in, a [`Notice`](notice::Notice) comes out,
+//! Data goes one way: an [`Observation`](correlate::Observation) goes in, a [`Finding`](finding::Finding) comes out,
 //! [`render`] turns it into a [`LogLine`](line::LogLine). Nothing here knows an async runtime, HTTP or a client.
 
 pub mod checkpoint;
 pub mod correlate;
 mod expansion;
 pub mod extract;
+pub mod finding;
 pub mod identity;
 pub mod line;
-pub mod notice;
 pub mod object;
 pub mod registration;
 pub mod render;

@@ -1,4 +1,4 @@
-//! A line of a workspace's startup log, ready to be delivered, and the mark of the fact it tells.
+//! A line of a workspace's startup log, ready to be delivered, and the identity of the fact it reports.
 
 use std::{fmt, sync::Arc};
 
@@ -49,7 +49,7 @@ pub struct LogLine {
     /// Whether the reader was told of this before: such a line may wait for first ones.
     pub repeat: bool,
     /// The fact it tells, to be settled when the line was delivered or given up.
-    pub mark: Option<Mark>,
+    pub fact_id: Option<FactId>,
 }
 
 /// The streams of facts, each with a resourceVersion of its own.
@@ -90,7 +90,7 @@ pub struct ScopeId(pub u16);
 
 /// Where in the cluster's history a fact stands, so that it is told once even over a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mark {
+pub struct FactId {
     /// The scope it came by.
     pub scope: ScopeId,
     /// Its resourceVersion.
@@ -101,8 +101,8 @@ pub struct Mark {
     pub fact: FactKey,
 }
 
-impl Mark {
-    /// The mark of another fact that the same observation shows.
+impl FactId {
+    /// Another fact that the same observation shows.
     #[must_use]
     pub fn of_fact(self, fact: FactKey) -> Self {
         Self { fact, ..self }

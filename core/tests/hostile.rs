@@ -5,7 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use logstream_core::{
-    correlate::{Binding, Correlator, Directory, Effect, Limits, Object, Observation, Sighting},
+    correlate::{AgentIndex, Arrival, Confirmation, Correlator, Effect, Limits, Object, Observation},
     extract,
     identity::{Subject, Uid},
     line::{MAX_CHARS, ScopeId},
@@ -147,13 +147,13 @@ fn long_texts_of_a_pod_are_cut() {
 /// Knows nothing and keeps nothing.
 struct Nobody;
 
-impl Directory for Nobody {
-    fn claimed(&self, _: &Subject) -> bool {
+impl AgentIndex for Nobody {
+    fn is_registered(&self, _: &Subject) -> bool {
         false
     }
 
-    fn bind(&self, _: &Subject, _: Option<Uid>, agents: std::sync::Arc<[AgentToken]>) -> Binding {
-        Binding { claimed: false, opened: agents.to_vec() }
+    fn confirm(&self, _: &Subject, _: Option<Uid>, agents: std::sync::Arc<[AgentToken]>) -> Confirmation {
+        Confirmation { registered: false, new_agents: agents.to_vec() }
     }
 
     fn end(&self, _: Uid) -> Vec<AgentToken> {
@@ -187,12 +187,12 @@ fn lines(json: &str) -> (Vec<String>, usize) {
         "spec": {"containers": [{"name": "dev", "env": [{"name": "CODER_AGENT_TOKEN", "value": TOKEN}]}]}});
     let object = Object::Pod(Box::new(serde_json::from_str(&pod.to_string()).unwrap()));
     let now = jiff::Timestamp::UNIX_EPOCH;
-    correlator.observe(now, Observation::Seen { scope: ScopeId(0), object, how: Sighting::Watched });
+    correlator.observe(now, Observation::Seen { scope: ScopeId(0), object, how: Arrival::Watched });
     let (lines, peak, _) = measured(|| {
         let event = serde_json::from_str(json).unwrap();
         let effects = correlator.observe(now, Observation::Event { scope: ScopeId(0), event });
         let lines = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Notice(notice) => Some(render(&notice, |_| false).text),
+            Effect::Finding(finding) => Some(render(&finding, |_| false).text),
             _ => None,
         });
         lines.collect()

@@ -1,5 +1,5 @@
 //! Beginnings of the product's lines that do not come from an Event. Deliberately not shared with the product: the demo
-//! must notice when its texts change.
+//! must fail when its texts change.
 
 /// Prefix of an Event that client-go aggregated with similar ones.
 const COMBINED: &str = "(combined from similar events): ";

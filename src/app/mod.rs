@@ -112,7 +112,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         lookups,
         references,
         clock: clock.clone(),
-        expects_claims: config.webhook.is_some(),
+        has_webhook: config.webhook.is_some(),
         confirms_workloads: config.field_selector.is_some(),
         metrics: metrics.correlate,
     };
@@ -193,7 +193,7 @@ struct Correlating {
     lookups: Lookups,
     references: References,
     clock: Arc<dyn Clock>,
-    expects_claims: bool,
+    has_webhook: bool,
     /// Whether only pods tell what is selected.
     confirms_workloads: bool,
     metrics: correlate::Metrics,
@@ -207,7 +207,7 @@ impl Correlating {
         shutdown: CancellationToken,
         _told: DropGuard,
     ) {
-        let correlator = Correlator::new(self.registry, Limits::default(), self.expects_claims);
+        let correlator = Correlator::new(self.registry, Limits::default(), self.has_webhook);
         let correlation = Correlation {
             correlator: if self.confirms_workloads { correlator.confirming_workloads() } else { correlator },
             outlet: self.outlet,

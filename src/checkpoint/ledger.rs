@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use logstream_core::{
     checkpoint::{Checkpoint, FactKey},
     identity::{Kind, Subject, Uid},
-    line::{Mark, ScopeId, Stream},
+    line::{FactId, ScopeId, Stream},
     token::AgentToken,
 };
 use tokio::sync::Notify;
@@ -19,7 +19,7 @@ use super::{
     agents::Agents,
     tracking::{Room, Tracking, Undelivered},
 };
-use crate::{deliver::Settled, watch::Scopes};
+use crate::{deliver::AckSink, watch::Scopes};
 
 /// Pending subjects that are saved at most, over all scopes: some 400 KB of a ConfigMap's 1 MiB.
 pub(super) const MAX_PENDING: usize = 8_000;
@@ -43,7 +43,7 @@ struct State {
     tracking: HashMap<ScopeId, Tracking>,
     /// Scopes whose watch has started.
     started: HashSet<ScopeId>,
-    outstanding: BTreeMap<Mark, u32>,
+    outstanding: BTreeMap<FactId, u32>,
     /// Of each subject with outstanding facts: how many, and when it was created, if that is known.
     subjects: HashMap<Uid, (usize, Option<Timestamp>)>,
     agents: Agents,
@@ -88,7 +88,7 @@ impl Ledger {
         self.state().loaded
     }
 
-    /// Waits until the watch of every scope has started. Takes notice of what [`Ledger::changed`] waits for.
+    /// Waits until the watch of every scope has started. Resets what [`Ledger::changed`] waits for.
     pub async fn all_started(&self) {
         while self.state().started.len() < self.scopes.len() {
             self.changed().await;
@@ -96,12 +96,12 @@ impl Ledger {
     }
 
     /// A fact is about to be reported, or kept for later: to be settled as often.
-    pub fn begin(&self, mark: Mark) {
+    pub fn track(&self, fact_id: FactId) {
         let mut state = self.state();
-        let count = state.outstanding.entry(mark).or_default();
+        let count = state.outstanding.entry(fact_id).or_default();
         *count += 1;
         if *count == 1 {
-            state.subjects.entry(mark.subject).or_default().0 += 1;
+            state.subjects.entry(fact_id.subject).or_default().0 += 1;
         }
         drop(state);
         self.changed.notify_one();
@@ -202,31 +202,31 @@ impl State {
     fn undelivered(&self) -> HashMap<ScopeId, Undelivered> {
         let mut all: HashMap<ScopeId, Undelivered> = HashMap::new();
         // In the order of scopes, then of resourceVersions.
-        for mark in self.outstanding.keys() {
-            let of_scope = all.entry(mark.scope).or_default();
-            let facts = of_scope.facts.entry(mark.subject).or_default();
+        for fact_id in self.outstanding.keys() {
+            let of_scope = all.entry(fact_id.scope).or_default();
+            let facts = of_scope.facts.entry(fact_id.subject).or_default();
             if facts.is_empty() {
-                of_scope.subjects.push((mark.subject, mark.revision));
-                let created = self.subjects.get(&mark.subject).and_then(|(_, created)| *created);
-                of_scope.created.extend(created.map(|created| (mark.subject, created)));
+                of_scope.subjects.push((fact_id.subject, fact_id.revision));
+                let created = self.subjects.get(&fact_id.subject).and_then(|(_, created)| *created);
+                of_scope.created.extend(created.map(|created| (fact_id.subject, created)));
             }
-            facts.insert(mark.fact);
+            facts.insert(fact_id.fact);
         }
         all
     }
 }
 
-impl Settled for Ledger {
-    fn settled(&self, mark: Mark) {
+impl AckSink for Ledger {
+    fn ack(&self, fact_id: FactId) {
         let mut state = self.state();
-        let Some(count) = state.outstanding.get_mut(&mark) else { return };
+        let Some(count) = state.outstanding.get_mut(&fact_id) else { return };
         *count -= 1;
         if *count == 0 {
-            state.outstanding.remove(&mark);
-            if let Some((facts, _)) = state.subjects.get_mut(&mark.subject) {
+            state.outstanding.remove(&fact_id);
+            if let Some((facts, _)) = state.subjects.get_mut(&fact_id.subject) {
                 *facts -= 1;
                 if *facts == 0 {
-                    state.subjects.remove(&mark.subject);
+                    state.subjects.remove(&fact_id.subject);
                 }
             }
         }

@@ -9,13 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     checkpoint::{Checkpoint, FactKey},
     identity::{Kind, Subject, Uid},
-    line::{Mark, ScopeId},
+    line::{FactId, ScopeId},
     token::AgentToken,
 };
 use proptest::prelude::*;
 
 use super::{Ledger, Saved, ledger::MAX_PENDING};
-use crate::{deliver::Settled, watch::Scopes};
+use crate::{deliver::AckSink, watch::Scopes};
 
 const EVENTS: &str = "events/ns";
 const PODS: &str = "pods/ns";
@@ -74,7 +74,7 @@ struct Process {
     /// Scopes in the middle of a list.
     broken: BTreeSet<ScopeId>,
     /// Facts that were reported and not delivered.
-    queue: Vec<(usize, Mark)>,
+    queue: Vec<(usize, FactId)>,
     reported: BTreeSet<usize>,
 }
 
@@ -116,11 +116,12 @@ impl World {
             Step::Deliver(which) if !self.process.queue.is_empty() => {
                 // Lines of one subject go out in their order.
                 let (_, chosen) = self.process.queue[which % self.process.queue.len()];
-                let same = |(_, mark): &(usize, Mark)| (mark.scope, mark.subject) == (chosen.scope, chosen.subject);
+                let same =
+                    |(_, fact_id): &(usize, FactId)| (fact_id.scope, fact_id.subject) == (chosen.scope, chosen.subject);
                 let first = self.process.queue.iter().position(same).unwrap();
-                let (fact, mark) = self.process.queue.remove(first);
+                let (fact, fact_id) = self.process.queue.remove(first);
                 self.facts[fact].told += 1;
-                self.process.ledger.settled(mark);
+                self.process.ledger.ack(fact_id);
             }
             Step::Deliver(_) => {}
             Step::Save { fails } => self.save(fails),
@@ -148,9 +149,9 @@ impl World {
             if is_news {
                 reported.insert(n);
                 let key = if is_event { FactKey::EVENT } else { FactKey::CREATED };
-                let mark = Mark { scope, revision: fact.revision, subject: about, fact: key };
-                ledger.begin(mark);
-                queue.push((n, mark));
+                let fact_id = FactId { scope, revision: fact.revision, subject: about, fact: key };
+                ledger.track(fact_id);
+                queue.push((n, fact_id));
                 if !is_event {
                     ledger.announced(&subject(fact.subject), created);
                     ledger.created(about, created);
@@ -306,13 +307,13 @@ fn facts_are_known_once_they_are_delivered() {
     ledger.listing(pods);
     ledger.synced(pods, at(200));
     let ended = FactKey::of_status(77, true);
-    let mark = Mark { scope: pods, revision: 12, subject: uid(1), fact: ended };
-    ledger.begin(mark);
+    let fact_id = FactId { scope: pods, revision: 12, subject: uid(1), fact: ended };
+    ledger.track(fact_id);
     ledger.known(pods, uid(1), [ended].into());
     let checkpoint = saved(&ledger, PODS);
     assert_eq!(checkpoint.pending, BTreeMap::from([(uid(1), 12)]));
     assert_eq!(checkpoint.known, BTreeMap::from([(uid(1), [FactKey::CREATED].into())]));
-    ledger.settled(mark);
+    ledger.ack(fact_id);
     let checkpoint = saved(&ledger, PODS);
     assert_eq!((checkpoint.pending.len(), &checkpoint.known), (0, &BTreeMap::from([(uid(1), [ended].into())])));
     ledger.known(pods, uid(1), BTreeSet::new());

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use logstream_core::{
     correlate::{Correlator, Counted, Effect, Object, Observation},
     extract::TokenSource,
+    finding::FindingKind,
     identity::{Subject, Uid},
     line::{LogLine, ScopeId},
-    notice::Happening,
     render::render,
 };
 use tokio::{
@@ -24,7 +24,7 @@ pub use self::metrics::Metrics;
 use self::postponed::Postponed;
 use crate::{
     checkpoint::Ledger,
-    deliver::{Command, Outlet, Settled},
+    deliver::{AckSink, Command, Outlet},
     registry::Registry,
     runtime::{Clock, Heartbeat},
     watch::{Lookups, References},
@@ -125,22 +125,22 @@ impl Correlation {
 
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Notice(notice) => {
-                let registry = self.correlator.directory();
-                let line = render(&notice, |token| registry.knows(token));
+            Effect::Finding(finding) => {
+                let registry = self.correlator.index();
+                let line = render(&finding, |token| registry.knows(token));
                 self.metrics.told(&line);
                 tracing::debug!(
-                    subject = %notice.subject,
-                    agents = ?notice.agents,
+                    subject = %finding.subject,
+                    agents = ?finding.agents,
                     level = line.level.as_str(),
                     "told"
                 );
-                for &agent in notice.agents.iter() {
+                for &agent in finding.agents.iter() {
                     self.line(Command::Line { agent, line: line.clone() }, &line).await;
                 }
                 // Not before its lines have begun: a checkpoint of that moment would lose them.
-                if notice.what == Happening::Created {
-                    self.ledger.announced(&notice.subject, notice.at);
+                if finding.kind == FindingKind::Created {
+                    self.ledger.announced(&finding.subject, finding.at);
                 }
             }
             Effect::Open { agent, workspace } => {
@@ -157,7 +157,7 @@ impl Correlation {
                     self.metrics.count(Counted::Overflow);
                 }
             }
-            Effect::Confirm(subject) => {
+            Effect::CheckPresence(subject) => {
                 // The correlator asks again for what is let go.
                 if !self.postponed.confirmations.request(subject, |subject| self.lookups.confirm(subject)) {
                     self.metrics.count(Counted::Overflow);
@@ -173,15 +173,15 @@ impl Correlation {
                 self.postponed.references.retain(|(subject, _)| subject.uid != uid);
                 self.references.forget(uid);
             }
-            Effect::Hold(mark) => self.ledger.begin(mark),
-            Effect::Settle(mark) => self.ledger.settled(mark),
+            Effect::Hold(fact_id) => self.ledger.track(fact_id),
+            Effect::Ack(fact_id) => self.ledger.ack(fact_id),
             Effect::Count(counted) => self.metrics.count(counted),
         }
     }
 
     async fn line(&self, command: Command, line: &LogLine) {
-        if let Some(mark) = line.mark {
-            self.ledger.begin(mark);
+        if let Some(fact_id) = line.fact_id {
+            self.ledger.track(fact_id);
         }
         self.send(command).await;
     }
@@ -214,7 +214,7 @@ impl Position {
             Observation::Started { .. }
             | Observation::Relisting(_)
             | Observation::LookedUp { .. }
-            | Observation::Confirmed { .. }
+            | Observation::PresenceChecked { .. }
             | Observation::Resolved { .. } => return Self::None,
         };
         let is_event = matches!(observation, Observation::Event { .. });

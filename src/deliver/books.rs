@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use logstream_core::{line::Mark, token::AgentToken};
+use logstream_core::{line::FactId, token::AgentToken};
 use tokio::time::Instant;
 
 use super::{
@@ -14,10 +14,10 @@ use super::{
 };
 
 /// Whoever remembers which facts have been told.
-pub trait Settled: Send + Sync {
-    /// The line of this mark was delivered, or dropped for good. Called once for each line that has a mark, from the
+pub trait AckSink: Send + Sync {
+    /// The line about this fact was delivered, or dropped for good. Called once for each line with a fact id, from the
     /// task of the engine: it must not block. A line that a shutdown leaves undelivered is not settled.
-    fn settled(&self, mark: Mark);
+    fn ack(&self, fact_id: FactId);
 
     /// The log of this agent holds at most so many bytes of this program's by now, over all processes. Called after
     /// each delivery to it, and each that may have been one, from the task of the engine: it must not block.
@@ -34,25 +34,25 @@ pub trait Settled: Send + Sync {
 }
 
 pub(super) struct Books {
-    settled: Arc<dyn Settled>,
+    acks: Arc<dyn AckSink>,
     pub(super) metrics: Metrics,
     lines: usize,
     delivered: u64,
 }
 
 impl Books {
-    pub(super) fn new(settled: Arc<dyn Settled>, metrics: Metrics) -> Self {
-        Self { settled, metrics, lines: 0, delivered: 0 }
+    pub(super) fn new(acks: Arc<dyn AckSink>, metrics: Metrics) -> Self {
+        Self { acks, metrics, lines: 0, delivered: 0 }
     }
 
     /// An agent's log holds so many bytes of ours.
     pub(super) fn spent(&self, agent: AgentToken, bytes: u64) {
-        self.settled.spent(&agent, bytes);
+        self.acks.spent(&agent, bytes);
     }
 
     /// The budget of an agent that delivery begins to keep.
     pub(super) fn budget(&self, agent: AgentToken) -> Budget {
-        Budget::resumed(self.settled.spent_before(&agent))
+        Budget::resumed(self.acks.spent_before(&agent))
     }
 
     /// Lines that are held or under way.
@@ -89,8 +89,8 @@ impl Books {
     fn write_off(&mut self, held: &Held) {
         self.lines = self.lines.saturating_sub(1);
         self.metrics.waiting(self.lines);
-        if let Some(mark) = held.line.mark {
-            self.settled.settled(mark);
+        if let Some(fact_id) = held.line.fact_id {
+            self.acks.ack(fact_id);
         }
     }
 }

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use super::{
     agent::{Access, Life},
-    books::{Books, Settled},
+    books::{AckSink, Books},
     command::{Command, Inlet, Outlet, pipe},
     lanes::{Endpoint, Lane},
     leftovers::Leftovers,
@@ -65,7 +65,7 @@ pub fn channel<A: CoderApi>(
     api: A,
     settings: Settings,
     clock: impl Fn() -> Timestamp + Send + Sync + 'static,
-    settled: Arc<dyn Settled>,
+    acks: Arc<dyn AckSink>,
     metrics: Metrics,
 ) -> (Outlet, Engine<A>) {
     let (outlet, inlet) = pipe(metrics.clone());
@@ -79,7 +79,7 @@ pub fn channel<A: CoderApi>(
         traffic: Traffic::new(settings.max_in_flight, metrics.clone()),
         link: Link::Unknown,
         leftovers: Leftovers::default(),
-        books: Books::new(settled, metrics),
+        books: Books::new(acks, metrics),
         random: fastrand::Rng::new(),
         draining: false,
         said: Said::default(),

@@ -1,7 +1,7 @@
 //! Delivery: every line to its agent, in order, as soon as Coder takes it.
 //!
 //! One task, the [`Engine`], owns all: an outbox for each agent, the pace towards Coder, the requests under way. It is
-//! told what to do by [`Command`]s through an [`Outlet`], and says through [`Settled`] which facts need not be told
+//! told what to do by [`Command`]s through an [`Outlet`], and says through [`AckSink`] which facts need not be told
 //! again. It holds no lock, waits on nothing but requests, and every queue of it has a limit.
 //!
 //! A request's way: an agent with something to send has a seat in one of the `lanes`; when the `pace` has room, the
@@ -34,7 +34,7 @@ mod text;
 mod traffic;
 
 pub use self::{
-    books::Settled,
+    books::AckSink,
     command::{Closed, Command, Outlet},
     engine::{Engine, channel},
     metrics::{Dropped, Metrics},

@@ -152,7 +152,7 @@ impl Outbox {
         Remains::of(std::mem::take(self).entries)
     }
 
-    /// Marks that lines are missing before what is here.
+    /// Acks that lines are missing before what is here.
     pub(super) fn gap_front(&mut self, count: u32) {
         match self.entries.front_mut() {
             Some(Entry::Gap(there)) => *there += count,

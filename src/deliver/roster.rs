@@ -90,7 +90,7 @@ impl Roster {
         self.by_workspace.get(workspace).map_or(&[], Vec::as_slice)
     }
 
-    /// Marks an agent as bound to a live object.
+    /// Acks an agent as bound to a live object.
     pub(super) fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
         let Some(agent) = self.agents.get_mut(&token) else { return };
         self.claims -= usize::from(agent.life == Life::Claimed);

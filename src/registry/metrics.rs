@@ -18,8 +18,8 @@ impl Size {
 /// The registry's metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
-    pub(super) claims: Size,
-    pub(super) bound: Size,
+    pub(super) pending: Size,
+    pub(super) confirmed: Size,
     pub(super) expired: Counter,
     pub(super) refused: Counter,
 }
@@ -27,8 +27,12 @@ pub struct Metrics {
 impl Metrics {
     /// Registers them.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("claims", "Claims of admission that no object has been bound to yet", self.claims.0.clone());
-        registry.register("workspace_objects", "Pods and workloads that carry an agent", self.bound.0.clone());
+        registry.register(
+            "claims",
+            "Claims of admission that no object has been confirmed to yet",
+            self.pending.0.clone(),
+        );
+        registry.register("workspace_objects", "Pods and workloads that carry an agent", self.confirmed.0.clone());
         registry.register("claims_expired", "Claims of admission that no object came for", self.expired.clone());
         registry.register("claims_refused", "Claims not kept because too many are held", self.refused.clone());
     }

@@ -1,10 +1,10 @@
 //! The store that both halves of the program share: the webhook's claims, and who carries which agent.
 //!
-//! A registration starts as a **claim**, is **bound** when the object itself was read from the API server and its
+//! A registration starts as a **claim**, is **confirmed** when the object itself was read from the API server and its
 //! own spec carries the token, and **ends** with the object. A claim is a head start and never an address.
 
-mod claims;
 mod metrics;
+mod pending;
 
 use std::{
     collections::HashMap,
@@ -13,24 +13,24 @@ use std::{
 
 use jiff::SignedDuration;
 use logstream_core::{
-    correlate::{Binding, Directory},
+    correlate::{AgentIndex, Confirmation},
     identity::{Subject, Uid},
     registration::Registration,
     token::AgentToken,
 };
 use logstream_webhook::Registrar;
 
-use self::claims::Claims;
 pub use self::metrics::Metrics;
+use self::pending::PendingRegistrations;
 use crate::runtime::Clock;
 
 /// How many claims are kept, each some hundred bytes. A claim beyond is not kept: its object is then found by the
 /// watch like one that admission missed.
-const MAX_CLAIMS: usize = 20_000;
+const MAX_PENDING: usize = 20_000;
 
-/// A claim that nobody bound by then is forgotten: a refused ReplicaSet is tried again within minutes, and claims
+/// A claim that nobody confirmed by then is forgotten: a refused ReplicaSet is tried again within minutes, and claims
 /// anew.
-const CLAIM_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+const PENDING_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 
 /// Told of an agent that admission saw for the first time. Must not block.
 pub type Prepare = Box<dyn Fn(AgentToken) + Send + Sync>;
@@ -45,10 +45,10 @@ pub struct Registry {
 
 #[derive(Default)]
 struct State {
-    claims: Claims,
+    pending: PendingRegistrations,
     /// Objects that were read from the API server, and the agents that their own specs carry.
-    bound: HashMap<Uid, Arc<[AgentToken]>>,
-    /// How many bound objects carry each agent.
+    confirmed: HashMap<Uid, Arc<[AgentToken]>>,
+    /// How many confirmed objects carry each agent.
     carriers: HashMap<AgentToken, u32>,
 }
 
@@ -61,7 +61,7 @@ impl Registry {
     /// Whether this is the token of an agent of any workspace, claimed at admission or read from the API server.
     pub fn knows(&self, token: AgentToken) -> bool {
         let state = self.state();
-        state.carriers.contains_key(&token) || state.claims.knows(token)
+        state.carriers.contains_key(&token) || state.pending.knows(token)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -75,13 +75,13 @@ impl Registrar for Registry {
         let now = self.clock.now();
         let new = {
             let mut state = self.state();
-            let expired = state.claims.expire(now, CLAIM_LIFETIME);
+            let expired = state.pending.expire(now, PENDING_LIFETIME);
             self.metrics.expired.inc_by(expired);
-            let new = state.claims.add(registration, now, MAX_CLAIMS).unwrap_or_else(|claims::Full| {
+            let new = state.pending.add(registration, now, MAX_PENDING).unwrap_or_else(|pending::Full| {
                 self.metrics.refused.inc();
                 Vec::new()
             });
-            self.metrics.claims.set(state.claims.len());
+            self.metrics.pending.set(state.pending.len());
             let carriers = &state.carriers;
             new.into_iter().filter(|token| !carriers.contains_key(token)).collect::<Vec<_>>()
         };
@@ -91,16 +91,16 @@ impl Registrar for Registry {
     }
 }
 
-impl Directory for Registry {
-    fn claimed(&self, subject: &Subject) -> bool {
-        self.state().claims.names(subject)
+impl AgentIndex for Registry {
+    fn is_registered(&self, subject: &Subject) -> bool {
+        self.state().pending.names(subject)
     }
 
-    fn bind(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Binding {
+    fn confirm(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Confirmation {
         let mut state = self.state();
-        let claimed = state.claims.bind(subject, controller);
-        let before = state.bound.insert(subject.uid, agents.clone());
-        let mut opened = Vec::new();
+        let registered = state.pending.confirm(subject, controller);
+        let before = state.confirmed.insert(subject.uid, agents.clone());
+        let mut new_agents = Vec::new();
         for &agent in agents.iter() {
             if before.as_ref().is_some_and(|before| before.contains(&agent)) {
                 continue;
@@ -108,17 +108,17 @@ impl Directory for Registry {
             let carriers = state.carriers.entry(agent).or_default();
             *carriers += 1;
             if *carriers == 1 {
-                opened.push(agent);
+                new_agents.push(agent);
             }
         }
-        self.metrics.claims.set(state.claims.len());
-        self.metrics.bound.set(state.bound.len());
-        Binding { claimed, opened }
+        self.metrics.pending.set(state.pending.len());
+        self.metrics.confirmed.set(state.confirmed.len());
+        Confirmation { registered, new_agents }
     }
 
     fn end(&self, uid: Uid) -> Vec<AgentToken> {
         let mut state = self.state();
-        let agents = state.bound.remove(&uid).unwrap_or_else(|| Arc::from([]));
+        let agents = state.confirmed.remove(&uid).unwrap_or_else(|| Arc::from([]));
         let mut ended = Vec::new();
         for &agent in agents.iter() {
             if let Some(carriers) = state.carriers.get_mut(&agent) {
@@ -129,7 +129,7 @@ impl Directory for Registry {
                 }
             }
         }
-        self.metrics.bound.set(state.bound.len());
+        self.metrics.confirmed.set(state.confirmed.len());
         ended
     }
 }
@@ -155,7 +155,7 @@ mod tests {
         Subject { kind, namespace: "ns".into(), name: name.into(), uid: uid(name) }
     }
 
-    fn claim(kind: Kind, name: Option<&str>, controller: Option<Uid>) -> Registration {
+    fn registration(kind: Kind, name: Option<&str>, controller: Option<Uid>) -> Registration {
         Registration {
             kind,
             namespace: "ns".into(),
@@ -176,41 +176,41 @@ mod tests {
     #[test]
     fn retries_of_one_replicaset_are_one_claim_and_prepare_once() {
         let (registry, prepared) = registry();
-        registry.register(claim(Kind::ReplicaSet, Some("ws"), None));
+        registry.register(registration(Kind::ReplicaSet, Some("ws"), None));
         for _ in 0..10 {
-            registry.register(claim(Kind::Pod, None, Some(uid("ws"))));
+            registry.register(registration(Kind::Pod, None, Some(uid("ws"))));
         }
-        assert_eq!(registry.state().claims.len(), 2);
+        assert_eq!(registry.state().pending.len(), 2);
         assert_eq!(prepared.lock().unwrap().len(), 1);
     }
 
     #[test]
     fn a_claim_tells_whom_to_look_up() {
         let (registry, _) = registry();
-        registry.register(claim(Kind::ReplicaSet, Some("ws"), None));
-        assert!(registry.claimed(&subject(Kind::ReplicaSet, "ws")));
-        assert!(registry.claimed(&subject(Kind::Pod, "ws-x7k2p")));
-        assert!(!registry.claimed(&subject(Kind::Pod, "other-x7k2p")));
+        registry.register(registration(Kind::ReplicaSet, Some("ws"), None));
+        assert!(registry.is_registered(&subject(Kind::ReplicaSet, "ws")));
+        assert!(registry.is_registered(&subject(Kind::Pod, "ws-x7k2p")));
+        assert!(!registry.is_registered(&subject(Kind::Pod, "other-x7k2p")));
         let elsewhere = Subject { namespace: "other".into(), ..subject(Kind::ReplicaSet, "ws") };
-        assert!(!registry.claimed(&elsewhere));
+        assert!(!registry.is_registered(&elsewhere));
     }
 
     #[test]
     fn a_claim_gives_no_agent_to_anybody() {
         let (registry, _) = registry();
-        registry.register(claim(Kind::Pod, Some("ws"), None));
-        assert!(registry.state().bound.is_empty() && registry.state().carriers.is_empty());
+        registry.register(registration(Kind::Pod, Some("ws"), None));
+        assert!(registry.state().confirmed.is_empty() && registry.state().carriers.is_empty());
     }
 
     #[test]
     fn tokens_are_known_from_claims_and_from_objects() {
         let (registry, _) = registry();
         assert!(!registry.knows(token()));
-        registry.bind(&subject(Kind::Pod, "ws"), None, [token()].into());
+        registry.confirm(&subject(Kind::Pod, "ws"), None, [token()].into());
         assert!(registry.knows(token()));
         registry.end(uid("ws"));
         assert!(!registry.knows(token()));
-        registry.register(claim(Kind::Pod, Some("ws"), None));
+        registry.register(registration(Kind::Pod, Some("ws"), None));
         assert!(registry.knows(token()));
     }
 
@@ -218,12 +218,12 @@ mod tests {
     fn an_agent_opens_with_its_first_carrier_and_ends_with_its_last() {
         let (registry, _) = registry();
         let agents: Arc<[AgentToken]> = [token()].into();
-        registry.register(claim(Kind::Pod, None, Some(uid("ws"))));
-        let bound = registry.bind(&subject(Kind::ReplicaSet, "ws"), None, agents.clone());
-        assert_eq!(bound, Binding { claimed: false, opened: vec![token()] });
-        let bound = registry.bind(&subject(Kind::Pod, "ws-1"), Some(uid("ws")), agents.clone());
-        assert_eq!(bound, Binding { claimed: true, opened: vec![] });
-        registry.bind(&subject(Kind::Pod, "ws-1"), Some(uid("ws")), agents);
+        registry.register(registration(Kind::Pod, None, Some(uid("ws"))));
+        let confirmed = registry.confirm(&subject(Kind::ReplicaSet, "ws"), None, agents.clone());
+        assert_eq!(confirmed, Confirmation { registered: false, new_agents: vec![token()] });
+        let confirmed = registry.confirm(&subject(Kind::Pod, "ws-1"), Some(uid("ws")), agents.clone());
+        assert_eq!(confirmed, Confirmation { registered: true, new_agents: vec![] });
+        registry.confirm(&subject(Kind::Pod, "ws-1"), Some(uid("ws")), agents);
         assert_eq!(registry.end(uid("ws-1")), []);
         assert_eq!(registry.end(uid("ws-1")), []);
         assert_eq!(registry.end(uid("ws")), [token()]);

@@ -1,4 +1,4 @@
-//! A client that notices an API server, or a balancer before it, that no longer answers.
+//! A client that findings an API server, or a balancer before it, that no longer answers.
 //!
 //! A watch is quiet for as long as nothing happens, and so is a connection whose other end is gone. Every watch asks to
 //! be ended by the server after [`WATCH`]; a response that brings nothing for longer than that is dead.

@@ -59,7 +59,7 @@ impl Lookups {
         self.0.try_send(Question::LookUp(subject)).map_err(|_| QueueFull)
     }
 
-    /// Asks whether an object still exists and is selected. The answer comes as [`Observation::Confirmed`], once; none
+    /// Asks whether an object still exists and is selected. The answer comes as [`Observation::PresenceChecked`], once; none
     /// comes for what is refused here.
     pub fn confirm(&self, subject: Subject) -> Result<(), QueueFull> {
         self.0.try_send(Question::Confirm(subject)).map_err(|_| QueueFull)
@@ -105,7 +105,7 @@ impl Lookup {
                     Question::Confirm(subject) => {
                         let presence = presence(client, selectors, &subject).await;
                         metrics.lookup(outcome(presence.as_ref().map(|presence| *presence != Presence::Absent)));
-                        Observation::Confirmed { subject, presence }
+                        Observation::PresenceChecked { subject, presence }
                     }
                 };
                 out.send(answer).await
@@ -270,7 +270,9 @@ mod tests {
             lookups.confirm(subject(Kind::Pod, "dev", "u")).unwrap();
             drop(lookups);
             lookup.run().await;
-            let Some(Observation::Confirmed { presence, .. }) = observations.recv().await else { panic!("no answer") };
+            let Some(Observation::PresenceChecked { presence, .. }) = observations.recv().await else {
+                panic!("no answer")
+            };
             assert_eq!(presence, expected, "{:?}", server.seen());
         }
     }

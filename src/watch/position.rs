@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use logstream_core::{
     checkpoint::Checkpoint,
-    correlate::Sighting,
+    correlate::Arrival,
     identity::Uid,
     object::{Event, Meta},
 };
@@ -72,10 +72,10 @@ impl Position {
     }
 
     /// An object of the list: what does it tell?
-    pub(super) fn listed(&mut self, meta: &Meta) -> Sighting {
+    pub(super) fn listed(&mut self, meta: &Meta) -> Arrival {
         let revision = meta.revision();
         self.listed_other(revision);
-        if self.is_beyond(revision) || self.is_young(meta) { Sighting::ListedChanged } else { Sighting::ListedKnown }
+        if self.is_beyond(revision) || self.is_young(meta) { Arrival::ListedChanged } else { Arrival::ListedKnown }
     }
 
     /// An Event of the list. Returns those that have to be handed on now, for lack of room; nearly always none.
@@ -187,8 +187,8 @@ mod tests {
             assert_eq!(position.listed_event(created(100, 5)).count(), 0);
             assert_eq!(position.listed_event(created(99, 11)).count(), 0);
         }
-        assert_eq!(position.listed(&created(99, 6).metadata), Sighting::ListedKnown);
-        assert_eq!(position.listed(&created(100, 7).metadata), Sighting::ListedChanged);
+        assert_eq!(position.listed(&created(99, 6).metadata), Arrival::ListedKnown);
+        assert_eq!(position.listed(&created(100, 7).metadata), Arrival::ListedChanged);
         assert_eq!(position.done().count(), 2, "the younger one and the one beyond");
         position.begin();
         assert_eq!(position.listed_event(created(100, 5)).count(), 0);
@@ -208,7 +208,7 @@ mod tests {
         let mut position = position(1);
         position.begin();
         assert_eq!(position.listed_event(event("a", 2)).count(), 0);
-        assert_eq!(position.listed(&event("a", 3).metadata), Sighting::ListedChanged);
+        assert_eq!(position.listed(&event("a", 3).metadata), Arrival::ListedChanged);
         assert_eq!(list(&mut position, &[("a", 2), ("a", 3)]), [2, 3]);
     }
 

@@ -16,7 +16,7 @@ use kube::{
 };
 use logstream_core::{
     checkpoint::Checkpoint,
-    correlate::{Observation, Sighting},
+    correlate::{Arrival, Observation},
     line::{ScopeId, Stream},
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -308,7 +308,7 @@ impl<K: Watched> Source<K> {
             }
             Some(Fact::Event(_)) | None => Ok(()),
             Some(Fact::Object(object)) => {
-                let how = if news { Sighting::Watched } else { Sighting::ListedKnown };
+                let how = if news { Arrival::Watched } else { Arrival::ListedKnown };
                 self.send(Observation::Seen { scope: self.id, object, how }).await
             }
         }

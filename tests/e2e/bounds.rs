@@ -64,7 +64,7 @@ async fn invariant_4_forged_reviews_use_bounded_memory_and_requests() -> Result<
 async fn invariant_4_events_of_non_workspaces_are_dropped_and_counted() -> Result<()> {
     const EVENTS: usize = 2_500;
 
-    let context = TestContext::new("strangers").await?;
+    let context = TestContext::new("non_workspaces").await?;
     let installation = context.install().await?;
     let agent = context.agent();
     let facts = Facts::of(&context.client, &Workspace::new(context.namespace.name(), "alice", "dev", &agent)).await?;

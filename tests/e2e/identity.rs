@@ -108,7 +108,8 @@ async fn an_event_with_another_uid_is_not_attributed_to_the_pod() -> Result<()> 
     context.wait_for(&agent, &["Successfully assigned"]).await?;
     NewEvent::warning(&pod, "Failed", "not about this pod").of_uid(&token()).write(&context.client).await?;
     // It is looked up by name, and what is found is another object.
-    wait_for_metric(&installation, "facts_untold_total{reason=\"stranger\"}", |strangers| strangers >= 1.0).await?;
+    wait_for_metric(&installation, "facts_untold_total{reason=\"stranger\"}", |non_workspaces| non_workspaces >= 1.0)
+        .await?;
     let lines = marker(&context, &agent, &pod).await?;
     assert_eq!(count(&lines, "not about this pod"), 0, "{:#?}", texts(&lines));
     Ok(())

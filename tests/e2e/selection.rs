@@ -65,7 +65,7 @@ async fn only_selected_pods_have_lines(test: &str, select: impl FnOnce(Plan) -> 
     let seen = context.create(&workspace("dev", &selected).pod()).await?;
     context.wait_for(&selected, &["🐳 Created pod: coder-alice-dev", "Successfully assigned"]).await?;
     // The Event's subject was looked up, with the same selectors, and given up.
-    wait_for_metric(&installation, NON_WORKSPACES, |strangers| strangers >= 1.0).await?;
+    wait_for_metric(&installation, NON_WORKSPACES, |non_workspaces| non_workspaces >= 1.0).await?;
     NewEvent::warning(&unseen, "Failed", "of a pod not selected").write(&context.client).await?;
     marker(&context, &selected, &seen).await?;
     for endpoint in [Endpoint::LogSource, Endpoint::Logs] {
@@ -103,7 +103,7 @@ async fn a_field_selector_holds_a_workload_until_its_pod_is_seen() -> Result<()>
     let story = ["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"];
     context.wait_for(&selected, &story).await?;
     // Its Event of the created pod has waited for the Job, and its lookup showed nothing that may be told.
-    wait_for_metric(&installation, NON_WORKSPACES, |strangers| strangers >= 1.0).await?;
+    wait_for_metric(&installation, NON_WORKSPACES, |non_workspaces| non_workspaces >= 1.0).await?;
     for endpoint in [Endpoint::LogSource, Endpoint::Logs] {
         assert_eq!(context.coder.requests_of(&hidden, endpoint), 0, "nobody has shown a pod of it");
     }
@@ -122,7 +122,7 @@ async fn a_label_selector_excludes_the_workloads_of_other_pods() -> Result<()> {
     context.create(&workspace("b", &hidden).stateful_set()).await?;
     context.create(&workspace("c", &hidden).job()).await?;
     // Each workload has at least an Event for its created pod, and each pod one of the scheduler.
-    wait_for_metric(&installation, NON_WORKSPACES, |strangers| strangers >= 6.0).await?;
+    wait_for_metric(&installation, NON_WORKSPACES, |non_workspaces| non_workspaces >= 6.0).await?;
     let agent = context.agent();
     context.create(&workspace("dev", &agent).deployment()).await?;
     context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"]).await?;

@@ -17,7 +17,7 @@ const PIECES: [(&str, &str); 6] = [
     ("event-1-kib", "event with a message of 1 KiB, all secrets, in to line out"),
     ("event-32-kib", "event with a message of 32 KiB, all secrets, in to line out"),
     ("event-1-mib", "event with a message of 1 MiB, all secrets, in to line out"),
-    ("claim", "claim lookup among 1,000"),
+    ("registration", "registration lookup among 1,000"),
 ];
 
 pub(crate) fn run(_bench: &Bench, record: &mut Record) -> Result<()> {

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Counted, Directory, Effect, LookupFailed, Object, Observation, Sighting,
+    AgentIndex, Arrival, Counted, Effect, LookupFailed, Object, Observation,
+    dedup::Decision,
     event_fact::Images,
     fact::{self, StatusFact},
     names::Names,
+    non_workspaces::NonWorkspaces,
     past::Past,
-    strangers::Strangers,
-    telling::Telling,
-    told::Verdict,
+    report::Report,
     tracked::Tracked,
     unconfirmed::Unconfirmed,
     waiting::{Waiter, Waiting},
@@ -20,9 +20,9 @@ use super::{
 use crate::{
     checkpoint::FactKey,
     extract::{self, TokenSource},
+    finding::{Finding, FindingKind},
     identity::{Kind, Subject, Uid},
-    line::{Mark, ScopeId, WorkspaceKey},
-    notice::{Happening, Notice},
+    line::{FactId, ScopeId, WorkspaceKey},
     object::{Event, Meta, Pod},
     token::AgentToken,
 };
@@ -33,7 +33,7 @@ pub struct Limits {
     /// Objects followed at a time.
     pub tracked: usize,
     /// UIDs of objects known to be no workspaces: 16 bytes, held twice.
-    pub strangers: usize,
+    pub non_workspaces: usize,
     /// Events that wait for their subject.
     pub waiting: usize,
     /// Workloads held until a pod of theirs is followed.
@@ -50,7 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             tracked: 200_000,
-            strangers: 200_000,
+            non_workspaces: 200_000,
             waiting: 10_000,
             unconfirmed: 10_000,
             look_up_after: SignedDuration::from_secs(2),
@@ -63,21 +63,21 @@ impl Default for Limits {
 /// Knows which facts are news, and to whom.
 #[derive(Debug)]
 pub struct Correlator<D> {
-    pub(super) directory: D,
+    pub(super) index: D,
     pub(super) past: Past,
     limits: Limits,
     /// Whether pods that admission did not claim count as repaired.
-    expects_claims: bool,
+    has_webhook: bool,
     pub(super) tracked: HashMap<Uid, Tracked>,
     pub(super) names: Names,
-    pub(super) strangers: Strangers,
+    pub(super) non_workspaces: NonWorkspaces,
     /// Pods that left the selection and were forgotten since: when one comes back it is not new.
-    pub(super) left: Strangers,
+    pub(super) left: NonWorkspaces,
     pub(super) waiting: Waiting,
     /// The newest listing of each scope.
     pub(super) listings: HashMap<ScopeId, Listing>,
     /// Missing objects that are being confirmed, and when that was last requested.
-    pub(super) confirming: BTreeMap<Uid, Timestamp>,
+    pub(super) checking_presence: BTreeMap<Uid, Timestamp>,
     /// Due times of held facts, at most one entry for each object.
     pub(super) due: BTreeSet<(Timestamp, Uid)>,
     /// Workloads without a pod yet, if those are held.
@@ -98,26 +98,26 @@ pub(super) struct Listing {
 pub(super) struct Origin {
     /// The scope that shows it; none for a lookup.
     pub(super) scope: Option<ScopeId>,
-    /// The scope of the marks of what is said of it.
-    marks: Option<ScopeId>,
-    how: Sighting,
+    /// The scope of the facts reported about it.
+    fact_scope: Option<ScopeId>,
+    how: Arrival,
 }
 
-impl<D: Directory> Correlator<D> {
-    /// A correlator that knows nothing yet. `expects_claims` is whether a webhook runs beside it.
-    pub fn new(directory: D, limits: Limits, expects_claims: bool) -> Self {
+impl<D: AgentIndex> Correlator<D> {
+    /// A correlator that knows nothing yet. `has_webhook` is whether a webhook runs beside it.
+    pub fn new(index: D, limits: Limits, has_webhook: bool) -> Self {
         Self {
-            directory,
+            index,
             past: Past::default(),
             limits,
-            expects_claims,
+            has_webhook,
             tracked: HashMap::new(),
             names: Names::default(),
-            strangers: Strangers::new(limits.strangers),
-            left: Strangers::new(limits.strangers),
+            non_workspaces: NonWorkspaces::new(limits.non_workspaces),
+            left: NonWorkspaces::new(limits.non_workspaces),
             waiting: Waiting::new(limits.waiting),
             listings: HashMap::new(),
-            confirming: BTreeMap::new(),
+            checking_presence: BTreeMap::new(),
             due: BTreeSet::new(),
             unconfirmed: None,
         }
@@ -131,8 +131,8 @@ impl<D: Directory> Correlator<D> {
     }
 
     /// The registry beside it.
-    pub fn directory(&self) -> &D {
-        &self.directory
+    pub fn index(&self) -> &D {
+        &self.index
     }
 
     /// How many objects are followed.
@@ -151,7 +151,7 @@ impl<D: Directory> Correlator<D> {
         match observation {
             Observation::Started { scope, from } => self.past.start(scope, *from),
             Observation::Seen { scope, object, how } => {
-                self.seen(now, Origin { scope: Some(scope), marks: Some(scope), how }, &object, &mut effects);
+                self.seen(now, Origin { scope: Some(scope), fact_scope: Some(scope), how }, &object, &mut effects);
             }
             Observation::Gone { scope, object } => self.gone(now, scope, &object, &mut effects),
             Observation::Event { scope, event } => self.event(now, scope, *event, &mut effects),
@@ -163,7 +163,9 @@ impl<D: Directory> Correlator<D> {
             Observation::LookedUp { scope, subject, found } => {
                 self.looked_up(now, scope, &subject, found, &mut effects);
             }
-            Observation::Confirmed { subject, presence } => self.confirmed(now, &subject, presence, &mut effects),
+            Observation::PresenceChecked { subject, presence } => {
+                self.presence_checked(now, &subject, presence, &mut effects);
+            }
             Observation::Resolved { subject, source, token } => self.resolved(&subject, &source, token, &mut effects),
         }
         effects
@@ -176,8 +178,8 @@ impl<D: Directory> Correlator<D> {
             self.waiting.due_for_lookup(self.limits.look_up_after, now).into_iter().map(Effect::LookUp).collect();
         let aged = self.waiting.take_older(self.limits.give_up_after, now);
         give_up(aged, Counted::Aged, &mut effects);
-        self.say_due(now, &mut effects);
-        self.confirm_again(now, &mut effects);
+        self.report_due(now, &mut effects);
+        self.recheck_presence(now, &mut effects);
         self.forget(now, &mut effects);
         effects
     }
@@ -189,7 +191,7 @@ impl<D: Directory> Correlator<D> {
             self.tracked.iter().filter(|(_, tracked)| gone_long(tracked)).map(|(uid, _)| *uid).collect();
         forgotten.sort_unstable();
         for uid in forgotten {
-            self.say_all_held(uid, effects);
+            self.report_all_held(uid, effects);
             let Some(mut tracked) = self.tracked.remove(&uid) else { continue };
             self.unschedule(uid, &tracked);
             self.names.remove(&tracked.subject);
@@ -205,14 +207,14 @@ impl<D: Directory> Correlator<D> {
     }
 
     fn seen(&mut self, now: Timestamp, origin: Origin, object: &Object, effects: &mut Vec<Effect>) {
-        let Origin { scope, marks, mut how } = origin;
+        let Origin { scope, fact_scope, mut how } = origin;
         let (kind, meta) = parts(object);
         let Some(subject) = meta.subject(kind) else {
             return effects.push(Effect::Count(Counted::Malformed));
         };
         let uid = subject.uid;
-        if self.past.is_pending(marks, uid) && how == Sighting::ListedKnown {
-            how = Sighting::ListedChanged;
+        if self.past.is_pending(fact_scope, uid) && how == Arrival::ListedKnown {
+            how = Arrival::ListedChanged;
         }
         if let Some(listing) = scope.and_then(|scope| self.listings.get_mut(&scope)) {
             listing.highest = listing.highest.max(meta.revision().unwrap_or_default());
@@ -222,7 +224,7 @@ impl<D: Directory> Correlator<D> {
             return;
         }
         // A pod's environment does not change; a template's may.
-        if (!known || kind != Kind::Pod) && !self.carried(marks, &subject, object, effects) {
+        if (!known || kind != Kind::Pod) && !self.carried(fact_scope, &subject, object, effects) {
             return;
         }
         if !known && kind == Kind::Pod {
@@ -234,7 +236,7 @@ impl<D: Directory> Correlator<D> {
         }
         // What it was before it left was said then.
         if !known && self.left.remove(&subject) {
-            how = Sighting::ListedKnown;
+            how = Arrival::ListedKnown;
         }
         let was_missing = self.found(uid);
         let listing = scope.and_then(|scope| self.listings.get(&scope).copied()).unwrap_or_default();
@@ -246,18 +248,18 @@ impl<D: Directory> Correlator<D> {
         tracked.revision = tracked.revision.max(meta.revision().unwrap_or_default());
         tracked.left = false;
         if tracked.gone_at.take().is_some() {
-            bind(&self.directory, tracked, effects);
+            confirm_agents(&self.index, tracked, effects);
         }
-        let mark = mark_of(marks, meta, uid);
-        if !known && self.is_new(marks, meta, uid, how) {
+        let fact_id = fact_id_of(fact_scope, meta, uid);
+        if !known && self.is_new(fact_scope, meta, uid, how) {
             let at = meta.creation_timestamp.unwrap_or(now);
-            self.announce(now, uid, Telling::new(Happening::Created, at, mark), effects);
+            self.announce(now, uid, Report::new(FindingKind::Created, at, fact_id), effects);
         }
         if let Object::Pod(pod) = object {
-            self.status(now, uid, pod, (known, how), mark, effects);
+            self.status(now, uid, pod, (known, how), fact_id, effects);
         }
         if !known || was_missing {
-            self.tell_waiting(now, &subject, effects);
+            self.replay_waiting(now, &subject, effects);
         }
     }
 
@@ -276,7 +278,7 @@ impl<D: Directory> Correlator<D> {
     }
 
     /// Tells the Events that waited for an object.
-    pub(super) fn tell_waiting(&mut self, now: Timestamp, subject: &Subject, effects: &mut Vec<Effect>) {
+    pub(super) fn replay_waiting(&mut self, now: Timestamp, subject: &Subject, effects: &mut Vec<Effect>) {
         let mut waiters = self.waiting.take(subject);
         let nameless = Subject { uid: Uid::UNKNOWN, ..subject.clone() };
         for waiter in self.waiting.take(&nameless) {
@@ -284,12 +286,12 @@ impl<D: Directory> Correlator<D> {
             if self.tracked.get(&subject.uid).is_some_and(lived) {
                 waiters.push(waiter);
             } else {
-                give_up(vec![waiter], Counted::Stranger, effects);
+                give_up(vec![waiter], Counted::NonWorkspace, effects);
             }
         }
-        for Waiter { event, mark } in waiters {
-            self.tell_event(now, subject.uid, &event, mark, effects);
-            effects.push(Effect::Settle(mark));
+        for Waiter { event, fact_id } in waiters {
+            self.handle_event(now, subject.uid, &event, fact_id, effects);
+            effects.push(Effect::Ack(fact_id));
         }
     }
 
@@ -311,11 +313,11 @@ impl<D: Directory> Correlator<D> {
         let uid = subject.uid;
         let known = self.tracked.contains_key(&uid);
         let found = extract::agents(spec);
-        if found.not_tokens > 0 && !known && !self.strangers.contains(subject) {
+        if found.not_tokens > 0 && !known && !self.non_workspaces.contains(subject) {
             effects.push(Effect::Count(Counted::NotAToken));
         }
         if found.agents.is_empty() && !known {
-            self.estrange(subject, effects);
+            self.mark_as_non_workspace(subject, effects);
             return false;
         }
         if self.tracked.len() >= self.limits.tracked && !known {
@@ -324,7 +326,7 @@ impl<D: Directory> Correlator<D> {
             return false;
         }
         // What shows the object knows better than a lookup before.
-        self.strangers.remove(subject);
+        self.non_workspaces.remove(subject);
         if !known {
             self.names.add(subject);
         }
@@ -341,13 +343,13 @@ impl<D: Directory> Correlator<D> {
         let before = tracked.agents.clone();
         let to_resolve = tracked.carry(found.agents);
         if !known {
-            let claimed = bind(&self.directory, tracked, effects);
-            let missed = subject.kind == Kind::Pod && self.expects_claims && !claimed;
+            let claimed = confirm_agents(&self.index, tracked, effects);
+            let missed = subject.kind == Kind::Pod && self.has_webhook && !claimed;
             if missed && !self.past.was_announced(scope, uid, meta) {
                 effects.push(Effect::Count(Counted::Repaired));
             }
         } else if tracked.agents != before {
-            rebind(&self.directory, tracked, effects);
+            reconfirm_agents(&self.index, tracked, effects);
         }
         if tracked.unresolved.is_empty() {
             release(tracked, effects);
@@ -357,11 +359,11 @@ impl<D: Directory> Correlator<D> {
     }
 
     /// Whether an object not followed before is to be announced.
-    fn is_new(&self, scope: Option<ScopeId>, meta: &Meta, uid: Uid, how: Sighting) -> bool {
+    fn is_new(&self, scope: Option<ScopeId>, meta: &Meta, uid: Uid, how: Arrival) -> bool {
         match how {
-            Sighting::ListedKnown => false,
-            Sighting::Watched => true,
-            Sighting::ListedChanged => !self.past.was_announced(scope, uid, meta),
+            Arrival::ListedKnown => false,
+            Arrival::Watched => true,
+            Arrival::ListedChanged => !self.past.was_announced(scope, uid, meta),
         }
     }
 
@@ -372,21 +374,21 @@ impl<D: Directory> Correlator<D> {
         now: Timestamp,
         uid: Uid,
         pod: &Pod,
-        (known, how): (bool, Sighting),
-        mark: Option<Mark>,
+        (known, how): (bool, Arrival),
+        fact_id: Option<FactId>,
         effects: &mut Vec<Effect>,
     ) {
-        let scope = mark.map(|mark| mark.scope);
+        let scope = fact_id.map(|fact_id| fact_id.scope);
         // What a process before this one reported.
-        let may_be_old = !known && how != Sighting::Watched;
+        let may_be_old = !known && how != Arrival::Watched;
         let mut keys = BTreeSet::new();
         for fact in fact::of_status(pod) {
             let fact_key = FactKey::of_status(fact.identity(), fact.at.is_some());
-            let mark = mark.map(|mark| mark.of_fact(fact_key));
+            let fact_id = fact_id.map(|fact_id| fact_id.of_fact(fact_key));
             keys.insert(fact_key);
             let Some(tracked) = self.tracked.get_mut(&uid) else { return };
             let identity = fact.identity();
-            let StatusFact { cause, end, at, began, what } = fact;
+            let StatusFact { cause, end, at, began, kind } = fact;
             let first = match &end {
                 Some(end) => tracked.ends.notes(end),
                 None => tracked.notes(identity),
@@ -397,24 +399,24 @@ impl<D: Directory> Correlator<D> {
             let old = may_be_old && self.past.was_reported(scope, uid, fact_key, began);
             let Some(tracked) = self.tracked.get_mut(&uid) else { return };
             let key = cause.key;
-            let verdict = match (&what, end) {
-                (Happening::Terminated { container, .. }, Some(_)) => {
-                    tracked.told.status(fact::ended(container));
-                    if let Some(said) = fact::said_by_end(&what) {
-                        tracked.told.status(said);
+            let decision = match (&kind, end) {
+                (FindingKind::Terminated { container, .. }, Some(_)) => {
+                    tracked.dedup.status(fact::ended(container));
+                    if let Some(last) = fact::said_by_end(&kind) {
+                        tracked.dedup.status(last);
                     }
-                    tracked.told.incident(cause, at.unwrap_or(now))
+                    tracked.dedup.incident(cause, at.unwrap_or(now))
                 }
                 _ if old => {
-                    tracked.told.history(cause);
-                    Verdict::Known
+                    tracked.dedup.history(cause);
+                    Decision::Duplicate
                 }
-                _ => tracked.told.status(cause),
+                _ => tracked.dedup.status(cause),
             };
             // It stays remembered as told, so that what follows is a repeat.
-            if how != Sighting::ListedKnown && !old {
-                let telling = Telling::new(what, at.unwrap_or(now), mark);
-                self.tell(now, uid, (key, verdict), telling, None, effects);
+            if how != Arrival::ListedKnown && !old {
+                let report = Report::new(kind, at.unwrap_or(now), fact_id);
+                self.apply(now, uid, (key, decision), report, None, effects);
             }
         }
         self.note_known(scope, uid, keys, effects);
@@ -454,7 +456,7 @@ impl<D: Directory> Correlator<D> {
             };
             subject.uid = named.find(lived).unwrap_or(Uid::UNKNOWN);
         }
-        let mark = Mark {
+        let fact_id = FactId {
             scope,
             revision: event.metadata.revision().unwrap_or_default(),
             subject: subject.uid,
@@ -465,19 +467,19 @@ impl<D: Directory> Correlator<D> {
                 effects.push(Effect::Count(Counted::ForeignNamespace));
             }
             Some(tracked) if tracked.left || tracked.subject != subject => {
-                effects.push(Effect::Count(Counted::Stranger));
+                effects.push(Effect::Count(Counted::NonWorkspace));
             }
-            Some(tracked) if tracked.missing.is_none() => self.tell_event(now, subject.uid, &event, mark, effects),
+            Some(tracked) if tracked.missing.is_none() => self.handle_event(now, subject.uid, &event, fact_id, effects),
             missing => {
                 let missing = missing.is_some();
-                if self.strangers.contains(&subject) {
-                    return effects.push(Effect::Count(Counted::Stranger));
+                if self.non_workspaces.contains(&subject) {
+                    return effects.push(Effect::Count(Counted::NonWorkspace));
                 }
-                effects.push(Effect::Hold(mark));
-                let overflow = self.waiting.push(&subject, event, mark, now);
+                effects.push(Effect::Hold(fact_id));
+                let overflow = self.waiting.push(&subject, event, fact_id, now);
                 give_up(overflow, Counted::Overflow, effects);
                 // A missing object is being looked up already.
-                let look_up = missing || (subject.uid != Uid::UNKNOWN && self.directory.claimed(&subject));
+                let look_up = missing || (subject.uid != Uid::UNKNOWN && self.index.is_registered(&subject));
                 if look_up && self.waiting.look_up(&subject) && !missing {
                     effects.push(Effect::LookUp(subject));
                 }
@@ -498,10 +500,10 @@ impl<D: Directory> Correlator<D> {
         }
         match found {
             Ok(Some(object)) if parts(&object).1.subject(subject.kind).as_ref() == Some(subject) => {
-                let origin = Origin { scope: None, marks: scope, how: Sighting::ListedChanged };
+                let origin = Origin { scope: None, fact_scope: scope, how: Arrival::ListedChanged };
                 self.seen(now, origin, &object, effects);
             }
-            Ok(_) => self.estrange(subject, effects),
+            Ok(_) => self.mark_as_non_workspace(subject, effects),
             // It goes on waiting: the watch may show it yet.
             Err(LookupFailed) => {}
         }
@@ -526,12 +528,12 @@ impl<D: Directory> Correlator<D> {
             Some(token) => {
                 if tracked.resolve(source, token) {
                     let gone = tracked.gone_at.is_some();
-                    bind(&self.directory, tracked, effects);
-                    for notice in &tracked.held {
-                        effects.push(Effect::Notice(Notice { agents: [token].into(), ..notice.clone() }));
+                    confirm_agents(&self.index, tracked, effects);
+                    for finding in &tracked.held {
+                        effects.push(Effect::Finding(Finding { agents: [token].into(), ..finding.clone() }));
                     }
                     if gone {
-                        effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
+                        effects.extend(self.index.end(uid).into_iter().map(Effect::Ended));
                     }
                 }
             }
@@ -542,18 +544,18 @@ impl<D: Directory> Correlator<D> {
                 && let Some(mut tracked) = self.tracked.remove(&uid)
             {
                 self.unschedule(uid, &tracked);
-                tracked.told.drop_held();
-                effects.extend(tracked.told.released().map(Effect::Settle));
-                self.confirming.remove(&uid);
+                tracked.dedup.drop_held();
+                effects.extend(tracked.dedup.released().map(Effect::Ack));
+                self.checking_presence.remove(&uid);
                 self.names.remove(&tracked.subject);
-                self.strangers.insert(&tracked.subject);
+                self.non_workspaces.insert(&tracked.subject);
             }
         }
     }
 
-    fn estrange(&mut self, subject: &Subject, effects: &mut Vec<Effect>) {
-        self.strangers.insert(subject);
-        give_up(self.waiting.take(subject), Counted::Stranger, effects);
+    fn mark_as_non_workspace(&mut self, subject: &Subject, effects: &mut Vec<Effect>) {
+        self.non_workspaces.insert(subject);
+        give_up(self.waiting.take(subject), Counted::NonWorkspace, effects);
     }
 }
 
@@ -564,37 +566,37 @@ pub(super) fn parts(object: &Object) -> (Kind, &Meta) {
     }
 }
 
-pub(super) fn mark_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> Option<Mark> {
-    Some(Mark { scope: scope?, revision: meta.revision()?, subject, fact: FactKey::EVENT })
+pub(super) fn fact_id_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> Option<FactId> {
+    Some(FactId { scope: scope?, revision: meta.revision()?, subject, fact: FactKey::EVENT })
 }
 
 /// Tells the directory; returns whether admission had claimed the object.
-fn bind(directory: &impl Directory, tracked: &Tracked, effects: &mut Vec<Effect>) -> bool {
-    let bound = directory.bind(&tracked.subject, tracked.controller, tracked.agents.clone());
-    for agent in bound.opened {
+fn confirm_agents(index: &impl AgentIndex, tracked: &Tracked, effects: &mut Vec<Effect>) -> bool {
+    let confirmed = index.confirm(&tracked.subject, tracked.controller, tracked.agents.clone());
+    for agent in confirmed.new_agents {
         effects.push(Effect::Open { agent, workspace: tracked.workspace.clone() });
     }
-    bound.claimed
+    confirmed.registered
 }
 
 /// Tells the directory of other agents than before: those that are carried no more end.
-fn rebind(directory: &impl Directory, tracked: &Tracked, effects: &mut Vec<Effect>) {
-    let ended = directory.end(tracked.subject.uid);
-    let bound = directory.bind(&tracked.subject, tracked.controller, tracked.agents.clone());
-    for agent in bound.opened.into_iter().filter(|agent| !ended.contains(agent)) {
+fn reconfirm_agents(index: &impl AgentIndex, tracked: &Tracked, effects: &mut Vec<Effect>) {
+    let ended = index.end(tracked.subject.uid);
+    let confirmed = index.confirm(&tracked.subject, tracked.controller, tracked.agents.clone());
+    for agent in confirmed.new_agents.into_iter().filter(|agent| !ended.contains(agent)) {
         effects.push(Effect::Open { agent, workspace: tracked.workspace.clone() });
     }
     effects.extend(ended.into_iter().filter(|agent| !tracked.agents.contains(agent)).map(Effect::Ended));
 }
 
 pub(super) fn give_up(waiters: Vec<Waiter>, why: Counted, effects: &mut Vec<Effect>) {
-    for Waiter { mark, .. } in waiters {
+    for Waiter { fact_id, .. } in waiters {
         effects.push(Effect::Count(why));
-        effects.push(Effect::Settle(mark));
+        effects.push(Effect::Ack(fact_id));
     }
 }
 
 /// Lets go of what was held for agents that are not to come.
 fn release(tracked: &mut Tracked, effects: &mut Vec<Effect>) {
-    effects.extend(tracked.held.drain(..).filter_map(|notice| notice.mark).map(Effect::Settle));
+    effects.extend(tracked.held.drain(..).filter_map(|finding| finding.fact_id).map(Effect::Ack));
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::{
     checkpoint::FactKey,
     extract::TokenSource,
+    finding::Finding,
     identity::{Subject, Uid},
-    line::{Mark, ScopeId, WorkspaceKey},
-    notice::Notice,
+    line::{FactId, ScopeId, WorkspaceKey},
     token::AgentToken,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Say this to its agents' owners.
-    Notice(Notice),
+    Finding(Finding),
     /// An agent is carried by a live object.
     Open {
         /// The agent.
@@ -28,7 +28,7 @@ pub enum Effect {
     /// Read this object from the API server and come back with `LookedUp`.
     LookUp(Subject),
     /// Find out whether this object still exists and is selected, and come back with `Confirmed`.
-    Confirm(Subject),
+    CheckPresence(Subject),
     /// Read this reference and come back with `Resolved`.
     Resolve {
         /// The object whose spec holds the reference.
@@ -39,11 +39,11 @@ pub enum Effect {
     /// References of this object need not be resolved any more.
     Forget(Uid),
     /// This fact is kept here for later: it is not told yet.
-    Hold(Mark),
+    Hold(FactId),
     /// A fact kept here was handed on or given up.
-    Settle(Mark),
+    Ack(FactId),
     /// These facts of an object's status need not be reported again, except those that are not delivered yet. Comes
-    /// after the notices about them; an empty list when the object is gone.
+    /// after the findings about them; an empty list when the object is gone.
     Known {
         /// The scope that shows the object.
         scope: ScopeId,
@@ -62,7 +62,7 @@ pub enum Counted {
     /// An Event about a kind that is not explained.
     OtherKind,
     /// An Event whose subject is no workspace.
-    Stranger,
+    NonWorkspace,
     /// An Event whose subject could not be found in time.
     Aged,
     /// An Event given up because too many were waiting.
@@ -85,7 +85,7 @@ impl Counted {
     /// Every reason.
     pub const ALL: [Self; 10] = [
         Self::OtherKind,
-        Self::Stranger,
+        Self::NonWorkspace,
         Self::Aged,
         Self::Overflow,
         Self::Collapsed,
@@ -100,7 +100,7 @@ impl Counted {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OtherKind => "other_kind",
-            Self::Stranger => "stranger",
+            Self::NonWorkspace => "stranger",
             Self::Aged => "aged",
             Self::Overflow => "overflow",
             Self::Collapsed => "collapsed",

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{fact::hash, told::Key};
+use super::{dedup::Key, fact::hash};
 use crate::object::{ContainerStatus, Terminated};
 
 /// Ends remembered for each container: a status shows two of them.

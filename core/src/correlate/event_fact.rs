@@ -2,22 +2,22 @@
 
 use super::{
     cause::{normalized, reasons, without_numbers},
+    dedup::{Cause, ExplainedBy},
     fact::{cause, crash_loop, disrupted, ended, hash, image_name, image_pull, no_start},
-    told::{Cause, Explained},
 };
 use crate::{
+    finding::FindingKind,
     identity::{Kind, Subject},
-    notice::Happening,
     object::{Event, Pod},
 };
 
 /// The fact an Event reports.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EventFact {
-    pub(super) what: Happening,
+    pub(super) kind: FindingKind,
     pub(super) cause: Cause,
     /// A more informative fact for the same cause. The Event becomes a line only without it.
-    pub(super) explained_by: Option<Explained>,
+    pub(super) explained_by: Option<ExplainedBy>,
     /// A step of a start that is retried: the failure is counted, not the step.
     pub(super) once: bool,
 }
@@ -53,8 +53,8 @@ impl Images {
 /// Maps an Event to a fact about its subject.
 pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> EventFact {
     let message = event.message.strip_prefix("(combined from similar events): ").unwrap_or(&event.message);
-    let said = |what: Happening| EventFact { cause: cause(&what), what, explained_by: None, once: false };
-    let verbatim = || Happening::Event {
+    let said = |kind: FindingKind| EventFact { cause: cause(&kind), kind, explained_by: None, once: false };
+    let verbatim = || FindingKind::Event {
         reason: event.reason.clone(),
         message: message.to_owned(),
         warning: event.kind == "Warning",
@@ -62,23 +62,23 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
     let message_of = || message.to_owned();
     match (subject.kind, event.reason.as_str()) {
         // The name that a StatefulSet gives its pod is no chance.
-        (Kind::StatefulSet, "FailedCreate") => said(Happening::Refused { message: message_of() }),
+        (Kind::StatefulSet, "FailedCreate") => said(FindingKind::Refused { message: message_of() }),
         (Kind::ReplicaSet | Kind::Job, "FailedCreate") => {
-            said(Happening::Refused { message: without_pod_name(&subject.name, message) })
+            said(FindingKind::Refused { message: without_pod_name(&subject.name, message) })
         }
-        (Kind::Pod, "FailedScheduling") => said(Happening::Unschedulable { message: message_of() }),
-        (Kind::Pod, "Evicted") => said(Happening::Evicted { message: message_of() }),
+        (Kind::Pod, "FailedScheduling") => said(FindingKind::Unschedulable { message: message_of() }),
+        (Kind::Pod, "Evicted") => said(FindingKind::Evicted { message: message_of() }),
         (Kind::Pod, reason) if ends_the_pod(reason) => {
-            said(Happening::Failed { reason: reason.to_owned(), message: message_of() })
+            said(FindingKind::Failed { reason: reason.to_owned(), message: message_of() })
         }
         _ => {
             if let Some(pull) = failed_pull(event, message, images) {
                 return said(pull);
             }
-            let what = verbatim();
+            let kind = verbatim();
             let once = is_step(subject, event);
-            let cause = if once { step(event) } else { cause_of(&what, event) };
-            EventFact { cause, explained_by: explained_by(subject, event, message, images), once, what }
+            let cause = if once { step(event) } else { cause_of(&kind, event) };
+            EventFact { cause, explained_by: explained_by(subject, event, message, images), once, kind }
         }
     }
 }
@@ -99,7 +99,7 @@ fn ends_the_pod(reason: &str) -> bool {
 }
 
 /// Of each container by itself: kubelet's `Container started` does not name it.
-fn cause_of(what: &Happening, event: &Event) -> Cause {
+fn cause_of(what: &FindingKind, event: &Event) -> Cause {
     let path = &event.involved_object.field_path;
     // How many nodes a reason is about changes with each try, and so does which reasons there are.
     if event.reason == "NotTriggerScaleUp" {
@@ -113,7 +113,7 @@ fn cause_of(what: &Happening, event: &Event) -> Cause {
 }
 
 /// `Failed to pull image "X": why`, which the status says as `ErrImagePull`.
-fn failed_pull(event: &Event, message: &str, images: &Images) -> Option<Happening> {
+fn failed_pull(event: &Event, message: &str, images: &Images) -> Option<FindingKind> {
     if event.reason != "Failed" && event.reason != "BackOff" {
         return None;
     }
@@ -127,7 +127,7 @@ fn failed_pull(event: &Event, message: &str, images: &Images) -> Option<Happenin
         return None;
     }
     let container = images.first_with(image).unwrap_or_else(|| container(event));
-    Some(Happening::ImagePull { container: container.to_owned(), image: image.to_owned(), message: why.to_owned() })
+    Some(FindingKind::ImagePull { container: container.to_owned(), image: image.to_owned(), message: why.to_owned() })
 }
 
 /// The container that the Event is about; empty where it is about none.
@@ -142,15 +142,15 @@ fn restarted(message: &str) -> Option<&str> {
 }
 
 /// The more informative fact for the same cause, if there can be one.
-fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images) -> Option<Explained> {
-    let told = |keys: Vec<u64>| Some(Explained::Told(keys));
+fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images) -> Option<ExplainedBy> {
+    let told = |keys: Vec<u64>| Some(ExplainedBy::Fact(keys));
     let container = container(event);
     if subject.kind != Kind::Pod {
         let name = match event.reason.as_str() {
             "SuccessfulCreate" => message.strip_prefix("Created pod: ").or_else(|| created_by_stateful_set(message)),
             _ => None,
         };
-        return name.map(|name| Explained::Pod(name.trim().to_owned()));
+        return name.map(|name| ExplainedBy::Pod(name.trim().to_owned()));
     }
     match event.reason.as_str() {
         "Failed" => match message.strip_prefix("Error: ")? {
@@ -163,7 +163,7 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
         "BackOff" => {
             if let Some(name) = restarted(message) {
                 let container = if container.is_empty() { name } else { container };
-                return Some(Explained::ToldLater(vec![ended(container), crash_loop(container)]));
+                return Some(ExplainedBy::FactLater(vec![ended(container), crash_loop(container)]));
             }
             let image = message.strip_prefix("Back-off pulling image \"").and_then(|rest| rest.split('"').next());
             told(images.pulls(container, image))
@@ -248,11 +248,11 @@ mod tests {
             let uid = crate::identity::Uid::parse("u").unwrap();
             let subject = Subject { kind, namespace: "ns".into(), name: "db".into(), uid };
             let event = Event { reason: reason.into(), message: message.into(), ..Event::default() };
-            of_event(&subject, &event, &Images::default()).what
+            of_event(&subject, &event, &Images::default()).kind
         };
-        assert_eq!(refused(Kind::StatefulSet, "FailedCreate"), Happening::Refused { message: message.to_owned() });
+        assert_eq!(refused(Kind::StatefulSet, "FailedCreate"), FindingKind::Refused { message: message.to_owned() });
         let shortened = message.replace("\"db-0\"", "\"db-…\"");
-        assert_eq!(refused(Kind::Job, "FailedCreate"), Happening::Refused { message: shortened });
+        assert_eq!(refused(Kind::Job, "FailedCreate"), FindingKind::Refused { message: shortened });
     }
 
     #[test]

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::{
     cause::{normalized, reasons, without_numbers},
+    dedup::{Cause, Key},
     ends::End,
-    told::{Cause, Key},
 };
 use crate::{
-    notice::{Happening, ImageFailure, WaitingFor},
+    finding::{FindingKind, ImageFailure, WaitingFor},
     object::{Condition, ContainerStatus, Pod, Terminated},
 };
 
@@ -25,7 +25,7 @@ pub(super) struct StatusFact {
     pub(super) at: Option<Timestamp>,
     /// The latest time of the status by which it had not begun, or at which it did: to tell whether it is history.
     pub(super) began: Option<Timestamp>,
-    pub(super) what: Happening,
+    pub(super) kind: FindingKind,
 }
 
 impl StatusFact {
@@ -39,23 +39,23 @@ impl StatusFact {
 }
 
 /// The cause of a fact, the same for status and Events.
-pub(super) fn cause(what: &Happening) -> Cause {
-    match what {
-        Happening::Event { reason, message, warning: true } => hash(&("event", reason, normalized(message))).into(),
+pub(super) fn cause(kind: &FindingKind) -> Cause {
+    match kind {
+        FindingKind::Event { reason, message, warning: true } => hash(&("event", reason, normalized(message))).into(),
         // A step of an ordinary start is another step when it says something else.
-        Happening::Event { reason, message, .. } => hash(&("event", reason, message)).into(),
-        Happening::Refused { message } => hash(&("refused", without_numbers(message))).into(),
-        Happening::Unschedulable { message } => {
+        FindingKind::Event { reason, message, .. } => hash(&("event", reason, message)).into(),
+        FindingKind::Refused { message } => hash(&("refused", without_numbers(message))).into(),
+        FindingKind::Unschedulable { message } => {
             let parts = reasons(message).iter().map(hash).collect();
             Cause { key: hash(&"unschedulable"), parts }
         }
-        Happening::Evicted { .. } => hash(&"evicted").into(),
-        Happening::Disrupted { reason, .. } => disrupted(reason).into(),
-        Happening::Failed { reason, message } => hash(&("failed", reason, normalized(message))).into(),
-        Happening::Terminated { container, exit_code, reason, .. } => {
+        FindingKind::Evicted { .. } => hash(&"evicted").into(),
+        FindingKind::Disrupted { reason, .. } => disrupted(reason).into(),
+        FindingKind::Failed { reason, message } => hash(&("failed", reason, normalized(message))).into(),
+        FindingKind::Terminated { container, exit_code, reason, .. } => {
             hash(&("ended", container, exit_code, reason)).into()
         }
-        Happening::ImagePull { image, message, .. } => {
+        FindingKind::ImagePull { image, message, .. } => {
             // A failure that is known is one cause in whatever words.
             let cause = match ImageFailure::parse(message, image) {
                 Some(known) => hash(&known),
@@ -63,12 +63,12 @@ pub(super) fn cause(what: &Happening) -> Cause {
             };
             Cause { key: image_pull(image), parts: vec![cause] }
         }
-        Happening::Waiting { why: WaitingFor::Image, image, .. } => image_pull(image).into(),
-        Happening::Waiting { why: WaitingFor::CrashLoop, container, .. } => crash_loop(container).into(),
-        Happening::Waiting { why: WaitingFor::ImageName, container, .. } => image_name(container).into(),
-        Happening::Waiting { container, message, .. } => no_start(container, message).into(),
-        Happening::Created => hash(&"created").into(),
-        Happening::Deleted => hash(&"deleted").into(),
+        FindingKind::Waiting { why: WaitingFor::Image, image, .. } => image_pull(image).into(),
+        FindingKind::Waiting { why: WaitingFor::CrashLoop, container, .. } => crash_loop(container).into(),
+        FindingKind::Waiting { why: WaitingFor::ImageName, container, .. } => image_name(container).into(),
+        FindingKind::Waiting { container, message, .. } => no_start(container, message).into(),
+        FindingKind::Created => hash(&"created").into(),
+        FindingKind::Deleted => hash(&"deleted").into(),
     }
 }
 
@@ -104,9 +104,9 @@ fn beginning(message: &str) -> &str {
 }
 
 /// The waiting state that repeats this failed start.
-pub(super) fn said_by_end(what: &Happening) -> Option<Key> {
-    match what {
-        Happening::Terminated { container, reason, message, .. }
+pub(super) fn said_by_end(kind: &FindingKind) -> Option<Key> {
+    match kind {
+        FindingKind::Terminated { container, reason, message, .. }
             if matches!(reason.as_str(), "StartError" | "ContainerCannotRun") =>
         {
             Some(no_start(container, message))
@@ -120,9 +120,9 @@ pub(super) fn disrupted(reason: &str) -> Key {
     hash(&("disrupted", reason))
 }
 
-pub(super) fn hash(what: &(impl Hash + ?Sized)) -> Key {
+pub(super) fn hash(kind: &(impl Hash + ?Sized)) -> Key {
     let mut hasher = DefaultHasher::new();
-    what.hash(&mut hasher);
+    kind.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -131,30 +131,32 @@ pub(super) fn of_status(pod: &Pod) -> Vec<StatusFact> {
     let status = &pod.status;
     let latest = latest(pod);
     let mut facts = Vec::new();
-    let mut once = |what: Happening, at: Option<Timestamp>, began| {
-        facts.push(StatusFact { cause: cause(&what), end: None, at, began: at.or(began), what });
+    let mut once = |kind: FindingKind, at: Option<Timestamp>, began| {
+        facts.push(StatusFact { cause: cause(&kind), end: None, at, began: at.or(began), kind });
     };
     if status.phase == "Failed" && !status.reason.is_empty() {
         let message = status.message.clone();
-        let what = match status.reason.as_str() {
-            "Evicted" => Happening::Evicted { message },
-            reason => Happening::Failed { reason: reason.to_owned(), message: without_rejection(&message).to_owned() },
+        let kind = match status.reason.as_str() {
+            "Evicted" => FindingKind::Evicted { message },
+            reason => {
+                FindingKind::Failed { reason: reason.to_owned(), message: without_rejection(&message).to_owned() }
+            }
         };
-        once(what, None, latest);
+        once(kind, None, latest);
     }
     for condition in &status.conditions {
         let message = condition.message.clone();
-        let what = match (condition.kind.as_str(), condition.status.as_str(), condition.reason.as_str()) {
+        let kind = match (condition.kind.as_str(), condition.status.as_str(), condition.reason.as_str()) {
             ("PodScheduled", "False", "Unschedulable" | "SchedulingGated" | "SchedulerError") => {
-                Happening::Unschedulable { message }
+                FindingKind::Unschedulable { message }
             }
             // The kubelet's own eviction is told by the pod's phase and an Event.
             ("DisruptionTarget", "True", reason) if reason != "TerminationByKubelet" => {
-                Happening::Disrupted { reason: reason.to_owned(), message }
+                FindingKind::Disrupted { reason: reason.to_owned(), message }
             }
             _ => continue,
         };
-        once(what, condition.last_transition_time, latest);
+        once(kind, condition.last_transition_time, latest);
     }
     let containers = status.init_container_statuses.iter().map(|status| (status, true));
     for (container, init) in containers.chain(status.container_statuses.iter().map(|status| (status, false))) {
@@ -189,7 +191,7 @@ fn of_container(
         if ended_well(pod, terminated) {
             continue;
         }
-        let what = Happening::Terminated {
+        let kind = FindingKind::Terminated {
             container: status.name.clone(),
             init,
             exit_code: terminated.exit_code,
@@ -198,19 +200,19 @@ fn of_container(
             message: terminated.message.clone(),
         };
         let at = terminated.finished_at;
-        facts.push(StatusFact { cause: cause(&what), end: Some(end), at, began: at.or(latest), what });
+        facts.push(StatusFact { cause: cause(&kind), end: Some(end), at, began: at.or(latest), kind });
     }
     let Some(waiting) = &status.state.waiting else { return };
     let Some(why) = WaitingFor::parse(&waiting.reason) else { return };
     let (container, image) = (status.name.clone(), image(pod, &status.name));
     let reason = waiting.reason.clone();
-    let what = match (why, pull_error(&waiting.reason, &waiting.message)) {
-        (_, Some(message)) => Happening::ImagePull { container: first_with(pod, &image, container), image, message },
+    let kind = match (why, pull_error(&waiting.reason, &waiting.message)) {
+        (_, Some(message)) => FindingKind::ImagePull { container: first_with(pod, &image, container), image, message },
         // How long it waits differs from time to time, and its Event words it otherwise.
-        (WaitingFor::CrashLoop, _) => Happening::Waiting { container, why, reason, image, message: String::new() },
-        _ => Happening::Waiting { container, why, reason, image, message: waiting.message.clone() },
+        (WaitingFor::CrashLoop, _) => FindingKind::Waiting { container, why, reason, image, message: String::new() },
+        _ => FindingKind::Waiting { container, why, reason, image, message: waiting.message.clone() },
     };
-    facts.push(StatusFact { cause: cause(&what), end: None, at: None, began: latest, what });
+    facts.push(StatusFact { cause: cause(&kind), end: None, at: None, began: latest, kind });
 }
 
 /// Why the pull failed, if the status tells.

@@ -1,30 +1,30 @@
-//! From facts to notices: who is this about, was it told before?
+//! From facts to findings: who is this about, was it told before?
 //!
 //! The [`Correlator`] is pure: facts and a clock go in, [`Effect`]s come out. Any interleaving of the streams gives
 //! the same lines: an Event that comes before its object waits for it, and what both an Event and the object's
 //! status say is said by whichever comes first.
 
+mod agent_index;
 mod cause;
 mod correlator;
-mod directory;
+mod dedup;
 mod effect;
 mod ends;
 mod event_fact;
 mod fact;
 mod names;
+mod non_workspaces;
 mod observation;
 mod past;
 mod presence;
-mod strangers;
-mod telling;
+mod report;
 #[cfg(test)]
 mod tests;
-mod told;
 mod tracked;
 mod unconfirmed;
 mod waiting;
 
+pub use agent_index::{AgentIndex, Confirmation};
 pub use correlator::{Correlator, Limits};
-pub use directory::{Binding, Directory};
 pub use effect::{Counted, Effect};
-pub use observation::{LookupFailed, Object, Observation, Presence, Sighting};
+pub use observation::{Arrival, LookupFailed, Object, Observation, Presence};

@@ -26,7 +26,7 @@ pub enum Observation {
         /// The object.
         object: Object,
         /// How the watch came by it.
-        how: Sighting,
+        how: Arrival,
     },
     /// An object was deleted, as the watch last saw it.
     Gone {
@@ -48,15 +48,15 @@ pub enum Observation {
     Synced(ScopeId),
     /// The answer to a lookup: the object if it exists, is selected and has the UID that was asked for.
     LookedUp {
-        /// The scope that the object would come by, for the marks of what is said of it; `None` if it is not watched.
+        /// The scope that the object would come by, for facts reported about it; `None` if it is not watched.
         scope: Option<ScopeId>,
         /// What was asked for.
         subject: Subject,
         /// The answer; `Err` when the API server would not give one.
         found: Result<Option<Object>, LookupFailed>,
     },
-    /// The answer to [`Effect::Confirm`](super::Effect::Confirm).
-    Confirmed {
+    /// The answer to [`Effect::CheckPresence`](super::Effect::CheckPresence).
+    PresenceChecked {
         /// The object in question.
         subject: Subject,
         /// Where it is; `Err` when the API server would not say.
@@ -91,7 +91,7 @@ pub enum Presence {
 
 /// How the watch came by an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sighting {
+pub enum Arrival {
     /// By a watch event: it is news.
     Watched,
     /// In a list, with a resourceVersion beyond what this scope had reached before: it changed since.

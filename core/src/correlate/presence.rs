@@ -5,21 +5,21 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Correlator, Counted, Directory, Effect, LookupFailed, Object, Presence, Sighting,
-    correlator::{give_up, mark_of, parts},
-    telling::Telling,
+    AgentIndex, Arrival, Correlator, Counted, Effect, LookupFailed, Object, Presence,
+    correlator::{fact_id_of, give_up, parts},
+    report::Report,
     tracked::{Missing, Tracked},
 };
 use crate::{
+    finding::FindingKind,
     identity::{Kind, Subject, Uid},
-    line::{Mark, ScopeId},
-    notice::Happening,
+    line::{FactId, ScopeId},
 };
 
 /// A question that the API server would not answer is asked again after this long.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
-impl<D: Directory> Correlator<D> {
+impl<D: AgentIndex> Correlator<D> {
     /// The watch shows an object as deleted. It says the same of a pod that a selector leaves out from now on, and of
     /// one deleted by force, which was never marked for deletion: then the API server is asked.
     pub(super) fn gone(&mut self, now: Timestamp, scope: ScopeId, object: &Object, effects: &mut Vec<Effect>) {
@@ -28,37 +28,44 @@ impl<D: Directory> Correlator<D> {
             return effects.push(Effect::Count(Counted::Malformed));
         };
         let uid = subject.uid;
-        let mark = mark_of(Some(scope), meta, uid);
-        self.strangers.remove(&subject);
+        let fact_id = fact_id_of(Some(scope), meta, uid);
+        self.non_workspaces.remove(&subject);
         if let Some(unconfirmed) = &mut self.unconfirmed {
             unconfirmed.remove(uid);
         }
         if !self.tracked.contains_key(&uid) {
             self.left.remove(&subject);
-            return give_up(self.waiting.take(&subject), Counted::Stranger, effects);
+            return give_up(self.waiting.take(&subject), Counted::NonWorkspace, effects);
         }
         if kind == Kind::Pod && meta.deletion_timestamp.is_none() {
-            return self.missing(now, uid, mark, effects);
+            return self.missing(now, uid, fact_id, effects);
         }
         // The last state of a pod may tell what no Event told.
         if let Object::Pod(pod) = object {
-            self.status(now, uid, pod, (true, Sighting::Watched), mark, effects);
+            self.status(now, uid, pod, (true, Arrival::Watched), fact_id, effects);
         }
         self.found(uid);
-        self.end(now, uid, meta.deletion_timestamp, mark, effects);
-        self.tell_waiting(now, &subject, effects);
+        self.end(now, uid, meta.deletion_timestamp, fact_id, effects);
+        self.replay_waiting(now, &subject, effects);
     }
 
-    fn end(&mut self, now: Timestamp, uid: Uid, at: Option<Timestamp>, mark: Option<Mark>, effects: &mut Vec<Effect>) {
+    fn end(
+        &mut self,
+        now: Timestamp,
+        uid: Uid,
+        at: Option<Timestamp>,
+        fact_id: Option<FactId>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         if tracked.gone_at.is_some() {
             return;
         }
         tracked.gone_at = Some(now);
         forget_known(tracked, effects);
-        self.say_all_held(uid, effects);
-        self.say(uid, Telling::new(Happening::Deleted, at.unwrap_or(now).min(now), mark), None, effects);
-        effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
+        self.report_all_held(uid, effects);
+        self.report(uid, Report::new(FindingKind::Deleted, at.unwrap_or(now).min(now), fact_id), None, effects);
+        effects.extend(self.index.end(uid).into_iter().map(Effect::Ended));
     }
 
     /// A list is complete: what it should show and does not is gone. A pod may also have left the selection, and what
@@ -87,36 +94,36 @@ impl<D: Directory> Correlator<D> {
     }
 
     /// An object is not shown any more. Nothing is said of it before it is known why.
-    fn missing(&mut self, now: Timestamp, uid: Uid, mark: Option<Mark>, effects: &mut Vec<Effect>) {
+    fn missing(&mut self, now: Timestamp, uid: Uid, fact_id: Option<FactId>, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         if tracked.gone_at.is_some() || tracked.missing.is_some() {
             return;
         }
-        tracked.missing = Some(Missing { since: now, mark });
-        self.confirming.insert(uid, now);
-        effects.push(Effect::Confirm(tracked.subject.clone()));
+        tracked.missing = Some(Missing { since: now, fact_id });
+        self.checking_presence.insert(uid, now);
+        effects.push(Effect::CheckPresence(tracked.subject.clone()));
     }
 
     /// An object is shown again; whether it was missing.
     pub(super) fn found(&mut self, uid: Uid) -> bool {
-        self.confirming.remove(&uid);
+        self.checking_presence.remove(&uid);
         self.tracked.get_mut(&uid).is_some_and(|tracked| tracked.missing.take().is_some())
     }
 
     /// Asks again where the API server would not answer.
-    pub(super) fn confirm_again(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        for (uid, asked) in &mut self.confirming {
+    pub(super) fn recheck_presence(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        for (uid, asked) in &mut self.checking_presence {
             if now.duration_since(*asked) >= ASK_AGAIN_AFTER
                 && let Some(tracked) = self.tracked.get(uid)
             {
                 *asked = now;
-                effects.push(Effect::Confirm(tracked.subject.clone()));
+                effects.push(Effect::CheckPresence(tracked.subject.clone()));
             }
         }
     }
 
-    /// The answer to [`Effect::Confirm`].
-    pub(super) fn confirmed(
+    /// The answer to [`Effect::CheckPresence`].
+    pub(super) fn presence_checked(
         &mut self,
         now: Timestamp,
         subject: &Subject,
@@ -125,27 +132,27 @@ impl<D: Directory> Correlator<D> {
     ) {
         let uid = subject.uid;
         let Ok(presence) = presence else { return };
-        let Some(Missing { since, mark }) = self.tracked.get_mut(&uid).and_then(|tracked| tracked.missing.take())
+        let Some(Missing { since, fact_id }) = self.tracked.get_mut(&uid).and_then(|tracked| tracked.missing.take())
         else {
             return;
         };
-        self.confirming.remove(&uid);
+        self.checking_presence.remove(&uid);
         match presence {
             Presence::Absent => {
-                self.end(now, uid, Some(since), mark, effects);
-                self.tell_waiting(now, subject, effects);
+                self.end(now, uid, Some(since), fact_id, effects);
+                self.replay_waiting(now, subject, effects);
             }
-            Presence::Selected => self.tell_waiting(now, subject, effects),
+            Presence::Selected => self.replay_waiting(now, subject, effects),
             Presence::Unselected => {
                 if let Some(tracked) = self.tracked.get_mut(&uid) {
                     tracked.left = true;
                     tracked.gone_at = Some(now);
-                    tracked.told.drop_held();
+                    tracked.dedup.drop_held();
                     forget_known(tracked, effects);
                 }
-                self.settle_released(uid, effects);
-                give_up(self.waiting.take(subject), Counted::Stranger, effects);
-                effects.extend(self.directory.end(uid).into_iter().map(Effect::Ended));
+                self.ack_released(uid, effects);
+                give_up(self.waiting.take(subject), Counted::NonWorkspace, effects);
+                effects.extend(self.index.end(uid).into_iter().map(Effect::Ended));
             }
         }
     }

@@ -19,9 +19,9 @@ use super::*;
 use crate::{
     checkpoint::Checkpoint,
     extract::TokenSource,
+    finding::{Finding, FindingKind, Repeat},
     identity::{Kind, Subject, Uid},
     line::ScopeId,
-    notice::{Happening, Notice, Repeat},
     token::AgentToken,
 };
 
@@ -42,25 +42,25 @@ fn token(text: &str) -> AgentToken {
 /// The registry's contract in a few lines.
 #[derive(Default)]
 struct Book {
-    bound: RefCell<HashMap<Uid, Arc<[AgentToken]>>>,
+    confirmed: RefCell<HashMap<Uid, Arc<[AgentToken]>>>,
     claims: RefCell<HashSet<String>>,
 }
 
-impl Directory for Rc<Book> {
-    fn claimed(&self, subject: &Subject) -> bool {
+impl AgentIndex for Rc<Book> {
+    fn is_registered(&self, subject: &Subject) -> bool {
         self.claims.borrow().contains(&*subject.name)
     }
 
-    fn bind(&self, subject: &Subject, _: Option<Uid>, agents: Arc<[AgentToken]>) -> Binding {
-        let carried = |agent: &AgentToken| self.bound.borrow().values().any(|agents| agents.contains(agent));
-        let opened = agents.iter().copied().filter(|agent| !carried(agent)).collect();
-        self.bound.borrow_mut().insert(subject.uid, agents);
-        Binding { claimed: self.claimed(subject), opened }
+    fn confirm(&self, subject: &Subject, _: Option<Uid>, agents: Arc<[AgentToken]>) -> Confirmation {
+        let carried = |agent: &AgentToken| self.confirmed.borrow().values().any(|agents| agents.contains(agent));
+        let new_agents = agents.iter().copied().filter(|agent| !carried(agent)).collect();
+        self.confirmed.borrow_mut().insert(subject.uid, agents);
+        Confirmation { registered: self.is_registered(subject), new_agents }
     }
 
     fn end(&self, uid: Uid) -> Vec<AgentToken> {
-        let agents = self.bound.borrow_mut().remove(&uid).unwrap_or_else(|| Arc::from([]));
-        let carried = |agent: &AgentToken| self.bound.borrow().values().any(|agents| agents.contains(agent));
+        let agents = self.confirmed.borrow_mut().remove(&uid).unwrap_or_else(|| Arc::from([]));
+        let carried = |agent: &AgentToken| self.confirmed.borrow().values().any(|agents| agents.contains(agent));
         agents.iter().copied().filter(|agent| !carried(agent)).collect()
     }
 }
@@ -104,27 +104,27 @@ impl Story {
     /// Answers each question about a missing object that is not answered yet.
     fn confirm(&mut self, presence: Presence) {
         let asked = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Confirm(subject) => Some(subject.clone()),
+            Effect::CheckPresence(subject) => Some(subject.clone()),
             _ => None,
         });
         for subject in asked.collect::<Vec<_>>() {
-            self.observe(Observation::Confirmed { subject, presence: Ok(presence) });
+            self.observe(Observation::PresenceChecked { subject, presence: Ok(presence) });
         }
     }
 
-    fn notices(&self) -> Vec<&Notice> {
-        let notices = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Notice(notice) => Some(notice),
+    fn findings(&self) -> Vec<&Finding> {
+        let findings = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Finding(finding) => Some(finding),
             _ => None,
         });
-        notices.collect()
+        findings.collect()
     }
 
-    /// What was said to an agent, without the times and marks that differ from order to order.
-    fn said_to(&self, agent: &str) -> Vec<(Happening, Option<Repeat>)> {
+    /// Findings for an agent, without the times and fact ids that differ from order to order.
+    fn findings_for(&self, agent: &str) -> Vec<(FindingKind, Option<Repeat>)> {
         let agent = token(agent);
-        let mine = self.notices().into_iter().filter(|notice| notice.agents.contains(&agent));
-        mine.map(|notice| (notice.what.clone(), notice.repeat)).collect()
+        let mine = self.findings().into_iter().filter(|finding| finding.agents.contains(&agent));
+        mine.map(|finding| (finding.kind.clone(), finding.repeat)).collect()
     }
 
     fn counted(&self, what: Counted) -> usize {
@@ -136,7 +136,7 @@ impl Story {
         let count = |held: bool| {
             let matching = self.effects.iter().filter(|effect| match effect {
                 Effect::Hold(_) => held,
-                Effect::Settle(_) => !held,
+                Effect::Ack(_) => !held,
                 _ => false,
             });
             matching.count()
@@ -175,7 +175,7 @@ fn replicaset(name: &str, namespace: &str, token: &str) -> Object {
 
 fn seen(object: Object) -> Observation {
     let scope = if matches!(object, Object::Pod(_)) { PODS } else { REPLICASETS };
-    Observation::Seen { scope, object, how: Sighting::Watched }
+    Observation::Seen { scope, object, how: Arrival::Watched }
 }
 
 fn event(kind: &str, namespace: &str, name: &str, reason: &str, message: &str, count: u32, second: i64) -> Observation {
@@ -190,8 +190,8 @@ fn event(kind: &str, namespace: &str, name: &str, reason: &str, message: &str, c
     Observation::Event { scope: EVENTS, event: Box::new(serde_json::from_value(event).unwrap()) }
 }
 
-fn said(reason: &str, message: &str) -> Happening {
-    Happening::Event { reason: reason.into(), message: message.into(), warning: true }
+fn event_finding(reason: &str, message: &str) -> FindingKind {
+    FindingKind::Event { reason: reason.into(), message: message.into(), warning: true }
 }
 
 #[test]
@@ -200,7 +200,10 @@ fn events_before_their_pod_wait_for_it_and_follow_it() {
     let effects = story.observe(event("Pod", "ns", "ws", "Scheduled", "assigned", 1, 1));
     assert!(effects.iter().all(|effect| matches!(effect, Effect::Hold(_))), "{effects:?}");
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("Scheduled", "assigned"), None)]);
+    assert_eq!(
+        story.findings_for(ALICE),
+        [(FindingKind::Created, None), (event_finding("Scheduled", "assigned"), None)]
+    );
     assert!(story.nothing_is_held());
 }
 
@@ -229,10 +232,10 @@ fn invariant_1_two_pods_of_one_name_in_two_namespaces_keep_their_lines_apart() {
     story.observe(Observation::Gone { scope: PODS, object: gone });
     story.confirm(Presence::Absent);
     assert_eq!(
-        story.said_to(ALICE),
-        [(Happening::Created, None), (said("R", "for alice"), None), (Happening::Deleted, None)]
+        story.findings_for(ALICE),
+        [(FindingKind::Created, None), (event_finding("R", "for alice"), None), (FindingKind::Deleted, None)]
     );
-    assert_eq!(story.said_to(BOB), [(Happening::Created, None), (said("R", "for bob"), None)]);
+    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None), (event_finding("R", "for bob"), None)]);
 }
 
 #[test]
@@ -245,7 +248,7 @@ fn invariant_1_an_object_is_who_its_uid_says() {
     };
     event.involved_object.uid = Uid::parse("next");
     story.observe(Observation::Event { scope, event });
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
 }
 
 #[test]
@@ -256,8 +259,8 @@ fn an_event_of_a_stranger_is_dropped_and_counted() {
     let stranger = serde_json::from_value(pod_json("other", "ns", &other)).unwrap();
     story.observe(seen(Object::Pod(Box::new(stranger))));
     story.observe(event("Pod", "ns", "other", "R", "m", 2, 2));
-    assert!(story.notices().is_empty());
-    assert_eq!(story.counted(Counted::Stranger), 2);
+    assert!(story.findings().is_empty());
+    assert_eq!(story.counted(Counted::NonWorkspace), 2);
     assert!(story.nothing_is_held());
 }
 
@@ -268,7 +271,7 @@ fn a_pod_with_a_token_that_is_no_uuid_is_counted_once() {
         story.observe(seen(pod("ws", "ns", "hunter2", &json!({}))));
     }
     assert_eq!(story.counted(Counted::NotAToken), 1);
-    assert!(story.notices().is_empty());
+    assert!(story.findings().is_empty());
 }
 
 #[test]
@@ -302,11 +305,11 @@ fn what_a_relist_does_not_show_is_gone_and_what_it_shows_is_no_news() {
     story.observe(seen(pod("goes", "ns", BOB, &json!({}))));
     story.observe(Observation::Relisting(PODS));
     let listed = pod("stays", "ns", ALICE, &json!({}));
-    story.observe(Observation::Seen { scope: PODS, object: listed, how: Sighting::ListedChanged });
+    story.observe(Observation::Seen { scope: PODS, object: listed, how: Arrival::ListedChanged });
     story.observe(Observation::Synced(PODS));
     story.confirm(Presence::Absent);
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
-    assert_eq!(story.said_to(BOB), [(Happening::Created, None), (Happening::Deleted, None)]);
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
+    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None), (FindingKind::Deleted, None)]);
     assert!(story.effects.contains(&Effect::Ended(token(BOB))));
 }
 
@@ -316,10 +319,10 @@ fn what_was_there_before_the_start_is_followed_in_silence() {
         "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T11:00:00Z"}}}]});
     let mut story = Story::new();
     let old = pod("ws", "ns", ALICE, &crashed);
-    story.observe(Observation::Seen { scope: PODS, object: old, how: Sighting::ListedKnown });
-    assert_eq!(story.said_to(ALICE), []);
+    story.observe(Observation::Seen { scope: PODS, object: old, how: Arrival::ListedKnown });
+    assert_eq!(story.findings_for(ALICE), []);
     story.observe(event("Pod", "ns", "ws", "R", "m", 1, 1));
-    assert_eq!(story.said_to(ALICE), [(said("R", "m"), None)]);
+    assert_eq!(story.findings_for(ALICE), [(event_finding("R", "m"), None)]);
 }
 
 #[test]
@@ -329,11 +332,11 @@ fn what_was_not_delivered_before_a_restart_is_told_after_it() {
     let mut story =
         Story::with(Limits::default(), Checkpoint { created_since: since, pending, ..Checkpoint::default() });
     let object = pod("ws", "ns", ALICE, &json!({}));
-    story.observe(Observation::Seen { scope: PODS, object, how: Sighting::ListedKnown });
+    story.observe(Observation::Seen { scope: PODS, object, how: Arrival::ListedKnown });
     let other = pod("other", "ns", BOB, &json!({}));
-    story.observe(Observation::Seen { scope: PODS, object: other, how: Sighting::ListedChanged });
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
-    assert_eq!(story.said_to(BOB), []);
+    story.observe(Observation::Seen { scope: PODS, object: other, how: Arrival::ListedChanged });
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
+    assert_eq!(story.findings_for(BOB), []);
 }
 
 #[test]
@@ -350,17 +353,20 @@ fn a_reference_holds_the_lines_until_it_is_read() {
         });
         let (subject, source): (Subject, TokenSource) = asked.unwrap();
         story.observe(event("Pod", "ns", "ws", "R", "m", 1, 1));
-        assert!(story.notices().is_empty());
+        assert!(story.findings().is_empty());
         story.observe(Observation::Resolved { subject, source, token });
         story.observe(event("Pod", "ns", "ws", "R", "n", 1, 2));
         assert!(story.nothing_is_held());
         story
     };
     let story = resolve(Some(token(ALICE)));
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "m"), None), (said("R", "n"), None)]);
+    assert_eq!(
+        story.findings_for(ALICE),
+        [(FindingKind::Created, None), (event_finding("R", "m"), None), (event_finding("R", "n"), None)]
+    );
     let story = resolve(None);
-    assert!(story.notices().is_empty());
-    assert_eq!((story.counted(Counted::NotAToken), story.counted(Counted::Stranger)), (1, 1));
+    assert!(story.findings().is_empty());
+    assert_eq!((story.counted(Counted::NotAToken), story.counted(Counted::NonWorkspace)), (1, 1));
 }
 
 #[test]
@@ -369,8 +375,8 @@ fn two_containers_with_one_token_get_each_line_once() {
     json["spec"]["initContainers"] = json!([{"name": "init", "env": [env(ALICE)]}]);
     let mut story = Story::new();
     story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
-    assert_eq!(story.notices()[0].agents.len(), 1);
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
+    assert_eq!(story.findings()[0].agents.len(), 1);
 }
 
 #[test]
@@ -381,7 +387,7 @@ fn a_pod_that_admission_missed_is_repaired_and_counted() {
     assert_eq!(story.counted(Counted::Repaired), 0);
     story.observe(seen(pod("missed", "ns", BOB, &json!({}))));
     assert_eq!(story.counted(Counted::Repaired), 1);
-    assert_eq!(story.said_to(BOB), [(Happening::Created, None)]);
+    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None)]);
 }
 
 #[test]
@@ -390,8 +396,8 @@ fn a_pod_that_was_announced_before_a_restart_is_not_taken_for_missed() {
     let Object::Pod(seen_before) = &missed else { unreachable!() };
     let announced = [seen_before.metadata.uid.unwrap()].into();
     let mut story = Story::with(Limits::default(), Checkpoint { announced, ..Checkpoint::default() });
-    story.observe(Observation::Seen { scope: PODS, object: missed, how: Sighting::ListedChanged });
-    assert_eq!((story.said_to(ALICE).len(), story.counted(Counted::Repaired)), (0, 0));
+    story.observe(Observation::Seen { scope: PODS, object: missed, how: Arrival::ListedChanged });
+    assert_eq!((story.findings_for(ALICE).len(), story.counted(Counted::Repaired)), (0, 0));
 }
 
 /// The streams of one workspace's failing start, each in its own order.
@@ -422,7 +428,7 @@ fn failing_start() -> [Vec<Observation>; 3] {
     [pods, replicasets, events]
 }
 
-fn sorted(said: Vec<(Happening, Option<Repeat>)>) -> Vec<String> {
+fn sorted(said: Vec<(FindingKind, Option<Repeat>)>) -> Vec<String> {
     let mut lines: Vec<String> = said.into_iter().map(|line| format!("{line:?}")).collect();
     lines.sort();
     lines
@@ -436,7 +442,7 @@ fn a_failing_start_is_told_in_one_line_each() {
     }
     story.tick(10);
     // Neither that the ReplicaSet created the pod nor that the pull is tried again is said beside what says it better.
-    assert_eq!(story.said_to(ALICE).len(), 9, "{:#?}", story.said_to(ALICE));
+    assert_eq!(story.findings_for(ALICE).len(), 9, "{:#?}", story.findings_for(ALICE));
 }
 
 proptest! {
@@ -480,7 +486,7 @@ proptest! {
         }
         story.tick(10);
         expected.tick(10);
-        prop_assert_eq!(sorted(story.said_to(ALICE)), sorted(expected.said_to(ALICE)));
+        prop_assert_eq!(sorted(story.findings_for(ALICE)), sorted(expected.findings_for(ALICE)));
         prop_assert!(story.nothing_is_held());
     }
 }
@@ -507,8 +513,8 @@ fn status_reported_before_a_restart_is_not_reported_again() {
             Checkpoint { created_since: start() + SignedDuration::from_hours(1), known, ..Checkpoint::default() };
         second.observe(start(), Observation::Started { scope: PODS, from: Box::new(from) });
         let effects =
-            second.observe(start(), Observation::Seen { scope: PODS, object: object(), how: Sighting::ListedChanged });
-        effects.iter().filter(|effect| matches!(effect, Effect::Notice(_))).count()
+            second.observe(start(), Observation::Seen { scope: PODS, object: object(), how: Arrival::ListedChanged });
+        effects.iter().filter(|effect| matches!(effect, Effect::Finding(_))).count()
     };
     assert_eq!(restarted([(uid, known.unwrap())].into()), 0);
     assert_eq!(restarted(BTreeMap::new()), 2, "an end in the past of a node whose clock is behind is news");

@@ -8,20 +8,20 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    dedup::{Deduplicator, Key},
     ends::Ends,
     event_fact::Images,
-    told::{Key, Told},
 };
 use crate::{
     checkpoint::FactKey,
     extract::{Agent, TokenSource},
+    finding::Finding,
     identity::{Subject, Uid},
-    line::{Mark, ScopeId, WorkspaceKey},
-    notice::Notice,
+    line::{FactId, ScopeId, WorkspaceKey},
     token::AgentToken,
 };
 
-/// How many notices are kept for an agent whose token is still being resolved.
+/// How many findings are kept for an agent whose token is still being resolved.
 pub(super) const HELD: usize = 64;
 
 /// The facts of status that are remembered as seen; a pod has a few for each container at a time.
@@ -31,7 +31,7 @@ const SEEN: usize = 512;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Missing {
     pub(super) since: Timestamp,
-    pub(super) mark: Option<Mark>,
+    pub(super) fact_id: Option<FactId>,
 }
 
 #[derive(Debug)]
@@ -54,8 +54,8 @@ pub(super) struct Tracked {
     pub(super) unresolved: Vec<TokenSource>,
     resolved: Vec<(TokenSource, AgentToken)>,
     /// What was said while references were unresolved, for the agents to come.
-    pub(super) held: Vec<Notice>,
-    pub(super) told: Told,
+    pub(super) held: Vec<Finding>,
+    pub(super) dedup: Deduplicator,
     /// When the next held fact of `told` is due, as the correlator has it in its order.
     pub(super) due: Option<Timestamp>,
     pub(super) ends: Ends,
@@ -87,7 +87,7 @@ impl Tracked {
             unresolved: Vec::new(),
             resolved: Vec::new(),
             held: Vec::new(),
-            told: Told::default(),
+            dedup: Deduplicator::default(),
             due: None,
             ends: Ends::default(),
             seen: VecDeque::new(),

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     identity::{Subject, Uid},
-    line::Mark,
+    line::FactId,
     object::Event,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) event: Event,
-    pub(super) mark: Mark,
+    pub(super) fact_id: FactId,
 }
 
 #[derive(Debug)]
@@ -40,13 +40,13 @@ impl Waiting {
     }
 
     /// Keeps an Event. Returns what had to go for it.
-    pub(super) fn push(&mut self, subject: &Subject, event: Event, mark: Mark, now: Timestamp) -> Vec<Waiter> {
+    pub(super) fn push(&mut self, subject: &Subject, event: Event, fact_id: FactId, now: Timestamp) -> Vec<Waiter> {
         let queue = self.queues.entry(subject.clone()).or_insert_with(|| {
             self.order.push_back(subject.clone());
             // Without a UID it could not be told whether the right object was found.
             Queue { since: now, looked_up: subject.uid == Uid::UNKNOWN, waiters: Vec::new() }
         });
-        queue.waiters.push(Waiter { event, mark });
+        queue.waiters.push(Waiter { event, fact_id });
         self.events += 1;
         if self.events > self.limit
             && let Some(oldest) = self.order.front().cloned()

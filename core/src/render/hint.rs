@@ -5,7 +5,7 @@ mod refusal;
 mod scheduling;
 
 pub(super) use self::{refusal::refused, scheduling::unschedulable};
-use crate::notice::{ImageFailure, WaitingFor};
+use crate::finding::{ImageFailure, WaitingFor};
 
 /// Whether a message says that an object of this kind does not exist: `secret "x" not found`.
 fn names_missing(message: &str, kind: &str) -> bool {

@@ -1,4 +1,4 @@
-//! The words: notices in, log lines out.
+//! The words: findings in, log lines out.
 //!
 //! What the program we replace says, is said in its words: the marks 🐳 and 🗑️, the bold verb, an Event's message in
 //! white. What it leaves out follows behind an arrow: a plain sentence on what the reader can do.
@@ -11,9 +11,9 @@ mod quantity;
 use jiff::SignedDuration;
 
 use crate::{
+    finding::{Finding, FindingKind, Repeat, WaitingFor},
     identity::Kind,
     line::{Level, LogLine, MAX_CHARS},
-    notice::{Happening, Notice, Repeat, WaitingFor},
     object::text,
     token::AgentToken,
 };
@@ -31,27 +31,27 @@ const BOLD: &str = "\u{1b}[1m";
 const WHITE: &str = "\u{1b}[37m";
 const RESET: &str = "\u{1b}[0m";
 
-/// Finds the words for a notice. The line is the same for each of the notice's agents.
+/// Finds the words for a finding. The line is the same for each of the finding's agents.
 ///
 /// `is_agent` tells the tokens of agents that are known, of any workspace: none of them appears in the line.
-pub fn render(notice: &Notice, is_agent: impl Fn(AgentToken) -> bool) -> LogLine {
-    let Words { level, reason, label, colour, text, hint } = words(notice);
-    let is_agent = |token| notice.agents.contains(&token) || is_agent(token);
+pub fn render(finding: &Finding, is_agent: impl Fn(AgentToken) -> bool) -> LogLine {
+    let Words { level, reason, label, colour, text, hint } = words(finding);
+    let is_agent = |token| finding.agents.contains(&token) || is_agent(token);
     let mask = |text: &str| mask::mask(&text::excerpt(text.trim(), MAX_MASKED), &is_agent);
     let text = mask(&text);
     let hint = hint.map(|hint| format!(" → {}", cut(&mask(&hint), MAX_HINT))).unwrap_or_default();
     let reason = reason.map(|reason| format!(" ({})", cut(&mask(&reason), MAX_REASON))).unwrap_or_default();
-    let count = notice.repeat.map(|repeat| format!(" {}", times(repeat))).unwrap_or_default();
+    let count = finding.repeat.map(|repeat| format!(" {}", times(repeat))).unwrap_or_default();
     let (open, close) = if colour { (WHITE, RESET) } else { ("", "") };
     let room = MAX_CHARS
         .saturating_sub([&label, open, close, &reason, &count, &hint].iter().map(|part| part.chars().count()).sum());
     let text = cut(&text, room);
     LogLine {
-        at: notice.at,
+        at: finding.at,
         level,
         text: format!("{label}{open}{text}{close}{reason}{count}{hint}"),
-        repeat: notice.repeat.is_some(),
-        mark: notice.mark,
+        repeat: finding.repeat.is_some(),
+        fact_id: finding.fact_id,
     }
 }
 
@@ -66,13 +66,13 @@ struct Words {
     hint: Option<String>,
 }
 
-fn words(notice: &Notice) -> Words {
+fn words(finding: &Finding) -> Words {
     let object = |level, mark: &str, what: &str| Words {
         level,
         reason: None,
         label: format!("{mark} {BOLD}{what}{RESET}: "),
         colour: false,
-        text: notice.subject.name.to_string(),
+        text: finding.subject.name.to_string(),
         hint: None,
     };
     let plain = |level, text, hint| Words { level, reason: None, label: String::new(), colour: false, text, hint };
@@ -84,41 +84,41 @@ fn words(notice: &Notice) -> Words {
         let reason = (!is_there).then(|| reason.to_owned());
         Words { level, reason, label: String::new(), colour: true, text: text.to_owned(), hint }
     };
-    match &notice.what {
-        Happening::Created => object(Level::Debug, "🐳", &created(notice.subject.kind)),
-        Happening::Deleted => object(Level::Error, "🗑️", &format!("Deleted {}", noun(notice.subject.kind))),
-        Happening::Event { reason, message, warning } => {
+    match &finding.kind {
+        FindingKind::Created => object(Level::Debug, "🐳", &created(finding.subject.kind)),
+        FindingKind::Deleted => object(Level::Error, "🗑️", &format!("Deleted {}", noun(finding.subject.kind))),
+        FindingKind::Event { reason, message, warning } => {
             let level = if *warning { Level::Warn } else { Level::Debug };
             let text = if message.is_empty() { reason } else { message };
             said(level, reason, text, hint::event(reason, message))
         }
-        Happening::Refused { message } => said(Level::Error, "FailedCreate", message, hint::refused(message)),
-        Happening::Unschedulable { message } => {
+        FindingKind::Refused { message } => said(Level::Error, "FailedCreate", message, hint::refused(message)),
+        FindingKind::Unschedulable { message } => {
             said(Level::Warn, "FailedScheduling", message, hint::unschedulable(message))
         }
-        Happening::Evicted { message } => said(Level::Error, "Evicted", message, hint::evicted(message)),
-        Happening::Failed { reason, message } if message.is_empty() => {
+        FindingKind::Evicted { message } => said(Level::Error, "Evicted", message, hint::evicted(message)),
+        FindingKind::Failed { reason, message } if message.is_empty() => {
             plain(Level::Error, format!("The pod failed: {reason}"), None)
         }
-        Happening::Failed { reason, message } => {
+        FindingKind::Failed { reason, message } => {
             plain(Level::Error, format!("The pod failed: {reason}: {message}"), None)
         }
-        Happening::Terminated { container, init, exit_code, reason, memory_limit, message } => {
+        FindingKind::Terminated { container, init, exit_code, reason, memory_limit, message } => {
             let what = if *init { "Init container" } else { "Container" };
             let (text, hint) = hint::terminated(what, container, *exit_code, reason, memory_limit.as_deref());
             plain(Level::Error, text + &cause::last_words(message), hint)
         }
-        Happening::ImagePull { container, image, message } => {
+        FindingKind::ImagePull { container, image, message } => {
             let hint = hint::waiting(container, WaitingFor::Image, "ErrImagePull", image, message).1;
             let words = plain(Level::Error, cause::image_pull(container, image, message), hint);
             Words { reason: Some("ErrImagePull".to_owned()), ..words }
         }
-        Happening::Disrupted { reason, message } => {
+        FindingKind::Disrupted { reason, message } => {
             let (text, hint) = cause::disrupted(reason, message);
             let reason = (!reason.is_empty()).then(|| reason.clone());
             Words { reason, ..plain(Level::Error, text, Some(hint.to_owned())) }
         }
-        Happening::Waiting { container, why, reason, image, message } => {
+        FindingKind::Waiting { container, why, reason, image, message } => {
             let (text, hint) = hint::waiting(container, *why, reason, image, message);
             // The end that leads to a crash loop is an error of its own.
             let level = if *why == WaitingFor::CrashLoop { Level::Warn } else { Level::Error };
@@ -176,39 +176,42 @@ mod tests {
 
     const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
 
-    fn notice(kind: Kind, what: Happening) -> Notice {
-        Notice {
+    fn finding(of: Kind, kind: FindingKind) -> Finding {
+        Finding {
             agents: [AgentToken::parse(TOKEN).unwrap()].into(),
-            subject: Subject { kind, namespace: "ns".into(), name: "ws-1".into(), uid: Uid::parse("u").unwrap() },
+            subject: Subject { kind: of, namespace: "ns".into(), name: "ws-1".into(), uid: Uid::parse("u").unwrap() },
             at: Timestamp::UNIX_EPOCH,
-            what,
+            kind,
             repeat: None,
-            mark: None,
+            fact_id: None,
         }
     }
 
-    fn event(message: &str) -> Notice {
-        notice(Kind::Pod, Happening::Event { reason: "Pulling".into(), message: message.into(), warning: false })
+    fn event(message: &str) -> Finding {
+        finding(Kind::Pod, FindingKind::Event { reason: "Pulling".into(), message: message.into(), warning: false })
     }
 
-    fn text(notice: &Notice) -> String {
-        render(notice, |_| false).text.replace([BOLD, WHITE, RESET].map(str::to_owned).join("").as_str(), "")
+    fn text(finding: &Finding) -> String {
+        render(finding, |_| false).text.replace([BOLD, WHITE, RESET].map(str::to_owned).join("").as_str(), "")
     }
 
     #[test]
     fn the_words_of_the_program_we_replace_stay() {
-        let line = |kind, what| render(&notice(kind, what), |_| false).text;
-        assert_eq!(line(Kind::Pod, Happening::Created), "🐳 \u{1b}[1mCreated pod\u{1b}[0m: ws-1");
-        assert_eq!(line(Kind::ReplicaSet, Happening::Created), "🐳 \u{1b}[1mQueued pod from ReplicaSet\u{1b}[0m: ws-1");
-        assert_eq!(line(Kind::Pod, Happening::Deleted), "🗑️ \u{1b}[1mDeleted pod\u{1b}[0m: ws-1");
-        assert_eq!(line(Kind::ReplicaSet, Happening::Deleted), "🗑️ \u{1b}[1mDeleted ReplicaSet\u{1b}[0m: ws-1");
+        let line = |kind, what| render(&finding(kind, what), |_| false).text;
+        assert_eq!(line(Kind::Pod, FindingKind::Created), "🐳 \u{1b}[1mCreated pod\u{1b}[0m: ws-1");
+        assert_eq!(
+            line(Kind::ReplicaSet, FindingKind::Created),
+            "🐳 \u{1b}[1mQueued pod from ReplicaSet\u{1b}[0m: ws-1"
+        );
+        assert_eq!(line(Kind::Pod, FindingKind::Deleted), "🗑️ \u{1b}[1mDeleted pod\u{1b}[0m: ws-1");
+        assert_eq!(line(Kind::ReplicaSet, FindingKind::Deleted), "🗑️ \u{1b}[1mDeleted ReplicaSet\u{1b}[0m: ws-1");
         assert_eq!(render(&event("Pulling image \"x\""), |_| false).text, "\u{1b}[37mPulling image \"x\"\u{1b}[0m");
     }
 
     #[test]
     fn a_repeat_tells_how_often_and_for_how_long() {
         let repeat = Some(Repeat { times: 9, over: SignedDuration::from_secs(121) });
-        let line = render(&Notice { repeat, ..event("Back-off pulling image") }, |_| false);
+        let line = render(&Finding { repeat, ..event("Back-off pulling image") }, |_| false);
         assert!(line.repeat && line.text.ends_with(" (x9 over 2m)"), "{}", line.text);
     }
 
@@ -216,14 +219,14 @@ mod tests {
     fn a_refusal_ends_a_start_and_says_what_to_do() {
         let message = "Error creating: pods \"ws-1-…\" is forbidden: exceeded quota: team, requested: pods=1, \
                        used: pods=3, limited: pods=3";
-        let line = render(&notice(Kind::ReplicaSet, Happening::Refused { message: message.into() }), |_| false);
+        let line = render(&finding(Kind::ReplicaSet, FindingKind::Refused { message: message.into() }), |_| false);
         assert_eq!(line.level, Level::Error);
         assert!(line.text.contains(message) && line.text.contains("quota \"team\""), "{}", line.text);
     }
 
     #[test]
     fn a_kill_for_memory_names_the_limit() {
-        let what = Happening::Terminated {
+        let what = FindingKind::Terminated {
             container: "dev".into(),
             init: false,
             exit_code: 137,
@@ -231,7 +234,7 @@ mod tests {
             memory_limit: Some("2Gi".into()),
             message: String::new(),
         };
-        let text = text(&notice(Kind::Pod, what));
+        let text = text(&finding(Kind::Pod, what));
         assert!(text.contains("OOMKilled") && text.contains("2Gi") && text.contains("memory"), "{text}");
     }
 
@@ -245,18 +248,18 @@ mod tests {
         assert!(text.contains("registry/x") && text.contains("y=1"), "{text}");
     }
 
-    /// Every kind of notice, with this text in each of its fields.
-    fn with_text(text: &str) -> Vec<Happening> {
+    /// Every kind of finding, with this text in each of its fields.
+    fn with_text(text: &str) -> Vec<FindingKind> {
         let text = || text.to_owned();
         let (container, image, message, reason) = (text, text, text, text);
-        let waiting = |why| Happening::Waiting {
+        let waiting = |why| FindingKind::Waiting {
             container: container(),
             why,
             reason: reason(),
             image: image(),
             message: message(),
         };
-        let mut all: Vec<Happening> = [
+        let mut all: Vec<FindingKind> = [
             WaitingFor::Image,
             WaitingFor::ImageName,
             WaitingFor::CrashLoop,
@@ -266,44 +269,44 @@ mod tests {
         .map(waiting)
         .into();
         for reason in ["FailedMount".to_owned(), reason()] {
-            all.push(Happening::Event { reason, message: message(), warning: true });
+            all.push(FindingKind::Event { reason, message: message(), warning: true });
         }
-        all.push(Happening::Event { reason: reason(), message: String::new(), warning: false });
+        all.push(FindingKind::Event { reason: reason(), message: String::new(), warning: false });
         for prefix in ["", "exceeded quota: ", "0/1 nodes are available: 1 node(s) had untolerated taint {"] {
-            all.push(Happening::Refused { message: format!("{prefix}{}", message()) });
-            all.push(Happening::Unschedulable { message: format!("{prefix}{}", message()) });
+            all.push(FindingKind::Refused { message: format!("{prefix}{}", message()) });
+            all.push(FindingKind::Unschedulable { message: format!("{prefix}{}", message()) });
         }
-        all.push(Happening::Evicted { message: message() });
-        all.push(Happening::Failed { reason: reason(), message: message() });
+        all.push(FindingKind::Evicted { message: message() });
+        all.push(FindingKind::Failed { reason: reason(), message: message() });
         for reason in ["OOMKilled".to_owned(), reason()] {
             let (container, memory_limit) = (container(), Some(text()));
             let message = message();
-            all.push(Happening::Terminated { container, init: false, exit_code: 1, reason, memory_limit, message });
+            all.push(FindingKind::Terminated { container, init: false, exit_code: 1, reason, memory_limit, message });
         }
-        all.push(Happening::ImagePull { container: container(), image: text(), message: message() });
-        all.push(Happening::Disrupted { reason: reason(), message: message() });
+        all.push(FindingKind::ImagePull { container: container(), image: text(), message: message() });
+        all.push(FindingKind::Disrupted { reason: reason(), message: message() });
         all
     }
 
     #[test]
     fn the_kubernetes_reason_is_in_the_line() {
         let event = |reason: &str, message: &str, warning| {
-            notice(Kind::Pod, Happening::Event { reason: reason.into(), message: message.into(), warning })
+            finding(Kind::Pod, FindingKind::Event { reason: reason.into(), message: message.into(), warning })
         };
         let message = || "something happened".to_owned();
-        for (reason, notice) in [
-            ("Evicted", notice(Kind::Pod, Happening::Evicted { message: message() })),
-            ("FailedCreate", notice(Kind::Job, Happening::Refused { message: message() })),
-            ("FailedScheduling", notice(Kind::Pod, Happening::Unschedulable { message: message() })),
+        for (reason, finding) in [
+            ("Evicted", finding(Kind::Pod, FindingKind::Evicted { message: message() })),
+            ("FailedCreate", finding(Kind::Job, FindingKind::Refused { message: message() })),
+            ("FailedScheduling", finding(Kind::Pod, FindingKind::Unschedulable { message: message() })),
             (
                 "DeadlineExceeded",
-                notice(Kind::Pod, Happening::Failed { reason: "DeadlineExceeded".into(), message: message() }),
+                finding(Kind::Pod, FindingKind::Failed { reason: "DeadlineExceeded".into(), message: message() }),
             ),
             ("BackOff", event("BackOff", "Back-off restarting failed container", true)),
             ("Killing", event("Killing", "Stopping container dev", false)),
             ("Preempted", event("Preempted", "", true)),
         ] {
-            let line = text(&notice);
+            let line = text(&finding);
             assert_eq!(line.matches(reason).count(), 1, "{line}");
         }
         assert_eq!(text(&event("Started", "Container started", false)), format!("{WHITE}Container started{RESET}"));
@@ -315,9 +318,9 @@ mod tests {
         let text = format!("{TOKEN} {other} password: hunter22, \"api-key\":\"hunter23\" https://u:hunt/er24@h");
         for what in with_text(&text) {
             for kind in [Kind::Pod, Kind::Job] {
-                let notice = notice(kind, what.clone());
-                let notice = Notice { subject: Subject { name: text.as_str().into(), ..notice.subject }, ..notice };
-                let line = render(&notice, |token| token == AgentToken::parse(other).unwrap()).text;
+                let finding = finding(kind, what.clone());
+                let finding = Finding { subject: Subject { name: text.as_str().into(), ..finding.subject }, ..finding };
+                let line = render(&finding, |token| token == AgentToken::parse(other).unwrap()).text;
                 for secret in [TOKEN, other, "hunter22", "hunter23", "er24"] {
                     assert!(!line.contains(secret), "{secret}: {line}");
                 }
@@ -332,14 +335,14 @@ mod tests {
         ) {
             let message = if long { message.repeat(200) } else { message };
             let repeat = (times > 1).then(|| Repeat { times, over: SignedDuration::from_secs(over) });
-            let refused = Happening::Refused { message: message.clone() };
-            let unschedulable = Happening::Unschedulable { message: message.clone() };
-            let evicted = Happening::Evicted { message: message.clone() };
-            let waiting = Happening::Waiting {
+            let refused = FindingKind::Refused { message: message.clone() };
+            let unschedulable = FindingKind::Unschedulable { message: message.clone() };
+            let evicted = FindingKind::Evicted { message: message.clone() };
+            let waiting = FindingKind::Waiting {
                 container: reason.clone(), why: WaitingFor::Image, reason: reason.clone(), image: message.clone(), message: message.clone() };
-            let event = Happening::Event { reason, message, warning: true };
-            for what in [refused, unschedulable, evicted, waiting, event] {
-                let line = render(&Notice { repeat, agents: Arc::from([]), ..notice(Kind::Pod, what) }, |_| false);
+            let event = FindingKind::Event { reason, message, warning: true };
+            for kind in [refused, unschedulable, evicted, waiting, event] {
+                let line = render(&Finding { repeat, agents: Arc::from([]), ..finding(Kind::Pod, kind) }, |_| false);
                 prop_assert!(line.text.chars().count() <= MAX_CHARS);
                 prop_assert!(!line.text.contains(['\0', '\n', '\r']));
                 prop_assert!(!line.text.is_empty());

@@ -27,7 +27,7 @@ async fn sigterm_in_a_burst_delivers_all_that_was_handed_over() {
     for number in 0..300 {
         assert_eq!(world.log(number), expected);
     }
-    assert_eq!(world.settled(), 3_300);
+    assert_eq!(world.acked(), 3_300);
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +44,7 @@ async fn agents_that_are_not_valid_get_one_more_try_and_are_not_settled() {
     assert!(before.elapsed() <= 3 * LATENCY);
     assert_eq!((report.delivered, report.undelivered), (1, Undelivered { not_yet: 2, ..Undelivered::default() }));
     assert_eq!(world.log(2), ["Created pod"]);
-    assert_eq!(world.settled(), 1);
+    assert_eq!(world.acked(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +61,7 @@ async fn a_coder_that_is_away_is_tried_until_the_grace_period_is_over() {
     assert_eq!(before.elapsed(), secs(10));
     assert_eq!(report.undelivered, Undelivered { unreachable: 1, ..Undelivered::default() });
     assert!(world.coder.state().requests.len() > tries + 8);
-    assert_eq!(world.settled(), 0);
+    assert_eq!(world.acked(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,7 +77,7 @@ async fn a_coder_that_comes_back_within_the_grace_period_gets_the_lines() {
     world.pass(secs(100)).await;
     let report = world.stop().await;
     assert_eq!((report.delivered, report.undelivered), (2, Undelivered::default()));
-    assert_eq!(world.settled(), 2);
+    assert_eq!(world.acked(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,5 +96,5 @@ async fn a_request_that_hangs_is_left_behind_at_the_end_of_grace() {
     let report = world.stop().await;
     assert_eq!(before.elapsed(), secs(10));
     assert_eq!(report.undelivered, Undelivered { time: 2, ..Undelivered::default() });
-    assert_eq!(world.settled(), 1);
+    assert_eq!(world.acked(), 1);
 }

@@ -338,7 +338,7 @@ async fn a_thousand_agents_valid_after_ten_seconds_under_the_default_limit_lose_
     assert!(took <= secs(230), "{took:?}");
     assert_eq!(refused(&world), 0);
     world.pass(LATENCY).await;
-    assert_eq!(world.settled(), 3_000);
+    assert_eq!(world.acked(), 3_000);
 }
 
 #[tokio::test(start_paused = true)]

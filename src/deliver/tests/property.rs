@@ -124,9 +124,9 @@ async fn play(steps: Vec<Step>) {
     assert_eq!(delivered + dropped, sent_lines, "each line is delivered or dropped");
     assert_eq!(world.metric("lines_waiting"), 0.0);
     assert_eq!(world.metric("coder_requests_in_flight"), 0.0);
-    let marks = world.marks.all();
-    assert_eq!(marks.len() as u64, sent, "each mark is settled");
-    assert!(marks.values().all(|times| *times == 1));
+    let acks = world.acks.all();
+    assert_eq!(acks.len() as u64, sent, "each fact_id is settled");
+    assert!(acks.values().all(|times| *times == 1));
     for number in 0..AGENTS {
         let seen = numbers(&world, number);
         let mut first_seen = Vec::new();

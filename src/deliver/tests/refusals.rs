@@ -58,7 +58,7 @@ async fn one_refused_line_is_left_out_and_all_others_arrive() {
         assert_eq!(texts(&world, 1), expected, "{failure} after {took:?}");
         world.pass(LATENCY).await;
         assert_eq!(world.metric("lines_dropped_total{reason=\"refused\"}"), 2.0, "{failure}");
-        assert_eq!(world.settled(), 100, "{failure}");
+        assert_eq!(world.acked(), 100, "{failure}");
     }
 }
 

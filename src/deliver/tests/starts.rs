@@ -15,7 +15,7 @@ async fn the_first_line_goes_at_once() {
     assert!(took <= 2 * LATENCY, "one round trip for the source and one for the line: {took:?}");
     assert_eq!(world.log(1), ["Created pod"]);
     world.pass(LATENCY).await;
-    assert_eq!(world.settled(), 1);
+    assert_eq!(world.acked(), 1);
 }
 
 #[tokio::test(start_paused = true)]

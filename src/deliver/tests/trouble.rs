@@ -100,7 +100,7 @@ async fn a_coder_that_is_away_for_a_minute_loses_nothing_and_keeps_the_order() {
         let texts: Vec<_> = log.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
         assert_eq!(texts, expected, "{failure}");
         world.pass(LATENCY).await;
-        assert_eq!(world.settled(), 61);
+        assert_eq!(world.acked(), 61);
     }
 }
 
@@ -158,7 +158,7 @@ async fn a_full_log_is_never_sent_to_again() {
     assert_eq!(world.coder.state().requests.len(), before);
     assert_eq!(world.metric("lines_dropped_total{reason=\"full\"}"), 10.0);
     assert_eq!(world.metric("agents{state=\"full\"}"), 1.0);
-    assert_eq!(world.settled(), 11);
+    assert_eq!(world.acked(), 11);
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,7 +259,7 @@ async fn the_budget_leaves_the_log_to_the_workspace_and_says_so() {
     assert!((250_000..=262_144).contains(&used), "{used}");
     let delivered = world.metric("lines_delivered_total");
     assert_eq!(world.metric("lines_dropped_total{reason=\"budget\"}"), 2_401.0 - delivered);
-    assert_eq!(world.settled(), 2_401);
+    assert_eq!(world.acked(), 2_401);
 }
 
 #[tokio::test(start_paused = true)]
@@ -300,7 +300,7 @@ async fn the_budget_outlives_the_process_and_the_agents_rest() {
     }
     let used: u64 = world.log(1).iter().map(|line| line.len() as u64).sum();
     assert!((200_000..=262_144).contains(&used), "{used}");
-    assert_eq!(world.marks.spent.lock().unwrap()[&agent(1)], used);
+    assert_eq!(world.acks.spent.lock().unwrap()[&agent(1)], used);
 }
 
 #[tokio::test(start_paused = true)]

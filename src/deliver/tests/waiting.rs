@@ -69,7 +69,7 @@ async fn a_thousand_agents_valid_after_ten_seconds_get_every_line_in_order() {
         assert_eq!(world.log(number), expected);
     }
     world.pass(LATENCY).await;
-    assert_eq!(world.settled(), 11_000);
+    assert_eq!(world.acked(), 11_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,10 +78,10 @@ async fn lines_of_an_agent_that_is_never_valid_are_given_up_after_an_hour_and_co
     world.open(1).await;
     world.line(1, "Created pod").await;
     world.pass(secs(3_599)).await;
-    assert_eq!(world.settled(), 0);
+    assert_eq!(world.acked(), 0);
     world.pass(secs(10)).await;
     assert_eq!(world.metric("lines_dropped_total{reason=\"never_valid\"}"), 1.0);
-    assert_eq!(world.settled(), 1);
+    assert_eq!(world.acked(), 1);
     let before = world.coder.state().requests.len();
     world.pass(secs(600)).await;
     assert_eq!(world.coder.state().requests.len(), before, "it is left alone");
@@ -208,5 +208,5 @@ async fn a_token_that_works_for_the_source_and_not_for_lines_is_tried_with_growi
     world.coder.state().script = Box::new(|_| None);
     world.until_lines(1, 1, secs(31)).await;
     world.pass(millis(100)).await;
-    assert_eq!(world.settled(), 1);
+    assert_eq!(world.acked(), 1);
 }

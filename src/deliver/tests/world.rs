@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     checkpoint::FactKey,
     identity::Uid,
-    line::{Level, LogLine, Mark, ScopeId, WorkspaceKey},
+    line::{FactId, Level, LogLine, ScopeId, WorkspaceKey},
     object::Meta,
     token::AgentToken,
 };
@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::fake::{FakeCoder, State};
-use crate::deliver::{Command, Metrics, Outlet, Report, Settings, Settled, channel};
+use crate::deliver::{AckSink, Command, Metrics, Outlet, Report, Settings, channel};
 
 pub(super) const LATENCY: Duration = Duration::from_millis(20);
 
@@ -46,15 +46,15 @@ pub(super) fn workspace(name: &str) -> WorkspaceKey {
 }
 
 #[derive(Default)]
-pub(super) struct Marks {
+pub(super) struct Acks {
     times: Mutex<HashMap<u64, u32>>,
     /// Bytes in each agent's log, as a checkpoint keeps them.
     pub(super) spent: Mutex<HashMap<AgentToken, u64>>,
 }
 
-impl Settled for Marks {
-    fn settled(&self, mark: Mark) {
-        *self.times.lock().unwrap().entry(mark.revision).or_default() += 1;
+impl AckSink for Acks {
+    fn ack(&self, fact_id: FactId) {
+        *self.times.lock().unwrap().entry(fact_id.revision).or_default() += 1;
     }
 
     fn spent(&self, agent: &AgentToken, bytes: u64) {
@@ -66,8 +66,8 @@ impl Settled for Marks {
     }
 }
 
-impl Marks {
-    /// How often each mark was settled, by its revision.
+impl Acks {
+    /// Number of acknowledgements of each fact, by its resourceVersion.
     pub(super) fn all(&self) -> HashMap<u64, u32> {
         self.times.lock().unwrap().clone()
     }
@@ -76,7 +76,7 @@ impl Marks {
 pub(super) struct World {
     pub(super) coder: FakeCoder,
     pub(super) outlet: Outlet,
-    pub(super) marks: Arc<Marks>,
+    pub(super) acks: Arc<Acks>,
     pub(super) start: Instant,
     registry: Registry,
     shutdown: CancellationToken,
@@ -100,11 +100,11 @@ impl World {
 
     pub(super) fn led(coder: FakeCoder, settings: Settings, leave: Option<watch::Receiver<bool>>) -> Self {
         let start = Instant::now();
-        let marks = Arc::<Marks>::default();
+        let acks = Arc::<Acks>::default();
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let clock = move || noon() + SignedDuration::try_from(start.elapsed()).unwrap();
-        let (outlet, mut engine) = channel(coder.clone(), settings, clock, marks.clone(), metrics);
+        let (outlet, mut engine) = channel(coder.clone(), settings, clock, acks.clone(), metrics);
         if let Some(leave) = leave {
             engine = engine.with_leave(leave);
         }
@@ -112,7 +112,7 @@ impl World {
         let mut tasks = JoinSet::new();
 
         tasks.spawn(engine.run(shutdown.clone(), secs(10)));
-        Self { coder, outlet, marks, start, registry, shutdown, engine: tasks, revision: 0 }
+        Self { coder, outlet, acks, start, registry, shutdown, engine: tasks, revision: 0 }
     }
 
     /// Coder knows this agent from now on.
@@ -151,13 +151,13 @@ impl World {
     pub(super) async fn tell(&mut self, number: u32, level: Level, repeat: bool, text: impl Into<String>) {
         let at = noon() + SignedDuration::try_from(self.start.elapsed()).unwrap();
         self.revision += 1;
-        let mark = Mark {
+        let fact_id = FactId {
             scope: ScopeId(0),
             revision: self.revision,
             subject: Uid::parse("subject").unwrap(),
             fact: FactKey::EVENT,
         };
-        let line = LogLine { at, level, text: text.into(), repeat, mark: Some(mark) };
+        let line = LogLine { at, level, text: text.into(), repeat, fact_id: Some(fact_id) };
         self.send(Command::Line { agent: agent(number), line }).await;
     }
 
@@ -193,8 +193,8 @@ impl World {
         sleep(time).await;
     }
 
-    pub(super) fn settled(&self) -> usize {
-        self.marks.all().len()
+    pub(super) fn acked(&self) -> usize {
+        self.acks.all().len()
     }
 
     /// A number out of the metrics.
@@ -215,8 +215,8 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            for (revision, times) in self.marks.all() {
-                assert_eq!(times, 1, "mark {revision} was settled {times} times");
+            for (revision, times) in self.acks.all() {
+                assert_eq!(times, 1, "fact_id {revision} was settled {times} times");
             }
             assert_eq!(self.coder.state().without_source, 0, "lines came before their source");
         }

@@ -75,8 +75,8 @@ impl Recording {
             story.tick(1);
         }
         assert!(story.nothing_is_held());
-        let lines = story.notices().into_iter().map(|notice| {
-            let LogLine { text, .. } = render(notice, |_| false);
+        let lines = story.findings().into_iter().map(|finding| {
+            let LogLine { text, .. } = render(finding, |_| false);
             ["\u{1b}[1m", "\u{1b}[37m", "\u{1b}[0m"].iter().fold(text, |text, code| text.replace(code, ""))
         });
         lines.collect()
@@ -128,12 +128,13 @@ fn each_restart_of_the_program_counts_an_end_once_too() {
             let again = observation.clone();
             story.observe(observation);
             if let Observation::Seen { scope, object, .. } = again {
-                story.observe(Observation::Seen { scope, object, how: Sighting::ListedChanged });
+                story.observe(Observation::Seen { scope, object, how: Arrival::ListedChanged });
             }
         }
         story.tick(3_600);
-        let counts = story.notices().into_iter().filter(|notice| matches!(notice.what, Happening::Terminated { .. }));
-        assert_eq!(counts.filter_map(|notice| notice.repeat).map(|repeat| repeat.times).max(), Some(5));
+        let counts =
+            story.findings().into_iter().filter(|finding| matches!(finding.kind, FindingKind::Terminated { .. }));
+        assert_eq!(counts.filter_map(|finding| finding.repeat).map(|repeat| repeat.times).max(), Some(5));
     }
 }
 
@@ -232,7 +233,7 @@ proptest! {
         }
         expected.tick(3_600);
         story.tick(3_600);
-        prop_assert_eq!(sorted(story.said_to(ALICE)), sorted(expected.said_to(ALICE)));
+        prop_assert_eq!(sorted(story.findings_for(ALICE)), sorted(expected.findings_for(ALICE)));
         prop_assert!(story.nothing_is_held());
     }
 }

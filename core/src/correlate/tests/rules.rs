@@ -3,7 +3,7 @@
 use super::*;
 use crate::object::Event;
 
-fn tell(event: serde_json::Value) -> Observation {
+fn event_of(event: serde_json::Value) -> Observation {
     Observation::Event { scope: EVENTS, event: Box::new(serde_json::from_value::<Event>(event).unwrap()) }
 }
 
@@ -19,7 +19,7 @@ fn pod_with(revision: u32, status: &serde_json::Value, metadata: &serde_json::Va
 }
 
 fn listed(object: Object) -> Observation {
-    Observation::Seen { scope: PODS, object, how: Sighting::ListedChanged }
+    Observation::Seen { scope: PODS, object, how: Arrival::ListedChanged }
 }
 
 // A pod that is selected later.
@@ -35,10 +35,10 @@ fn a_pod_looked_up_before_it_is_selected_is_told_when_the_watch_shows_it() {
     });
     story.observe(Observation::LookedUp { scope: Some(PODS), subject: subject.unwrap(), found: Ok(None) });
     let effects = story.observe(event("Pod", "ns", "ws", "R", "not selected", 1, 2));
-    assert_eq!(effects, [Effect::Count(Counted::Stranger)]);
+    assert_eq!(effects, [Effect::Count(Counted::NonWorkspace)]);
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     story.observe(event("Pod", "ns", "ws", "R", "after", 1, 3));
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "after"), None)]);
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "after"), None)]);
     assert!(story.nothing_is_held());
 }
 
@@ -48,8 +48,8 @@ fn lines_of_an_object_that_was_looked_up_have_a_mark() {
     let Object::Pod(found) = pod("ws", "ns", ALICE, &json!({})) else { unreachable!() };
     let subject = found.metadata.subject(Kind::Pod).unwrap();
     story.observe(Observation::LookedUp { scope: Some(PODS), subject, found: Ok(Some(Object::Pod(found))) });
-    let mark = story.notices()[0].mark.unwrap();
-    assert_eq!((mark.scope, mark.revision, mark.subject), (PODS, 10, Uid::parse("ns/ws").unwrap()));
+    let fact_id = story.findings()[0].fact_id.unwrap();
+    assert_eq!((fact_id.scope, fact_id.revision, fact_id.subject), (PODS, 10, Uid::parse("ns/ws").unwrap()));
 }
 
 // Whose Event it is.
@@ -57,7 +57,7 @@ fn lines_of_an_object_that_was_looked_up_have_a_mark() {
 #[test]
 fn invariant_1_an_event_of_another_namespace_reaches_nobody() {
     let forged = |namespace: &str, about: &str, name: &str| {
-        tell(json!({
+        event_of(json!({
             "metadata": {"namespace": namespace, "uid": "e", "resourceVersion": "99"},
             "involvedObject": {"kind": "Pod", "namespace": about, "name": name, "uid": "ns/ws"},
             "reason": "R", "message": "forged", "type": "Warning", "eventTime": start().to_string(),
@@ -80,13 +80,13 @@ fn invariant_1_an_event_of_another_namespace_reaches_nobody() {
         story.observe(forged(namespace, about, name));
     }
     story.observe(forged("ns", "ns", "other"));
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "true"), None)]);
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "true"), None)]);
     assert_eq!(story.counted(Counted::ForeignNamespace), 5);
     assert!(story.nothing_is_held());
 }
 
 fn nameless(message: &str, at: &str) -> Observation {
-    tell(json!({
+    event_of(json!({
         "metadata": {"namespace": "ns", "uid": format!("e{message}"), "resourceVersion": "50"},
         "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws"},
         "reason": "TaintManagerEviction", "message": message, "type": "Normal", "count": 1,
@@ -106,8 +106,8 @@ fn an_event_without_a_uid_is_of_the_object_that_lived_then() {
     story.observe(Observation::Gone { scope: PODS, object: gone });
     story.observe(nameless("after the pod", "2026-11-22T12:00:40Z"));
     story.tick(600);
-    let told = story.said_to(ALICE).into_iter().filter_map(|(what, _)| match what {
-        Happening::Event { message, .. } => Some(message),
+    let told = story.findings_for(ALICE).into_iter().filter_map(|(what, _)| match what {
+        FindingKind::Event { message, .. } => Some(message),
         _ => None,
     });
     assert_eq!(told.collect::<Vec<_>>(), ["of the pod, early", "of the pod"]);
@@ -134,7 +134,7 @@ fn a_pod_that_leaves_the_selection_is_silent_and_goes_on_when_it_comes_back() {
         story.tick(seconds);
         story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
         story.observe(event("Pod", "ns", "ws", "R", "back", 1, 3));
-        assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "back"), None)]);
+        assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "back"), None)]);
         assert!(story.nothing_is_held());
     }
 }
@@ -147,18 +147,18 @@ fn a_pod_deleted_by_force_is_told_as_deleted_with_its_last_events() {
     // The API server does not answer at first.
     let asked = |effects: &[Effect]| {
         effects.iter().find_map(|effect| match effect {
-            Effect::Confirm(subject) => Some(subject.clone()),
+            Effect::CheckPresence(subject) => Some(subject.clone()),
             _ => None,
         })
     };
     let subject = asked(&story.effects).unwrap();
-    story.observe(Observation::Confirmed { subject, presence: Err(LookupFailed) });
+    story.observe(Observation::PresenceChecked { subject, presence: Err(LookupFailed) });
     assert_eq!(asked(&story.tick(5)), None);
     let again = story.tick(30);
     assert!(asked(&again).is_some(), "{again:?}");
     story.confirm(Presence::Absent);
-    let last = [(Happening::Created, None), (Happening::Deleted, None), (said("R", "last"), None)];
-    assert_eq!(story.said_to(ALICE), last);
+    let last = [(FindingKind::Created, None), (FindingKind::Deleted, None), (event_finding("R", "last"), None)];
+    assert_eq!(story.findings_for(ALICE), last);
 }
 
 #[test]
@@ -172,16 +172,16 @@ fn a_stale_list_does_not_end_what_is_newer() {
     }
     story.observe(event("Pod", "ns", "ws", "R", "meanwhile", 1, 1));
     story.confirm(Presence::Selected);
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (said("R", "meanwhile"), None)]);
-    assert_eq!(story.said_to(BOB), [(Happening::Created, None)]);
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "meanwhile"), None)]);
+    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None)]);
     // A list that shows something newer is newer: what it does not show is gone.
     story.observe(Observation::Relisting(REPLICASETS));
     let mut newer = json!({"metadata": {"name": "other", "namespace": "ns", "uid": "other", "resourceVersion": "90"}});
     newer["spec"] = json!({"template": {"spec": {"containers": []}}});
     let newer = Object::Workload(Kind::ReplicaSet, Box::new(serde_json::from_value(newer).unwrap()));
-    story.observe(Observation::Seen { scope: REPLICASETS, object: newer, how: Sighting::ListedChanged });
+    story.observe(Observation::Seen { scope: REPLICASETS, object: newer, how: Arrival::ListedChanged });
     story.observe(Observation::Synced(REPLICASETS));
-    assert_eq!(story.said_to(BOB), [(Happening::Created, None), (Happening::Deleted, None)]);
+    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None), (FindingKind::Deleted, None)]);
 }
 
 // What was told before a restart.
@@ -212,7 +212,7 @@ fn facts_told_before_a_restart_are_not_told_again() {
         story.observe(listed(pod_with(20, &status, &json!({}))));
         // It alternates, as a kubelet's status does.
         story.observe(seen(pod_with(21, &status, &json!({}))));
-        assert_eq!(story.said_to(ALICE), [], "{status}");
+        assert_eq!(story.findings_for(ALICE), [], "{status}");
     }
 }
 
@@ -226,7 +226,7 @@ fn facts_that_began_after_a_restart_are_told() {
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
         "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T13:00:09Z"}}}]});
     story.observe(listed(pod_with(20, &crashed, &json!({}))));
-    assert_eq!(story.said_to(ALICE).len(), 2, "{:#?}", story.said_to(ALICE));
+    assert_eq!(story.findings_for(ALICE).len(), 2, "{:#?}", story.findings_for(ALICE));
 
     let mut story = Story::with(Limits::default(), history());
     let waiting = json!({"containerStatuses": [
@@ -234,7 +234,7 @@ fn facts_that_began_after_a_restart_are_told() {
     story.observe(listed(pod_with(20, &waiting, &json!({}))));
     let event = |second: i64| {
         let at = since + SignedDuration::from_secs(second);
-        tell(json!({
+        event_of(json!({
             "metadata": {"namespace": "ns", "uid": "e", "resourceVersion": (50 + second).to_string()},
             "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws",
                 "fieldPath": "spec.containers{dev}"},
@@ -243,7 +243,7 @@ fn facts_that_began_after_a_restart_are_told() {
         }))
     };
     story.observe(event(1));
-    assert_eq!(story.said_to(ALICE).len(), 1, "{:#?}", story.said_to(ALICE));
+    assert_eq!(story.findings_for(ALICE).len(), 1, "{:#?}", story.findings_for(ALICE));
 }
 
 // Agents and counts.
@@ -256,8 +256,8 @@ fn a_workload_with_another_agent_keeps_only_that() {
     assert!(effects.contains(&Effect::Ended(token(ALICE))), "{effects:?}");
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Open { agent, .. } if *agent == token(BOB))));
     story.observe(event("ReplicaSet", "ns", "ws", "R", "for bob", 1, 1));
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)]);
-    assert_eq!(story.said_to(BOB), [(said("R", "for bob"), None)]);
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
+    assert_eq!(story.findings_for(BOB), [(event_finding("R", "for bob"), None)]);
     // Without a change nothing ends.
     let effects = story.observe(seen(replicaset("ws", "ns", BOB)));
     assert_eq!(effects, []);
@@ -277,7 +277,7 @@ fn one_end_of_each_of_many_containers_is_no_repeat() {
         story.observe(seen(pod_with(revision, &status, &json!({}))));
     }
     story.tick(3_600);
-    let told = story.said_to(ALICE);
+    let told = story.findings_for(ALICE);
     assert_eq!(told.len(), 71);
     assert!(told.iter().all(|(_, repeat)| repeat.is_none()));
 }
@@ -288,15 +288,15 @@ fn a_repeat_that_was_held_back_is_told_when_its_pause_ends() {
     for count in 1..=6 {
         story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) / 2));
     }
-    assert_eq!(story.said_to(ALICE).len(), 2);
+    assert_eq!(story.findings_for(ALICE).len(), 2);
     story.tick(8);
-    assert_eq!(story.said_to(ALICE).len(), 2, "its pause is not over");
+    assert_eq!(story.findings_for(ALICE).len(), 2, "its pause is not over");
     story.tick(3);
-    let repeat = story.said_to(ALICE).last().unwrap().1.unwrap();
+    let repeat = story.findings_for(ALICE).last().unwrap().1.unwrap();
     assert_eq!((repeat.times, repeat.over), (6, SignedDuration::from_secs(3)));
-    // The mark of what was held is gone with it.
+    // What was held is acknowledged with it.
     story.tick(3_600);
-    assert_eq!(story.said_to(ALICE).len(), 3);
+    assert_eq!(story.findings_for(ALICE).len(), 3);
     assert!(story.nothing_is_held());
 }
 
@@ -308,7 +308,8 @@ fn one_more_after_a_burst_is_told_too_and_before_the_pod_is_deleted() {
     }
     let gone = pod_with(11, &json!({}), &json!({"deletionTimestamp": "2026-11-22T12:00:09Z"}));
     story.observe(Observation::Gone { scope: PODS, object: gone });
-    let told: Vec<_> = story.said_to(ALICE).into_iter().skip(1).map(|(_, repeat)| repeat.map(|it| it.times)).collect();
+    let told: Vec<_> =
+        story.findings_for(ALICE).into_iter().skip(1).map(|(_, repeat)| repeat.map(|it| it.times)).collect();
     assert_eq!(told, [None, Some(8), Some(9), None]);
     assert!(story.nothing_is_held());
 }
@@ -320,11 +321,12 @@ fn a_held_repeat_keeps_its_mark_over_a_restart() {
         story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count)));
     }
     let held = story.effects.iter().filter_map(|effect| match effect {
-        Effect::Hold(mark) => Some(mark.revision),
+        Effect::Hold(fact_id) => Some(fact_id.revision),
         _ => None,
     });
     assert_eq!(held.collect::<Vec<_>>(), [102, 103]);
-    let settled = story.effects.iter().filter(|effect| matches!(effect, Effect::Settle(mark) if mark.revision == 102));
+    let settled =
+        story.effects.iter().filter(|effect| matches!(effect, Effect::Ack(fact_id) if fact_id.revision == 102));
     assert_eq!(settled.count(), 1);
     // After minutes of pause it would cost too many lines said twice.
     let held = |story: &Story| story.effects.iter().filter(|effect| matches!(effect, Effect::Hold(_))).count();
@@ -348,12 +350,12 @@ fn what_nothing_better_explains_is_told_after_a_moment() {
     ] {
         let mut story = with_pod();
         story.observe(seen(replicaset("rs", "ns", ALICE)));
-        let before = story.said_to(ALICE).len();
+        let before = story.findings_for(ALICE).len();
         story.observe(event(kind, "ns", name, reason, message, 1, 1));
-        assert_eq!(story.said_to(ALICE).len(), before, "{message}");
+        assert_eq!(story.findings_for(ALICE).len(), before, "{message}");
         // A kubelet writes that a container crashes again and again later than anything else.
         story.tick(if reason == "BackOff" && message.contains("restarting") { 21 } else { 6 });
-        assert_eq!(story.said_to(ALICE)[before..], [(said(reason, message), None)]);
+        assert_eq!(story.findings_for(ALICE)[before..], [(event_finding(reason, message), None)]);
         assert!(story.nothing_is_held());
     }
 }
@@ -365,8 +367,8 @@ fn a_gated_pod_says_why_it_is_not_scheduled() {
         {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": message}]});
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &gated)));
-    let expected = Happening::Unschedulable { message: message.into() };
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (expected, None)]);
+    let expected = FindingKind::Unschedulable { message: message.into() };
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (expected, None)]);
 }
 
 #[test]
@@ -379,7 +381,7 @@ fn an_autoscaler_that_cannot_help_is_one_cause_whatever_the_number_of_nodes() {
         );
         story.observe(event("Pod", "ns", "ws", "NotTriggerScaleUp", &message, 1, n));
     }
-    let told: Vec<_> = story.said_to(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
+    let told: Vec<_> = story.findings_for(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
     // The second reason is one of its own once it is about a node.
     assert_eq!(told.len(), 2, "{told:#?}");
 }
@@ -395,7 +397,7 @@ fn a_start_that_fails_and_a_pod_that_is_refused_are_one_line_each() {
     story.observe(seen(pod("ws", "ns", ALICE, &failing)));
     let at = "2026-11-22T12:00:09Z";
     let cut = &message[..900];
-    story.observe(tell(json!({
+    story.observe(event_of(json!({
         "metadata": {"namespace": "ns", "uid": "e", "resourceVersion": "99"},
         "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws",
             "fieldPath": "spec.containers{dev}"},
@@ -403,7 +405,7 @@ fn a_start_that_fails_and_a_pod_that_is_refused_are_one_line_each() {
         "firstTimestamp": at, "lastTimestamp": at,
     })));
     story.tick(3_600);
-    assert_eq!(story.said_to(ALICE).len(), 2, "{:#?}", story.said_to(ALICE));
+    assert_eq!(story.findings_for(ALICE).len(), 2, "{:#?}", story.findings_for(ALICE));
 
     let mut story = with_pod();
     let message = "Predicate NodeAffinity failed";
@@ -411,7 +413,7 @@ fn a_start_that_fails_and_a_pod_that_is_refused_are_one_line_each() {
     let refused =
         json!({"phase": "Failed", "reason": "NodeAffinity", "message": format!("Pod was rejected: {message}")});
     story.observe(seen(pod("ws", "ns", ALICE, &refused)));
-    assert_eq!(story.said_to(ALICE).len(), 2, "{:#?}", story.said_to(ALICE));
+    assert_eq!(story.findings_for(ALICE).len(), 2, "{:#?}", story.findings_for(ALICE));
 }
 
 #[test]
@@ -424,7 +426,7 @@ fn an_image_pulled_at_each_restart_is_told_once() {
             ("Started", "Container started".to_owned()),
         ] {
             let at = (start() + SignedDuration::from_secs(n * 20)).to_string();
-            story.observe(tell(json!({
+            story.observe(event_of(json!({
                 "metadata": {"namespace": "ns", "uid": message, "resourceVersion": (100 + n).to_string()},
                 "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws"},
                 "reason": reason, "message": message, "type": "Normal", "count": n + 1,
@@ -433,7 +435,7 @@ fn an_image_pulled_at_each_restart_is_told_once() {
         }
         story.tick(20);
     }
-    assert_eq!(story.said_to(ALICE).len(), 4, "{:#?}", story.said_to(ALICE));
+    assert_eq!(story.findings_for(ALICE).len(), 4, "{:#?}", story.findings_for(ALICE));
 }
 
 // With a field selector, which is about pods alone.
@@ -455,18 +457,19 @@ fn a_workload_is_held_until_a_pod_of_it_is_followed() {
     story.observe(seen(replicaset("other", "ns", BOB)));
     story.observe(event("ReplicaSet", "ns", "rs", "R", "created pod", 1, 1));
     assert_eq!(story.correlator.tracked(), 0);
-    assert!(!story.effects.iter().any(|effect| matches!(effect, Effect::Open { .. } | Effect::Notice(_))));
+    assert!(!story.effects.iter().any(|effect| matches!(effect, Effect::Open { .. } | Effect::Finding(_))));
     story.observe(seen(pod_of("rs")));
-    let about_both = [(Happening::Created, None), (said("R", "created pod"), None), (Happening::Created, None)];
-    assert_eq!(story.said_to(ALICE), about_both, "the ReplicaSet's first");
-    assert_eq!(story.said_to(BOB), []);
+    let about_both =
+        [(FindingKind::Created, None), (event_finding("R", "created pod"), None), (FindingKind::Created, None)];
+    assert_eq!(story.findings_for(ALICE), about_both, "the ReplicaSet's first");
+    assert_eq!(story.findings_for(BOB), []);
     assert!(story.nothing_is_held());
 
     // The pod may come first, and a workload may go before it has one.
     let mut story = confirming();
     story.observe(seen(pod_of("rs")));
     story.observe(seen(replicaset("rs", "ns", ALICE)));
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None), (Happening::Created, None)]);
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (FindingKind::Created, None)]);
 
     let mut story = confirming();
     story.observe(seen(replicaset("rs", "ns", ALICE)));
@@ -475,7 +478,7 @@ fn a_workload_is_held_until_a_pod_of_it_is_followed() {
     story.observe(Observation::Relisting(REPLICASETS));
     story.observe(Observation::Synced(REPLICASETS));
     story.observe(seen(pod_of("rs")));
-    assert_eq!(story.said_to(ALICE), [(Happening::Created, None)], "the list no longer showed the ReplicaSet");
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)], "the list no longer showed the ReplicaSet");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn lines_of(minutes: i64, kind: &str, name: &str, reason: &str, message: impl Fn
             story.tick(1);
         }
     }
-    let told = story.said_to(ALICE).into_iter().filter(|(what, _)| *what != Happening::Created);
+    let told = story.findings_for(ALICE).into_iter().filter(|(what, _)| *what != FindingKind::Created);
     told.count()
 }
 
@@ -102,7 +102,7 @@ fn unschedulable_status_whose_numbers_change_is_one_line() {
         story.tick(11);
     }
     // The second reason with its first "0 Insufficient cpu" is known; no reason is new after the first two.
-    assert!(story.said_to(ALICE).len() <= 3, "{:#?}", story.said_to(ALICE));
+    assert!(story.findings_for(ALICE).len() <= 3, "{:#?}", story.findings_for(ALICE));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_new_reason_is_told_anew() {
     {
         story.observe(event("Pod", "ns", "ws", "FailedScheduling", message, 1, i64::try_from(n).unwrap()));
     }
-    let told: Vec<_> = story.said_to(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).collect();
+    let told: Vec<_> = story.findings_for(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).collect();
     assert_eq!(told.len(), 3, "{told:#?}");
 }
 
@@ -142,11 +142,14 @@ fn a_pull_that_fails_for_another_reason_is_told_anew() {
         let waiting = json!({"containerStatuses": [{"name": "dev", "state": {"waiting": {"reason": "ErrImagePull", "message": why}}}]});
         story.observe(seen(pod("ws", "ns", ALICE, &waiting)));
     }
-    let pull =
-        |message: &str| Happening::ImagePull { container: "dev".into(), image: "img".into(), message: message.into() };
+    let pull = |message: &str| FindingKind::ImagePull {
+        container: "dev".into(),
+        image: "img".into(),
+        message: message.into(),
+    };
     let told: Vec<_> =
-        story.said_to(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).map(|(what, _)| what).collect();
-    assert_eq!(told, [Happening::Created, pull("pull QPS exceeded"), pull("401 Unauthorized")]);
+        story.findings_for(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).map(|(what, _)| what).collect();
+    assert_eq!(told, [FindingKind::Created, pull("pull QPS exceeded"), pull("401 Unauthorized")]);
 }
 
 #[test]
@@ -169,15 +172,15 @@ fn pods_evicted_one_after_the_other_are_counted_at_their_workload() {
     }
     story.tick(3_600);
     let told: Vec<_> =
-        story.said_to(ALICE).into_iter().filter(|(what, _)| matches!(what, Happening::Evicted { .. })).collect();
+        story.findings_for(ALICE).into_iter().filter(|(what, _)| matches!(what, FindingKind::Evicted { .. })).collect();
     assert!(told.len() <= 6, "{told:#?}");
     assert_eq!(told.last().unwrap().1.unwrap().times, 25, "{told:#?}");
     let announced: Vec<_> = story
-        .notices()
+        .findings()
         .into_iter()
-        .filter(|notice| notice.what == Happening::Created && notice.subject.kind == Kind::Pod)
+        .filter(|finding| finding.kind == FindingKind::Created && finding.subject.kind == Kind::Pod)
         .collect();
     assert!(announced.len() <= 8 && announced.last().unwrap().repeat.unwrap().times == 25, "{announced:#?}");
-    assert!(announced[..3].iter().all(|notice| notice.repeat.is_none()), "{announced:#?}");
+    assert!(announced[..3].iter().all(|finding| finding.repeat.is_none()), "{announced:#?}");
     assert!(story.nothing_is_held());
 }

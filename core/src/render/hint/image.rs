@@ -1,6 +1,6 @@
 //! Why an image is not pulled.
 
-use crate::notice::ImageFailure;
+use crate::finding::ImageFailure;
 
 /// What a failure means, and what can be done.
 pub(super) fn pull(failure: ImageFailure) -> &'static str {

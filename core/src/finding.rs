@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{identity::Subject, line::Mark, token::AgentToken};
+use crate::{identity::Subject, line::FactId, token::AgentToken};
 
 /// A fact that some agents' owners should read. [`crate::render`] finds the words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub struct Finding {
     /// Whose startup logs it belongs to, each token once.
     pub agents: Arc<[AgentToken]>,
     /// What it is about.
@@ -16,11 +16,11 @@ pub struct Notice {
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
-    pub what: Happening,
+    pub kind: FindingKind,
     /// Set when the same was told before.
     pub repeat: Option<Repeat>,
     /// Where the fact stands in the cluster's history.
-    pub mark: Option<Mark>,
+    pub fact_id: Option<FactId>,
 }
 
 /// How often the same thing happened.
@@ -34,7 +34,7 @@ pub struct Repeat {
 
 /// What happened to the subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
+pub enum FindingKind {
     /// A pod, or a workload that will make one, exists.
     Created,
     /// It is gone.
@@ -53,12 +53,12 @@ pub enum Happening {
         /// What the API server said.
         message: String,
     },
-    /// No node takes the pod. Told by an Event and by the pod's status alike.
+    /// No node takes the pod. Deduplicator by an Event and by the pod's status alike.
     Unschedulable {
         /// What the scheduler said.
         message: String,
     },
-    /// The node threw the pod out. Told by an Event and by the pod's status alike.
+    /// The node threw the pod out. Deduplicator by an Event and by the pod's status alike.
     Evicted {
         /// What the kubelet said.
         message: String,
@@ -93,7 +93,7 @@ pub enum Happening {
         /// The container's own last words (`terminationMessagePath`, or the end of its log), or the kubelet's.
         message: String,
     },
-    /// An image cannot be pulled. Told by an Event and by the pod's status alike.
+    /// An image cannot be pulled. Deduplicator by an Event and by the pod's status alike.
     ImagePull {
         /// The container, or the first one, that needs the image; empty where nothing tells.
         container: String,

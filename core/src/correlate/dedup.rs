@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    finding::{FindingKind, Repeat},
     identity::{Subject, Uid},
-    line::Mark,
-    notice::{Happening, Repeat},
+    line::FactId,
 };
 
 /// What makes two facts about one object the same to its reader: a hash of what they would read.
@@ -38,9 +38,9 @@ const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// `CrashLoopBackOff` shows in the status 2 to 15 s after the Event.
 const LATER: SignedDuration = SignedDuration::from_secs(20);
 
-/// A fact that is held for no longer than this keeps its mark, so that it is told after a restart. All later Events of the
+/// A fact that is held for no longer than this keeps its place in the checkpoint, so that it is reported after a restart. All later Events of the
 /// object would be told again with it, so one that is held for minutes is not worth that.
-const MARK_KEPT: SignedDuration = SignedDuration::from_mins(1);
+const FACT_KEPT: SignedDuration = SignedDuration::from_mins(1);
 
 /// The cause of a fact. Facts with the same key are counted together. A part not seen before, such as a
 /// scheduler's reason or an error's text, is a new cause within it and is said anew.
@@ -58,10 +58,10 @@ impl From<Key> for Cause {
 
 /// What was told about one object.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Deduplicator {
     entries: Vec<Entry>,
     /// Of facts that are held no more.
-    released: Vec<Mark>,
+    released: Vec<FactId>,
 }
 
 #[derive(Debug)]
@@ -73,11 +73,11 @@ struct Entry {
     /// The count last seen of each Event, for those Events that may still grow.
     events: Vec<(Uid, u32)>,
     since: Option<Timestamp>,
-    said: Option<Said>,
-    /// Told before a restart, as far as the status shows: an Event that began later is news.
+    reported: Option<LastReport>,
+    /// Deduplicator before a restart, as far as the status shows: an Event that began later is news.
     history: bool,
     /// Nothing of it was said yet: it waits for the fact that explains it.
-    unsaid: bool,
+    unreported: bool,
     /// The newest fact that was not said, to be said when the pause ends.
     held: Option<(Timestamp, Held)>,
 }
@@ -90,9 +90,9 @@ impl Entry {
             times: 0,
             events: Vec::new(),
             since: None,
-            said: None,
+            reported: None,
             history: false,
-            unsaid: false,
+            unreported: false,
             held: None,
         }
     }
@@ -129,7 +129,7 @@ impl Entry {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Said {
+struct LastReport {
     times: u32,
     at: Timestamp,
     /// An index into [`PAUSES`].
@@ -139,37 +139,37 @@ struct Said {
 /// A fact that is not said yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Held {
-    pub(super) what: Happening,
+    pub(super) kind: FindingKind,
     pub(super) at: Timestamp,
-    pub(super) mark: Option<Mark>,
+    pub(super) fact_id: Option<FactId>,
     /// The object it is about, if that is another than the one that holds it.
     pub(super) about: Option<Subject>,
-    /// True if its mark is held, so that the fact is reported after a restart.
-    pub(super) keeps_mark: bool,
+    /// True if the checkpoint waits for it, so that the fact is reported after a restart.
+    pub(super) keeps_fact: bool,
     /// It adds nothing once this was told.
-    pub(super) explained_by: Option<Explained>,
+    pub(super) explained_by: Option<ExplainedBy>,
 }
 
 /// The fact that makes a secondary one superfluous.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Explained {
+pub(super) enum ExplainedBy {
     /// One of these was told about the same object.
-    Told(Vec<Key>),
+    Fact(Vec<Key>),
     /// The same, where a kubelet writes its status long after the Event.
-    ToldLater(Vec<Key>),
+    FactLater(Vec<Key>),
     /// The pod of this name in the same namespace is followed.
     Pod(String),
 }
 
 /// What to do with a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Say it for the first time, or as a repeat.
-    Say(Option<Repeat>),
-    /// It was said, and nothing is new.
-    Known,
-    /// It is one more, to be said later as a count.
-    Collapsed,
+pub(super) enum Decision {
+    /// Report it for the first time, or as a repeat.
+    Report(Option<Repeat>),
+    /// It was reported, and nothing is new.
+    Duplicate,
+    /// Count it, and report it when its pause ends.
+    Defer,
 }
 
 /// An Event's count and times.
@@ -181,17 +181,17 @@ pub(super) struct Count {
     pub(super) at: Timestamp,
 }
 
-impl Told {
+impl Deduplicator {
     /// A fact of the object's status, which has no count: said once.
-    pub(super) fn status(&mut self, cause: impl Into<Cause>) -> Verdict {
+    pub(super) fn status(&mut self, cause: impl Into<Cause>) -> Decision {
         let cause = cause.into();
         let learned = self.find(cause.key).map(|entry| entry.learns(cause.parts.clone()));
         match learned {
-            Some(false) => Verdict::Known,
-            Some(true) => Verdict::Say(None),
+            Some(false) => Decision::Duplicate,
+            Some(true) => Decision::Report(None),
             None => {
                 self.insert(Entry::new(cause));
-                Verdict::Say(None)
+                Decision::Report(None)
             }
         }
     }
@@ -206,22 +206,22 @@ impl Told {
     }
 
     /// One more of the same, at a time of its own, such as a container's end.
-    pub(super) fn incident(&mut self, cause: impl Into<Cause>, at: Timestamp) -> Verdict {
+    pub(super) fn incident(&mut self, cause: impl Into<Cause>, at: Timestamp) -> Decision {
         self.count(cause.into(), 1, None, (at, at), false)
     }
 
     /// Like [`Self::incident`], but the first `free` ones are each reported.
-    pub(super) fn incident_after(&mut self, free: u32, key: Key, at: Timestamp) -> Verdict {
+    pub(super) fn incident_after(&mut self, free: u32, key: Key, at: Timestamp) -> Decision {
         match self.find(key) {
             Some(entry) if entry.times >= free => self.incident(key, at),
             _ => {
-                let verdict = self.count(key.into(), 1, None, (at, at), false);
+                let decision = self.count(key.into(), 1, None, (at, at), false);
                 if let Some(entry) = self.find(key) {
-                    entry.said = Some(Said { times: entry.times, at, pause: 0 });
+                    entry.reported = Some(LastReport { times: entry.times, at, pause: 0 });
                     let held = entry.held.take();
                     self.release(held);
                 }
-                if verdict == Verdict::Known { verdict } else { Verdict::Say(None) }
+                if decision == Decision::Duplicate { decision } else { Decision::Report(None) }
             }
         }
     }
@@ -234,7 +234,7 @@ impl Told {
         count: Count,
         secondary: bool,
         until: Timestamp,
-    ) -> Verdict {
+    ) -> Decision {
         let cause = cause.into();
         let Count { event, times, since, at } = count;
         let Some(entry) = self.find(cause.key) else {
@@ -243,13 +243,13 @@ impl Told {
         if entry.history && since >= until {
             entry.history = false;
             entry.parts.clear();
-            entry.unsaid = true;
+            entry.unreported = true;
         }
         let before = entry.events.iter().find(|(uid, _)| *uid == event).map_or(0, |(_, times)| *times);
         // A count that shrank is an Event that began anew.
         let more = if times >= before { times - before } else { times };
         if more == 0 {
-            return Verdict::Known;
+            return Decision::Duplicate;
         }
         self.count(cause, more, Some((event, times)), (since, at), secondary)
     }
@@ -261,75 +261,75 @@ impl Told {
         event: Option<(Uid, u32)>,
         (since, at): (Timestamp, Timestamp),
         secondary: bool,
-    ) -> Verdict {
+    ) -> Decision {
         let Cause { key, parts } = cause;
         let known = self.find(key).is_some();
         if !known {
-            self.insert(Entry { unsaid: true, ..Entry::new(key.into()) });
+            self.insert(Entry { unreported: true, ..Entry::new(key.into()) });
         }
-        let Some(entry) = self.find(key) else { return Verdict::Known };
+        let Some(entry) = self.find(key) else { return Decision::Duplicate };
         let learned = entry.learns(parts);
         entry.times = entry.times.saturating_add(more);
         entry.since.get_or_insert(since);
         if let Some((uid, times)) = event {
             entry.counts(uid, times);
         }
-        if entry.unsaid && secondary {
-            return Verdict::Collapsed;
+        if entry.unreported && secondary {
+            return Decision::Defer;
         }
         let repeat = entry.repeat(at);
-        let verdict = match entry.said {
-            _ if entry.unsaid => Verdict::Say((entry.times > 1).then_some(repeat)),
-            _ if learned => Verdict::Say(None),
+        let decision = match entry.reported {
+            _ if entry.unreported => Decision::Report((entry.times > 1).then_some(repeat)),
+            _ if learned => Decision::Report(None),
             // Status said it; this is the Event that says the same.
-            None if entry.times == 1 => Verdict::Known,
-            None => Verdict::Say(Some(repeat)),
-            Some(said)
-                if entry.times >= said.times.saturating_mul(BURST)
-                    || at.duration_since(said.at) >= PAUSES[said.pause] =>
+            None if entry.times == 1 => Decision::Duplicate,
+            None => Decision::Report(Some(repeat)),
+            Some(last)
+                if entry.times >= last.times.saturating_mul(BURST)
+                    || at.duration_since(last.at) >= PAUSES[last.pause] =>
             {
-                Verdict::Say(Some(repeat))
+                Decision::Report(Some(repeat))
             }
-            Some(_) => return Verdict::Collapsed,
+            Some(_) => return Decision::Defer,
         };
-        self.said(key, at);
-        verdict
+        self.reported(key, at);
+        decision
     }
 
     /// Notes that this was said, and lets go of what was held of it.
-    fn said(&mut self, key: Key, at: Timestamp) {
+    fn reported(&mut self, key: Key, at: Timestamp) {
         let Some(entry) = self.find(key) else { return };
-        let pause = match entry.said {
-            Some(said) => (said.pause + 1).min(PAUSES.len() - 1),
+        let pause = match entry.reported {
+            Some(last) => (last.pause + 1).min(PAUSES.len() - 1),
             None => 0,
         };
-        entry.unsaid = false;
-        entry.said = Some(Said { times: entry.times, at, pause });
+        entry.unreported = false;
+        entry.reported = Some(LastReport { times: entry.times, at, pause });
         let held = entry.held.take();
         self.release(held);
     }
 
-    /// Keeps a collapsed fact until its pause ends, instead of the one kept before. Returns whether its mark is kept too.
+    /// Keeps a collapsed fact until its pause ends, instead of the one kept before. Returns whether the checkpoint waits for it.
     pub(super) fn hold(&mut self, key: Key, now: Timestamp, mut fact: Held) -> bool {
         let Some(entry) = self.find(key) else { return false };
-        let wait = match entry.said {
+        let wait = match entry.reported {
             // By the clock of those who write Events, as both times are theirs.
-            Some(said) => {
-                let pause = PAUSES[said.pause];
-                (pause - fact.at.duration_since(said.at)).clamp(SignedDuration::ZERO, pause)
+            Some(last) => {
+                let pause = PAUSES[last.pause];
+                (pause - fact.at.duration_since(last.at)).clamp(SignedDuration::ZERO, pause)
             }
-            None if matches!(fact.explained_by, Some(Explained::ToldLater(_))) => LATER,
+            None if matches!(fact.explained_by, Some(ExplainedBy::FactLater(_))) => LATER,
             None => UNEXPLAINED_AFTER,
         };
         let due = match &entry.held {
             Some((due, _)) => *due,
             None => now.saturating_add(wait).unwrap_or(now),
         };
-        fact.keeps_mark &= fact.mark.is_some() && due.duration_since(now) <= MARK_KEPT;
-        let keeps_mark = fact.keeps_mark;
+        fact.keeps_fact &= fact.fact_id.is_some() && due.duration_since(now) <= FACT_KEPT;
+        let keeps_fact = fact.keeps_fact;
         let before = entry.held.replace((due, fact));
         self.release(before);
-        keeps_mark
+        keeps_fact
     }
 
     /// When the next held fact is to be said.
@@ -337,7 +337,7 @@ impl Told {
         self.entries.iter().filter_map(|entry| entry.held.as_ref()).map(|(due, _)| *due).min()
     }
 
-    /// Takes a held fact whose time has come. Where it is said, [`Self::say_held`] notes that.
+    /// Takes a held fact whose time has come. Where it is said, [`Self::report_held`] notes that.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(Key, Held)> {
         self.entries.iter_mut().find_map(|entry| {
             let (_, held) = entry.held.take_if(|(due, _)| *due <= now)?;
@@ -346,10 +346,10 @@ impl Told {
     }
 
     /// A held fact is said now: how often it happened by now.
-    pub(super) fn say_held(&mut self, key: Key, at: Timestamp) -> Option<Repeat> {
+    pub(super) fn report_held(&mut self, key: Key, at: Timestamp) -> Option<Repeat> {
         let entry = self.find(key)?;
         let repeat = (entry.times > 1).then(|| entry.repeat(at));
-        self.said(key, at);
+        self.reported(key, at);
         repeat
     }
 
@@ -357,22 +357,22 @@ impl Told {
     pub(super) fn drop_held(&mut self) {
         for entry in &mut self.entries {
             let held = entry.held.take();
-            self.released.extend(held.and_then(|(_, held)| held.mark.filter(|_| held.keeps_mark)));
+            self.released.extend(held.and_then(|(_, held)| held.fact_id.filter(|_| held.keeps_fact)));
         }
     }
 
     /// True if a fact with one of these keys was reported.
-    pub(super) fn has_said(&self, keys: &[Key]) -> bool {
-        self.entries.iter().any(|entry| !entry.unsaid && keys.contains(&entry.key))
+    pub(super) fn has_reported(&self, keys: &[Key]) -> bool {
+        self.entries.iter().any(|entry| !entry.unreported && keys.contains(&entry.key))
     }
 
-    /// The marks of held facts that were replaced or said since this was last asked.
-    pub(super) fn released(&mut self) -> impl Iterator<Item = Mark> {
+    /// Held facts that were replaced or reported since the last call.
+    pub(super) fn released(&mut self) -> impl Iterator<Item = FactId> {
         self.released.drain(..)
     }
 
     fn release(&mut self, held: Option<(Timestamp, Held)>) {
-        self.released.extend(held.and_then(|(_, held)| held.mark.filter(|_| held.keeps_mark)));
+        self.released.extend(held.and_then(|(_, held)| held.fact_id.filter(|_| held.keeps_fact)));
     }
 
     fn find(&mut self, key: Key) -> Option<&mut Entry> {
@@ -400,55 +400,55 @@ mod tests {
         Uid::parse(&n.to_string()).unwrap()
     }
 
-    fn event(told: &mut Told, key: Key, event: Uid, times: u32, since: Timestamp, at: Timestamp) -> Verdict {
-        told.event(key, Count { event, times, since, at }, false, Timestamp::UNIX_EPOCH)
+    fn event(dedup: &mut Deduplicator, key: Key, event: Uid, times: u32, since: Timestamp, at: Timestamp) -> Decision {
+        dedup.event(key, Count { event, times, since, at }, false, Timestamp::UNIX_EPOCH)
     }
 
-    fn said(times: u32, over: i64) -> Verdict {
-        Verdict::Say(Some(Repeat { times, over: SignedDuration::from_secs(over) }))
+    fn repeated(times: u32, over: i64) -> Decision {
+        Decision::Report(Some(Repeat { times, over: SignedDuration::from_secs(over) }))
     }
 
     #[test]
     fn nine_refusals_and_a_combined_event_are_one_line_and_counts() {
-        let mut told = Told::default();
-        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Say(None));
+        let mut dedup = Deduplicator::default();
+        assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Report(None));
         for n in 1..7 {
-            assert_eq!(event(&mut told, 1, uid(n), 1, at(0), at(0)), Verdict::Collapsed);
+            assert_eq!(event(&mut dedup, 1, uid(n), 1, at(0), at(0)), Decision::Defer);
         }
-        assert_eq!(event(&mut told, 1, uid(7), 1, at(1), at(1)), said(8, 1));
-        assert_eq!(event(&mut told, 1, uid(9), 1, at(2), at(2)), Verdict::Collapsed);
-        assert_eq!(event(&mut told, 1, uid(9), 2, at(2), at(30)), said(10, 30));
+        assert_eq!(event(&mut dedup, 1, uid(7), 1, at(1), at(1)), repeated(8, 1));
+        assert_eq!(event(&mut dedup, 1, uid(9), 1, at(2), at(2)), Decision::Defer);
+        assert_eq!(event(&mut dedup, 1, uid(9), 2, at(2), at(30)), repeated(10, 30));
     }
 
     #[test]
     fn a_count_that_grew_is_said_with_its_number() {
-        let mut told = Told::default();
-        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Say(None));
-        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Known);
-        assert_eq!(event(&mut told, 1, uid(0), 9, at(0), at(120)), said(9, 120));
-        assert_eq!(event(&mut told, 1, uid(0), 10, at(0), at(130)), Verdict::Collapsed);
-        assert_eq!(event(&mut told, 1, uid(0), 11, at(0), at(140)), said(11, 140));
+        let mut dedup = Deduplicator::default();
+        assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Report(None));
+        assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Duplicate);
+        assert_eq!(event(&mut dedup, 1, uid(0), 9, at(0), at(120)), repeated(9, 120));
+        assert_eq!(event(&mut dedup, 1, uid(0), 10, at(0), at(130)), Decision::Defer);
+        assert_eq!(event(&mut dedup, 1, uid(0), 11, at(0), at(140)), repeated(11, 140));
     }
 
     #[test]
     fn status_and_event_say_the_same_once_whichever_comes_first() {
-        let mut told = Told::default();
-        assert_eq!(told.status(1), Verdict::Say(None));
-        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Known);
-        assert_eq!(event(&mut told, 1, uid(0), 2, at(0), at(20)), said(2, 20));
+        let mut dedup = Deduplicator::default();
+        assert_eq!(dedup.status(1), Decision::Report(None));
+        assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Duplicate);
+        assert_eq!(event(&mut dedup, 1, uid(0), 2, at(0), at(20)), repeated(2, 20));
 
-        let mut told = Told::default();
-        assert_eq!(event(&mut told, 1, uid(0), 1, at(0), at(0)), Verdict::Say(None));
-        assert_eq!(told.status(1), Verdict::Known);
-        assert_eq!(event(&mut told, 1, uid(0), 2, at(0), at(20)), said(2, 20));
+        let mut dedup = Deduplicator::default();
+        assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Report(None));
+        assert_eq!(dedup.status(1), Decision::Duplicate);
+        assert_eq!(event(&mut dedup, 1, uid(0), 2, at(0), at(20)), repeated(2, 20));
     }
 
     #[test]
     fn it_remembers_a_bounded_number_of_things() {
-        let mut told = Told::default();
+        let mut dedup = Deduplicator::default();
         for key in 0..1_000 {
-            told.status(key);
+            dedup.status(key);
         }
-        assert_eq!(told.entries.len(), LIMIT);
+        assert_eq!(dedup.entries.len(), LIMIT);
     }
 }

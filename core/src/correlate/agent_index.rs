@@ -8,24 +8,24 @@ use crate::{
 };
 
 /// What both halves of the program know of workspaces: the claims of admission, and what the API server has shown.
-pub trait Directory {
+pub trait AgentIndex {
     /// Whether an admission claim names this object. A claim is a reason to look it up at once, nothing more.
-    fn claimed(&self, subject: &Subject) -> bool;
+    fn is_registered(&self, subject: &Subject) -> bool;
 
     /// Records that the object's own spec carries these agents; called again when it carries more.
-    fn bind(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Binding;
+    fn confirm(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Confirmation;
 
     /// Records that the object is gone; returns the agents that no object carries any more.
     fn end(&self, uid: Uid) -> Vec<AgentToken>;
 }
 
-impl<D: Directory + ?Sized> Directory for Arc<D> {
-    fn claimed(&self, subject: &Subject) -> bool {
-        (**self).claimed(subject)
+impl<D: AgentIndex + ?Sized> AgentIndex for Arc<D> {
+    fn is_registered(&self, subject: &Subject) -> bool {
+        (**self).is_registered(subject)
     }
 
-    fn bind(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Binding {
-        (**self).bind(subject, controller, agents)
+    fn confirm(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Confirmation {
+        (**self).confirm(subject, controller, agents)
     }
 
     fn end(&self, uid: Uid) -> Vec<AgentToken> {
@@ -33,11 +33,11 @@ impl<D: Directory + ?Sized> Directory for Arc<D> {
     }
 }
 
-/// What came of a [`Directory::bind`].
+/// What came of a [`AgentIndex::confirm`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Binding {
+pub struct Confirmation {
     /// Whether admission had claimed the object.
-    pub claimed: bool,
+    pub registered: bool,
     /// The agents that no object carried before.
-    pub opened: Vec<AgentToken>,
+    pub new_agents: Vec<AgentToken>,
 }

@@ -12,14 +12,14 @@ use crate::identity::Subject;
 /// Of a subject with all that names it, not of a UID: an Event that gives a workspace's UID another name or namespace
 /// must not make a stranger of the workspace.
 #[derive(Debug)]
-pub(super) struct Strangers {
+pub(super) struct NonWorkspaces {
     known: HashSet<u64>,
     order: VecDeque<u64>,
     limit: usize,
     hashes: RandomState,
 }
 
-impl Strangers {
+impl NonWorkspaces {
     pub(super) fn new(limit: usize) -> Self {
         Self { known: HashSet::new(), order: VecDeque::new(), limit, hashes: RandomState::new() }
     }
@@ -60,12 +60,14 @@ mod tests {
             name: "ws".into(),
             uid: Uid::parse(&n.to_string()).unwrap(),
         };
-        let mut strangers = Strangers::new(2);
+        let mut non_workspaces = NonWorkspaces::new(2);
         for n in 0..3 {
-            strangers.insert(&pod(n));
+            non_workspaces.insert(&pod(n));
         }
-        assert!(!strangers.contains(&pod(0)) && strangers.contains(&pod(1)) && strangers.contains(&pod(2)));
-        strangers.remove(&pod(2));
-        assert!(!strangers.contains(&pod(2)));
+        assert!(
+            !non_workspaces.contains(&pod(0)) && non_workspaces.contains(&pod(1)) && non_workspaces.contains(&pod(2))
+        );
+        non_workspaces.remove(&pod(2));
+        assert!(!non_workspaces.contains(&pod(2)));
     }
 }

@@ -25,7 +25,7 @@ enum Key {
 }
 
 #[derive(Debug)]
-struct Claim {
+struct Pending {
     at: Timestamp,
     tokens: Vec<AgentToken>,
 }
@@ -35,15 +35,15 @@ struct Claim {
 pub(super) struct Full;
 
 #[derive(Debug, Default)]
-pub(super) struct Claims {
-    by_key: HashMap<Key, Claim>,
+pub(super) struct PendingRegistrations {
+    by_key: HashMap<Key, Pending>,
     /// In the order of their making; a claim made again has its first place here.
     order: VecDeque<(Timestamp, Key)>,
     /// How many claims name each token.
     tokens: HashMap<AgentToken, u32>,
 }
 
-impl Claims {
+impl PendingRegistrations {
     /// Whether a claim names this token.
     pub(super) fn knows(&self, token: AgentToken) -> bool {
         self.tokens.contains_key(&token)
@@ -63,21 +63,21 @@ impl Claims {
             // A bare pod whose name is to be made: nothing names it yet, and the watch will show it.
             (_, None, _) => return Ok(tokens),
         };
-        if let Some(claim) = self.by_key.get_mut(&key) {
-            claim.at = now;
-            return Ok(take_over(&mut claim.tokens, &mut self.tokens, tokens));
+        if let Some(pending) = self.by_key.get_mut(&key) {
+            pending.at = now;
+            return Ok(take_over(&mut pending.tokens, &mut self.tokens, tokens));
         }
         if self.by_key.len() >= limit {
             return Err(Full);
         }
-        // What was bound keeps its place until its time is up; pods that are created without pause would fill this.
+        // What was confirmed keeps its place until its time is up; pods that are created without pause would fill this.
         if self.order.len() >= 2 * limit {
             self.tidy();
         }
-        let mut claim = Claim { at: now, tokens: Vec::new() };
-        let new = take_over(&mut claim.tokens, &mut self.tokens, tokens);
+        let mut pending = Pending { at: now, tokens: Vec::new() };
+        let new = take_over(&mut pending.tokens, &mut self.tokens, tokens);
         self.order.push_back((now, key.clone()));
-        self.by_key.insert(key, claim);
+        self.by_key.insert(key, pending);
         Ok(new)
     }
 
@@ -89,8 +89,8 @@ impl Claims {
     }
 
     fn remove(&mut self, key: &Key) -> bool {
-        let Some(claim) = self.by_key.remove(key) else { return false };
-        for token in claim.tokens {
+        let Some(pending) = self.by_key.remove(key) else { return false };
+        for token in pending.tokens {
             if let Entry::Occupied(mut count) = self.tokens.entry(token) {
                 *count.get_mut() -= 1;
                 if *count.get() == 0 {
@@ -114,7 +114,7 @@ impl Claims {
 
     /// Whether admission had seen this object, which is now read. The claim of its own name is done with; that of a
     /// workload's pods stands for those to come.
-    pub(super) fn bind(&mut self, subject: &Subject, controller: Option<Uid>) -> bool {
+    pub(super) fn confirm(&mut self, subject: &Subject, controller: Option<Uid>) -> bool {
         let own = Key::Named(subject.kind, subject.namespace.clone(), subject.name.clone());
         let named = self.remove(&own);
         named || controller.is_some_and(|controller| self.by_key.contains_key(&Key::PodsOf(controller)))
@@ -128,7 +128,7 @@ impl Claims {
                 break;
             }
             let Some((_, key)) = self.order.pop_front() else { break };
-            match self.by_key.get(&key).map(|claim| claim.at) {
+            match self.by_key.get(&key).map(|pending| pending.at) {
                 // Bound, or refreshed since.
                 None => {}
                 Some(at) if now.duration_since(at) <= lifetime => self.order.push_back((at, key)),
@@ -148,16 +148,16 @@ impl Claims {
 
 /// Adds tokens to a claim's; returns those that no claim named before.
 fn take_over(
-    claimed: &mut Vec<AgentToken>,
+    known: &mut Vec<AgentToken>,
     counts: &mut HashMap<AgentToken, u32>,
     tokens: Vec<AgentToken>,
 ) -> Vec<AgentToken> {
     let mut new = Vec::new();
     for token in tokens {
-        if claimed.len() >= MAX_TOKENS || claimed.contains(&token) {
+        if known.len() >= MAX_TOKENS || known.contains(&token) {
             continue;
         }
-        claimed.push(token);
+        known.push(token);
         let count = counts.entry(token).or_default();
         *count += 1;
         if *count == 1 {
@@ -177,7 +177,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn claim(name: &str) -> Registration {
+    fn registration(name: &str) -> Registration {
         Registration {
             kind: Kind::ReplicaSet,
             namespace: "ns".into(),
@@ -191,45 +191,45 @@ mod tests {
     #[test]
     fn a_claim_nobody_binds_expires_and_a_refreshed_one_stays() {
         let lifetime = SignedDuration::from_secs(10);
-        let mut claims = Claims::default();
-        claims.add(claim("a"), at(0), 9).unwrap();
-        claims.add(claim("b"), at(0), 9).unwrap();
-        claims.add(claim("b"), at(8), 9).unwrap();
-        assert_eq!(claims.expire(at(11), lifetime), 1);
-        assert_eq!(claims.len(), 1);
-        assert_eq!(claims.expire(at(19), lifetime), 1);
-        assert_eq!(claims.len(), 0);
-        assert!(claims.order.is_empty());
+        let mut pending = PendingRegistrations::default();
+        pending.add(registration("a"), at(0), 9).unwrap();
+        pending.add(registration("b"), at(0), 9).unwrap();
+        pending.add(registration("b"), at(8), 9).unwrap();
+        assert_eq!(pending.expire(at(11), lifetime), 1);
+        assert_eq!(pending.len(), 1);
+        assert_eq!(pending.expire(at(19), lifetime), 1);
+        assert_eq!(pending.len(), 0);
+        assert!(pending.order.is_empty());
     }
 
     #[test]
     fn claims_that_are_bound_at_once_leave_nothing_that_grows() {
-        let mut claims = Claims::default();
+        let mut pending = PendingRegistrations::default();
         for number in 0..100 {
             let name = format!("ws-{number}");
-            claims.add(claim(&name), at(number), 5).unwrap();
+            pending.add(registration(&name), at(number), 5).unwrap();
             let subject = Subject {
                 kind: Kind::ReplicaSet,
                 namespace: "ns".into(),
                 name: name.as_str().into(),
                 uid: Uid::parse(&name).unwrap(),
             };
-            assert!(claims.bind(&subject, None));
+            assert!(pending.confirm(&subject, None));
             // One of a name that comes again and again, and is claimed at the end.
-            claims.add(claim("again"), at(number), 5).unwrap();
+            pending.add(registration("again"), at(number), 5).unwrap();
             let again = Subject { name: "again".into(), ..subject };
-            assert!(number == 99 || claims.bind(&again, None));
+            assert!(number == 99 || pending.confirm(&again, None));
         }
-        assert!(claims.order.len() <= 10, "{}", claims.order.len());
-        claims.tidy();
-        assert_eq!(claims.order.len(), claims.len());
+        assert!(pending.order.len() <= 10, "{}", pending.order.len());
+        pending.tidy();
+        assert_eq!(pending.order.len(), pending.len());
     }
 
     #[test]
     fn claims_beyond_the_limit_are_not_kept() {
-        let mut claims = Claims::default();
-        claims.add(claim("a"), at(0), 1).unwrap();
-        assert!(claims.add(claim("b"), at(0), 1).is_err());
-        assert!(claims.add(claim("a"), at(0), 1).is_ok());
+        let mut pending = PendingRegistrations::default();
+        pending.add(registration("a"), at(0), 1).unwrap();
+        assert!(pending.add(registration("b"), at(0), 1).is_err());
+        assert!(pending.add(registration("a"), at(0), 1).is_ok());
     }
 }

@@ -1,0 +1,270 @@
+//! Decides for each fact: report it, count it, or hold it until its pause ends.
+
+use jiff::Timestamp;
+
+use super::{
+    AgentIndex, Correlator, Counted, Effect,
+    cause::without_numbers,
+    dedup::{Count, Decision, ExplainedBy, Held, Key},
+    event_fact::of_event,
+    fact::hash,
+    tracked::{HELD, Tracked},
+};
+use crate::{
+    checkpoint::FactKey,
+    finding::{Finding, FindingKind, Repeat},
+    identity::{Kind, Subject, Uid},
+    line::FactId,
+    object::Event,
+};
+
+/// A fact to be told.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) kind: FindingKind,
+    pub(super) at: Timestamp,
+    pub(super) fact_id: Option<FactId>,
+    /// The object it is about, if that is another than the one that tells it.
+    pub(super) about: Option<Subject>,
+}
+
+impl Report {
+    pub(super) fn new(kind: FindingKind, at: Timestamp, fact_id: Option<FactId>) -> Self {
+        Self { kind, at, fact_id, about: None }
+    }
+}
+
+/// Pods of one workload that are each announced, before a new one is only counted.
+const ANNOUNCED: u32 = 3;
+
+/// Of an Event: the checkpoint waits for it while it is held; and the fact that makes it superfluous.
+pub(super) struct ByEvent {
+    explained_by: Option<ExplainedBy>,
+}
+
+impl<D: AgentIndex> Correlator<D> {
+    /// Tells an Event about an object that is followed.
+    pub(super) fn handle_event(
+        &mut self,
+        now: Timestamp,
+        uid: Uid,
+        event: &Event,
+        fact_id: FactId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let at = event.time().unwrap_or(now);
+        let count = Count {
+            event: event.metadata.uid.unwrap_or(uid),
+            times: event.times(),
+            since: event.since().unwrap_or(at),
+            at,
+        };
+        let Some(tracked) = self.tracked.get(&uid) else { return };
+        let status_until = self.past.status_until(tracked.scope);
+        let fact = of_event(&tracked.subject, event, &tracked.images);
+        if fact.explained_by.as_ref().is_some_and(|by| self.is_explained(tracked, by)) {
+            return effects.push(Effect::Count(Counted::Collapsed));
+        }
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        let key = fact.cause.key;
+        if tracked.only_counted && (fact.once || event.reason == "Scheduled") {
+            return effects.push(Effect::Count(Counted::Collapsed));
+        }
+        let decision = if fact.once {
+            match tracked.dedup.status(fact.cause) {
+                Decision::Duplicate => return effects.push(Effect::Count(Counted::Collapsed)),
+                decision => decision,
+            }
+        } else {
+            tracked.dedup.event(fact.cause, count, fact.explained_by.is_some(), status_until)
+        };
+        let report = Report::new(fact.kind, at, Some(fact_id));
+        let by = ByEvent { explained_by: fact.explained_by };
+        self.apply(now, uid, (key, decision), report, Some(by), effects);
+    }
+
+    /// Carries out a decision on a fact.
+    pub(super) fn apply(
+        &mut self,
+        now: Timestamp,
+        uid: Uid,
+        (key, decision): (Key, Decision),
+        report: Report,
+        by: Option<ByEvent>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match decision {
+            Decision::Duplicate => {}
+            Decision::Report(None)
+                if matches!(report.kind, FindingKind::Evicted { .. } | FindingKind::Failed { .. }) =>
+            {
+                self.report_for_workload(now, uid, report, by.is_some(), effects);
+            }
+            Decision::Report(repeat) => self.report(uid, report, repeat, effects),
+            Decision::Defer => {
+                effects.push(Effect::Count(Counted::Collapsed));
+                self.hold(now, uid, key, report, by, effects);
+            }
+        }
+        self.ack_released(uid, effects);
+    }
+
+    /// Announces an object. Of a workload whose pods fail one after the other the first few are announced.
+    pub(super) fn announce(&mut self, now: Timestamp, uid: Uid, report: Report, effects: &mut Vec<Effect>) {
+        self.report_for_workload(now, uid, report, false, effects);
+    }
+
+    /// A workload makes a new pod for each that is evicted or refused, which fares no better: to the reader that is a
+    /// repeat.
+    fn report_for_workload(
+        &mut self,
+        now: Timestamp,
+        uid: Uid,
+        mut report: Report,
+        by_event: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(tracked) = self.tracked.get(&uid) else { return };
+        let subject = tracked.subject.clone();
+        let Some((workload, dedup)) =
+            tracked.controller.and_then(|uid| Some((uid, &mut self.tracked.get_mut(&uid)?.dedup)))
+        else {
+            return self.report(uid, report, None, effects);
+        };
+        let (key, decision) = match &report.kind {
+            FindingKind::Evicted { message } | FindingKind::Failed { message, .. } => {
+                let key = hash(&("pods end", without_numbers(message)));
+                (key, dedup.incident(key, report.at))
+            }
+            _ => {
+                let key = hash(&"pods created");
+                (key, dedup.incident_after(ANNOUNCED, key, report.at))
+            }
+        };
+        match decision {
+            Decision::Report(repeat) => self.report(uid, report, repeat, effects),
+            Decision::Duplicate => {}
+            Decision::Defer => {
+                effects.push(Effect::Count(Counted::Collapsed));
+                let by = by_event.then_some(ByEvent { explained_by: None });
+                if report.kind == FindingKind::Created
+                    && let Some(tracked) = self.tracked.get_mut(&uid)
+                {
+                    tracked.only_counted = true;
+                }
+                report.about = Some(subject);
+                self.hold(now, workload, key, report, by, effects);
+            }
+        }
+        self.ack_released(workload, effects);
+    }
+
+    fn hold(
+        &mut self,
+        now: Timestamp,
+        uid: Uid,
+        key: Key,
+        report: Report,
+        by: Option<ByEvent>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Report { kind, at, fact_id, about } = report;
+        // What a status says has no Event to be told from again: its object would be announced a second time.
+        let keeps_fact = by.is_some();
+        let held = Held { kind, at, fact_id, about, keeps_fact, explained_by: by.and_then(|by| by.explained_by) };
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        if tracked.dedup.hold(key, now, held) {
+            effects.extend(fact_id.map(Effect::Hold));
+        }
+        self.schedule(uid);
+    }
+
+    /// Says what was held back and whose time has come.
+    pub(super) fn report_due(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        while let Some(&(due, uid)) = self.due.first().filter(|(due, _)| *due <= now) {
+            self.due.remove(&(due, uid));
+            if let Some(tracked) = self.tracked.get_mut(&uid) {
+                tracked.due = None;
+            }
+            self.report_held_until(now, uid, effects);
+            self.schedule(uid);
+        }
+    }
+
+    /// Says all that is held of an object, before what would make it old news.
+    pub(super) fn report_all_held(&mut self, uid: Uid, effects: &mut Vec<Effect>) {
+        self.report_held_until(Timestamp::MAX, uid, effects);
+        self.schedule(uid);
+    }
+
+    fn report_held_until(&mut self, until: Timestamp, uid: Uid, effects: &mut Vec<Effect>) {
+        while let Some((key, held)) = self.tracked.get_mut(&uid).and_then(|tracked| tracked.dedup.take_due(until)) {
+            let Held { kind, at, fact_id, about, keeps_fact, explained_by } = held;
+            let Some(tracked) = self.tracked.get(&uid) else { return };
+            let explained = explained_by.is_some_and(|by| self.is_explained(tracked, &by));
+            if !explained && let Some(tracked) = self.tracked.get_mut(&uid) {
+                let repeat = tracked.dedup.report_held(key, at);
+                self.report(uid, Report { kind, at, fact_id, about }, repeat, effects);
+            }
+            effects.extend(fact_id.filter(|_| keeps_fact).map(Effect::Ack));
+        }
+        self.ack_released(uid, effects);
+    }
+
+    fn is_explained(&self, tracked: &Tracked, by: &ExplainedBy) -> bool {
+        match by {
+            ExplainedBy::Fact(keys) | ExplainedBy::FactLater(keys) => tracked.dedup.has_reported(keys),
+            ExplainedBy::Pod(name) => self.names.of(Kind::Pod, &tracked.subject.namespace, name).next().is_some(),
+        }
+    }
+
+    fn schedule(&mut self, uid: Uid) {
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        let due = tracked.dedup.due();
+        let before = std::mem::replace(&mut tracked.due, due);
+        if before != due {
+            if let Some(before) = before {
+                self.due.remove(&(before, uid));
+            }
+            self.due.extend(due.map(|due| (due, uid)));
+        }
+    }
+
+    /// An object that is not followed any more has nothing to say later.
+    pub(super) fn unschedule(&mut self, uid: Uid, tracked: &Tracked) {
+        if let Some(due) = tracked.due {
+            self.due.remove(&(due, uid));
+        }
+    }
+
+    /// Acknowledges held facts that were replaced or reported.
+    pub(super) fn ack_released(&mut self, uid: Uid, effects: &mut Vec<Effect>) {
+        if let Some(tracked) = self.tracked.get_mut(&uid) {
+            effects.extend(tracked.dedup.released().map(Effect::Ack));
+        }
+    }
+
+    /// Makes a finding for each agent of the object, and keeps it for those that are not known yet.
+    pub(super) fn report(&mut self, uid: Uid, report: Report, repeat: Option<Repeat>, effects: &mut Vec<Effect>) {
+        let Report { kind, at, fact_id, about } = report;
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        let subject = about.unwrap_or_else(|| tracked.subject.clone());
+        let fact_id = fact_id.map(|fact_id| match kind {
+            FindingKind::Created => fact_id.of_fact(FactKey::CREATED),
+            FindingKind::Deleted => fact_id.of_fact(FactKey::DELETED),
+            _ => fact_id,
+        });
+        let finding = Finding { agents: tracked.agents.clone(), subject, at, kind, repeat, fact_id };
+        if !tracked.unresolved.is_empty() {
+            if tracked.held.len() >= HELD {
+                effects.push(Effect::Count(Counted::Overflow));
+            } else {
+                effects.extend(fact_id.map(Effect::Hold));
+                tracked.held.push(finding.clone());
+            }
+        }
+        if !finding.agents.is_empty() {
+            effects.push(Effect::Finding(finding));
+        }
+    }
+}
