@@ -11,6 +11,7 @@ pub mod deliver;
 pub mod doctor;
 pub mod explain;
 pub mod kubernetes;
+pub mod leader;
 pub mod ownership;
 pub mod registry;
 pub mod runtime;
