@@ -10,9 +10,9 @@ const MAX_TEXT: usize = 400;
 /// What a 401 means: an expired token, a ServiceAccount that was deleted or created again, or a clock that is wrong.
 const UNAUTHORIZED: &str = "the API server does not accept this program's token (401)";
 
-/// What kind of failure it was; a label of metrics.
+/// The kind of a failure; a label of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Reason {
+pub enum Reason {
     /// The history that was asked for is no longer there: list anew.
     Gone,
     /// The API server does not accept the program's token: 401.

@@ -40,6 +40,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+pub use failure::Reason;
 pub use lookup::{Lookups, QueueFull};
 pub use metrics::Metrics;
 pub use reference::References;

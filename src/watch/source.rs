@@ -387,7 +387,7 @@ impl<K: Watched> Source<K> {
         if self.told.as_ref() != Some(&text) {
             tracing::warn!(error = text, tries = self.backoff.tries(), "watch failing");
         }
-        self.shared.states.failing(self.id, &text);
+        self.shared.states.failing(self.id, failure.reason, &text);
         self.told = Some(text);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use logstream_core::line::{ScopeId, Stream};
 use tokio::sync::watch;
 
-use super::{metrics::Metrics, scope::Scopes};
+use super::{failure::Reason, metrics::Metrics, scope::Scopes};
 
 /// What the watch of a scope is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,8 +24,13 @@ pub enum Now {
     Listing,
     /// It has listed everything and watches.
     Watching,
-    /// Its last request failed, for this reason; it tries again.
-    Failing(Arc<str>),
+    /// Its last request failed; it tries again.
+    Failing {
+        /// The kind of failure.
+        reason: Reason,
+        /// For people.
+        text: Arc<str>,
+    },
 }
 
 /// The state of every scope's watch; clones share it.
@@ -63,7 +68,7 @@ impl SyncStates {
         let told = self.scopes.iter().zip(states.iter()).filter_map(|((_, scope), state)| match &state.now {
             Now::Watching => None,
             Now::Listing => Some(format!("{}: listing", scope.words())),
-            Now::Failing(reason) => Some(format!("{}: {reason}", scope.words())),
+            Now::Failing { text, .. } => Some(format!("{}: {text}", scope.words())),
         });
         told.collect()
     }
@@ -78,7 +83,7 @@ impl SyncStates {
                 .iter()
                 .zip(states)
                 .filter(|((_, other), _)| other.stream != Stream::Events && other.namespace == namespace);
-            objects.all(|(_, state)| state.listed || matches!(state.now, Now::Failing(_)))
+            objects.all(|(_, state)| state.listed || matches!(state.now, Now::Failing { .. }))
         };
         // The sender is part of this value.
         let _ = changes.wait_for(settled).await;
@@ -95,8 +100,8 @@ impl SyncStates {
         });
     }
 
-    pub(super) fn failing(&self, scope: ScopeId, reason: &str) {
-        self.set(scope, |_| Now::Failing(reason.into()));
+    pub(super) fn failing(&self, scope: ScopeId, reason: Reason, text: &str) {
+        self.set(scope, |_| Now::Failing { reason, text: text.into() });
     }
 
     fn set(&self, scope: ScopeId, change: impl FnOnce(&mut ScopeState) -> Now) {
@@ -138,7 +143,7 @@ mod tests {
             states.watching(scope);
         }
         assert!(states.all_listed() && states.problems().is_empty());
-        states.failing(pods[1], "forbidden: no");
+        states.failing(pods[1], Reason::Forbidden, "forbidden: no");
         assert_eq!(states.problems(), ["pods in b: forbidden: no"]);
         assert!(states.all_listed(), "a failing watch has listed all the same");
         assert!(metrics.value("synced{stream=\"pods\"}") < 0.5);

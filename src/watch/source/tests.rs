@@ -266,7 +266,7 @@ async fn a_resumed_watch_that_stays_quiet_is_taken_for_a_good_one() {
     assert_eq!(story.next(2).await, ["relisting", "synced"]);
     let mut states = story.states.subscribe();
     let scope = usize::from(story.scope.0);
-    states.wait_for(|states| matches!(states[scope].now, Now::Failing(_))).await.unwrap();
+    states.wait_for(|states| matches!(states[scope].now, Now::Failing { .. })).await.unwrap();
     let since = Instant::now();
     states.wait_for(|states| states[scope].now == Now::Watching).await.unwrap();
     assert!(since.elapsed() >= QUIET && since.elapsed() < QUIET + Duration::from_secs(2));
@@ -284,7 +284,7 @@ async fn a_failing_list_backs_off_and_announces_nothing() {
     let tries = requests(&server).len();
     // At 30 s of full jitter some 40; a backoff that a failing list resets makes over 1,000.
     assert!((20..100).contains(&tries), "{tries}");
-    assert_eq!(story.now(), Now::Failing("overloaded: etcd is away".into()));
+    assert_eq!(story.now(), Now::Failing { reason: Reason::Overloaded, text: "overloaded: etcd is away".into() });
     assert!(!story.states.all_listed());
 }
 
@@ -403,8 +403,10 @@ async fn a_silent_connection_is_noticed_counted_and_replaced() {
     assert_eq!(story.next(2).await, ["relisting", "synced"]);
     let mut states = story.states.subscribe();
     let scope = usize::from(story.scope.0);
-    let failing = states.wait_for(|states| matches!(states[scope].now, Now::Failing(_))).await.unwrap()[scope].clone();
-    assert_eq!(failing.now, Now::Failing("unreachable: no data from the API server for 45 s".into()));
+    let failing =
+        states.wait_for(|states| matches!(states[scope].now, Now::Failing { .. })).await.unwrap()[scope].clone();
+    let text = "unreachable: no data from the API server for 45 s".into();
+    assert_eq!(failing.now, Now::Failing { reason: Reason::Unreachable, text });
     assert_eq!(story.next(1).await, ["Watched a"]);
     assert!((story.metrics.value("errors_total{stream=\"pods\",reason=\"unreachable\"}") - 1.0).abs() < 0.1);
     let seen = requests(&server);
@@ -416,7 +418,7 @@ async fn a_request_that_is_never_answered_is_a_failure() {
     let server = Script::new().start();
     let mut story = watching::<Pods>(&server, Some(10));
     story.nothing_more().await;
-    assert!(matches!(story.now(), Now::Failing(_)), "{:?}", story.now());
+    assert!(matches!(story.now(), Now::Failing { .. }), "{:?}", story.now());
     assert!(story.metrics.value("errors_total{stream=\"pods\",reason=\"unreachable\"}") > 1.0);
 }
 
