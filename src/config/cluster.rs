@@ -71,9 +71,15 @@ impl ClusterAccess {
     /// # Errors
     /// If the kubeconfig, the service account or the proxy cannot be used.
     pub async fn load(&self) -> Result<Cluster, ClusterError> {
+        self.load_context(None).await
+    }
+
+    /// As [`ClusterAccess::load`], with another context of the kubeconfig than its current one. Without effect on a
+    /// service account.
+    pub async fn load_context(&self, context: Option<&str>) -> Result<Cluster, ClusterError> {
         let (mut config, proxy) = match self {
-            Self::File(path) => of_kubeconfig(Kubeconfig::read_from(path)?).await?,
-            Self::Found => of_kubeconfig(Kubeconfig::read()?).await?,
+            Self::File(path) => of_kubeconfig(Kubeconfig::read_from(path)?, context).await?,
+            Self::Found => of_kubeconfig(Kubeconfig::read()?, context).await?,
             Self::ServiceAccount => (kube::Config::incluster()?, None),
         };
         config.proxy_url = None;
@@ -84,7 +90,13 @@ impl ClusterAccess {
     }
 }
 
-async fn of_kubeconfig(mut kubeconfig: Kubeconfig) -> Result<(kube::Config, Option<Proxy>), ClusterError> {
+async fn of_kubeconfig(
+    mut kubeconfig: Kubeconfig,
+    context: Option<&str>,
+) -> Result<(kube::Config, Option<Proxy>), ClusterError> {
+    if let Some(context) = context {
+        kubeconfig.current_context = Some(context.to_owned());
+    }
     let proxy_url = take_proxy_url(&mut kubeconfig);
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     let proxy = Proxy::choose(proxy_url.as_deref(), &config.cluster_url)?;

@@ -42,12 +42,14 @@ use tracing_subscriber::filter::Targets;
 use url::Url;
 
 pub use certificates::Trust;
+pub(crate) use cluster::existing_file;
 pub use cluster::{Cluster, ClusterAccess, ClusterError};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use field_selector::FieldSelector;
 pub(crate) use flags::command;
 pub use label_selector::LabelSelector;
+pub(crate) use names::label as namespace;
 pub use namespaces::Namespaces;
 pub use owner::Owner;
 pub use proxy::{Proxy, ProxyError, environment_has_proxy};
