@@ -39,7 +39,7 @@ pub(super) fn parse(args: Vec<OsString>, is_plugin: bool, environment: &Environm
     let tools = if is_plugin { Tools::command().bin_name("kubectl logstream") } else { Tools::command() };
     let tool = tools.try_get_matches_from(args).and_then(|matches| Tools::from_arg_matches(&matches));
     match tool.map_err(|error| explained(&error))?.tool {
-        Tool::Explain(args) => Ok(Command::Explain(args.options(environment))),
+        Tool::Explain(args) => args.options(environment).map(Command::Explain),
         Tool::Doctor(args) => Ok(Command::Doctor(args.options(environment))),
     }
 }

@@ -2,28 +2,71 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+use logstream_core::line::Level;
+
+use super::target::Target;
 use crate::{
     cli::{Colour, Output, Style},
-    config::{ClusterAccess, Environment},
+    config::{ClusterAccess, ConfigError, Environment, LabelSelector, existing_file, namespace},
 };
 
-/// Prints what the owner of a pod reads or would read in the startup log. Needs neither Coder nor an installation.
+/// Prints what the owner of a pod reads or would read in the startup log: what happened, why, and what to do.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The object: pod/NAME.
-    #[arg(value_name = "KIND/NAME")]
-    target: String,
+#[command(after_help = "\
+Needs neither Coder nor an installation, and changes nothing. Permissions: list and watch on pods, events, \
+replicasets.apps, statefulsets.apps and jobs.batch, which the ClusterRole view grants.
 
-    /// Namespace of the object. Default: that of the kubeconfig's context.
-    #[arg(long, short = 'n', value_name = "NAMESPACE")]
+Exit codes:
+  0  a cause was found: a warning or an error was printed
+  1  no cause was found
+  2  the command line is wrong
+  3  there is no such object
+  4  the cluster could not be read, for example because a permission is missing")]
+pub struct Args {
+    /// The object, also written as two words; without a kind it is a pod. Kinds: pod, deployment, statefulset,
+    /// daemonset, replicaset, job, cronjob. Default: all pods and workloads.
+    #[arg(value_name = "KIND/NAME", num_args = 0..=2, conflicts_with_all = ["selector", "owner"])]
+    target: Vec<String>,
+
+    /// Explain pods and workloads with these labels, such as app=dev.
+    #[arg(long, short = 'l', value_name = "SELECTOR", conflicts_with = "owner")]
+    selector: Option<String>,
+
+    /// Explain the workspaces of this Coder user: a name or an e-mail address.
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+
+    /// Namespace to read. Default: that of the kubeconfig's context.
+    #[arg(long, short = 'n', value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
     namespace: Option<String>,
+
+    /// Read all namespaces.
+    #[arg(long, short = 'A')]
+    all_namespaces: bool,
+
+    /// Go on and print what happens, until interrupted.
+    #[arg(long, short = 'f')]
+    follow: bool,
+
+    /// Least level of the lines that are printed.
+    #[arg(long, value_name = "LEVEL", default_value = "debug")]
+    min_level: MinLevel,
+
+    /// Times of lines. Default: relative, with --follow absolute.
+    #[arg(long, value_name = "FORM")]
+    times: Option<Times>,
+
+    /// Context of the kubeconfig. Default: its current one.
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
 
     /// Path of a kubeconfig file. Default: the file in KUBECONFIG, else the service account when running in a cluster,
     /// else ~/.kube/config.
     #[arg(long, short = 'k', value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    kubeconfig: Option<String>,
 
-    /// Form of the output.
+    /// Form of the output; json is one object a line.
     #[arg(long, short = 'o', value_name = "FORMAT", default_value = "text")]
     output: Output,
 
@@ -32,15 +75,45 @@ pub struct Args {
     color: Colour,
 }
 
+/// Form of times.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Times {
+    /// Such as 3m ago.
+    Relative,
+    /// Such as 2026-11-27T02:40:11Z.
+    Absolute,
+}
+
+/// Least level of lines.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum MinLevel {
+    /// All lines.
+    Debug,
+    /// Warnings and errors.
+    Warn,
+    /// Errors only.
+    Error,
+}
+
 /// Settings of `explain`.
 #[derive(Debug)]
 pub struct Options {
-    /// Name of the pod.
-    pub pod: String,
-    /// Its namespace, if not that of the kubeconfig's context.
+    /// The objects to explain.
+    pub target: Target,
+    /// Namespace to read, if not that of the kubeconfig's context.
     pub namespace: Option<String>,
+    /// True to read all namespaces.
+    pub all_namespaces: bool,
+    /// True to go on until interrupted.
+    pub follow: bool,
+    /// Least level of the lines that are printed.
+    pub min_level: Level,
+    /// Form of times in text.
+    pub times: Times,
     /// How the Kubernetes API is reached.
     pub cluster: ClusterAccess,
+    /// Context of the kubeconfig.
+    pub context: Option<String>,
     /// Form of the output.
     pub output: Output,
     /// Colours of the output.
@@ -48,14 +121,100 @@ pub struct Options {
 }
 
 impl Args {
-    pub(crate) fn options(self, environment: &Environment) -> Options {
-        let pod = self.target.strip_prefix("pod/").unwrap_or(&self.target).to_owned();
-        Options {
-            pod,
-            namespace: self.namespace,
-            cluster: ClusterAccess::choose(self.kubeconfig, environment),
+    pub(crate) fn options(self, environment: &Environment) -> Result<Options, ConfigError> {
+        let wrong = |flag: &'static str| move |problem| ConfigError::Wrong(format!("--{flag} has a value {problem}"));
+        let target = match (self.selector, self.owner) {
+            (Some(text), _) => Target::Labels(LabelSelector::parse(&text).map_err(wrong("selector"))?),
+            (None, Some(user)) => Target::Owner(user),
+            (None, None) => Target::parse(&self.target).map_err(ConfigError::Wrong)?,
+        };
+        let namespace = self.namespace.map(|name| namespace(&name).map_err(wrong("namespace"))).transpose()?;
+        let kubeconfig: Option<PathBuf> =
+            self.kubeconfig.map(|path| existing_file(&path).map_err(wrong("kubeconfig"))).transpose()?;
+        let default_times = if self.follow { Times::Absolute } else { Times::Relative };
+        Ok(Options {
+            target,
+            namespace,
+            all_namespaces: self.all_namespaces,
+            follow: self.follow,
+            min_level: self.min_level.level(),
+            times: self.times.unwrap_or(default_times),
+            cluster: match (kubeconfig, &self.context) {
+                // A service account has no contexts.
+                (None, Some(_)) => ClusterAccess::Found,
+                (kubeconfig, _) => ClusterAccess::choose(kubeconfig, environment),
+            },
+            context: self.context,
             output: self.output,
             style: self.color.style(environment),
+        })
+    }
+}
+
+impl MinLevel {
+    fn level(self) -> Level {
+        match self {
+            Self::Debug => Level::Debug,
+            Self::Warn => Level::Warn,
+            Self::Error => Level::Error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::Command, explain::TargetKind};
+
+    fn options(args: &str) -> Result<Options, ConfigError> {
+        let args = ["coder-logstream-kube", "explain"].into_iter().chain(args.split_whitespace());
+        match Command::new(args, &Environment::of([("KUBERNETES_SERVICE_HOST", "10.0.0.1")]))? {
+            Command::Explain(options) => Ok(options),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_explain_everything_in_the_contexts_namespace() {
+        let options = options("").unwrap();
+        assert_eq!((options.target, options.namespace, options.all_namespaces), (Target::All, None, false));
+        assert_eq!((options.min_level, options.times), (Level::Debug, Times::Relative));
+        assert_eq!((options.cluster, options.output), (ClusterAccess::ServiceAccount, Output::Text));
+    }
+
+    #[test]
+    fn every_flag_has_its_effect() {
+        let options =
+            options("deploy/dev -n team --follow --min-level warn --context prod -o json --color always").unwrap();
+        assert_eq!(options.target, Target::Named(TargetKind::Deployment, "dev".to_owned()));
+        assert_eq!(options.namespace.as_deref(), Some("team"));
+        assert!(options.follow && !options.all_namespaces);
+        assert_eq!((options.min_level, options.times), (Level::Warn, Times::Absolute));
+        // The context is one of the kubeconfig, also in a pod.
+        assert_eq!((options.cluster, options.context.as_deref()), (ClusterAccess::Found, Some("prod")));
+        assert_eq!((options.output, options.style), (Output::Json, Style::Coloured));
+    }
+
+    #[test]
+    fn what_excludes_or_cannot_be_is_refused() {
+        for (args, problem) in [
+            ("pod/dev --owner alice", "cannot be used with"),
+            ("-l app=dev --owner alice", "cannot be used with"),
+            ("-A -n team", "cannot be used with"),
+            ("node/dev", "is not a kind that can be explained"),
+            ("-n Team", "--namespace has a value where"),
+            ("-l app=", ""),
+            ("-l app~dev", "--selector has a value"),
+            ("-k /does/not/exist", "--kubeconfig has a value which cannot be read"),
+            ("--min-level loud", "possible values: debug, warn, error"),
+        ] {
+            match options(args) {
+                Ok(options) => assert!(problem.is_empty(), "{args}: {options:?}"),
+                Err(error) => {
+                    assert_eq!(error.exit_code(), 2);
+                    assert!(!problem.is_empty() && error.to_string().contains(problem), "{args}: {error}");
+                }
+            }
         }
     }
 }

@@ -1,46 +1,194 @@
 //! The `explain` command: what the owner of a pod reads or would read, on a terminal.
+//!
+//! The service's own pipeline with another sink: the watch reads, the correlator and the renderer find the words. In
+//! place of the agents' tokens, each workload has an agent of its own, so that any pod can be explained.
 
 mod args;
+mod error;
+mod names;
+mod permission;
+mod pipeline;
+mod print;
+mod progress;
+mod selection;
+mod snapshot;
+mod target;
 
 use std::{
     io::{self, Write},
     process::ExitCode,
+    sync::Arc,
+    time::Duration,
 };
 
-use k8s_openapi::api::core::v1::Event;
-use kube::{Api, api::ListParams};
+use kube::Client;
+use logstream_core::{checkpoint::Checkpoint, correlate::Observation};
+use tokio::{sync::mpsc, task::JoinSet, time::interval};
+use tokio_util::sync::CancellationToken;
 
-pub use args::{Args, Options};
+pub use args::{Args, Options, Times};
+pub use target::{Target, TargetKind};
 
-use crate::kubernetes;
+use self::{
+    error::Problem,
+    pipeline::{Line, Pipeline, Request},
+    print::Printer,
+    progress::Progress,
+};
+use crate::{
+    cli::Output,
+    kubernetes,
+    runtime::{Clock, Signals, SystemClock, shutdown::SignalSource},
+    watch::{Lookups, Metrics, Scopes, Selectors, Setup, SyncStates, Watch},
+};
 
-/// Prints the Events of the pod. Exit code 0 if there is a warning among them, 1 if not, 2 if they cannot be read.
+/// Observations that wait to be taken.
+const OBSERVATIONS: usize = 256;
+
+/// Interval at which held facts are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Explains, and returns the exit code; see the help of `explain`. An error is one of standard output.
 pub async fn run(options: Options) -> io::Result<ExitCode> {
-    let cannot = |error: String| {
-        writeln!(io::stderr(), "coder-logstream-kube: {error}")?;
-        Ok(ExitCode::from(2))
-    };
-    let cluster = match options.cluster.load().await {
-        Ok(cluster) => cluster,
-        Err(error) => return cannot(error.to_string()),
-    };
-    let namespace = options.namespace.unwrap_or_else(|| cluster.config.default_namespace.clone());
-    let client = match kubernetes::client(cluster) {
-        Ok(client) => client,
-        Err(error) => return cannot(error.to_string()),
-    };
-    let events: Api<Event> = Api::namespaced(client, &namespace);
-    let about = format!("involvedObject.kind=Pod,involvedObject.name={}", options.pod);
-    match events.list(&ListParams::default().fields(&about)).await {
-        Ok(list) => {
-            let mut out = io::stdout().lock();
-            for event in &list.items {
-                let text = |text: &Option<String>| text.clone().unwrap_or_default();
-                writeln!(out, "{}: {}", options.style.bold(&text(&event.reason)), text(&event.message))?;
-            }
-            let warned = list.items.iter().any(|event| event.type_.as_deref() == Some("Warning"));
-            Ok(if warned { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match explain(&options).await {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => Ok(ExitCode::FAILURE),
+        Err(Problem::Output(error)) => Err(error),
+        Err(problem) => {
+            complain(&problem.to_string())?;
+            Ok(ExitCode::from(problem.exit_code()))
         }
-        Err(error) => cannot(error.to_string()),
+    }
+}
+
+fn complain(text: &str) -> io::Result<()> {
+    writeln!(io::stderr(), "coder-logstream-kube: {text}")
+}
+
+/// True if a cause was found.
+async fn explain(options: &Options) -> Result<bool, Problem> {
+    let cluster = options.cluster.load_context(options.context.as_deref()).await?;
+    let namespaces = match &options.namespace {
+        _ if options.all_namespaces => Vec::new(),
+        Some(namespace) => vec![namespace.clone()],
+        None => vec![cluster.config.default_namespace.clone()],
+    };
+    let scopes = Arc::new(Scopes::new(&namespaces));
+    let client = kubernetes::client(cluster)?;
+    let mut reading = Reading::start(&client, &scopes);
+    let mut progress = Progress::new(format!("reading {}", place("pods, workloads and events", &namespaces)));
+    let snapshot = snapshot::read(&mut reading.observations, &reading.states, &scopes, &mut progress).await;
+    drop(progress);
+    let snapshot = match snapshot {
+        Ok(snapshot) => snapshot,
+        Err(problem @ Problem::Forbidden(_)) => {
+            let advice = permission::missing(&client, options, &scopes).await;
+            return Err(Problem::Denied(problem.to_string() + &advice));
+        }
+        Err(problem) => return Err(problem),
+    };
+    if !snapshot.denied.is_empty() {
+        let advice = permission::missing(&client, options, &scopes).await;
+        complain(&format!("some workloads are left out for want of permission{advice}"))?;
+    }
+    let existing = names::existing(&snapshot, options.all_namespaces);
+    let mut pipeline = Pipeline::new(options.target.clone());
+    let lines = pipeline.replay(SystemClock.now(), snapshot);
+    if pipeline.groups().is_empty() && !options.follow {
+        let verb = if matches!(options.target, Target::Named(..)) { "is" } else { "are" };
+        let place = place(&options.target.to_string(), &namespaces);
+        return Err(Problem::NotFound(format!("there {verb} no {place}{}", existing.describe(&options.target))));
+    }
+    let mut sink = Sink::new(options);
+    sink.write(&pipeline, lines)?;
+    if options.follow {
+        follow(&mut reading, &mut pipeline, &mut sink).await?;
+    } else if !sink.cause_found && options.output == Output::Text {
+        writeln!(io::stderr(), "No problem found.")?;
+    }
+    Ok(sink.cause_found)
+}
+
+fn place(what: &str, namespaces: &[String]) -> String {
+    match namespaces {
+        [namespace] => format!("{what} in namespace {namespace}"),
+        _ => format!("{what} in any namespace"),
+    }
+}
+
+/// The watch, which runs until this is dropped.
+struct Reading {
+    observations: mpsc::Receiver<Observation>,
+    states: SyncStates,
+    lookups: Lookups,
+    _tasks: JoinSet<()>,
+}
+
+impl Reading {
+    /// Begins to read from the start of each scope's history: all that there is counts as new.
+    fn start(client: &Client, scopes: &Arc<Scopes>) -> Self {
+        let (out, observations) = mpsc::channel(OBSERVATIONS);
+        let setup = Setup {
+            client: client.clone(),
+            scopes: scopes.clone(),
+            selectors: Selectors::default(),
+            time: SystemClock.now(),
+            metrics: Metrics::default(),
+        };
+        let Watch { lookups, states, prepared, .. } = Watch::new(setup, out, &CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        for task in prepared.tasks(|_| Some(Checkpoint::default())) {
+            tasks.spawn(task.work);
+        }
+        Self { observations, states, lookups, _tasks: tasks }
+    }
+}
+
+/// Where lines go.
+struct Sink<'a> {
+    options: &'a Options,
+    printer: Printer<io::Stdout>,
+    cause_found: bool,
+}
+
+impl<'a> Sink<'a> {
+    fn new(options: &'a Options) -> Self {
+        let printer = Printer::new(io::stdout(), options.output, options.style, options.times);
+        Self { options, printer, cause_found: false }
+    }
+
+    fn write(&mut self, pipeline: &Pipeline, lines: Vec<Line>) -> io::Result<()> {
+        let now = SystemClock.now();
+        for line in lines.into_iter().filter(|line| line.level >= self.options.min_level) {
+            self.cause_found |= line.is_cause;
+            if let Some(group) = pipeline.group(line.group) {
+                self.printer.line(now, &line, group)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Prints what happens until SIGINT or SIGTERM.
+async fn follow(reading: &mut Reading, pipeline: &mut Pipeline, sink: &mut Sink<'_>) -> io::Result<()> {
+    let mut ticks = interval(TICK);
+    let mut signals = Signals::install()?;
+    loop {
+        let (lines, requests) = tokio::select! {
+            _ = signals.next() => return Ok(()),
+            observation = reading.observations.recv() => match observation {
+                Some(observation) => pipeline.observe(SystemClock.now(), observation),
+                None => return Ok(()),
+            },
+            _ = ticks.tick() => pipeline.tick(SystemClock.now()),
+        };
+        sink.write(pipeline, lines)?;
+        for request in requests {
+            // The correlator asks again for what finds no room.
+            let _ = match request {
+                Request::LookUp(subject) => reading.lookups.ask(subject),
+                Request::CheckPresence(subject) => reading.lookups.confirm(subject),
+            };
+        }
     }
 }

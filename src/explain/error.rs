@@ -1,0 +1,41 @@
+//! Reasons why nothing can be explained.
+
+use std::io;
+
+use crate::{config::ClusterError, watch::Scope};
+
+/// Nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    /// The kubeconfig or the ServiceAccount cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// No client could be made of them.
+    #[error("no Kubernetes client can be made of the kubeconfig: {0}")]
+    Client(#[from] kube::Error),
+    /// Pods or Events may not be read.
+    #[error("no permission to read {}", .0.words())]
+    Forbidden(Scope),
+    /// The same, with the permissions that are missing.
+    #[error("{0}")]
+    Denied(String),
+    /// The API server gives no useful answer.
+    #[error("the cluster cannot be read: {0}")]
+    Unreachable(String),
+    /// There is no such object.
+    #[error("{0}")]
+    NotFound(String),
+    /// Standard output is closed, or the like.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+impl Problem {
+    /// The exit code; see the help of `explain`.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotFound(_) => 3,
+            _ => 4,
+        }
+    }
+}
