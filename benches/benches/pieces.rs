@@ -17,7 +17,7 @@ use logstream_core::identity::{Kind, Owner, Subject, Uid};
 use logstream_core::line::{LogLine, ScopeId};
 use logstream_core::object;
 use logstream_core::registration::Registration;
-use logstream_core::render::render;
+use logstream_core::render::{LogStyle, render};
 use logstream_core::token::AgentToken;
 use logstream_webhook::Registrar;
 use serde_json::json;
@@ -106,7 +106,7 @@ fn line_of(correlator: &mut Correlator<Arc<Registry>>, event: &str) -> LogLine {
     let event = serde_json::from_str(event).expect("an Event");
     let effects = correlator.observe(Timestamp::now(), Observation::Event { scope: SCOPE, event });
     let lines = effects.iter().filter_map(|effect| match effect {
-        Effect::Finding(finding) => Some(render(finding, |_| false)),
+        Effect::Finding(finding) => Some(render(finding, LogStyle::Fancy, |_| false)),
         _ => None,
     });
     let mut lines: Vec<_> = lines.collect();

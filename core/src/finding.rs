@@ -102,6 +102,29 @@ pub enum FindingKind {
         /// Message of the registry or the runtime.
         message: String,
     },
+    /// A container's probe fails.
+    Unhealthy {
+        /// The container; empty where nothing tells.
+        container: String,
+        /// The kubelet's message, which begins with the kind of probe.
+        message: String,
+    },
+    /// A pull goes on for long, without an error.
+    SlowPull {
+        /// The container that needs the image; empty where nothing tells.
+        container: String,
+        /// The image's reference.
+        image: String,
+        /// How long so far.
+        elapsed: SignedDuration,
+    },
+    /// Trouble that was reported is over.
+    Recovered {
+        /// What goes on now.
+        stage: Stage,
+        /// Since the trouble was first reported.
+        after: SignedDuration,
+    },
     /// A container cannot start.
     Waiting {
         /// The container.
@@ -117,10 +140,27 @@ pub enum FindingKind {
     },
 }
 
+/// A stage of a start that can be reached late.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The pod exists.
+    Created,
+    /// It has a node.
+    Scheduled,
+    /// Its volumes are mounted and its network is set up.
+    Prepared,
+    /// This image is on the node.
+    Pulled(String),
+    /// This container runs.
+    Started(String),
+    /// All its containers are ready.
+    Ready,
+}
+
 /// Why a container does not start: kubelet's waiting reasons, those that alternate taken as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WaitingFor {
-    /// `ErrImageNeverPull`, `RegistryUnavailable`; `ErrImagePull` and `ImagePullBackOff` where they give no cause
+    /// `ErrImageNeverPull`, `RegistryUnavailable`, `SignatureValidationFailed`; `ErrImagePull` and `ImagePullBackOff` where they give no cause
     Image,
     /// `InvalidImageName`
     ImageName,
@@ -128,8 +168,10 @@ pub enum WaitingFor {
     CrashLoop,
     /// `CreateContainerConfigError`
     Config,
-    /// `CreateContainerError`, `RunContainerError`
+    /// `CreateContainerError`, `RunContainerError`, `ImageInspectError`
     Container,
+    /// `PostStartHookError`
+    Hook,
 }
 
 impl WaitingFor {
@@ -137,102 +179,17 @@ impl WaitingFor {
     /// `PodInitializing`) and for those not known.
     pub fn parse(reason: &str) -> Option<Self> {
         Some(match reason {
-            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" => Self::Image,
+            "ErrImagePull"
+            | "ImagePullBackOff"
+            | "ErrImageNeverPull"
+            | "RegistryUnavailable"
+            | "SignatureValidationFailed" => Self::Image,
             "InvalidImageName" => Self::ImageName,
             "CrashLoopBackOff" => Self::CrashLoop,
             "CreateContainerConfigError" => Self::Config,
-            "CreateContainerError" | "RunContainerError" => Self::Container,
+            "CreateContainerError" | "RunContainerError" | "ImageInspectError" => Self::Container,
+            "PostStartHookError" => Self::Hook,
             _ => return None,
         })
-    }
-}
-
-/// Why an image is not pulled, as far as the message says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ImageFailure {
-    /// The kubelet's own limit of pulls.
-    NodeBusy,
-    /// No space is left on the node.
-    NodeDisk,
-    /// The node's container runtime does not answer.
-    NodeRuntime,
-    /// The image is not built for the node's architecture.
-    Platform,
-    /// `imagePullPolicy: Never`, and the node does not have the image.
-    NeverPull,
-    /// The registry's limit of pulls.
-    RateLimit,
-    /// The registry's certificate is not trusted.
-    Certificate,
-    /// The registry speaks HTTP instead of HTTPS.
-    PlainHttp,
-    /// Credentials are missing or wrong; many registries also say this of an image that does not exist.
-    Login,
-    /// The registry answers with an error of its own.
-    Registry,
-    /// The registry does not answer.
-    Unreachable,
-    /// The registry does not have the image.
-    NotFound,
-}
-
-impl ImageFailure {
-    /// The failure that a kubelet's message tells of; `None` if it is not known. Words in the image's name and in
-    /// quotations are not looked at.
-    pub fn parse(message: &str, image: &str) -> Option<Self> {
-        const WORDS: [(ImageFailure, &[&str]); 12] = [
-            (ImageFailure::NodeBusy, &["pull qps exceeded"]),
-            (ImageFailure::NodeDisk, &["no space left on device"]),
-            (ImageFailure::NodeRuntime, &["dial unix"]),
-            (
-                ImageFailure::Platform,
-                &["no match for platform", "no matching manifest for", "does not match the specified platform"],
-            ),
-            (ImageFailure::NeverPull, &["pull policy of never"]),
-            (ImageFailure::RateLimit, &["toomanyrequests", "too many requests", "rate limit", ": 429"]),
-            (ImageFailure::Certificate, &["x509:", "failed to verify certificate"]),
-            (ImageFailure::PlainHttp, &["server gave http response to https client"]),
-            (
-                ImageFailure::Login,
-                &[
-                    "unauthorized",
-                    "authentication required",
-                    "no basic auth",
-                    "insufficient_scope",
-                    "access denied",
-                    "authorization failed",
-                    "failed to authorize",
-                    "denied: ",
-                    "403 forbidden",
-                    ": 401",
-                ],
-            ),
-            (ImageFailure::Registry, &[": 500 ", ": 502 ", ": 503 ", ": 504 ", "internal server error", "bad gateway"]),
-            (
-                ImageFailure::Unreachable,
-                &[
-                    "no such host",
-                    "i/o timeout",
-                    "tls handshake timeout",
-                    "connection refused",
-                    "connection reset",
-                    "no route to host",
-                    "network is unreachable",
-                    "deadline exceeded",
-                    "server misbehaving",
-                ],
-            ),
-            (ImageFailure::NotFound, &[": not found", "manifest unknown", "name unknown", "code = notfound"]),
-        ];
-        let message = if image.is_empty() { message.to_owned() } else { message.replace(image, "") };
-        // Every second part is inside quotes; a transport error is quoted too, and that one says which.
-        let outside: String = message
-            .split('"')
-            .enumerate()
-            .filter(|(index, part)| index % 2 == 0 || part.starts_with("transport: "))
-            .map(|(_, part)| part)
-            .collect();
-        let lower = outside.to_ascii_lowercase();
-        WORDS.into_iter().find(|(_, words)| words.iter().any(|word| lower.contains(word))).map(|(failure, _)| failure)
     }
 }

@@ -4,6 +4,7 @@
 //! Data goes one way: an [`Observation`](correlate::Observation) goes in, a [`Finding`](finding::Finding) comes out,
 //! [`render`] turns it into a [`LogLine`](line::LogLine). Nothing here knows an async runtime, HTTP or a client.
 
+pub mod causes;
 pub mod checkpoint;
 pub mod correlate;
 mod expansion;

@@ -10,7 +10,7 @@ use logstream_core::{
     identity::{Subject, Uid},
     line::{MAX_CHARS, ScopeId},
     object::{Event, Pod, Workload},
-    render::render,
+    render::{LogStyle, render},
     token::AgentToken,
 };
 use peak_alloc::PeakAlloc;
@@ -192,7 +192,7 @@ fn lines(json: &str) -> (Vec<String>, usize) {
         let event = serde_json::from_str(json).unwrap();
         let effects = correlator.observe(now, Observation::Event { scope: ScopeId(0), event });
         let lines = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Finding(finding) => Some(render(&finding, |_| false).text),
+            Effect::Finding(finding) => Some(render(&finding, LogStyle::Fancy, |_| false).text),
             _ => None,
         });
         lines.collect()

@@ -91,7 +91,7 @@ impl Scenario {
             Self::WrongImage => &[
                 "Created pod: coder-bob-api-",
                 "Failed to pull image",
-                "The image was not found. Check its name and tag in the template.",
+                "The image was not found in the registry. The template's author must check its name and tag.",
             ],
             Self::QuotaExceeded => &[
                 "Queued pod from ReplicaSet: coder-carol-web-",

@@ -12,7 +12,7 @@ use logstream_core::{
     finding::FindingKind,
     identity::{Subject, Uid},
     line::{LogLine, ScopeId},
-    render::render,
+    render::{LogStyle, render},
 };
 use tokio::{
     sync::mpsc,
@@ -127,7 +127,7 @@ impl Correlation {
         match effect {
             Effect::Finding(finding) => {
                 let registry = self.correlator.index();
-                let line = render(&finding, |token| registry.knows(token));
+                let line = render(&finding, LogStyle::default(), |token| registry.knows(token));
                 self.metrics.told(&line);
                 tracing::debug!(
                     subject = %finding.subject,

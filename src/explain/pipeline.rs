@@ -10,7 +10,7 @@ use logstream_core::{
     identity::{Kind, Subject, Uid},
     line::{Level, ScopeId},
     object::{Event, Meta, Pod, PodStatus, Workload, WorkloadSpec},
-    render::render,
+    render::{LogStyle, render},
     token::AgentToken,
 };
 
@@ -197,7 +197,7 @@ impl Pipeline {
 
     fn line(&self, finding: &Finding) -> Option<Line> {
         let group = self.selection.group_of(&finding.agents)?;
-        let line = render(finding, |token| self.selection.is_token(token));
+        let line = render(finding, LogStyle::default(), |token| self.selection.is_token(token));
         let is_cause = line.level >= Level::Warn && finding.kind != FindingKind::Deleted;
         Some(Line {
             at: line.at,

@@ -3,6 +3,8 @@
 
 use std::net::Ipv4Addr;
 
+use crate::causes::{is_preemption, scheduling_reasons};
+
 /// The letters of names that Kubernetes makes (`k8s.io/apimachinery/pkg/util/rand`): no vowels, so no word has them.
 const RANDOM: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
@@ -34,36 +36,15 @@ pub(super) fn without_numbers(message: &str) -> String {
     masked(message, true)
 }
 
-/// The reasons of a scheduler's message, each by itself and without the number of nodes it is about. What the scheduler
-/// says of preemption is no reason of its own.
+/// The reasons of a scheduler's message, each by itself and without the number of nodes it is about. Pods that are ended to
+/// make room are one reason, in whatever words.
 pub(super) fn reasons(message: &str) -> Vec<String> {
-    let first = message.split(". ").next().unwrap_or(message).trim_end_matches('.');
-    let Some((_, reasons)) = first.split_once("nodes are available: ") else {
-        return vec![without_numbers(first)];
-    };
-    groups(reasons).filter_map(reason).collect()
-}
-
-fn reason(group: &str) -> Option<String> {
-    let group = group.trim();
-    match group.split_once(' ') {
-        Some(("0", _)) => None,
-        Some((number, reason)) if number.bytes().all(|byte| byte.is_ascii_digit()) => Some(masked(reason, false)),
-        _ => Some(masked(group, false)),
-    }
-}
-
-/// `1 Insufficient cpu, 2 node(s) had untolerated taint {a: b, c}`: commas inside brackets do not part.
-fn groups(reasons: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0_usize;
-    reasons.split(move |c| {
-        match c {
-            '{' | '(' => depth += 1,
-            '}' | ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0
-    })
+    let reasons = scheduling_reasons(message).into_iter().map(|(nodes, reason)| match nodes {
+        None if is_preemption(&reason) => "preempting".to_owned(),
+        Some(_) => masked(&reason, false),
+        None => without_numbers(&reason),
+    });
+    reasons.collect()
 }
 
 fn masked(message: &str, numbers: bool) -> String {

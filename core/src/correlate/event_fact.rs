@@ -67,6 +67,9 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
             said(FindingKind::Refused { message: without_pod_name(&subject.name, message) })
         }
         (Kind::Pod, "FailedScheduling") => said(FindingKind::Unschedulable { message: message_of() }),
+        (Kind::Pod, "Unhealthy") => {
+            said(FindingKind::Unhealthy { container: container(event).to_owned(), message: message_of() })
+        }
         (Kind::Pod, "Evicted") => said(FindingKind::Evicted { message: message_of() }),
         (Kind::Pod, reason) if ends_the_pod(reason) => {
             said(FindingKind::Failed { reason: reason.to_owned(), message: message_of() })

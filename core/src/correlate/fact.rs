@@ -10,7 +10,8 @@ use super::{
     ends::End,
 };
 use crate::{
-    finding::{FindingKind, ImageFailure, WaitingFor},
+    causes,
+    finding::{FindingKind, WaitingFor},
     object::{Condition, ContainerStatus, Pod, Terminated},
 };
 
@@ -57,8 +58,8 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         }
         FindingKind::ImagePull { image, message, .. } => {
             // A failure that is known is one cause in whatever words.
-            let cause = match ImageFailure::parse(message, image) {
-                Some(known) => hash(&known),
+            let cause = match causes::of_image_pull(message, image) {
+                Some(known) => hash(known.id),
                 None => hash(&normalized(beginning(message))),
             };
             Cause { key: image_pull(image), parts: vec![cause] }
@@ -67,6 +68,9 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         FindingKind::Waiting { why: WaitingFor::CrashLoop, container, .. } => crash_loop(container).into(),
         FindingKind::Waiting { why: WaitingFor::ImageName, container, .. } => image_name(container).into(),
         FindingKind::Waiting { container, message, .. } => no_start(container, message).into(),
+        FindingKind::Unhealthy { container, message } => hash(&("unhealthy", container, normalized(message))).into(),
+        FindingKind::SlowPull { image, .. } => hash(&("slow pull", image)).into(),
+        FindingKind::Recovered { stage, .. } => hash(&("recovered", stage)).into(),
         FindingKind::Created => hash(&"created").into(),
         FindingKind::Deleted => hash(&"deleted").into(),
     }

@@ -1,39 +1,83 @@
-//! The words for why a pod is taken away, an image cannot be pulled, a container ended.
+//! The words for why a pod is taken away, an image cannot be pulled, a container does not start or ended, and for what is
+//! over.
+
+use jiff::SignedDuration;
+
+use super::duration;
+use crate::{
+    causes::of_image_pull,
+    finding::{Stage, WaitingFor},
+};
 
 /// Characters shown of a container's own last words; the end of a log says more than its beginning.
 const LAST_WORDS: usize = 300;
 
-/// Why the cluster takes the pod away, and what the reader can do.
-pub(super) fn disrupted(reason: &str, message: &str) -> (String, &'static str) {
-    let text = match message.trim() {
+/// Why the cluster takes the pod away.
+pub(super) fn disrupted(message: &str) -> String {
+    match message.trim() {
         "" => "The cluster evicts the pod".to_owned(),
         message => format!("The cluster evicts the pod: {message}"),
-    };
-    let hint = match reason {
-        "EvictionByEvictionAPI" => {
-            "Its node is being drained, for an upgrade or to save nodes. If the workspace does not come back by itself, \
-             start it again."
-        }
-        "DeletionByTaintManager" => {
-            "Its node does not answer or was closed to it by a taint. If the workspace does not come back by itself, \
-             start it again; if it happens often, ask your administrator."
-        }
-        "PreemptionByScheduler" => {
-            "A pod of higher priority took its place. It starts again when there is room; ask your administrator if it \
-             happens often."
-        }
-        "DeletionByPodGC" => {
-            "Its node no longer exists. If the workspace does not come back by itself, start it again."
-        }
-        _ => "If the workspace does not come back by itself, start it again.",
-    };
-    (text, hint)
+    }
 }
 
 /// Which image cannot be pulled, in the kubelet's words.
 pub(super) fn image_pull(container: &str, image: &str, message: &str) -> String {
     let who = if container.is_empty() { String::new() } else { format!("Container {container} cannot start: ") };
     format!("{who}Failed to pull image \"{image}\": {}", message.trim())
+}
+
+/// How a container ended.
+pub(super) fn terminated(container: &str, init: bool, exit_code: i32, reason: &str) -> String {
+    let what = if init { "Init container" } else { "Container" };
+    match reason {
+        "OOMKilled" => format!("{what} {container} was killed: out of memory (OOMKilled, exit code {exit_code})"),
+        "" => format!("{what} {container} ended with exit code {exit_code}"),
+        reason => format!("{what} {container} ended with exit code {exit_code} ({reason})"),
+    }
+}
+
+/// Why a container does not start, with the kubelet's reason.
+pub(super) fn waiting(container: &str, why: WaitingFor, reason: &str, image: &str, message: &str) -> String {
+    let text = match why {
+        WaitingFor::Image if of_image_pull(message, image).is_none() && !message.is_empty() => {
+            format!("Container {container} cannot start: image \"{image}\" cannot be pulled: {message}")
+        }
+        WaitingFor::Image => format!("Container {container} cannot start: image \"{image}\" cannot be pulled"),
+        WaitingFor::ImageName => format!("Container {container} cannot start: \"{image}\" is not a valid image name"),
+        WaitingFor::CrashLoop => format!("Container {container} keeps crashing"),
+        WaitingFor::Config | WaitingFor::Container | WaitingFor::Hook if message.is_empty() => {
+            format!("Container {container} cannot start")
+        }
+        WaitingFor::Config | WaitingFor::Container | WaitingFor::Hook => {
+            format!("Container {container} cannot start: {message}")
+        }
+    };
+    if reason.is_empty() || text.contains(reason) { text } else { format!("{text} ({reason})") }
+}
+
+/// A failed probe.
+pub(super) fn unhealthy(container: &str, message: &str) -> String {
+    let message = message.trim().trim_end_matches(':');
+    if container.is_empty() { message.to_owned() } else { format!("Container {container}: {message}") }
+}
+
+/// A pull that goes on for long.
+pub(super) fn slow_pull(container: &str, image: &str, elapsed: SignedDuration) -> String {
+    let what = format!("image \"{image}\" has been pulled for {}", duration(elapsed));
+    if container.is_empty() { format!("I{}", &what[1..]) } else { format!("Container {container} waits: {what}") }
+}
+
+/// Trouble that is over.
+pub(super) fn recovered(stage: &Stage, after: SignedDuration) -> String {
+    let after = duration(after);
+    match stage {
+        Stage::Created => format!("The pod could be created after {after}"),
+        Stage::Scheduled => format!("The pod has a node: scheduled after {after}"),
+        Stage::Prepared => format!("The pod's volumes and network are ready after {after}"),
+        Stage::Pulled(image) => format!("Image \"{image}\" pulled after {after}"),
+        Stage::Started(container) => format!("Container {container} started after {after}"),
+        Stage::Ready => format!("The workspace's pod is ready after {after}"),
+    }
 }
 
 /// The end of what a container said last, on one line, behind a colon; empty if it said nothing.
@@ -64,8 +108,7 @@ mod tests {
 
     #[test]
     fn the_message_is_in_the_line() {
-        let (text, hint) = disrupted("EvictionByEvictionAPI", "Eviction API: evicting");
-        assert!(text.contains("Eviction API: evicting") && hint.contains("drained"));
+        assert!(disrupted("Eviction API: evicting").contains("Eviction API: evicting"));
         assert_eq!(
             image_pull("dev", "img", "401 Unauthorized"),
             "Container dev cannot start: Failed to pull image \"img\": 401 Unauthorized"

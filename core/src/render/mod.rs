@@ -1,16 +1,18 @@
 //! The words: findings in, log lines out.
 //!
 //! What the program we replace says, is said in its words: the marks 🐳 and 🗑️, the bold verb, an Event's message in
-//! white. What it leaves out follows behind an arrow: a plain sentence on what the reader can do.
+//! white. What it leaves out follows behind an arrow: the sentences of the catalogue ([`causes`]) on what it means and who
+//! can do something about it.
 
 mod cause;
-mod hint;
 mod mask;
 mod quantity;
 
 use jiff::SignedDuration;
 
+pub(crate) use self::quantity::requested;
 use crate::{
+    causes,
     finding::{Finding, FindingKind, Repeat, WaitingFor},
     identity::Kind,
     line::{Level, LogLine, MAX_CHARS},
@@ -19,7 +21,7 @@ use crate::{
 };
 
 /// What a hint may take of a line; the rest is for what happened.
-const MAX_HINT: usize = 400;
+const MAX_HINT: usize = 480;
 
 /// What a reason may take of a line.
 const MAX_REASON: usize = 128;
@@ -31,18 +33,28 @@ const BOLD: &str = "\u{1b}[1m";
 const WHITE: &str = "\u{1b}[37m";
 const RESET: &str = "\u{1b}[0m";
 
+/// The looks of a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogStyle {
+    /// With emoji and ANSI colours.
+    #[default]
+    Fancy,
+    /// Text alone.
+    Plain,
+}
+
 /// Finds the words for a finding. The line is the same for each of the finding's agents.
 ///
 /// `is_agent` tells the tokens of agents that are known, of any workspace: none of them appears in the line.
-pub fn render(finding: &Finding, is_agent: impl Fn(AgentToken) -> bool) -> LogLine {
-    let Words { level, reason, label, colour, text, hint } = words(finding);
+pub fn render(finding: &Finding, style: LogStyle, is_agent: impl Fn(AgentToken) -> bool) -> LogLine {
+    let Words { level, reason, label, colour, text, hint } = words(finding, style);
     let is_agent = |token| finding.agents.contains(&token) || is_agent(token);
     let mask = |text: &str| mask::mask(&text::excerpt(text.trim(), MAX_MASKED), &is_agent);
     let text = mask(&text);
     let hint = hint.map(|hint| format!(" → {}", cut(&mask(&hint), MAX_HINT))).unwrap_or_default();
     let reason = reason.map(|reason| format!(" ({})", cut(&mask(&reason), MAX_REASON))).unwrap_or_default();
     let count = finding.repeat.map(|repeat| format!(" {}", times(repeat))).unwrap_or_default();
-    let (open, close) = if colour { (WHITE, RESET) } else { ("", "") };
+    let (open, close) = if colour && style == LogStyle::Fancy { (WHITE, RESET) } else { ("", "") };
     let room = MAX_CHARS
         .saturating_sub([&label, open, close, &reason, &count, &hint].iter().map(|part| part.chars().count()).sum());
     let text = cut(&text, room);
@@ -66,64 +78,89 @@ struct Words {
     hint: Option<String>,
 }
 
-fn words(finding: &Finding) -> Words {
-    let object = |level, mark: &str, what: &str| Words {
-        level,
-        reason: None,
-        label: format!("{mark} {BOLD}{what}{RESET}: "),
-        colour: false,
-        text: finding.subject.name.to_string(),
-        hint: None,
-    };
-    let plain = |level, text, hint| Words { level, reason: None, label: String::new(), colour: false, text, hint };
-    let said = |level, reason: &str, text: &str, hint| {
+impl Words {
+    /// Our own words.
+    fn plain(level: Level, text: String) -> Self {
+        Self { level, reason: None, label: String::new(), colour: false, text, hint: None }
+    }
+
+    /// Our own words, with the Kubernetes reason.
+    fn with_reason(level: Level, reason: &str, text: String) -> Self {
+        let reason = (!reason.is_empty() && !text.contains(reason)).then(|| reason.to_owned());
+        Self { reason, ..Self::plain(level, text) }
+    }
+
+    /// The words of Kubernetes.
+    fn said(level: Level, reason: &str, text: &str) -> Self {
         let is_there = match level {
             Level::Debug => text.to_ascii_lowercase().contains(&reason.to_ascii_lowercase()),
             _ => text.contains(reason),
         };
         let reason = (!is_there).then(|| reason.to_owned());
-        Words { level, reason, label: String::new(), colour: true, text: text.to_owned(), hint }
-    };
-    match &finding.kind {
-        FindingKind::Created => object(Level::Debug, "🐳", &created(finding.subject.kind)),
-        FindingKind::Deleted => object(Level::Error, "🗑️", &format!("Deleted {}", noun(finding.subject.kind))),
+        Self { reason, colour: true, ..Self::plain(level, text.to_owned()) }
+    }
+
+    /// The life of an object.
+    fn object(finding: &Finding, style: LogStyle, level: Level, mark: &str, what: &str) -> Self {
+        let label = match style {
+            LogStyle::Fancy => format!("{mark} {BOLD}{what}{RESET}: "),
+            LogStyle::Plain => format!("{what}: "),
+        };
+        Self { label, ..Self::plain(level, finding.subject.name.to_string()) }
+    }
+}
+
+fn words(finding: &Finding, style: LogStyle) -> Words {
+    let explanation = causes::explain(&finding.kind);
+    let level = explanation.level;
+    let words = match &finding.kind {
+        FindingKind::Created => Words::object(finding, style, Level::Debug, "🐳", &created(finding.subject.kind)),
+        FindingKind::Deleted => {
+            Words::object(finding, style, Level::Error, "🗑️", &format!("Deleted {}", noun(finding.subject.kind)))
+        }
         FindingKind::Event { reason, message, warning } => {
-            let level = if *warning { Level::Warn } else { Level::Debug };
-            let text = if message.is_empty() { reason } else { message };
-            said(level, reason, text, hint::event(reason, message))
+            let level = level.unwrap_or(if *warning { Level::Warn } else { Level::Debug });
+            Words::said(level, reason, if message.is_empty() { reason } else { message })
         }
-        FindingKind::Refused { message } => said(Level::Error, "FailedCreate", message, hint::refused(message)),
+        FindingKind::Refused { message } => Words::said(level.unwrap_or(Level::Error), "FailedCreate", message),
         FindingKind::Unschedulable { message } => {
-            said(Level::Warn, "FailedScheduling", message, hint::unschedulable(message))
+            Words::said(level.unwrap_or(Level::Warn), "FailedScheduling", message)
         }
-        FindingKind::Evicted { message } => said(Level::Error, "Evicted", message, hint::evicted(message)),
+        FindingKind::Evicted { message } => Words::said(level.unwrap_or(Level::Error), "Evicted", message),
+        kind => own_words(kind, level),
+    };
+    Words { hint: explanation.sentence, ..words }
+}
+
+/// The words for what Kubernetes has none for, or several.
+fn own_words(kind: &FindingKind, level: Option<Level>) -> Words {
+    let error = level.unwrap_or(Level::Error);
+    match kind {
         FindingKind::Failed { reason, message } if message.is_empty() => {
-            plain(Level::Error, format!("The pod failed: {reason}"), None)
+            Words::plain(error, format!("The pod failed: {reason}"))
         }
-        FindingKind::Failed { reason, message } => {
-            plain(Level::Error, format!("The pod failed: {reason}: {message}"), None)
-        }
-        FindingKind::Terminated { container, init, exit_code, reason, memory_limit, message } => {
-            let what = if *init { "Init container" } else { "Container" };
-            let (text, hint) = hint::terminated(what, container, *exit_code, reason, memory_limit.as_deref());
-            plain(Level::Error, text + &cause::last_words(message), hint)
+        FindingKind::Failed { reason, message } => Words::plain(error, format!("The pod failed: {reason}: {message}")),
+        FindingKind::Terminated { container, init, exit_code, reason, message, .. } => {
+            let text = cause::terminated(container, *init, *exit_code, reason);
+            Words::plain(error, text + &cause::last_words(message))
         }
         FindingKind::ImagePull { container, image, message } => {
-            let hint = hint::waiting(container, WaitingFor::Image, "ErrImagePull", image, message).1;
-            let words = plain(Level::Error, cause::image_pull(container, image, message), hint);
-            Words { reason: Some("ErrImagePull".to_owned()), ..words }
+            Words::with_reason(error, "ErrImagePull", cause::image_pull(container, image, message))
         }
-        FindingKind::Disrupted { reason, message } => {
-            let (text, hint) = cause::disrupted(reason, message);
-            let reason = (!reason.is_empty()).then(|| reason.clone());
-            Words { reason, ..plain(Level::Error, text, Some(hint.to_owned())) }
-        }
+        FindingKind::Disrupted { reason, message } => Words::with_reason(error, reason, cause::disrupted(message)),
         FindingKind::Waiting { container, why, reason, image, message } => {
-            let (text, hint) = hint::waiting(container, *why, reason, image, message);
             // The end that leads to a crash loop is an error of its own.
-            let level = if *why == WaitingFor::CrashLoop { Level::Warn } else { Level::Error };
-            plain(level, text, hint)
+            let level = if *why == WaitingFor::CrashLoop { Level::Warn } else { error };
+            Words::plain(level, cause::waiting(container, *why, reason, image, message))
         }
+        FindingKind::Unhealthy { container, message } => {
+            Words::with_reason(level.unwrap_or(Level::Warn), "Unhealthy", cause::unhealthy(container, message))
+        }
+        FindingKind::SlowPull { container, image, elapsed } => {
+            Words::with_reason(Level::Warn, "Pulling", cause::slow_pull(container, image, *elapsed))
+        }
+        FindingKind::Recovered { stage, after } => Words::plain(Level::Debug, cause::recovered(stage, *after)),
+        kind => Words::plain(error, format!("{kind:?}")),
     }
 }
 
@@ -192,12 +229,14 @@ mod tests {
     }
 
     fn text(finding: &Finding) -> String {
-        render(finding, |_| false).text.replace([BOLD, WHITE, RESET].map(str::to_owned).join("").as_str(), "")
+        render(finding, LogStyle::Fancy, |_| false)
+            .text
+            .replace([BOLD, WHITE, RESET].map(str::to_owned).join("").as_str(), "")
     }
 
     #[test]
     fn the_words_of_the_program_we_replace_stay() {
-        let line = |kind, what| render(&finding(kind, what), |_| false).text;
+        let line = |kind, what| render(&finding(kind, what), LogStyle::Fancy, |_| false).text;
         assert_eq!(line(Kind::Pod, FindingKind::Created), "🐳 \u{1b}[1mCreated pod\u{1b}[0m: ws-1");
         assert_eq!(
             line(Kind::ReplicaSet, FindingKind::Created),
@@ -205,13 +244,24 @@ mod tests {
         );
         assert_eq!(line(Kind::Pod, FindingKind::Deleted), "🗑️ \u{1b}[1mDeleted pod\u{1b}[0m: ws-1");
         assert_eq!(line(Kind::ReplicaSet, FindingKind::Deleted), "🗑️ \u{1b}[1mDeleted ReplicaSet\u{1b}[0m: ws-1");
-        assert_eq!(render(&event("Pulling image \"x\""), |_| false).text, "\u{1b}[37mPulling image \"x\"\u{1b}[0m");
+        assert_eq!(
+            render(&event("Pulling image \"x\""), LogStyle::Fancy, |_| false).text,
+            "\u{1b}[37mPulling image \"x\"\u{1b}[0m"
+        );
+    }
+
+    #[test]
+    fn a_plain_line_has_neither_emoji_nor_colours() {
+        let line = |kind| render(&finding(Kind::Pod, kind), LogStyle::Plain, |_| false).text;
+        assert_eq!(line(FindingKind::Created), "Created pod: ws-1");
+        let event = FindingKind::Event { reason: "Pulling".into(), message: "Pulling image".into(), warning: false };
+        assert_eq!(line(event), "Pulling image");
     }
 
     #[test]
     fn a_repeat_tells_how_often_and_for_how_long() {
         let repeat = Some(Repeat { times: 9, over: SignedDuration::from_secs(121) });
-        let line = render(&Finding { repeat, ..event("Back-off pulling image") }, |_| false);
+        let line = render(&Finding { repeat, ..event("Back-off pulling image") }, LogStyle::Fancy, |_| false);
         assert!(line.repeat && line.text.ends_with(" (x9 over 2m)"), "{}", line.text);
     }
 
@@ -219,7 +269,11 @@ mod tests {
     fn a_refusal_ends_a_start_and_says_what_to_do() {
         let message = "Error creating: pods \"ws-1-…\" is forbidden: exceeded quota: team, requested: pods=1, \
                        used: pods=3, limited: pods=3";
-        let line = render(&finding(Kind::ReplicaSet, FindingKind::Refused { message: message.into() }), |_| false);
+        let line = render(
+            &finding(Kind::ReplicaSet, FindingKind::Refused { message: message.into() }),
+            LogStyle::Fancy,
+            |_| false,
+        );
         assert_eq!(line.level, Level::Error);
         assert!(line.text.contains(message) && line.text.contains("quota \"team\""), "{}", line.text);
     }
@@ -320,7 +374,7 @@ mod tests {
             for kind in [Kind::Pod, Kind::Job] {
                 let finding = finding(kind, what.clone());
                 let finding = Finding { subject: Subject { name: text.as_str().into(), ..finding.subject }, ..finding };
-                let line = render(&finding, |token| token == AgentToken::parse(other).unwrap()).text;
+                let line = render(&finding, LogStyle::Fancy, |token| token == AgentToken::parse(other).unwrap()).text;
                 for secret in [TOKEN, other, "hunter22", "hunter23", "er24"] {
                     assert!(!line.contains(secret), "{secret}: {line}");
                 }
@@ -342,7 +396,7 @@ mod tests {
                 container: reason.clone(), why: WaitingFor::Image, reason: reason.clone(), image: message.clone(), message: message.clone() };
             let event = FindingKind::Event { reason, message, warning: true };
             for kind in [refused, unschedulable, evicted, waiting, event] {
-                let line = render(&Finding { repeat, agents: Arc::from([]), ..finding(Kind::Pod, kind) }, |_| false);
+                let line = render(&Finding { repeat, agents: Arc::from([]), ..finding(Kind::Pod, kind) }, LogStyle::Fancy, |_| false);
                 prop_assert!(line.text.chars().count() <= MAX_CHARS);
                 prop_assert!(!line.text.contains(['\0', '\n', '\r']));
                 prop_assert!(!line.text.is_empty());

@@ -2,7 +2,7 @@
 
 /// `q, requested: pods=1, used: pods=3, limited: pods=3` → ` (pods: 3 of 3 used, 1 more needed)`; empty where the
 /// message has another form.
-pub(super) fn requested(quota: &str) -> String {
+pub(crate) fn requested(quota: &str) -> String {
     let part = |name: &str| -> Vec<(&str, &str)> {
         let Some((_, rest)) = quota.split_once(name) else { return Vec::new() };
         rest.split(": ").next().unwrap_or(rest).split(',').filter_map(|pair| pair.trim().split_once('=')).collect()

@@ -4,7 +4,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::*;
-use crate::{line::LogLine, render::render};
+use crate::{
+    line::LogLine,
+    render::{LogStyle, render},
+};
 
 #[derive(Deserialize)]
 struct Recording {
@@ -76,7 +79,7 @@ impl Recording {
         }
         assert!(story.nothing_is_held());
         let lines = story.findings().into_iter().map(|finding| {
-            let LogLine { text, .. } = render(finding, |_| false);
+            let LogLine { text, .. } = render(finding, LogStyle::Fancy, |_| false);
             ["\u{1b}[1m", "\u{1b}[37m", "\u{1b}[0m"].iter().fold(text, |text, code| text.replace(code, ""))
         });
         lines.collect()

@@ -1,0 +1,88 @@
+//! `docs/failures.md`, made from the catalogue.
+
+use std::{fmt::Write, fs, path::Path};
+
+use super::{ALL, Cause};
+
+const HEAD: &str = "# Failures\n\nWhy a workspace does not start, or does not stay, as the program explains it. This page is made from the \
+catalogue in `core/src/causes` (`UPDATE_DOCS=1 cargo test -p logstream-core failures_reference`).\n\nEach line of a log holds what \
+Kubernetes says and its reason, then `→` and the explanation. A cause is the label of \
+`coder_logstream_failures_total{cause}`. *Who acts* is who can end it: the owner of the workspace, the author of its template, an \
+administrator of the cluster, or nobody, as Kubernetes tries again or it is progress. What no entry recognizes is shown as it \
+is, and counted as `unknown`: please report such messages.\n";
+
+/// The page.
+fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for group in ALL {
+        let Some(first) = group.first() else { continue };
+        let _ = write!(
+            page,
+            "\n## {}\n\n| cause | level | who acts | explanation | seen as |\n|---|---|---|---|---|\n",
+            first.area.as_str()
+        );
+        for cause in group {
+            let _ = writeln!(page, "{}", row(cause));
+        }
+    }
+    page
+}
+
+fn row(cause: &Cause) -> String {
+    let explanation = [cause.why, cause.act].map(|sentence| words(sentence.trim()));
+    let explanation = explanation.join(" ");
+    let (reason, message) = cause.sample;
+    let seen = if message.is_empty() { format!("`{reason}`") } else { format!("`{reason}`: {}", cell(message)) };
+    format!(
+        "| `{}`<br>{} | {} | {} | {} | {seen} |",
+        cause.id,
+        cause.title,
+        cause.level.as_str(),
+        cause.actor.as_str(),
+        cell(explanation.trim()),
+    )
+}
+
+/// Placeholders as a reader sees them.
+fn words(sentence: &str) -> String {
+    let mut text = sentence.to_owned();
+    for (placeholder, shown) in [
+        ("{n}", "N nodes"),
+        ("{is|are}", "are"),
+        ("{has|have}", "have"),
+        ("{does|do}", "do"),
+        ("{runs|run}", "run"),
+        ("{its|their}", "their"),
+        ("{it|they}", "they"),
+        ("{it|them}", "them"),
+        ("{taint}", ""),
+        ("{quota}", " (what is used, and what more is needed)"),
+        ("{limit}", "its limit"),
+        ("{signal}", "the signal's name"),
+        ("{q1}", " …"),
+        ("{ 1}", " …"),
+        ("{ 2}", " …"),
+        ("{ 3}", " …"),
+        ("{1}", "…"),
+        ("{2}", "…"),
+        ("{3}", "…"),
+    ] {
+        text = text.replace(placeholder, shown);
+    }
+    text
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "&lt;")
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "chooses between writing and comparing")]
+fn failures_reference() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/failures.md");
+    let page = page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), page, "run it with UPDATE_DOCS=1");
+}

@@ -1,0 +1,84 @@
+//! A finding's causes, and the sentences about them.
+
+use super::{
+    Area, Cause, UNKNOWN, scheduling,
+    symptom::{Symptom, Topic},
+};
+use crate::{finding::FindingKind, line::Level};
+
+/// What the catalogue knows of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The causes, the most important one first; [`UNKNOWN`] for trouble that no entry recognizes, none for progress.
+    pub causes: Vec<&'static Cause>,
+    /// The level of the line, where the entries give one.
+    pub level: Option<Level>,
+    /// The cause in plain words, then who acts and how.
+    pub sentence: Option<String>,
+}
+
+/// Explains a finding.
+pub fn explain(kind: &FindingKind) -> Explanation {
+    let Some(symptom) = Symptom::of(kind) else { return Explanation::of(None, None) };
+    if symptom.topic == Topic::Scheduling {
+        return scheduling(&symptom.text);
+    }
+    let Some((cause, words)) = Cause::find(&symptom) else { return Explanation::of(None, trouble(kind)) };
+    let sentence = [cause.why, cause.act].map(|sentence| symptom.fill(sentence, &words));
+    let sentence = sentence.iter().map(|sentence| sentence.trim()).filter(|sentence| !sentence.is_empty());
+    let sentence = sentence.collect::<Vec<_>>().join(" ");
+    Explanation::of((!sentence.is_empty()).then_some(sentence), Some(cause))
+}
+
+/// Why an image is not pulled, if an entry recognizes it.
+pub(crate) fn of_image_pull(message: &str, image: &str) -> Option<&'static Cause> {
+    let symptom = Symptom::image("ErrImagePull", message, image);
+    Cause::find(&symptom).map(|(cause, _)| cause)
+}
+
+impl Explanation {
+    fn of(sentence: Option<String>, cause: Option<&'static Cause>) -> Self {
+        let level = cause.filter(|cause| cause.area != Area::Unknown).map(|cause| cause.level);
+        Self { causes: cause.into_iter().collect(), level, sentence }
+    }
+}
+
+/// Trouble that no entry recognizes.
+fn trouble(kind: &FindingKind) -> Option<&'static Cause> {
+    let progress = matches!(kind, FindingKind::Event { warning: false, .. });
+    (!progress).then_some(&UNKNOWN)
+}
+
+/// Each reason that the scheduler gives, and the advice for the one that comes first in the catalogue.
+fn scheduling(message: &str) -> Explanation {
+    let mut found: Vec<(&'static Cause, String, String)> = Vec::new();
+    for (nodes, reason) in scheduling::reasons(message) {
+        let symptom = Symptom::new(Topic::Scheduling, "FailedScheduling", &reason);
+        let Some((cause, words)) = Cause::find(&symptom) else { continue };
+        let said = |sentence: &str| symptom.fill(&scheduling::phrase(sentence, nodes, &symptom.text), &words);
+        let (why, act) = (said(cause.why), said(cause.act));
+        if found.iter().all(|(_, known, _)| *known != why) {
+            found.push((cause, why, act));
+        }
+    }
+    let place = |cause: &Cause| scheduling::CAUSES.iter().position(|entry| entry == cause);
+    let Some(first) = found.iter().min_by_key(|(cause, ..)| place(cause)) else {
+        return Explanation::of(None, Some(&UNKNOWN));
+    };
+    // While others make room, nothing else has to be done.
+    if first.0.level == Level::Debug {
+        return Explanation::of(Some(format!("{}. {}", first.1, first.2)), Some(first.0));
+    }
+    let whys = found.iter().map(|(_, why, _)| why.trim_end_matches('.')).collect::<Vec<_>>().join("; ");
+    let about_nodes = found.iter().any(|(cause, ..)| cause.why.starts_with("{n}"));
+    let sentence = if about_nodes {
+        format!("No node can take the workspace now: {whys}. {}", first.2)
+    } else {
+        format!("{whys}. {}", first.2)
+    };
+    let level = found.iter().map(|(cause, ..)| cause.level).max();
+    let mut causes: Vec<_> = found.iter().map(|(cause, ..)| *cause).collect();
+    causes.sort_by_key(|cause| place(cause));
+    causes.dedup();
+    Explanation { causes, level, sentence: Some(sentence) }
+}

@@ -1,0 +1,191 @@
+//! The catalogue of causes: why a workspace does not start, or does not stay.
+//!
+//! A cause is one entry of one table ([`ALL`]): how it is recognized, its level, what its owner reads, who must act, its
+//! metric label, and a real message that it was taken from. `docs/failures.md` is generated from the table. A message that no entry
+//! recognizes keeps its text at the level of its type, and counts as [`UNKNOWN`].
+//!
+//! Entries recognize kinds of message, not one wording: versions of Kubernetes, its runtimes and its plugins word the same
+//! thing differently. Within a topic the first entry that matches wins, so a catch-all comes last.
+
+mod containers;
+mod controllers;
+mod disruption;
+#[cfg(test)]
+mod docs;
+mod explain;
+mod images;
+mod node;
+mod pattern;
+mod refused;
+mod scheduling;
+mod symptom;
+#[cfg(test)]
+mod tests;
+mod volumes;
+
+pub use self::explain::{Explanation, explain};
+use self::pattern::Pattern;
+pub(crate) use self::{
+    explain::of_image_pull,
+    scheduling::{is_preemption, reasons as scheduling_reasons},
+    symptom::Symptom,
+};
+use crate::line::Level;
+
+/// A cause of trouble, as the catalogue has it.
+#[derive(Debug)]
+pub struct Cause {
+    /// The metric label; never changes once released.
+    pub id: &'static str,
+    /// Its group in the documentation.
+    pub area: Area,
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// The level of its lines.
+    pub level: Level,
+    /// Who can end it.
+    pub actor: Actor,
+    /// How it is recognized: any of these.
+    patterns: &'static [Pattern],
+    /// What its owner reads first: the cause. Placeholders are those of [`symptom::Symptom::fill`].
+    why: &'static str,
+    /// What its owner reads then: who acts, and how.
+    act: &'static str,
+    /// A Kubernetes reason and message that it was taken from; the reason is empty where a status has none.
+    sample: (&'static str, &'static str),
+}
+
+/// Who can end a cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Actor {
+    /// The owner of the workspace.
+    Owner,
+    /// The author of the workspace's template.
+    TemplateAuthor,
+    /// An administrator of the cluster.
+    Administrator,
+    /// Nobody: Kubernetes tries again, or it is progress.
+    Nobody,
+}
+
+impl Actor {
+    /// Name in the documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::TemplateAuthor => "template author",
+            Self::Administrator => "administrator",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+/// A group of causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Area {
+    /// The API server refuses the pod: none ever exists.
+    Refused,
+    /// No node takes the pod.
+    Scheduling,
+    /// A volume is missing or cannot be mounted.
+    Volumes,
+    /// An image cannot be pulled.
+    Images,
+    /// The node, its network or its runtime.
+    Node,
+    /// A container cannot start, ends, or is not healthy.
+    Containers,
+    /// The pod is taken away.
+    Disruption,
+    /// A controller gives up.
+    Controllers,
+    /// Nothing is known about it.
+    Unknown,
+}
+
+impl Area {
+    /// Heading in the documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "Refused: no pod ever exists",
+            Self::Scheduling => "Not scheduled",
+            Self::Volumes => "Volumes",
+            Self::Images => "Images",
+            Self::Node => "Node and sandbox",
+            Self::Containers => "Containers",
+            Self::Disruption => "Taken away",
+            Self::Controllers => "Controllers",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// Trouble that no entry recognizes.
+pub static UNKNOWN: Cause = Cause {
+    id: "unknown",
+    area: Area::Unknown,
+    title: "No entry recognizes the message, which is shown as it is",
+    level: Level::Warn,
+    actor: Actor::Nobody,
+    patterns: &[],
+    why: "",
+    act: "",
+    sample: ("", ""),
+};
+
+/// Every entry, in the order in which they are tried. [`UNKNOWN`] is not among them.
+pub static ALL: [&[Cause]; 8] = [
+    refused::CAUSES,
+    scheduling::CAUSES,
+    volumes::CAUSES,
+    images::CAUSES,
+    node::CAUSES,
+    containers::CAUSES,
+    disruption::CAUSES,
+    controllers::CAUSES,
+];
+
+impl Cause {
+    /// Every cause that can be counted, [`UNKNOWN`] included.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        ALL.into_iter().flatten().chain([&UNKNOWN])
+    }
+
+    /// An entry of this area, to be completed by the other functions.
+    const fn new(area: Area, id: &'static str, level: Level, actor: Actor, title: &'static str) -> Self {
+        Self { id, area, title, level, actor, patterns: &[], why: "", act: "", sample: ("", "") }
+    }
+
+    const fn on(mut self, patterns: &'static [Pattern]) -> Self {
+        self.patterns = patterns;
+        self
+    }
+
+    const fn says(mut self, why: &'static str, act: &'static str) -> Self {
+        self.why = why;
+        self.act = act;
+        self
+    }
+
+    const fn seen(mut self, reason: &'static str, message: &'static str) -> Self {
+        self.sample = (reason, message);
+        self
+    }
+
+    /// The first entry that recognizes a symptom, with what its placeholders stand for.
+    fn find<'a>(symptom: &'a Symptom<'_>) -> Option<(&'static Self, Vec<&'a str>)> {
+        ALL.into_iter().flatten().find_map(|cause| Some((cause, cause.recognizes(symptom)?)))
+    }
+
+    fn recognizes<'a>(&self, symptom: &'a Symptom<'_>) -> Option<Vec<&'a str>> {
+        self.patterns.iter().find_map(|pattern| pattern.matches(symptom))
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Cause {}

@@ -1,0 +1,143 @@
+//! How an entry recognizes its cause.
+
+use super::symptom::{Symptom, Topic};
+
+/// Conditions that all have to hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pattern {
+    pub(super) topic: Topic,
+    /// One of these is the Kubernetes reason; any if empty. One that ends with `*` is a beginning.
+    pub(super) reasons: &'static [&'static str],
+    /// One of these is in the message; anything if empty. See [`search`].
+    pub(super) texts: &'static [&'static str],
+    /// None of these is in the message.
+    pub(super) without: &'static [&'static str],
+    /// The exit code is between these, inclusive.
+    pub(super) codes: Option<(i32, i32)>,
+    /// It is about an init container, or is not.
+    pub(super) init: Option<bool>,
+}
+
+impl Pattern {
+    /// Anything of a topic.
+    pub(super) const fn of(topic: Topic) -> Self {
+        Self { topic, reasons: &[], texts: &[], without: &[], codes: None, init: None }
+    }
+
+    pub(super) const fn reason(mut self, reasons: &'static [&'static str]) -> Self {
+        self.reasons = reasons;
+        self
+    }
+
+    pub(super) const fn text(mut self, texts: &'static [&'static str]) -> Self {
+        self.texts = texts;
+        self
+    }
+
+    pub(super) const fn without(mut self, texts: &'static [&'static str]) -> Self {
+        self.without = texts;
+        self
+    }
+
+    pub(super) const fn code(mut self, from: i32, to: i32) -> Self {
+        self.codes = Some((from, to));
+        self
+    }
+
+    pub(super) const fn init(mut self) -> Self {
+        self.init = Some(true);
+        self
+    }
+
+    /// What the wildcards stand for, if it matches.
+    pub(super) fn matches<'a>(&self, symptom: &'a Symptom<'_>) -> Option<Vec<&'a str>> {
+        let is = |reason: &&str| match reason.strip_suffix('*') {
+            Some(beginning) => symptom.reason.starts_with(beginning),
+            None => *symptom.reason == **reason,
+        };
+        let conditions = self.topic == symptom.topic
+            && (self.reasons.is_empty() || self.reasons.iter().any(is))
+            && self.codes.is_none_or(|(from, to)| symptom.code.is_some_and(|code| (from..=to).contains(&code)))
+            && self.init.is_none_or(|init| init == symptom.init);
+        if !conditions || self.without.iter().any(|text| search(text, &symptom.lower).is_some()) {
+            return None;
+        }
+        if self.texts.is_empty() {
+            return Some(Vec::new());
+        }
+        let found = self.texts.iter().find_map(|text| search(text, &symptom.lower))?;
+        Some(found.into_iter().map(|range| &symptom.text[range]).collect())
+    }
+}
+
+/// The longest text that `*` stands for, in bytes.
+const ANY: usize = 240;
+
+/// Where a pattern's wildcards are in a text, if the text contains the pattern. `?` stands for a word without spaces,
+/// `*` for anything within a sentence's length. Quotes around a word are not part of it.
+pub(super) fn search(pattern: &str, text: &str) -> Option<Vec<std::ops::Range<usize>>> {
+    let first = pattern.find(['?', '*']).unwrap_or(pattern.len());
+    let (literal, rest) = pattern.split_at(first);
+    if rest.is_empty() {
+        return text.contains(literal).then(Vec::new);
+    }
+    let mut from = 0;
+    // A literal that is found often does not lead on each time.
+    for _ in 0..16 {
+        let at = from + text[from..].find(literal)? + literal.len();
+        if let Some(found) = follow(rest, text, at) {
+            return Some(found);
+        }
+        from = at;
+        if literal.is_empty() {
+            return None;
+        }
+    }
+    None
+}
+
+/// The same, where the pattern begins with a wildcard that stands for what begins here.
+fn follow(pattern: &str, text: &str, at: usize) -> Option<Vec<std::ops::Range<usize>>> {
+    let is_word = pattern.starts_with('?');
+    let rest = &pattern[1..];
+    let next = rest.find(['?', '*']).unwrap_or(rest.len());
+    let (literal, after) = rest.split_at(next);
+    let room = text.floor_char_boundary((at + ANY).min(text.len()));
+    let word = text[at..room].find(char::is_whitespace).map_or(room, |end| at + end);
+    let end = if literal.is_empty() { if is_word { word } else { room } } else { at + text[at..].find(literal)? };
+    let (allowed, empty) = if is_word { (word, at == end) } else { (room, false) };
+    if end > allowed || empty {
+        return None;
+    }
+    let mut found = if after.is_empty() { Vec::new() } else { follow(after, text, end + literal.len())? };
+    found.insert(0, at..end);
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
+        Some(search(pattern, text)?.into_iter().map(|range| &text[range]).collect())
+    }
+
+    #[test]
+    fn wildcards_stand_for_words_and_for_anything() {
+        assert_eq!(found("secret ? not found", "a secret \"x\" not found"), Some(vec!["\"x\""]));
+        assert_eq!(found("secret ? not found", "a secret is here, x not found"), None);
+        assert_eq!(found("secret ? not found", "secret is; secret \"y\" not found"), Some(vec!["\"y\""]));
+        assert_eq!(found("max ? per ? is ?, but", "max cpu per pod is 2, but"), Some(vec!["cpu", "pod", "2"]));
+        assert_eq!(found("a * z", "a b c z"), Some(vec!["b c"]));
+        assert_eq!(found("plain", "a plain text"), Some(vec![]));
+        assert_eq!(found("ends with ?", "ends with this one"), Some(vec!["this"]));
+        assert_eq!(found("ends with ?", "ends with "), None);
+    }
+
+    #[test]
+    fn a_long_text_is_searched_quickly() {
+        for text in ["secret ", "secret \"x\" ", "a"] {
+            assert_eq!(search("secret ? not found", &text.repeat(1_000_000)), None);
+        }
+    }
+}
