@@ -13,12 +13,15 @@ use http::{Request, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use logstream_core::correlate::{AgentIndex, Arrival, Correlator, Effect, Limits, Object, Observation};
-use logstream_core::identity::{Kind, Owner, Subject, Uid};
-use logstream_core::line::{LogLine, ScopeId};
 use logstream_core::object;
 use logstream_core::registration::Registration;
 use logstream_core::render::{LogStyle, render};
 use logstream_core::token::AgentToken;
+use logstream_core::{fact_id::ScopeId, line::LogLine};
+use logstream_core::{
+    identity::{Subject, Uid},
+    resource::Kind,
+};
 use logstream_webhook::Registrar;
 use serde_json::json;
 use tower::ServiceExt;
@@ -154,7 +157,6 @@ fn registration(criterion: &mut Criterion) {
             name: Some(name(n).into()),
             controller: None,
             tokens: vec![AgentToken::parse(&Uuid::new_v4().to_string()).expect("a token")],
-            owner: Owner { user: "alice".into(), workspace: "dev".into() },
         });
     }
     let uid = Uid::parse(&Uuid::new_v4().to_string()).expect("a UID");

@@ -3,16 +3,8 @@
 use crate::{
     expansion::{self, Piece},
     object::{Container, EnvVar, KeyToPath, PodSpec, Volume},
-    token::{AgentToken, Sealed},
+    token::{AgentToken, Sealed, TOKEN, TOKEN_FILE},
 };
-
-/// The token itself.
-pub const TOKEN: &str = "CODER_AGENT_TOKEN";
-/// The path of a file that holds it.
-pub const TOKEN_FILE: &str = "CODER_AGENT_TOKEN_FILE";
-/// The environment variables that tell an agent its token. The values of all others are dropped while decoding, but of
-/// those that these refer to as `$(NAME)`.
-pub const VARIABLES: [&str; 2] = [TOKEN, TOKEN_FILE];
 
 /// Where a token is to be found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

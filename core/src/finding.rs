@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{identity::Subject, line::FactId, token::AgentToken};
+use crate::{fact_id::FactId, identity::Subject, token::AgentToken};
 
 /// A fact that some agents' owners should read. [`crate::render`] finds the words.
 #[derive(Debug, Clone, PartialEq, Eq)]

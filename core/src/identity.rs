@@ -1,51 +1,12 @@
-//! Who an object is, and whose it is.
+//! The identity of an object: its UID, and its names.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::object::{Meta, text};
-
-/// The kinds of object a line can be about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// core/v1
-    Pod,
-    /// apps/v1
-    ReplicaSet,
-    /// apps/v1
-    StatefulSet,
-    /// batch/v1
-    Job,
-}
-
-impl Kind {
-    /// Every kind, in the order of this list.
-    pub const ALL: [Self; 4] = [Self::Pod, Self::ReplicaSet, Self::StatefulSet, Self::Job];
-
-    /// The kind of this name, as `involvedObject.kind` and `ownerReferences[].kind` write it.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-
-    /// The kind's name in the Kubernetes API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pod => "Pod",
-            Self::ReplicaSet => "ReplicaSet",
-            Self::StatefulSet => "StatefulSet",
-            Self::Job => "Job",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::{resource::Kind, text};
 
 /// The UID of an object: what identity rests on, never a name alone.
 ///
@@ -117,84 +78,9 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The person and the workspace an object belongs to, for people only: the token is the authority.
-///
-/// A prebuilt workspace carries the pseudo-user `prebuilds` until it is claimed, and its labels keep that name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// The user's name; empty when nothing tells it.
-    pub user: String,
-    /// The workspace's name; the namespace when nothing tells it.
-    pub workspace: String,
-}
-
-const USERNAME: &str = "com.coder.user.username";
-const WORKSPACE: &str = "com.coder.workspace.name";
-const EMAIL: &str = "com.coder.user.email";
-
-impl Owner {
-    /// Derives the owner from the objects that may tell, the most telling first: the pod, its ReplicaSet, its
-    /// Deployment. `name` is the pod's name, or its `generateName`, or its workload's name.
-    ///
-    /// For user and workspace alike: labels, then the e-mail annotation, then a name of the form
-    /// `coder-OWNER-WORKSPACE`, else the namespace.
-    pub fn derive(sources: &[&Meta], name: &str, namespace: &str) -> Self {
-        let label = |key: &str| first(sources.iter().map(|meta| &meta.labels), key);
-        let annotation = |key: &str| first(sources.iter().map(|meta| &meta.annotations.known), key);
-        let from_name = parse_name(name);
-        Self {
-            user: label(USERNAME)
-                .or_else(|| annotation(USERNAME))
-                .or_else(|| annotation(EMAIL))
-                .or_else(|| from_name.map(|(user, _)| user.to_owned()))
-                .unwrap_or_default(),
-            workspace: label(WORKSPACE)
-                .or_else(|| annotation(WORKSPACE))
-                .or_else(|| from_name.map(|(_, workspace)| workspace.to_owned()))
-                .unwrap_or_else(|| namespace.to_owned()),
-        }
-    }
-}
-
-fn first<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, String>>, key: &str) -> Option<String> {
-    maps.filter_map(|map| map.get(key)).find(|value| !value.is_empty()).cloned()
-}
-
-/// `coder-OWNER-WORKSPACE`: a Coder user name may hold a hyphen, so this takes the first part for it, as the
-/// templates that name pods so do not tell more.
-fn parse_name(name: &str) -> Option<(&str, &str)> {
-    let (user, workspace) = name.strip_prefix("coder-")?.split_once('-')?;
-    let workspace = workspace.trim_end_matches('-');
-    (!user.is_empty() && !workspace.is_empty()).then_some((user, workspace))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Annotations;
-
-    fn meta(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Meta {
-        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let annotations = Annotations { known: map(annotations), other: 0 };
-        Meta { labels: map(labels), annotations, ..Meta::default() }
-    }
-
-    #[test]
-    fn labels_win_over_annotations_and_names() {
-        let pod = meta(&[(USERNAME, "alice"), (WORKSPACE, "dev")], &[(EMAIL, "alice@example.com")]);
-        let owner = Owner::derive(&[&pod], "coder-bob-web", "ns");
-        assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("alice", "dev"));
-    }
-
-    #[test]
-    fn the_email_then_the_name_then_the_namespace_tell_what_labels_do_not() {
-        let pod = meta(&[], &[]);
-        let replicaset = meta(&[], &[(EMAIL, "bob@example.com")]);
-        let owner = Owner::derive(&[&pod, &replicaset], "coder-bob-web-", "ns");
-        assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("bob@example.com", "web"));
-        let owner = Owner::derive(&[&pod], "something", "ns");
-        assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("", "ns"));
-    }
 
     #[test]
     fn a_uid_that_is_no_uuid_is_still_one_identity() {

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    identity::{Kind, Owner, Uid},
-    token::AgentToken,
-};
+use crate::{identity::Uid, resource::Kind, token::AgentToken};
 
 /// An object with an agent, as a mutating webhook saw it at its creation.
 ///
@@ -23,6 +20,4 @@ pub struct Registration {
     pub controller: Option<Uid>,
     /// Tokens that stand in the spec itself; those behind references are resolved later, off the admission path.
     pub tokens: Vec<AgentToken>,
-    /// For people.
-    pub owner: Owner,
 }

@@ -6,7 +6,15 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::object::text;
+use crate::text;
+
+/// The token itself.
+pub const TOKEN: &str = "CODER_AGENT_TOKEN";
+/// The path of a file that holds it.
+pub const TOKEN_FILE: &str = "CODER_AGENT_TOKEN_FILE";
+/// The environment variables that tell an agent its token. The values of all others are dropped while decoding, but of
+/// those that these refer to as `$(NAME)`.
+pub const VARIABLES: [&str; 2] = [TOKEN, TOKEN_FILE];
 
 /// The token by which a Coder agent authenticates: a user's credential.
 ///

@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use logstream_core::{
     correlate::{AgentIndex, Arrival, Confirmation, Correlator, Effect, Limits, Object, Observation},
     extract,
+    fact_id::ScopeId,
     identity::{Subject, Uid},
-    line::{MAX_CHARS, ScopeId},
+    line::MAX_CHARS,
     object::{Event, Pod, Workload},
     render::{LogStyle, render},
     token::AgentToken,

@@ -8,8 +8,9 @@ use std::{
 use jiff::Timestamp;
 use logstream_core::{
     checkpoint::{Checkpoint, FactKey},
-    identity::{Kind, Subject, Uid},
-    line::{FactId, ScopeId, Stream},
+    fact_id::{FactId, ScopeId},
+    identity::{Subject, Uid},
+    resource::Resource,
     token::AgentToken,
 };
 use tokio::sync::Notify;
@@ -132,13 +133,8 @@ impl Ledger {
 
     /// The creation of an object was reported, and its lines have begun.
     pub fn announced(&self, subject: &Subject, created: Timestamp) {
-        let stream = match subject.kind {
-            Kind::Pod => Stream::Pods,
-            Kind::ReplicaSet => Stream::ReplicaSets,
-            Kind::StatefulSet => Stream::StatefulSets,
-            Kind::Job => Stream::Jobs,
-        };
-        if let Some(scope) = self.scopes.covering(stream, &subject.namespace) {
+        let resource = Resource::Objects(subject.kind);
+        if let Some(scope) = self.scopes.covering(resource, &subject.namespace) {
             self.with(scope, |tracking| tracking.announced(subject.uid, created));
         }
     }
@@ -189,7 +185,7 @@ impl Ledger {
         };
         let scopes = tracking.iter().filter_map(|(id, tracking)| {
             let scope = self.scopes.get(*id)?;
-            let is_events = scope.stream == Stream::Events;
+            let is_events = scope.resource == Resource::Events;
             Some((scope.key(), tracking.checkpoint(of(id), is_events, room)))
         });
         let scopes = scopes.collect();

@@ -23,9 +23,9 @@ pub struct Saved {
 
 impl Saved {
     /// The checkpoint of a scope. A namespace that was watched with all others continues from theirs.
-    pub fn of_scope(&self, scopes: &Scopes, id: logstream_core::line::ScopeId) -> Option<&Checkpoint> {
+    pub fn of_scope(&self, scopes: &Scopes, id: logstream_core::fact_id::ScopeId) -> Option<&Checkpoint> {
         let scope = scopes.get(id)?;
-        let all = || self.scopes.get(&format!("{}/*", scope.stream.as_str()));
+        let all = || self.scopes.get(&format!("{}/*", scope.resource.plural()));
         self.scopes.get(&scope.key()).or_else(all)
     }
 

@@ -8,8 +8,9 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     checkpoint::{Checkpoint, FactKey},
-    identity::{Kind, Subject, Uid},
-    line::{FactId, ScopeId},
+    fact_id::{FactId, ScopeId},
+    identity::{Subject, Uid},
+    resource::Kind,
     token::AgentToken,
 };
 use proptest::prelude::*;

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use logstream_core::{
     correlate::{Correlator, Counted, Effect, Object, Observation},
     extract::TokenSource,
+    fact_id::ScopeId,
     finding::FindingKind,
     identity::{Subject, Uid},
-    line::{LogLine, ScopeId},
+    line::LogLine,
     render::{LogStyle, render},
 };
 use tokio::{

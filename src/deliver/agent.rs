@@ -1,7 +1,7 @@
 //! One agent: what is known of it, and what it wants next.
 
 use jiff::Timestamp;
-use logstream_core::{line::WorkspaceKey, token::AgentToken};
+use logstream_core::{token::AgentToken, workspace::WorkspaceKey};
 use tokio::time::Instant;
 
 use super::{

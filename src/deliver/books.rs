@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use logstream_core::{line::FactId, token::AgentToken};
+use logstream_core::{fact_id::FactId, token::AgentToken};
 use tokio::time::Instant;
 
 use super::{

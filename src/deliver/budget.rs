@@ -163,7 +163,7 @@ mod tests {
         let mut budget = Budget::default();
         let (routine, words) = fill(&mut budget, Level::Debug);
         assert!(routine > 200_000 && words == Some(NO_MORE_ROUTINE), "{routine}");
-        assert_eq!(budget.charge(Level::Info, false, 100), Grant::Refused(None));
+        assert_eq!(budget.charge(Level::Debug, false, 100), Grant::Refused(None));
         let (warnings, words) = fill(&mut budget, Level::Warn);
         assert!((15_000..=WARNINGS + 200).contains(&warnings) && words == Some(NO_MORE_WARNINGS), "{warnings}");
         let (errors, words) = fill(&mut budget, Level::Error);

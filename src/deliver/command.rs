@@ -1,9 +1,6 @@
 //! What delivery is told, and the way in.
 
-use logstream_core::{
-    line::{LogLine, WorkspaceKey},
-    token::AgentToken,
-};
+use logstream_core::{line::LogLine, token::AgentToken, workspace::WorkspaceKey};
 use tokio::sync::mpsc;
 
 use super::metrics::Metrics;

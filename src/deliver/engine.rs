@@ -3,10 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use logstream_core::{
-    line::{LogLine, WorkspaceKey},
-    token::AgentToken,
-};
+use logstream_core::{line::LogLine, token::AgentToken, workspace::WorkspaceKey};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},

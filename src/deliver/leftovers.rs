@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use logstream_core::{
-    line::{Level, WorkspaceKey},
-    token::AgentToken,
-};
+use logstream_core::{line::Level, token::AgentToken, workspace::WorkspaceKey};
 use tokio::time::Instant;
 
 use super::outbox::Remains;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, hash_map};
 
-use logstream_core::{line::WorkspaceKey, token::AgentToken};
+use logstream_core::{token::AgentToken, workspace::WorkspaceKey};
 use tokio::time::Instant;
 
 use super::{

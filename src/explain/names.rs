@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logstream_core::{
-    correlate::Object,
-    identity::{Kind, Owner},
-};
+use logstream_core::{correlate::Object, resource::Kind, workspace::Owner};
 
 use super::{
     snapshot::Snapshot,
@@ -78,7 +75,7 @@ fn similarity(name: &str, wanted: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use logstream_core::{identity::Uid, line::ScopeId};
+    use logstream_core::{fact_id::ScopeId, identity::Uid};
     use serde_json::json;
 
     use super::*;

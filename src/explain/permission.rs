@@ -5,7 +5,7 @@ use std::fmt::Write;
 use futures::future::join_all;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::{Api, Client, api::PostParams};
-use logstream_core::line::Stream;
+use logstream_core::resource::Resource;
 
 use super::Options;
 use crate::{
@@ -22,7 +22,7 @@ pub(super) async fn missing(client: &Client, options: &Options, scopes: &Scopes)
     let allowed = join_all(asked.iter().map(|(scope, verb)| is_allowed(client, scope, verb))).await;
     let mut text = String::new();
     for ((scope, verb), _) in asked.into_iter().zip(allowed).filter(|(_, allowed)| *allowed == Some(false)) {
-        let (resource, flags) = (resource(scope.stream), flags(options, scope));
+        let (resource, flags) = (name(scope.resource), flags(options, scope));
         let _ = write!(text, "\n  missing: {verb} {}", scope.words());
         let _ = write!(text, "\n    check: kubectl auth can-i {verb} {resource}{flags}");
     }
@@ -31,11 +31,10 @@ pub(super) async fn missing(client: &Client, options: &Options, scopes: &Scopes)
 
 /// Asks the API server, which any authenticated user may. None if it does not answer.
 async fn is_allowed(client: &Client, scope: &Scope, verb: &str) -> Option<bool> {
-    let (resource, group) = split(scope.stream);
     let attributes = ResourceAttributes {
-        group: Some(group.to_owned()),
+        group: Some(scope.resource.group().to_owned()),
         namespace: scope.namespace.as_deref().map(str::to_owned),
-        resource: Some(resource.to_owned()),
+        resource: Some(scope.resource.plural().to_owned()),
         verb: Some(verb.to_owned()),
         ..ResourceAttributes::default()
     };
@@ -47,20 +46,11 @@ async fn is_allowed(client: &Client, scope: &Scope, verb: &str) -> Option<bool> 
     api.create(&PostParams::default(), &review).await.ok()?.status.map(|status| status.allowed)
 }
 
-fn split(stream: Stream) -> (&'static str, &'static str) {
-    let group = match stream {
-        Stream::Events | Stream::Pods => "",
-        Stream::ReplicaSets | Stream::StatefulSets => "apps",
-        Stream::Jobs => "batch",
-    };
-    (stream.as_str(), group)
-}
-
 /// The resource as kubectl takes it, with its group.
-fn resource(stream: Stream) -> String {
-    match split(stream) {
-        (resource, "") => resource.to_owned(),
-        (resource, group) => format!("{resource}.{group}"),
+fn name(resource: Resource) -> String {
+    match (resource.plural(), resource.group()) {
+        (plural, "") => plural.to_owned(),
+        (plural, group) => format!("{plural}.{group}"),
     }
 }
 
@@ -81,12 +71,14 @@ fn flags(options: &Options, scope: &Scope) -> String {
 
 #[cfg(test)]
 mod tests {
+    use logstream_core::resource::Kind;
+
     use super::*;
 
     #[test]
     fn resources_are_named_with_their_group() {
-        assert_eq!(resource(Stream::Pods), "pods");
-        assert_eq!(resource(Stream::ReplicaSets), "replicasets.apps");
-        assert_eq!(resource(Stream::Jobs), "jobs.batch");
+        assert_eq!(name(Resource::Objects(Kind::Pod)), "pods");
+        assert_eq!(name(Resource::Objects(Kind::ReplicaSet)), "replicasets.apps");
+        assert_eq!(name(Resource::Objects(Kind::Job)), "jobs.batch");
     }
 }

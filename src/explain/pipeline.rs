@@ -6,11 +6,13 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     correlate::{AgentIndex, Arrival, Confirmation, Correlator, Effect, Limits, Object, Observation},
+    fact_id::ScopeId,
     finding::{Finding, FindingKind},
-    identity::{Kind, Subject, Uid},
-    line::{Level, ScopeId},
+    identity::{Subject, Uid},
+    line::Level,
     object::{Event, Meta, Pod, PodStatus, Workload, WorkloadSpec},
     render::{LogStyle, render},
+    resource::Kind,
     token::AgentToken,
 };
 

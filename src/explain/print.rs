@@ -114,7 +114,7 @@ impl<W: Write> Printer<W> {
         let (mark, message) = match line.level {
             Level::Error => (style.red("✗"), style.red(message)),
             Level::Warn => (style.yellow("!"), style.yellow(message)),
-            _ => (" ".to_owned(), message.to_owned()),
+            Level::Debug => (" ".to_owned(), message.to_owned()),
         };
         // Of one pod among several, a line must say which.
         let name = if group.pods > 1 && !message.contains(&*line.subject.name) {
@@ -168,7 +168,11 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use logstream_core::identity::{Kind, Owner, Subject, Uid};
+    use logstream_core::{
+        identity::{Subject, Uid},
+        resource::Kind,
+        workspace::Owner,
+    };
     use serde_json::Value;
 
     use super::*;

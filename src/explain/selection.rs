@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use logstream_core::{
     correlate::Object,
     extract::{self, TokenSource},
-    identity::{Kind, Owner, Uid},
+    identity::Uid,
     object::{Container, EnvVar, Meta, PodSpec},
-    token::{AgentToken, Sealed},
+    resource::Kind,
+    token::{self, AgentToken, Sealed},
+    workspace::Owner,
 };
 use uuid::Uuid;
 
@@ -198,7 +200,7 @@ fn set_agent(spec: &mut PodSpec, agent: Option<AgentToken>) {
     }
     if let Some(container) = spec.containers.first_mut() {
         let value = Some(Sealed::new(agent.expose()));
-        container.env.push(EnvVar { name: extract::TOKEN.to_owned(), value, value_from: None });
+        container.env.push(EnvVar { name: token::TOKEN.to_owned(), value, value_from: None });
     }
 }
 

@@ -7,9 +7,10 @@ use std::{
 
 use logstream_core::{
     correlate::{Object, Observation},
+    fact_id::ScopeId,
     identity::Uid,
-    line::{ScopeId, Stream},
     object::Event,
+    resource::{Kind, Resource},
 };
 use tokio::{
     sync::mpsc,
@@ -104,7 +105,7 @@ fn check(
             continue;
         };
         match reason {
-            Reason::Forbidden if matches!(scope.stream, Stream::Pods | Stream::Events) => {
+            Reason::Forbidden if matches!(scope.resource, Resource::Objects(Kind::Pod) | Resource::Events) => {
                 return Err(Problem::Forbidden(scope.clone()));
             }
             Reason::Forbidden => {

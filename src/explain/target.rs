@@ -2,11 +2,7 @@
 
 use std::fmt;
 
-use logstream_core::{
-    correlate::Object,
-    identity::{Kind, Owner},
-    object::Meta,
-};
+use logstream_core::{correlate::Object, object::Meta, resource::Kind, workspace::Owner};
 
 use crate::config::LabelSelector;
 

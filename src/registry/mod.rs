@@ -137,7 +137,7 @@ impl AgentIndex for Registry {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use logstream_core::identity::{Kind, Owner};
+    use logstream_core::resource::Kind;
 
     use super::*;
 
@@ -156,14 +156,7 @@ mod tests {
     }
 
     fn registration(kind: Kind, name: Option<&str>, controller: Option<Uid>) -> Registration {
-        Registration {
-            kind,
-            namespace: "ns".into(),
-            name: name.map(Into::into),
-            controller,
-            tokens: vec![token()],
-            owner: Owner { user: "alice".into(), workspace: "dev".into() },
-        }
+        Registration { kind, namespace: "ns".into(), name: name.map(Into::into), controller, tokens: vec![token()] }
     }
 
     fn registry() -> (Arc<Registry>, Arc<Mutex<Vec<AgentToken>>>) {

@@ -7,8 +7,9 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
-    identity::{Kind, Subject, Uid},
+    identity::{Subject, Uid},
     registration::Registration,
+    resource::Kind,
     token::AgentToken,
 };
 
@@ -108,7 +109,7 @@ impl PendingRegistrations {
         named(subject.kind, &subject.name)
             || (subject.kind == Kind::Pod
                 && subject.name.rsplit_once('-').is_some_and(|(workload, _)| {
-                    [Kind::ReplicaSet, Kind::Job, Kind::StatefulSet].into_iter().any(|kind| named(kind, workload))
+                    Kind::ALL.iter().any(|kind| *kind != Kind::Pod && named(*kind, workload))
                 }))
     }
 
@@ -169,7 +170,6 @@ fn take_over(
 
 #[cfg(test)]
 mod tests {
-    use logstream_core::identity::Owner;
 
     use super::*;
 
@@ -184,7 +184,6 @@ mod tests {
             name: Some(name.into()),
             controller: None,
             tokens: vec![],
-            owner: Owner { user: String::new(), workspace: String::new() },
         }
     }
 

@@ -10,9 +10,9 @@ use kube::{
 };
 use logstream_core::{
     correlate::{LookupFailed, Object, Observation, Presence},
-    identity::{Kind, Subject},
-    line::Stream,
-    object::Meta,
+    identity::Subject,
+    object::{Meta, Pod, Workload},
+    resource::{Kind, Resource},
 };
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -23,9 +23,9 @@ use super::{
     failure::{Failure, Reason},
     metrics::{LookupOutcome, Metrics},
     names::is_name,
+    partial::{Decoded, Fact, Partial, path},
     scope::Scopes,
     selectors::Selectors,
-    slim::{Fact, Jobs, Pods, ReplicaSets, Slim, StatefulSets, Watched, path},
 };
 
 /// Lookups that wait at most. A lookup takes milliseconds, so a full queue means that the API server is ill.
@@ -99,7 +99,7 @@ impl Lookup {
                     Question::LookUp(subject) => {
                         let found = find(client, selectors, &subject).await;
                         metrics.lookup(outcome(found.as_ref().map(Option::is_some)));
-                        let scope = scopes.covering(stream(subject.kind), &subject.namespace);
+                        let scope = scopes.covering(Resource::Objects(subject.kind), &subject.namespace);
                         Observation::LookedUp { scope, subject, found }
                     }
                     Question::Confirm(subject) => {
@@ -121,15 +121,6 @@ fn outcome(found: Result<bool, &LookupFailed>) -> LookupOutcome {
         Ok(true) => LookupOutcome::Found,
         Ok(false) => LookupOutcome::Absent,
         Err(LookupFailed) => LookupOutcome::Failed,
-    }
-}
-
-fn stream(kind: Kind) -> Stream {
-    match kind {
-        Kind::Pod => Stream::Pods,
-        Kind::ReplicaSet => Stream::ReplicaSets,
-        Kind::StatefulSet => Stream::StatefulSets,
-        Kind::Job => Stream::Jobs,
     }
 }
 
@@ -169,51 +160,44 @@ async fn find(client: &Client, selectors: &Selectors, subject: &Subject) -> Resu
 
 async fn look(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, Failure> {
     match subject.kind {
-        Kind::Pod => list::<Pods>(client, selectors, subject).await,
-        Kind::ReplicaSet => get::<ReplicaSets>(client, selectors, subject).await,
-        Kind::StatefulSet => get::<StatefulSets>(client, selectors, subject).await,
-        Kind::Job => get::<Jobs>(client, selectors, subject).await,
+        Kind::Pod => list(client, selectors, subject).await,
+        _ => get(client, selectors, subject).await,
     }
 }
 
 /// A pod that the user's selectors leave out is no workspace, which only a list can tell.
-async fn list<K: Watched>(
-    client: &Client,
-    selectors: &Selectors,
-    subject: &Subject,
-) -> Result<Option<Object>, Failure> {
+async fn list(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, Failure> {
     #[derive(Deserialize)]
-    #[serde(bound = "")]
-    struct List<K: Watched> {
-        items: Option<Vec<Slim<K>>>,
+    struct List {
+        items: Option<Vec<Partial<Pod>>>,
     }
     let selectors = selectors.with_name(&subject.name);
     let params =
         ListParams { label_selector: selectors.label_text(), field_selector: selectors.field, ..ListParams::default() };
-    let answer = ask(client, request(K::STREAM, subject).list(&params)).await?;
-    let list: List<K> = answer.decode()?;
+    let answer = ask(client, request(subject).list(&params)).await?;
+    let list: List = answer.decode()?;
     Ok(list.items.into_iter().flatten().find_map(|object| same(subject, object)))
 }
 
-async fn get<K: Watched>(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, Failure> {
-    let answer = ask(client, request(K::STREAM, subject).get(&subject.name, &GetParams::default())).await?;
-    Ok(same::<K>(subject, answer.decode()?).filter(|object| selectors.selects(object)))
+async fn get(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, Failure> {
+    let answer = ask(client, request(subject).get(&subject.name, &GetParams::default())).await?;
+    Ok(same::<Workload>(subject, answer.decode()?).filter(|object| selectors.selects(object)))
 }
 
-fn request(stream: Stream, subject: &Subject) -> Request {
-    Request::new(path(stream, Some(&subject.namespace)))
+fn request(subject: &Subject) -> Request {
+    Request::new(path(Resource::Objects(subject.kind), Some(&subject.namespace)))
 }
 
 /// The object, if it is the one that was asked for and not another of its name.
-fn same<K: Watched>(subject: &Subject, object: Slim<K>) -> Option<Object> {
+fn same<T: Decoded>(subject: &Subject, object: Partial<T>) -> Option<Object> {
     let content = object.into_content()?;
-    let Meta { name, uid, .. } = K::meta(&content);
+    let Meta { name, uid, .. } = content.meta();
     if **name != *subject.name || *uid != Some(subject.uid) {
         return None;
     }
-    match K::fact(content) {
-        Fact::Object(object) => Some(object),
-        Fact::Event(_) => None,
+    match content.into_fact(Resource::Objects(subject.kind)) {
+        Some(Fact::Object(object)) => Some(object),
+        Some(Fact::Event(_)) | None => None,
     }
 }
 
@@ -242,7 +226,7 @@ mod tests {
         lookup.run().await;
         match observations.recv().await {
             Some(Observation::LookedUp { scope, subject: about, found }) if about == subject => {
-                assert_eq!(scope, scopes().covering(stream(subject.kind), "ns"));
+                assert_eq!(scope, scopes().covering(Resource::Objects(subject.kind), "ns"));
                 found
             }
             other => panic!("{other:?}"),

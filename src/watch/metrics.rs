@@ -1,6 +1,6 @@
-//! Figures about the watch. Every series is there from the first scrape.
+//! Metrics of the watch. Every series is there from the first scrape.
 
-use logstream_core::line::Stream;
+use logstream_core::resource::Resource;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -59,7 +59,7 @@ impl ReferenceOutcome {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StreamLabel {
+struct ResourceLabel {
     stream: &'static str,
 }
 
@@ -77,10 +77,10 @@ struct OutcomeLabel {
 /// The watch's counters and gauges; clones share them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    relists: Family<StreamLabel, Counter>,
+    relists: Family<ResourceLabel, Counter>,
     errors: Family<ErrorLabels, Counter>,
-    malformed: Family<StreamLabel, Counter>,
-    synced: Family<StreamLabel, Gauge>,
+    malformed: Family<ResourceLabel, Counter>,
+    synced: Family<ResourceLabel, Gauge>,
     lookups: Family<OutcomeLabel, Counter>,
     references: Family<OutcomeLabel, Counter>,
 }
@@ -95,7 +95,7 @@ impl Metrics {
         registry.register("malformed_objects", "Objects skipped because they do not decode", metrics.malformed.clone());
         registry.register(
             "synced",
-            "1 while every scope of the stream has been listed and is being watched",
+            "1 while every scope of the resource has been listed and is being watched",
             metrics.synced.clone(),
         );
         registry.register("lookups", "Objects looked up because an Event came first", metrics.lookups.clone());
@@ -103,20 +103,20 @@ impl Metrics {
         metrics
     }
 
-    pub(super) fn relist(&self, stream: Stream) {
-        self.relists.get_or_create(&label(stream)).inc();
+    pub(super) fn relist(&self, resource: Resource) {
+        self.relists.get_or_create(&label(resource)).inc();
     }
 
-    pub(super) fn error(&self, stream: Stream, reason: Reason) {
-        self.errors.get_or_create(&ErrorLabels { stream: stream.as_str(), reason: reason.as_str() }).inc();
+    pub(super) fn error(&self, resource: Resource, reason: Reason) {
+        self.errors.get_or_create(&ErrorLabels { stream: resource.plural(), reason: reason.as_str() }).inc();
     }
 
-    pub(super) fn malformed(&self, stream: Stream) {
-        self.malformed.get_or_create(&label(stream)).inc();
+    pub(super) fn malformed(&self, resource: Resource) {
+        self.malformed.get_or_create(&label(resource)).inc();
     }
 
-    pub(super) fn synced(&self, stream: Stream, synced: bool) {
-        self.synced.get_or_create(&label(stream)).set(i64::from(synced));
+    pub(super) fn synced(&self, resource: Resource, synced: bool) {
+        self.synced.get_or_create(&label(resource)).set(i64::from(synced));
     }
 
     pub(super) fn lookup(&self, outcome: LookupOutcome) {
@@ -139,12 +139,12 @@ impl Default for Metrics {
             lookups: Family::default(),
             references: Family::default(),
         };
-        for stream in Stream::ALL {
-            let _ = metrics.relists.get_or_create(&label(stream));
-            let _ = metrics.malformed.get_or_create(&label(stream));
-            metrics.synced(stream, false);
+        for resource in Resource::all() {
+            let _ = metrics.relists.get_or_create(&label(resource));
+            let _ = metrics.malformed.get_or_create(&label(resource));
+            metrics.synced(resource, false);
             for reason in Reason::ALL {
-                let labels = ErrorLabels { stream: stream.as_str(), reason: reason.as_str() };
+                let labels = ErrorLabels { stream: resource.plural(), reason: reason.as_str() };
                 let _ = metrics.errors.get_or_create(&labels);
             }
         }
@@ -158,8 +158,8 @@ impl Default for Metrics {
     }
 }
 
-fn label(stream: Stream) -> StreamLabel {
-    StreamLabel { stream: stream.as_str() }
+fn label(resource: Resource) -> ResourceLabel {
+    ResourceLabel { stream: resource.plural() }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the API server tells: lists, watches, and single objects, as [`Observation`]s.
 //!
-//! Each scope (a stream in a namespace, or in all) is watched by a task of its own, which lists, watches, and lists
+//! Each scope (a resource in a namespace, or in all) is watched by a task of its own, which lists, watches, and lists
 //! anew when its history is gone. What is news is decided by resourceVersions: a scope remembers how far it was handed
 //! on ([`Position`](position::Position)), over a restart too ([`Checkpoint`]).
 //!
@@ -15,11 +15,11 @@ mod failure;
 mod lookup;
 mod metrics;
 mod names;
+mod partial;
 mod position;
 mod reference;
 mod scope;
 mod selectors;
-mod slim;
 mod source;
 mod start;
 mod sync;
@@ -34,7 +34,9 @@ use kube::Client;
 use logstream_core::{
     checkpoint::Checkpoint,
     correlate::Observation,
-    line::{ScopeId, Stream},
+    fact_id::ScopeId,
+    object::{Event, Pod, Workload},
+    resource::{Kind, Resource},
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -49,8 +51,8 @@ pub use selectors::Selectors;
 pub use sync::{Now, ScopeState, SyncStates};
 
 use lookup::Lookup;
+use partial::Decoded;
 use reference::Resolver;
-use slim::{Events, Jobs, Pods, ReplicaSets, StatefulSets, Watched};
 use source::{Closed, NoStreaming, Shared, Source};
 
 /// What a watch needs.
@@ -168,20 +170,18 @@ impl Ends {
 }
 
 fn watch(id: ScopeId, scope: &Scope, shared: Shared, saved: Option<Checkpoint>) -> BoxFuture<'static, Closed> {
-    fn of<K: Watched>(
+    fn of<T: Decoded>(
         id: ScopeId,
         scope: &Scope,
         shared: Shared,
         saved: Option<Checkpoint>,
     ) -> BoxFuture<'static, Closed> {
-        Source::<K>::new(id, scope.clone(), shared, saved).run().boxed()
+        Source::<T>::new(id, scope.clone(), shared, saved).run().boxed()
     }
-    match scope.stream {
-        Stream::Events => of::<Events>(id, scope, shared, saved),
-        Stream::Pods => of::<Pods>(id, scope, shared, saved),
-        Stream::ReplicaSets => of::<ReplicaSets>(id, scope, shared, saved),
-        Stream::StatefulSets => of::<StatefulSets>(id, scope, shared, saved),
-        Stream::Jobs => of::<Jobs>(id, scope, shared, saved),
+    match scope.resource {
+        Resource::Events => of::<Event>(id, scope, shared, saved),
+        Resource::Objects(Kind::Pod) => of::<Pod>(id, scope, shared, saved),
+        Resource::Objects(_) => of::<Workload>(id, scope, shared, saved),
     }
 }
 

@@ -377,7 +377,7 @@ fn decode(encoded: &Sealed) -> Sealed {
 
 #[cfg(test)]
 mod tests {
-    use logstream_core::identity::Kind;
+    use logstream_core::resource::Kind;
     use serde_json::{Value, json};
 
     use super::*;

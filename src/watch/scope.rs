@@ -1,18 +1,18 @@
-//! What is watched: each stream, in each namespace or in all of them.
+//! What is watched: each resource, in each namespace or in all of them.
 
 use std::sync::Arc;
 
-use logstream_core::line::{ScopeId, Stream};
+use logstream_core::{fact_id::ScopeId, resource::Resource};
 
 /// The most namespaces a table of scopes can hold; `config` refuses more. With as many watches an API server should
 /// be asked for all namespaces at once.
-pub const MAX_NAMESPACES: usize = (u16::MAX as usize + 1) / Stream::ALL.len();
+pub const MAX_NAMESPACES: usize = (u16::MAX as usize + 1) / Resource::COUNT;
 
-/// A stream within one namespace, or within all.
+/// A resource within one namespace, or within all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
-    /// The kind of object.
-    pub stream: Stream,
+    /// The resource.
+    pub resource: Resource,
     /// The namespace; `None`: all of them.
     pub namespace: Option<Arc<str>>,
 }
@@ -20,14 +20,14 @@ pub struct Scope {
 impl Scope {
     /// The scope's name in saved progress: `events/ns`, `pods/*`. It does not depend on the other scopes.
     pub fn key(&self) -> String {
-        format!("{}/{}", self.stream.as_str(), self.namespace.as_deref().unwrap_or("*"))
+        format!("{}/{}", self.resource.plural(), self.namespace.as_deref().unwrap_or("*"))
     }
 
     /// The scope in words: `pods in ns`, `events in all namespaces`.
     pub fn words(&self) -> String {
         match &self.namespace {
-            Some(namespace) => format!("{} in {namespace}", self.stream.as_str()),
-            None => format!("{} in all namespaces", self.stream.as_str()),
+            Some(namespace) => format!("{} in {namespace}", self.resource.plural()),
+            None => format!("{} in all namespaces", self.resource.plural()),
         }
     }
 }
@@ -37,7 +37,7 @@ impl Scope {
 pub struct Scopes(Vec<Scope>);
 
 impl Scopes {
-    /// Every stream in each of these namespaces; in all of them when none is named. A namespace named twice is one,
+    /// Every resource in each of these namespaces; in all of them when none is named. A namespace named twice is one,
     /// and what exceeds [`MAX_NAMESPACES`] is left out.
     pub fn new(namespaces: &[String]) -> Self {
         let mut wanted: Vec<Option<Arc<str>>> = Vec::new();
@@ -51,7 +51,7 @@ impl Scopes {
             wanted.push(None);
         }
         let scopes = wanted.into_iter().flat_map(|namespace| {
-            Stream::ALL.into_iter().map(move |stream| Scope { stream, namespace: namespace.clone() })
+            Resource::all().map(move |resource| Scope { resource, namespace: namespace.clone() })
         });
         Self(scopes.collect())
     }
@@ -72,11 +72,11 @@ impl Scopes {
         self.0.get(usize::from(id.0))
     }
 
-    /// The scope by which an object of this stream and namespace comes, if it is watched.
-    pub fn covering(&self, stream: Stream, namespace: &str) -> Option<ScopeId> {
+    /// The scope by which an object of this resource and namespace comes, if it is watched.
+    pub fn covering(&self, resource: Resource, namespace: &str) -> Option<ScopeId> {
         self.iter()
             .find(|(_, scope)| {
-                scope.stream == stream && scope.namespace.as_deref().is_none_or(|watched| watched == namespace)
+                scope.resource == resource && scope.namespace.as_deref().is_none_or(|watched| watched == namespace)
             })
             .map(|(id, _)| id)
     }
@@ -85,16 +85,15 @@ impl Scopes {
     pub fn by_key(&self, key: &str) -> Option<ScopeId> {
         self.iter().find(|(_, scope)| scope.key() == key).map(|(id, _)| id)
     }
-
-    /// Whether anything is watched in this namespace.
-    pub fn covers(&self, namespace: &str) -> bool {
-        self.covering(Stream::Pods, namespace).is_some()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use logstream_core::resource::Kind;
+
     use super::*;
+
+    const PODS: Resource = Resource::Objects(Kind::Pod);
 
     fn scopes(namespaces: &[&str]) -> Scopes {
         Scopes::new(&namespaces.iter().map(|namespace| (*namespace).to_owned()).collect::<Vec<_>>())
@@ -103,8 +102,8 @@ mod tests {
     #[test]
     fn no_namespace_means_all_of_them() {
         let scopes = scopes(&[]);
-        assert_eq!(scopes.len(), Stream::ALL.len());
-        let id = scopes.covering(Stream::Pods, "any").unwrap();
+        assert_eq!(scopes.len(), Resource::COUNT);
+        let id = scopes.covering(PODS, "any").unwrap();
         assert_eq!(scopes.get(id).unwrap().key(), "pods/*");
         assert_eq!(scopes.get(id).unwrap().words(), "pods in all namespaces");
     }
@@ -112,22 +111,22 @@ mod tests {
     #[test]
     fn a_key_finds_its_scope_whatever_the_others_are() {
         let before = scopes(&["a", "b", "a"]);
-        assert_eq!(before.len(), 2 * Stream::ALL.len());
+        assert_eq!(before.len(), 2 * Resource::COUNT);
         let after = scopes(&["c", "b"]);
         for (id, scope) in before.iter() {
             assert_eq!(before.by_key(&scope.key()), Some(id));
             let watched_after = scope.namespace.as_deref() == Some("b");
             assert_eq!(after.by_key(&scope.key()).is_some(), watched_after, "{}", scope.key());
         }
-        assert_eq!(before.covering(Stream::Jobs, "c"), None);
-        assert!(after.covers("c") && !after.covers("a"));
+        assert_eq!(before.covering(Resource::Objects(Kind::Job), "c"), None);
+        assert!(after.covering(PODS, "c").is_some());
     }
 
     #[test]
     fn more_namespaces_than_ids_do_not_overflow() {
         let many: Vec<String> = (0..MAX_NAMESPACES + 7).map(|number| format!("ns-{number}")).collect();
         let scopes = Scopes::new(&many);
-        assert_eq!(scopes.len(), MAX_NAMESPACES * Stream::ALL.len());
+        assert_eq!(scopes.len(), MAX_NAMESPACES * Resource::COUNT);
         assert_eq!(scopes.iter().count(), scopes.len());
     }
 }

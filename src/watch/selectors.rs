@@ -63,7 +63,7 @@ pub(super) fn of_events() -> String {
 
 #[cfg(test)]
 mod tests {
-    use logstream_core::{identity::Kind, object::Workload};
+    use logstream_core::{object::Workload, resource::Kind};
     use serde_json::json;
 
     use super::*;

@@ -17,7 +17,8 @@ use kube::{
 use logstream_core::{
     checkpoint::Checkpoint,
     correlate::{Arrival, Observation},
-    line::{ScopeId, Stream},
+    fact_id::ScopeId,
+    resource::{Kind, Resource},
 };
 use tokio::{sync::mpsc, time::Instant};
 
@@ -26,10 +27,10 @@ use super::{
     deadlines,
     failure::{Failure, Reason},
     metrics::Metrics,
+    partial::{Decoded, Fact, Partial},
     position::Position,
     scope::Scope,
     selectors::{Selectors, of_events},
-    slim::{Fact, Slim, Watched},
     start,
     sync::SyncStates,
 };
@@ -87,10 +88,10 @@ pub(super) struct Shared {
 }
 
 /// The watch of one scope.
-pub(super) struct Source<K: Watched> {
+pub(super) struct Source<T: Decoded> {
     id: ScopeId,
     scope: Scope,
-    api: Api<Slim<K>>,
+    api: Api<Partial<T>>,
     shared: Shared,
     /// What an earlier process saved.
     saved: Option<Checkpoint>,
@@ -108,12 +109,12 @@ pub(super) struct Source<K: Watched> {
     told: Option<String>,
 }
 
-impl<K: Watched> Source<K> {
+impl<T: Decoded> Source<T> {
     pub(super) fn new(id: ScopeId, scope: Scope, shared: Shared, saved: Option<Checkpoint>) -> Self {
         let client = shared.client.clone();
         let api = match scope.namespace.as_deref() {
-            Some(namespace) => Api::namespaced(client, namespace),
-            None => Api::all(client),
+            Some(namespace) => Api::namespaced_with(client, namespace, &scope.resource),
+            None => Api::all_with(client, &scope.resource),
         };
         Self {
             id,
@@ -158,7 +159,7 @@ impl<K: Watched> Source<K> {
             match start::current(&self.shared.client, &self.scope).await {
                 Ok(current) => break current,
                 Err(failure) => {
-                    self.shared.metrics.error(self.scope.stream, failure.reason);
+                    self.shared.metrics.error(self.scope.resource, failure.reason);
                     self.tell(&failure);
                     tokio::time::sleep(self.backoff.wait()).await;
                 }
@@ -180,7 +181,7 @@ impl<K: Watched> Source<K> {
             now
         };
         self.send(Observation::Started { scope: self.id, from: Box::new(from) }).await?;
-        if self.scope.stream == Stream::Events {
+        if self.scope.resource == Resource::Events {
             // Else the Events of a large list would all have to wait for their subjects.
             let listed = self.shared.states.objects_listed(self.id);
             let _ = tokio::time::timeout(OBJECTS_FIRST, listed).await;
@@ -225,15 +226,15 @@ impl<K: Watched> Source<K> {
             Lists::Streamed => watcher::Config::default().streaming_lists(),
             Lists::Paged => watcher::Config::default().page_size(PAGE),
         };
-        let (field_selector, label_selector) = match self.scope.stream {
-            Stream::Pods => (self.shared.selectors.field.clone(), self.shared.selectors.label_text()),
-            Stream::Events => (Some(of_events()), None),
-            Stream::ReplicaSets | Stream::StatefulSets | Stream::Jobs => (None, None),
+        let (field_selector, label_selector) = match self.scope.resource {
+            Resource::Objects(Kind::Pod) => (self.shared.selectors.field.clone(), self.shared.selectors.label_text()),
+            Resource::Events => (Some(of_events()), None),
+            Resource::Objects(_) => (None, None),
         };
         watcher::Config { field_selector, label_selector, timeout: Some(deadlines::WATCH), ..config }
     }
 
-    async fn take(&mut self, event: watcher::Event<Slim<K>>) -> Result<(), Closed> {
+    async fn take(&mut self, event: watcher::Event<Partial<T>>) -> Result<(), Closed> {
         match event {
             watcher::Event::Init => {
                 // Said before the first request and after every failed list: nothing is known to be listed yet.
@@ -275,12 +276,12 @@ impl<K: Watched> Source<K> {
         }
         self.announced = true;
         if self.shared.states.get(self.id).is_some_and(|state| state.listed) {
-            self.shared.metrics.relist(self.scope.stream);
+            self.shared.metrics.relist(self.scope.resource);
         }
         self.send(Observation::Relisting(self.id)).await
     }
 
-    async fn listed(&mut self, object: Slim<K>) -> Result<(), Closed> {
+    async fn listed(&mut self, object: Partial<T>) -> Result<(), Closed> {
         let revision = object.revision();
         match self.decoded(object) {
             Some(Fact::Event(event)) if event.subject().is_some() => {
@@ -300,7 +301,7 @@ impl<K: Watched> Source<K> {
         }
     }
 
-    async fn watched(&mut self, object: Slim<K>) -> Result<(), Closed> {
+    async fn watched(&mut self, object: Partial<T>) -> Result<(), Closed> {
         let news = self.position.watched(object.revision());
         match self.decoded(object) {
             Some(Fact::Event(event)) if news && event.subject().is_some() => {
@@ -314,7 +315,7 @@ impl<K: Watched> Source<K> {
         }
     }
 
-    async fn gone(&mut self, object: Slim<K>) -> Result<(), Closed> {
+    async fn gone(&mut self, object: Partial<T>) -> Result<(), Closed> {
         self.position.watched(object.revision());
         match self.decoded(object) {
             Some(Fact::Object(object)) => self.send(Observation::Gone { scope: self.id, object }).await,
@@ -324,13 +325,13 @@ impl<K: Watched> Source<K> {
     }
 
     /// The object, if it is selected; or a count of it, if it is malformed.
-    fn decoded(&self, object: Slim<K>) -> Option<Fact> {
+    fn decoded(&self, object: Partial<T>) -> Option<Fact> {
         if object.is_malformed() {
-            self.shared.metrics.malformed(self.scope.stream);
+            self.shared.metrics.malformed(self.scope.resource);
             let (namespace, name) = object.names();
             tracing::debug!(namespace, name, "malformed object skipped");
         }
-        object.into_content().map(K::fact).filter(|fact| match fact {
+        object.into_content().and_then(|object| object.into_fact(self.scope.resource)).filter(|fact| match fact {
             Fact::Object(object) => self.shared.selectors.selects(object),
             Fact::Event(_) => true,
         })
@@ -357,7 +358,7 @@ impl<K: Watched> Source<K> {
             return Some(Left::Refused);
         }
         let failure = Failure::of_watcher(error);
-        self.shared.metrics.error(self.scope.stream, failure.reason);
+        self.shared.metrics.error(self.scope.resource, failure.reason);
         if failure.reason == Reason::Gone {
             // Ordinary life: the history was compacted while nothing happened here, or while we were away.
             tracing::debug!(error = %failure, "history expired, listing anew");
@@ -380,7 +381,7 @@ impl<K: Watched> Source<K> {
     fn tell(&mut self, failure: &Failure) {
         let text = match failure.reason {
             Reason::Forbidden => {
-                format!("{failure} (the verbs list and watch on {} are needed)", self.scope.stream.as_str())
+                format!("{failure} (the verbs list and watch on {} are needed)", self.scope.resource.plural())
             }
             _ => failure.to_string(),
         };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kube::{Client, api::ListParams, core::Request};
 use serde::Deserialize;
 
-use super::{ask::ask, failure::Failure, scope::Scope, slim};
+use super::{ask::ask, failure::Failure, partial, scope::Scope};
 
 /// The current state of a scope's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) async fn current(client: &Client, scope: &Scope) -> Result<Current, F
         resource_version: String,
     }
 
-    let path = slim::path(scope.stream, scope.namespace.as_deref());
+    let path = partial::path(scope.resource, scope.namespace.as_deref());
     let answer = ask(client, Request::new(path).list_metadata(&ListParams::default().limit(1))).await?;
     let list: List = answer.decode()?;
     let revision = list.metadata.resource_version.parse().map_err(|_| Failure::undecodable())?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use logstream_core::line::{ScopeId, Stream};
+use logstream_core::{fact_id::ScopeId, resource::Resource};
 use tokio::sync::watch;
 
 use super::{failure::Reason, metrics::Metrics, scope::Scopes};
@@ -82,7 +82,7 @@ impl SyncStates {
                 .scopes
                 .iter()
                 .zip(states)
-                .filter(|((_, other), _)| other.stream != Stream::Events && other.namespace == namespace);
+                .filter(|((_, other), _)| other.resource != Resource::Events && other.namespace == namespace);
             objects.all(|(_, state)| state.listed || matches!(state.now, Now::Failing { .. }))
         };
         // The sender is part of this value.
@@ -111,28 +111,30 @@ impl SyncStates {
             state.now = change(state);
             let changed = *state != before;
             if changed && let Some(scope) = self.scopes.get(scope) {
-                self.metrics.synced(scope.stream, self.is_synced(scope.stream, states));
+                self.metrics.synced(scope.resource, self.is_synced(scope.resource, states));
             }
             changed
         });
     }
 
-    fn is_synced(&self, stream: Stream, states: &[ScopeState]) -> bool {
-        let mut of_stream = self.scopes.iter().zip(states).filter(|((_, scope), _)| scope.stream == stream);
-        of_stream.all(|(_, state)| state.now == Now::Watching)
+    fn is_synced(&self, resource: Resource, states: &[ScopeState]) -> bool {
+        let mut of_resource = self.scopes.iter().zip(states).filter(|((_, scope), _)| scope.resource == resource);
+        of_resource.all(|(_, state)| state.now == Now::Watching)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use logstream_core::resource::Kind;
+
     use super::*;
 
     #[test]
-    fn a_stream_is_synced_when_all_of_its_scopes_are_and_problems_are_named() {
+    fn a_resource_is_synced_when_all_of_its_scopes_are_and_problems_are_named() {
         let scopes = Arc::new(Scopes::new(&["a".into(), "b".into()]));
         let metrics = Metrics::default();
         let states = SyncStates::new(scopes.clone(), metrics.clone());
-        let pods = ["a", "b"].map(|namespace| scopes.covering(Stream::Pods, namespace).unwrap());
+        let pods = ["a", "b"].map(|namespace| scopes.covering(Resource::Objects(Kind::Pod), namespace).unwrap());
         states.watching(pods[0]);
         assert!(metrics.value("synced{stream=\"pods\"}") < 0.5);
         states.watching(pods[1]);

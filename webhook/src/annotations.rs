@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use json_patch::{AddOperation, Patch, PatchOperation, jsonptr::PointerBuf};
 use logstream_core::{
     extract::{Agent, Holder, TokenSource},
-    identity::Owner,
     object::Annotations as Annotated,
+    workspace::Owner,
 };
 use serde_json::Value;
 

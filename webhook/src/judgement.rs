@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use json_patch::Patch;
 use logstream_core::{
     extract::{self, Agent, Extracted, TokenSource},
-    identity::{self, Owner},
     object::{Meta, Pod, PodSpec, Workload},
     registration::Registration,
-    token::AgentToken,
+    resource,
+    token::{self, AgentToken},
+    workspace::Owner,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -83,7 +84,7 @@ impl Judgement {
         let described = annotations::describe(&agents);
         // Tokens are only recorded to prepare the log source at Coder; the watch reads them again from the object.
         let recorded: &[Agent] = if policy.needs_confirmation() { &[] } else { &agents };
-        let registration = (!request.is_dry_run()).then(|| candidate.registration(recorded, owner));
+        let registration = (!request.is_dry_run()).then(|| candidate.registration(recorded));
         let outcome = if registration.is_some() { outcome } else { Outcome::DryRun };
         Self { kind: label, outcome, registration, patch, agents: described, not_tokens }
     }
@@ -91,7 +92,7 @@ impl Judgement {
 
 /// An object that may carry agents.
 struct Candidate<'a> {
-    kind: identity::Kind,
+    kind: resource::Kind,
     namespace: &'a str,
     name: &'a str,
     object: Object,
@@ -104,10 +105,10 @@ enum Object {
 
 impl<'a> Candidate<'a> {
     /// `None` if the object is not what Kubernetes documents, or could not come to exist.
-    fn read(kind: identity::Kind, request: &'a Request<'_>) -> Option<Self> {
+    fn read(kind: resource::Kind, request: &'a Request<'_>) -> Option<Self> {
         let json = request.object()?;
         let object = match kind {
-            identity::Kind::Pod => Object::Pod(Box::new(decode(json)?)),
+            resource::Kind::Pod => Object::Pod(Box::new(decode(json)?)),
             _ => Object::Workload(Box::new(decode(json)?)),
         };
         let candidate = Self { kind, namespace: request.namespace(), name: request.name(), object };
@@ -164,7 +165,7 @@ impl<'a> Candidate<'a> {
         owner
     }
 
-    fn registration(&self, agents: &[Agent], owner: Owner) -> Registration {
+    fn registration(&self, agents: &[Agent]) -> Registration {
         let meta = self.meta();
         let (name, controller) = match &self.object {
             Object::Pod(_) => (meta.name.as_str(), meta.controller().map(|owner| owner.uid)),
@@ -185,7 +186,6 @@ impl<'a> Candidate<'a> {
             name: (!name.is_empty()).then(|| Arc::from(name)),
             controller,
             tokens,
-            owner,
         }
     }
 
@@ -216,7 +216,7 @@ impl<'a> Candidate<'a> {
             .iter()
             .chain(containers)
             .filter(|candidate| candidate.name == container)
-            .any(|container| container.env.iter().any(|entry| extract::VARIABLES.contains(&entry.name.as_str())))
+            .any(|container| container.env.iter().any(|entry| token::VARIABLES.contains(&entry.name.as_str())))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use logstream_core::identity;
+use logstream_core::resource;
 use prometheus_client::{
     metrics::{
         counter::Counter,
@@ -46,13 +46,13 @@ impl Kind {
     }
 }
 
-impl From<Option<identity::Kind>> for Kind {
-    fn from(kind: Option<identity::Kind>) -> Self {
+impl From<Option<resource::Kind>> for Kind {
+    fn from(kind: Option<resource::Kind>) -> Self {
         match kind {
-            Some(identity::Kind::Pod) => Self::Pod,
-            Some(identity::Kind::ReplicaSet) => Self::ReplicaSet,
-            Some(identity::Kind::StatefulSet) => Self::StatefulSet,
-            Some(identity::Kind::Job) => Self::Job,
+            Some(resource::Kind::Pod) => Self::Pod,
+            Some(resource::Kind::ReplicaSet) => Self::ReplicaSet,
+            Some(resource::Kind::StatefulSet) => Self::StatefulSet,
+            Some(resource::Kind::Job) => Self::Job,
             None => Self::Other,
         }
     }

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use json_patch::Patch;
-use logstream_core::{identity::Kind, object::object};
+use logstream_core::{object::object, resource::Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -117,12 +117,7 @@ impl<'a> Request<'a> {
     pub(crate) fn kind(&self) -> Option<Kind> {
         let GroupVersionKind { group, version, kind } = &self.kind;
         let kind = Kind::parse(kind)?;
-        let home = match kind {
-            Kind::Pod => "",
-            Kind::ReplicaSet | Kind::StatefulSet => "apps",
-            Kind::Job => "batch",
-        };
-        (group == home && version == "v1").then_some(kind)
+        (group == kind.group() && version == "v1").then_some(kind)
     }
 
     /// Whether an object itself is about to be created, not a subresource of one.

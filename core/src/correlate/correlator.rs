@@ -20,11 +20,13 @@ use super::{
 use crate::{
     checkpoint::FactKey,
     extract::{self, TokenSource},
+    fact_id::{FactId, ScopeId},
     finding::{Finding, FindingKind},
-    identity::{Kind, Subject, Uid},
-    line::{FactId, ScopeId, WorkspaceKey},
+    identity::{Subject, Uid},
     object::{Event, Meta, Pod},
+    resource::Kind,
     token::AgentToken,
+    workspace::WorkspaceKey,
 };
 
 /// How much is kept, and for how long.

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    fact_id::FactId,
     finding::{FindingKind, Repeat},
     identity::{Subject, Uid},
-    line::FactId,
 };
 
 /// What makes two facts about one object the same to its reader: a hash of what they would read.

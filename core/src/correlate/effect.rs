@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use crate::{
     checkpoint::FactKey,
     extract::TokenSource,
+    fact_id::{FactId, ScopeId},
     finding::Finding,
     identity::{Subject, Uid},
-    line::{FactId, ScopeId, WorkspaceKey},
     token::AgentToken,
+    workspace::WorkspaceKey,
 };
 
 /// Something to be done by those who may do I/O, in this order.

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     finding::FindingKind,
-    identity::{Kind, Subject},
+    identity::Subject,
     object::{Event, Pod},
+    resource::Kind,
 };
 
 /// The fact an Event reports.

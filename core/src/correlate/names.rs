@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::identity::{Kind, Subject, Uid};
+use crate::{
+    identity::{Subject, Uid},
+    resource::Kind,
+};
 
 /// The UIDs that had a name, the newest last. Bounded by the objects that are followed.
 #[derive(Debug, Default)]

@@ -50,7 +50,7 @@ impl NonWorkspaces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Kind, Uid};
+    use crate::{identity::Uid, resource::Kind};
 
     #[test]
     fn the_oldest_is_forgotten_at_the_limit() {

@@ -3,9 +3,10 @@
 use crate::{
     checkpoint::Checkpoint,
     extract::TokenSource,
-    identity::{Kind, Subject},
-    line::ScopeId,
+    fact_id::ScopeId,
+    identity::Subject,
     object::{Event, Meta, Pod, Workload},
+    resource::Kind,
     token::AgentToken,
 };
 

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::{
     checkpoint::{Checkpoint, FactKey},
+    fact_id::ScopeId,
     identity::Uid,
-    line::ScopeId,
     object::Meta,
 };
 

@@ -11,9 +11,10 @@ use super::{
     tracked::{Missing, Tracked},
 };
 use crate::{
+    fact_id::{FactId, ScopeId},
     finding::FindingKind,
-    identity::{Kind, Subject, Uid},
-    line::{FactId, ScopeId},
+    identity::{Subject, Uid},
+    resource::Kind,
 };
 
 /// A question that the API server would not answer is asked again after this long.

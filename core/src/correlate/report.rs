@@ -12,10 +12,11 @@ use super::{
 };
 use crate::{
     checkpoint::FactKey,
+    fact_id::FactId,
     finding::{Finding, FindingKind, Repeat},
-    identity::{Kind, Subject, Uid},
-    line::FactId,
+    identity::{Subject, Uid},
     object::Event,
+    resource::Kind,
 };
 
 /// A fact to be told.

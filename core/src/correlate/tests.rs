@@ -19,9 +19,10 @@ use super::*;
 use crate::{
     checkpoint::Checkpoint,
     extract::TokenSource,
+    fact_id::ScopeId,
     finding::{Finding, FindingKind, Repeat},
-    identity::{Kind, Subject, Uid},
-    line::ScopeId,
+    identity::{Subject, Uid},
+    resource::Kind,
     token::AgentToken,
 };
 

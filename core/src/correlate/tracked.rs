@@ -15,10 +15,11 @@ use super::{
 use crate::{
     checkpoint::FactKey,
     extract::{Agent, TokenSource},
+    fact_id::{FactId, ScopeId},
     finding::Finding,
     identity::{Subject, Uid},
-    line::{FactId, ScopeId, WorkspaceKey},
     token::AgentToken,
+    workspace::WorkspaceKey,
 };
 
 /// How many findings are kept for an agent whose token is still being resolved.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use super::{Object, correlator::Origin};
-use crate::{identity::Uid, line::ScopeId};
+use crate::{fact_id::ScopeId, identity::Uid};
 
 /// Workloads that are held until the watch shows one of their pods. A field selector is about pods alone, so a
 /// workload does not tell whether its agent belongs to this program's Coder.

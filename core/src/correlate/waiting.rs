@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    fact_id::FactId,
     identity::{Subject, Uid},
-    line::FactId,
     object::Event,
 };
 

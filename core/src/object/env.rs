@@ -7,11 +7,11 @@ use serde::{
     de::{SeqAccess, Visitor},
 };
 
-use super::{EnvSource, text};
+use super::EnvSource;
 use crate::{
     expansion::{self, Piece},
-    extract::VARIABLES,
-    token::Sealed,
+    text,
+    token::{Sealed, VARIABLES},
 };
 
 /// Maximum number of variables of a container among which a reference `$(NAME)` is looked for: its first ones.

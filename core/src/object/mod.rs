@@ -4,9 +4,7 @@
 //! kept: managedFields, volumes' contents, probes and most of the spec fall away while decoding. What is kept is limited
 //! in length and number, so that an object of any size takes little memory.
 
-mod bounded;
 mod env;
-pub(crate) mod text;
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -16,9 +14,14 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use self::bounded::{Class, Element, Entries};
-pub use self::{env::EnvVar, text::name};
-use crate::identity::{Kind, Subject, Uid};
+pub use self::env::EnvVar;
+pub use crate::text::name;
+use crate::{
+    bounded::{self, Class, Element, Entries},
+    identity::{Subject, Uid},
+    resource::Kind,
+    text,
+};
 
 /// Metadata of an object. At admission a pod of a workload has neither name nor UID nor creationTimestamp.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -14,9 +14,9 @@ pub(crate) use self::quantity::requested;
 use crate::{
     causes,
     finding::{Finding, FindingKind, Repeat, WaitingFor},
-    identity::Kind,
     line::{Level, LogLine, MAX_CHARS},
-    object::text,
+    resource::Kind,
+    text,
     token::AgentToken,
 };
 

@@ -9,10 +9,12 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     checkpoint::FactKey,
+    fact_id::{FactId, ScopeId},
     identity::Uid,
-    line::{FactId, Level, LogLine, ScopeId, WorkspaceKey},
+    line::{Level, LogLine},
     object::Meta,
     token::AgentToken,
+    workspace::WorkspaceKey,
 };
 use prometheus_client::registry::Registry;
 use tokio::{

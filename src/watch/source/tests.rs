@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use logstream_core::{correlate::Object, identity::Uid};
+use logstream_core::{
+    correlate::Object,
+    identity::Uid,
+    object::{Event, Pod, Workload},
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
@@ -11,13 +15,13 @@ use crate::{
     config::LabelSelector,
     watch::{
         scope::Scopes,
-        slim::{Events, Pods, ReplicaSets},
         sync::Now,
         testing::{Answer, Script, Server, added, deleted, expired, listed},
     },
 };
 
 const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
+const PODS: Resource = Resource::Objects(Kind::Pod);
 const STREAMED: &str = "sendInitialEvents=true";
 const PAGED: &str = "limit=500";
 
@@ -48,13 +52,18 @@ struct Story {
     _work: tokio::task::JoinSet<Closed>,
 }
 
-fn watching<K: Watched>(server: &Server, reached: Option<u64>) -> Story {
-    watching_with::<K>(server, reached, BTreeMap::new())
+fn watching<T: Decoded>(resource: Resource, server: &Server, reached: Option<u64>) -> Story {
+    watching_with::<T>(resource, server, reached, BTreeMap::new())
 }
 
-fn watching_with<K: Watched>(server: &Server, reached: Option<u64>, pending: BTreeMap<Uid, u64>) -> Story {
+fn watching_with<T: Decoded>(
+    resource: Resource,
+    server: &Server,
+    reached: Option<u64>,
+    pending: BTreeMap<Uid, u64>,
+) -> Story {
     let scopes = Arc::new(Scopes::new(&["ns".into()]));
-    let id = scopes.covering(K::STREAM, "ns").unwrap();
+    let id = scopes.covering(resource, "ns").unwrap();
     let scope = scopes.get(id).unwrap().clone();
     let metrics = Metrics::default();
     let states = SyncStates::new(scopes, metrics.clone());
@@ -73,7 +82,7 @@ fn watching_with<K: Watched>(server: &Server, reached: Option<u64>, pending: BTr
         started: tokio::time::Instant::now(),
     };
     let saved = reached.map(|revision| Checkpoint { revision, pending, ..Checkpoint::default() });
-    let source = Source::<K>::new(id, scope, shared, saved);
+    let source = Source::<T>::new(id, scope, shared, saved);
     let mut work = tokio::task::JoinSet::new();
     work.spawn(source.run());
     Story { scope: id, observations, states, metrics, _work: work }
@@ -143,7 +152,7 @@ async fn a_list_then_what_the_watch_brings() {
             ]),
         )
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     assert_eq!(
         story.next(6).await,
         ["relisting", "ListedKnown old", "ListedChanged new", "synced", "Watched newer", "Gone old"]
@@ -176,7 +185,7 @@ async fn a_workload_whose_pods_are_not_selected_is_passed_over() {
             ]),
         )
         .start();
-    let mut story = watching::<ReplicaSets>(&server, Some(10));
+    let mut story = watching::<Workload>(Resource::Objects(Kind::ReplicaSet), &server, Some(10));
     assert_eq!(story.next(4).await, ["relisting", "ListedChanged ReplicaSet ours", "synced", "Gone ReplicaSet ours"]);
     let seen = requests(&server);
     assert!(!seen[0].contains("labelSelector"), "its own labels are not those of its pods: {seen:?}");
@@ -200,7 +209,7 @@ async fn events_of_a_list_come_in_order_and_those_not_explained_not_at_all() {
             ]),
         )
         .start();
-    let mut story = watching::<Events>(&server, Some(10));
+    let mut story = watching::<Event>(Resource::Events, &server, Some(10));
     assert_eq!(story.next(6).await, ["relisting", "Event a.11", "Event b.15", "synced", "Event a.21", "Event j.24"]);
     let seen = requests(&server);
     assert!(seen[0].contains("involvedObject.kind!=Deployment"), "{seen:?}");
@@ -213,7 +222,7 @@ async fn what_was_not_delivered_before_a_restart_is_told_again() {
     let lines = [added(&event("Pod", "a", 4)), added(&event("Pod", "a", 6)), added(&event("Pod", "b", 7)), listed(9)];
     let server = Script::new().on(STREAMED, Answer::watch(&lines)).start();
     let pending = BTreeMap::from([(Uid::parse("a").unwrap(), 6)]);
-    let mut story = watching_with::<Events>(&server, Some(9), pending);
+    let mut story = watching_with::<Event>(Resource::Events, &server, Some(9), pending);
     assert_eq!(story.next(3).await, ["relisting", "Event a.6", "synced"]);
 }
 
@@ -234,7 +243,7 @@ async fn a_relist_after_410_hands_on_only_what_is_new() {
             ]),
         )
         .start();
-    let mut story = watching::<Events>(&server, Some(10));
+    let mut story = watching::<Event>(Resource::Events, &server, Some(10));
     assert_eq!(story.next(4).await, ["relisting", "Event a.11", "synced", "Event a.12"]);
     assert_eq!(story.next(3).await, ["relisting", "Event a.30", "synced"]);
     assert!((story.metrics.value("relists_total{stream=\"events\"}") - 1.0).abs() < 0.1);
@@ -249,7 +258,7 @@ async fn a_watch_whose_connection_ends_goes_on_where_it_was() {
         .on("resourceVersion=12", Answer::Unreachable)
         .on("resourceVersion=12", Answer::watch(&[added(&pod("b", 13))]))
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     assert_eq!(story.next(4).await, ["relisting", "ListedChanged a", "synced", "Watched b"]);
     assert_eq!(story.now(), Now::Watching);
     story.nothing_more().await;
@@ -262,7 +271,7 @@ async fn a_resumed_watch_that_stays_quiet_is_taken_for_a_good_one() {
         .on("resourceVersion=12", Answer::status(503, "starting"))
         .on("resourceVersion=12", Answer::watch(&[]))
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     assert_eq!(story.next(2).await, ["relisting", "synced"]);
     let mut states = story.states.subscribe();
     let scope = usize::from(story.scope.0);
@@ -278,7 +287,7 @@ async fn a_failing_list_backs_off_and_announces_nothing() {
         .on(STREAMED, Answer::status(422, "sendInitialEvents: Forbidden"))
         .always(PAGED, Answer::status(500, "etcd is away"))
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     let next = timeout(Duration::from_mins(10), story.recv()).await;
     assert!(next.is_err(), "{next:?}");
     let tries = requests(&server).len();
@@ -292,7 +301,7 @@ async fn a_failing_list_backs_off_and_announces_nothing() {
 async fn a_missing_permission_is_named() {
     let message = "pods is forbidden: User \"u\" cannot watch resource \"pods\"";
     let server = Script::new().always("/pods?", Answer::status(403, message)).start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     story.nothing_more().await;
     let problems = story.states.problems();
     let told = format!("pods in ns: forbidden: {message} (the verbs list and watch on pods are needed)");
@@ -308,7 +317,7 @@ async fn a_server_that_does_not_stream_lists_is_paged_and_that_is_remembered() {
         .on("watch=true", Answer::watch(&[added(&pod("c", 21)), expired()]))
         .on(PAGED, Answer::list(30, &[pod("c", 21)]))
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     assert_eq!(story.next(5).await, ["relisting", "ListedKnown a", "ListedChanged b", "synced", "Watched c"]);
     assert_eq!(story.next(3).await, ["relisting", "ListedKnown c", "synced"]);
     assert_eq!(requests(&server).iter().filter(|request| request.contains(STREAMED)).count(), 1);
@@ -321,7 +330,7 @@ async fn streaming_lists_that_never_end_give_way_to_paged_ones() {
         .always(STREAMED, Answer::ended_watch(&[added(&pod("a", 5))]))
         .on(PAGED, Answer::list(20, &[pod("a", 5)]))
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     let mut told = story.next(1).await;
     while told.last().is_some_and(|last| last != "synced") {
         told.extend(story.next(1).await);
@@ -337,7 +346,7 @@ async fn a_list_that_breaks_off_is_announced_again() {
         .on(PAGED, Answer::page("more", &[pod("a", 5)]))
         .on(PAGED, Answer::list(20, &[pod("a", 5)]))
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     assert_eq!(story.next(5).await, ["relisting", "ListedKnown a", "relisting", "ListedKnown a", "synced"]);
 }
 
@@ -362,7 +371,7 @@ async fn a_malformed_object_is_skipped_and_counted() {
             ]),
         )
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     assert_eq!(story.next(5).await, ["relisting", "ListedKnown good", "synced", "Watched good", "Watched good"]);
     assert!((story.metrics.value("malformed_total{stream=\"pods\"}") - 3.0).abs() < 0.1);
     assert!(story.metrics.value("relists_total{stream=\"pods\"}") < 0.5);
@@ -377,7 +386,7 @@ async fn a_watch_ahead_of_a_restored_cluster_begins_anew() {
         .on("limit=1", Answer::list(50, &[]))
         .on(STREAMED, Answer::watch(&[added(&event("Pod", "a", 40)), listed(50), added(&event("Pod", "a", 51))]))
         .start();
-    let mut story = watching::<Events>(&server, Some(800));
+    let mut story = watching::<Event>(Resource::Events, &server, Some(800));
     assert_eq!(story.next(5).await, ["relisting", "Event a.900", "synced", "relisting", "synced"]);
     assert_eq!(story.next(1).await, ["Event a.51"]);
 }
@@ -389,7 +398,7 @@ async fn a_410_to_the_start_of_a_watch_lists_anew() {
         .on("resourceVersion=12", Answer::status(410, "too old resource version"))
         .on(STREAMED, Answer::watch(&[added(&pod("a", 15)), listed(20)]))
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     assert_eq!(story.next(5).await, ["relisting", "synced", "relisting", "ListedChanged a", "synced"]);
 }
 
@@ -399,7 +408,7 @@ async fn a_silent_connection_is_noticed_counted_and_replaced() {
         .on(STREAMED, Answer::watch(&[listed(12)]))
         .on("resourceVersion=12", Answer::watch(&[added(&pod("a", 15))]))
         .start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     assert_eq!(story.next(2).await, ["relisting", "synced"]);
     let mut states = story.states.subscribe();
     let scope = usize::from(story.scope.0);
@@ -416,7 +425,7 @@ async fn a_silent_connection_is_noticed_counted_and_replaced() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_never_answered_is_a_failure() {
     let server = Script::new().start();
-    let mut story = watching::<Pods>(&server, Some(10));
+    let mut story = watching::<Pod>(PODS, &server, Some(10));
     story.nothing_more().await;
     assert!(matches!(story.now(), Now::Failing { .. }), "{:?}", story.now());
     assert!(story.metrics.value("errors_total{stream=\"pods\",reason=\"unreachable\"}") > 1.0);
@@ -428,7 +437,7 @@ async fn a_scope_starts_from_its_checkpoint_or_from_now() {
     let answered: Timestamp = "2026-11-23T05:11:54Z".parse().unwrap();
     for (saved, expected) in [(None, 100), (Some(90), 90), (Some(4_000), 100)] {
         let server = Script::new().on("limit=1", Answer::status(503, "starting")).on("limit=1", dated()).start();
-        let mut story = watching::<Pods>(&server, saved);
+        let mut story = watching::<Pod>(PODS, &server, saved);
         let Some(Observation::Started { from, .. }) = story.observations.recv().await else { panic!("no start") };
         assert_eq!(from.revision, expected);
         if saved.is_none() {

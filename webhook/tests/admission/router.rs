@@ -5,11 +5,7 @@ use std::sync::Arc;
 use crate::common::{Captured, FIXTURES, NOW_SECONDS, Webhook, fixture, post};
 use axum::body::Body;
 use http::{Request, StatusCode, header};
-use logstream_core::{
-    identity::{Kind as ObjectKind, Uid},
-    registration::Registration,
-    token::AgentToken,
-};
+use logstream_core::{identity::Uid, registration::Registration, resource::Kind as ObjectKind, token::AgentToken};
 use logstream_webhook::{Kind, Metrics, Outcome, Policy, Reason, Registrar, router};
 use serde_json::{Value, json};
 
@@ -61,7 +57,6 @@ async fn a_bare_pod_is_recorded_and_annotated() {
     assert_eq!(registration.name.as_deref(), Some("coder-alice-dev"));
     assert_eq!(registration.controller, None);
     assert_eq!(registration.tokens, [token(ALICE)]);
-    assert_eq!((registration.owner.user.as_str(), registration.owner.workspace.as_str()), ("alice", "dev"));
     assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::Patched), 1);
     assert_eq!(webhook.metrics.registrations(), 1);
 }
@@ -94,11 +89,10 @@ async fn a_replicaset_is_recorded_and_left_as_it_is() {
     let (webhook, review) = (Webhook::new(), fixture("replicaset-of-deployment"));
     assert_eq!(webhook.review(&review).await.patch(), None);
     let [registration] = &webhook.recorder.all()[..] else { panic!() };
-    let Registration { kind, namespace, name, controller, tokens, owner } = registration;
+    let Registration { kind, namespace, name, controller, tokens } = registration;
     assert_eq!((*kind, &**namespace), (ObjectKind::ReplicaSet, "cap"));
     assert_eq!(name.as_deref(), Some("coder-bob-web-78fb7fc9b9"));
     assert_eq!((*controller, tokens.as_slice()), (None, &[token(BOB)][..]));
-    assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("bob", "web"));
     assert_eq!(webhook.metrics.reviews(Kind::ReplicaSet, Outcome::Recorded), 1);
 }
 
@@ -270,10 +264,11 @@ async fn a_claim_is_small_however_large_its_review() {
     };
     review["request"]["object"]["spec"]["containers"] = (0..10_000).map(agent).collect();
     review["request"]["object"]["metadata"]["labels"] = json!({"com.coder.workspace.name": "é".repeat(100_000)});
-    webhook.review(&review).await;
+    let after = webhook.review(&review).await.apply(&review);
     let [registration] = &webhook.recorder.all()[..] else { panic!() };
     assert!(registration.tokens.len() <= 64);
-    assert!(registration.owner.workspace.len() <= 253);
+    let workspace = after["metadata"]["annotations"]["logstream.coder.com/workspace"].as_str().unwrap();
+    assert!(workspace.len() <= 253);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::object::text::CUT;
+use crate::text::CUT;
 
 /// The credentials in a text.
 pub(super) fn credentials(text: &str) -> Vec<Range<usize>> {

@@ -1,37 +1,18 @@
 //! Objects as the watch decodes them: the core's types, with just the metadata that `kube` needs beside them.
 //!
 //! An object that does not decode must not end a watch, and its text must not reach a log by way of an error: it
-//! becomes a [`Slim`] without content, and the decoder's words about it, which may quote a value, are dropped.
+//! becomes a [`Partial`] without content, and the decoder's words about it, which may quote a value, are dropped.
 
 use std::{borrow::Cow, fmt::Debug};
 
-use k8s_openapi::NamespaceResourceScope;
-use kube::{Resource, api::ObjectMeta};
+use kube::{api::ObjectMeta, core::DynamicResourceScope};
 use logstream_core::{
     correlate::Object,
-    identity::Kind,
-    line::Stream,
     object::{Event, Meta, Pod, Workload},
+    resource::Resource,
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
-
-/// A kind of object that is watched.
-pub(super) trait Watched: Clone + Debug + Send + Sync + 'static {
-    /// The core's type for it.
-    type Object: DeserializeOwned + Clone + Debug + Send + Sync + 'static;
-    /// Its stream.
-    const STREAM: Stream;
-    /// Its kind in the Kubernetes API.
-    const KIND: &'static str;
-    /// Its API group; empty for core.
-    const GROUP: &'static str;
-
-    /// Its metadata.
-    fn meta(object: &Self::Object) -> &Meta;
-    /// What it is to the correlator.
-    fn fact(object: Self::Object) -> Fact;
-}
 
 /// What an object is to the correlator.
 pub(super) enum Fact {
@@ -39,49 +20,60 @@ pub(super) enum Fact {
     Object(Object),
 }
 
-macro_rules! kinds {
-    ($($kind:ident, $object:ty, $stream:ident, $group:literal, $name:literal, $fact:expr;)*) => {$(
-        #[derive(Debug, Clone, Copy)]
-        pub(super) struct $kind;
+/// A type that watched objects are decoded to.
+pub(super) trait Decoded: DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+    /// The object's metadata.
+    fn meta(&self) -> &Meta;
 
-        impl Watched for $kind {
-            type Object = $object;
-            const STREAM: Stream = Stream::$stream;
-            const KIND: &'static str = $name;
-            const GROUP: &'static str = $group;
+    /// What the object is to the correlator; `None` if objects of this resource are not decoded to this type.
+    fn into_fact(self, resource: Resource) -> Option<Fact>;
+}
 
-            fn meta(object: &Self::Object) -> &Meta {
-                &object.metadata
-            }
+impl Decoded for Event {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
 
-            fn fact(object: Self::Object) -> Fact {
-                $fact(Box::new(object))
-            }
+    fn into_fact(self, _: Resource) -> Option<Fact> {
+        Some(Fact::Event(Box::new(self)))
+    }
+}
+
+impl Decoded for Pod {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+
+    fn into_fact(self, _: Resource) -> Option<Fact> {
+        Some(Fact::Object(Object::Pod(Box::new(self))))
+    }
+}
+
+impl Decoded for Workload {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+
+    fn into_fact(self, resource: Resource) -> Option<Fact> {
+        match resource {
+            Resource::Objects(kind) => Some(Fact::Object(Object::Workload(kind, Box::new(self)))),
+            Resource::Events => None,
         }
-    )*};
+    }
 }
 
-kinds! {
-    Events, Event, Events, "", "Event", Fact::Event;
-    Pods, Pod, Pods, "", "Pod", |pod| Fact::Object(Object::Pod(pod));
-    ReplicaSets, Workload, ReplicaSets, "apps", "ReplicaSet", |it| Fact::Object(Object::Workload(Kind::ReplicaSet, it));
-    StatefulSets, Workload, StatefulSets, "apps", "StatefulSet",
-        |it| Fact::Object(Object::Workload(Kind::StatefulSet, it));
-    Jobs, Workload, Jobs, "batch", "Job", |it| Fact::Object(Object::Workload(Kind::Job, it));
-}
-
-/// An object of a kind, or what is left of one that does not decode.
+/// An object, or what is left of one that does not decode.
 #[derive(Debug, Clone)]
-pub(super) struct Slim<K: Watched> {
+pub(super) struct Partial<T> {
     /// Name, namespace, UID and resourceVersion; no other field is ever set.
     metadata: ObjectMeta,
     /// `None` when the object does not decode.
-    content: Option<K::Object>,
+    content: Option<T>,
 }
 
-impl<K: Watched> Slim<K> {
+impl<T> Partial<T> {
     /// The object; `None` when it does not decode.
-    pub(super) fn into_content(self) -> Option<K::Object> {
+    pub(super) fn into_content(self) -> Option<T> {
         self.content
     }
 
@@ -121,13 +113,13 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     Ok((!name.is_empty()).then_some(name))
 }
 
-impl<'de, K: Watched> Deserialize<'de> for Slim<K> {
+impl<'de, T: Decoded> Deserialize<'de> for Partial<T> {
     /// From JSON text alone, which is what `kube` decodes: the text of the object is borrowed, so that one that does
     /// not decode can be read again for its metadata, and one that does costs no copy.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get();
-        let Ok(object) = serde_json::from_str::<K::Object>(text) else { return Ok(Self::remains(text)) };
-        let meta = K::meta(&object);
+        let Ok(object) = serde_json::from_str::<T>(text) else { return Ok(Self::remains(text)) };
+        let meta = object.meta();
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let remains = Remains {
             name: text(&meta.name),
@@ -139,7 +131,7 @@ impl<'de, K: Watched> Deserialize<'de> for Slim<K> {
     }
 }
 
-impl<K: Watched> Slim<K> {
+impl<T> Partial<T> {
     /// What is left of an object that does not decode.
     fn remains(text: &str) -> Self {
         #[derive(Default, Deserialize)]
@@ -159,24 +151,24 @@ impl From<Remains> for ObjectMeta {
     }
 }
 
-impl<K: Watched> Resource for Slim<K> {
-    type DynamicType = ();
-    type Scope = NamespaceResourceScope;
+impl<T> kube::Resource for Partial<T> {
+    type DynamicType = Resource;
+    type Scope = DynamicResourceScope;
 
-    fn kind((): &()) -> Cow<'_, str> {
-        K::KIND.into()
+    fn kind(resource: &Resource) -> Cow<'_, str> {
+        resource.kind().into()
     }
 
-    fn group((): &()) -> Cow<'_, str> {
-        K::GROUP.into()
+    fn group(resource: &Resource) -> Cow<'_, str> {
+        resource.group().into()
     }
 
-    fn version((): &()) -> Cow<'_, str> {
+    fn version(_: &Resource) -> Cow<'_, str> {
         "v1".into()
     }
 
-    fn plural((): &()) -> Cow<'_, str> {
-        K::STREAM.as_str().into()
+    fn plural(resource: &Resource) -> Cow<'_, str> {
+        resource.plural().into()
     }
 
     fn meta(&self) -> &ObjectMeta {
@@ -188,20 +180,18 @@ impl<K: Watched> Resource for Slim<K> {
     }
 }
 
-/// The path of a stream's objects, in a namespace or in all.
-pub(super) fn path(stream: Stream, namespace: Option<&str>) -> String {
-    match stream {
-        Stream::Events => Slim::<Events>::url_path(&(), namespace),
-        Stream::Pods => Slim::<Pods>::url_path(&(), namespace),
-        Stream::ReplicaSets => Slim::<ReplicaSets>::url_path(&(), namespace),
-        Stream::StatefulSets => Slim::<StatefulSets>::url_path(&(), namespace),
-        Stream::Jobs => Slim::<Jobs>::url_path(&(), namespace),
-    }
+/// The path of a resource, in a namespace or in all.
+pub(super) fn path(resource: Resource, namespace: Option<&str>) -> String {
+    <Partial<()> as kube::Resource>::url_path(&resource, namespace)
 }
 
 #[cfg(test)]
 mod tests {
-    use kube::core::{ObjectList, WatchEvent};
+    use kube::{
+        Resource as _,
+        core::{ObjectList, WatchEvent},
+    };
+    use logstream_core::resource::Kind;
     use serde_json::json;
 
     use super::*;
@@ -215,7 +205,7 @@ mod tests {
             "spec": {"containers": [{"name": "dev", "env": [{"name": "CODER_AGENT_TOKEN", "value": TOKEN}]}]},
         })
         .to_string();
-        let pod: Slim<Pods> = serde_json::from_str(&text).unwrap();
+        let pod: Partial<Pod> = serde_json::from_str(&text).unwrap();
         assert_eq!((pod.names(), pod.revision()), (("ns", "dev"), Some(7)));
         assert_eq!(pod.meta().managed_fields, None);
         assert!(!format!("{pod:?}").contains(TOKEN), "{pod:?}");
@@ -225,11 +215,11 @@ mod tests {
     #[test]
     fn a_malformed_object_is_known_by_its_metadata_alone() {
         let text = json!({"metadata": {"name": "dev", "resourceVersion": "7"}, "spec": TOKEN}).to_string();
-        let pod: Slim<Pods> = serde_json::from_str(&text).unwrap();
+        let pod: Partial<Pod> = serde_json::from_str(&text).unwrap();
         assert_eq!(pod.revision(), Some(7));
         assert!(pod.is_malformed());
         for text in ["7", "\"text\"", "null", "{\"metadata\": {\"name\": 3}}"] {
-            assert!(serde_json::from_str::<Slim<Pods>>(text).unwrap().is_malformed(), "{text}");
+            assert!(serde_json::from_str::<Partial<Pod>>(text).unwrap().is_malformed(), "{text}");
         }
     }
 
@@ -237,7 +227,7 @@ mod tests {
     fn the_names_of_a_malformed_object_are_limited() {
         let long = "a".repeat(100_000);
         let text = json!({"metadata": {"name": long, "namespace": long}, "spec": 3}).to_string();
-        let pod: Slim<Pods> = serde_json::from_str(&text).unwrap();
+        let pod: Partial<Pod> = serde_json::from_str(&text).unwrap();
         assert!(pod.is_malformed() && pod.names().0.len() < 300 && pod.names().1.len() < 300);
     }
 
@@ -246,21 +236,21 @@ mod tests {
         let good = json!({"metadata": {"name": "a"}});
         let bad = json!({"metadata": {"name": "b"}, "spec": 3});
         let list = json!({"metadata": {"resourceVersion": "9"}, "items": [good, bad]}).to_string();
-        let list: ObjectList<Slim<Jobs>> = serde_json::from_str(&list).unwrap();
+        let list: ObjectList<Partial<Workload>> = serde_json::from_str(&list).unwrap();
         let whole: Vec<bool> = list.items.into_iter().map(|item| !item.is_malformed()).collect();
         assert_eq!(whole, [true, false]);
         // In this order, which is that of the API server's own type (metav1.WatchEvent).
         let text = format!(r#"{{"type":"ADDED","object":{bad}}}"#);
-        let event: WatchEvent<Slim<Jobs>> = serde_json::from_str(&text).unwrap();
+        let event: WatchEvent<Partial<Workload>> = serde_json::from_str(&text).unwrap();
         assert!(matches!(event, WatchEvent::Added(job) if job.names() == ("", "b")));
     }
 
     #[test]
-    fn each_stream_has_its_path() {
-        assert_eq!(path(Stream::Events, None), "/api/v1/events");
-        assert_eq!(path(Stream::Pods, Some("ns")), "/api/v1/namespaces/ns/pods");
-        assert_eq!(path(Stream::ReplicaSets, None), "/apis/apps/v1/replicasets");
-        assert_eq!(path(Stream::StatefulSets, None), "/apis/apps/v1/statefulsets");
-        assert_eq!(path(Stream::Jobs, Some("ns")), "/apis/batch/v1/namespaces/ns/jobs");
+    fn each_resource_has_its_path() {
+        assert_eq!(path(Resource::Events, None), "/api/v1/events");
+        assert_eq!(path(Resource::Objects(Kind::Pod), Some("ns")), "/api/v1/namespaces/ns/pods");
+        assert_eq!(path(Resource::Objects(Kind::ReplicaSet), None), "/apis/apps/v1/replicasets");
+        assert_eq!(path(Resource::Objects(Kind::StatefulSet), None), "/apis/apps/v1/statefulsets");
+        assert_eq!(path(Resource::Objects(Kind::Job), Some("ns")), "/apis/batch/v1/namespaces/ns/jobs");
     }
 }

@@ -8,13 +8,13 @@ use serde::{
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 
-use super::text;
+use crate::text;
 
 /// Longest key of a label or annotation: a DNS subdomain of 253 bytes, a slash and a name of 63.
 const MAX_KEY: usize = 317;
 
 /// An element of a list that is kept in part.
-pub(super) trait Element {
+pub(crate) trait Element {
     /// Maximum number of elements kept of each [`Class`].
     const LIMITS: [usize; 2];
 
@@ -24,7 +24,7 @@ pub(super) trait Element {
 
 /// Classes of elements, each with a limit of its own: those of no importance must not displace the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// May lead to a token.
     Carrier,
     /// Anything else.
@@ -32,7 +32,7 @@ pub(super) enum Class {
 }
 
 /// Reads a list as far as it is needed, in its order; `null` reads as the empty list.
-pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Element + Deserialize<'de>,
@@ -76,18 +76,18 @@ where
 }
 
 /// Which entries of a map of texts are kept.
-pub(super) struct Entries {
+pub(crate) struct Entries {
     /// Maximum number of entries.
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
     /// Maximum length of a value, in bytes.
-    pub(super) value: usize,
+    pub(crate) value: usize,
     /// Whether a key is of use.
-    pub(super) needed: fn(&str) -> bool,
+    pub(crate) needed: fn(&str) -> bool,
 }
 
 /// Reads a map of texts as far as it is needed; `null` reads as the empty map. Also returns the number of bytes of keys
 /// and values that were not kept, at least 1 for each entry that was not.
-pub(super) fn map<'de, D: Deserializer<'de>>(
+pub(crate) fn map<'de, D: Deserializer<'de>>(
     deserializer: D,
     entries: &Entries,
 ) -> Result<(BTreeMap<String, String>, usize), D::Error> {

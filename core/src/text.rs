@@ -14,7 +14,7 @@ const MAX_WORD: usize = 64;
 const MAX_REASON: usize = 256;
 /// Limit of messages, in bytes: twice what the API server accepts in `events.k8s.io/v1` Events, and twice what a line
 /// holds. core/v1 Events have no limit.
-pub(super) const MAX_MESSAGE: usize = 2 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 2 * 1024;
 /// Limit of image references and mount paths, in bytes. Neither is limited by the API server; a path on Linux is.
 const MAX_PATH: usize = 4 * 1024;
 /// Limit of values that may be secret, in bytes. A token has 36, a path on Linux at most 4,096.
@@ -89,22 +89,22 @@ pub fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
 }
 
 /// Reads a kind, phase, status or resourceVersion.
-pub(super) fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     read(deserializer, |text| start(text, MAX_WORD).to_owned())
 }
 
 /// Reads a reason.
-pub(super) fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     read(deserializer, |text| excerpt(text, MAX_REASON).into_owned())
 }
 
 /// Reads a message.
-pub(super) fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     read(deserializer, |text| excerpt(text, MAX_MESSAGE).into_owned())
 }
 
 /// Reads an image reference or a mount path. One that was cut ends in [`CUT`] and so is no other, shorter one.
-pub(super) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     read(deserializer, |text| excerpt(text, MAX_PATH).into_owned())
 }
 

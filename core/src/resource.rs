@@ -1,0 +1,108 @@
+//! The kinds of Kubernetes objects that this program knows, and what it watches.
+
+use std::fmt;
+
+/// Declares the kinds: the name, the API group (empty for core) and the resource's plural name. The version is always
+/// `v1`.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident: $group:literal / $plural:literal;)*) => {
+        /// A kind of object that a line can be about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl Kind {
+            /// Every kind, in the order of this list.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The kind's name in the Kubernetes API, as `involvedObject.kind` and `ownerReferences[].kind` write it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => stringify!($kind),)*
+                }
+            }
+
+            /// The kind's API group; empty for core.
+            pub fn group(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $group,)*
+                }
+            }
+
+            /// The plural name of the kind's resource.
+            pub fn plural(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $plural,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// core/v1
+    Pod: "" / "pods";
+    /// apps/v1
+    ReplicaSet: "apps" / "replicasets";
+    /// apps/v1
+    StatefulSet: "apps" / "statefulsets";
+    /// batch/v1
+    Job: "batch" / "jobs";
+}
+
+impl Kind {
+    /// The kind of this name; `None` if it is not in the list.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A watched resource, with resourceVersions of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// core/v1 Events.
+    Events,
+    /// Objects of a kind.
+    Objects(Kind),
+}
+
+impl Resource {
+    /// Number of resources.
+    pub const COUNT: usize = 1 + Kind::ALL.len();
+
+    /// Every resource.
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
+        std::iter::once(Self::Events).chain(Kind::ALL.iter().copied().map(Self::Objects))
+    }
+
+    /// The name of its kind in the Kubernetes API.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Events => "Event",
+            Self::Objects(kind) => kind.as_str(),
+        }
+    }
+
+    /// Its API group; empty for core.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Events => "",
+            Self::Objects(kind) => kind.group(),
+        }
+    }
+
+    /// Its plural name in the Kubernetes API.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Objects(kind) => kind.plural(),
+        }
+    }
+}

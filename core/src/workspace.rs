@@ -1,0 +1,104 @@
+//! The workspace that an object belongs to.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use crate::object::Meta;
+
+/// One workspace over its starts: the namespace and Coder's workspace id. Each start has a new token.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkspaceKey(Arc<str>);
+
+impl WorkspaceKey {
+    /// The workspace of an object, if its labels carry Coder's workspace id.
+    pub fn of(namespace: &str, meta: &Meta) -> Option<Self> {
+        let id = meta.labels.get(WORKSPACE_ID).filter(|id| !id.is_empty())?;
+        Some(Self(format!("{namespace}/{id}").into()))
+    }
+}
+
+impl fmt::Debug for WorkspaceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The person and the workspace an object belongs to, for people only: the token is the authority.
+///
+/// A prebuilt workspace carries the pseudo-user `prebuilds` until it is claimed, and its labels keep that name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The user's name; empty when nothing tells it.
+    pub user: String,
+    /// The workspace's name; the namespace when nothing tells it.
+    pub workspace: String,
+}
+
+const WORKSPACE_ID: &str = "com.coder.workspace.id";
+const USERNAME: &str = "com.coder.user.username";
+const WORKSPACE: &str = "com.coder.workspace.name";
+const EMAIL: &str = "com.coder.user.email";
+
+impl Owner {
+    /// Derives the owner from the objects that may tell, the most telling first: the pod, its ReplicaSet, its
+    /// Deployment. `name` is the pod's name, or its `generateName`, or its workload's name.
+    ///
+    /// For user and workspace alike: labels, then the e-mail annotation, then a name of the form
+    /// `coder-OWNER-WORKSPACE`, else the namespace.
+    pub fn derive(sources: &[&Meta], name: &str, namespace: &str) -> Self {
+        let label = |key: &str| first(sources.iter().map(|meta| &meta.labels), key);
+        let annotation = |key: &str| first(sources.iter().map(|meta| &meta.annotations.known), key);
+        let from_name = parse_name(name);
+        Self {
+            user: label(USERNAME)
+                .or_else(|| annotation(USERNAME))
+                .or_else(|| annotation(EMAIL))
+                .or_else(|| from_name.map(|(user, _)| user.to_owned()))
+                .unwrap_or_default(),
+            workspace: label(WORKSPACE)
+                .or_else(|| annotation(WORKSPACE))
+                .or_else(|| from_name.map(|(_, workspace)| workspace.to_owned()))
+                .unwrap_or_else(|| namespace.to_owned()),
+        }
+    }
+}
+
+fn first<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, String>>, key: &str) -> Option<String> {
+    maps.filter_map(|map| map.get(key)).find(|value| !value.is_empty()).cloned()
+}
+
+/// `coder-OWNER-WORKSPACE`: a Coder user name may hold a hyphen, so this takes the first part for it, as the
+/// templates that name pods so do not tell more.
+fn parse_name(name: &str) -> Option<(&str, &str)> {
+    let (user, workspace) = name.strip_prefix("coder-")?.split_once('-')?;
+    let workspace = workspace.trim_end_matches('-');
+    (!user.is_empty() && !workspace.is_empty()).then_some((user, workspace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Annotations;
+
+    fn meta(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Meta {
+        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let annotations = Annotations { known: map(annotations), other: 0 };
+        Meta { labels: map(labels), annotations, ..Meta::default() }
+    }
+
+    #[test]
+    fn labels_win_over_annotations_and_names() {
+        let pod = meta(&[(USERNAME, "alice"), (WORKSPACE, "dev")], &[(EMAIL, "alice@example.com")]);
+        let owner = Owner::derive(&[&pod], "coder-bob-web", "ns");
+        assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("alice", "dev"));
+    }
+
+    #[test]
+    fn the_email_then_the_name_then_the_namespace_tell_what_labels_do_not() {
+        let pod = meta(&[], &[]);
+        let replicaset = meta(&[], &[(EMAIL, "bob@example.com")]);
+        let owner = Owner::derive(&[&pod, &replicaset], "coder-bob-web-", "ns");
+        assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("bob@example.com", "web"));
+        let owner = Owner::derive(&[&pod], "something", "ns");
+        assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("", "ns"));
+    }
+}
