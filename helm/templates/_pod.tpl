@@ -20,6 +20,8 @@
   (dict "name" "CODER_LOGSTREAM_METRICS_ADDR" "value" (ternary (printf ":%v" $values.metrics.port) "" $values.metrics.enabled))
   (dict "name" "CODER_LOGSTREAM_SHUTDOWN_GRACE" "value" (printf "%vs" $values.shutdownGraceSeconds))
 ) -}}
+{{- if ne $values.lines.minLevel "debug" }}{{ $env = append $env (dict "name" "CODER_LOGSTREAM_MIN_LEVEL" "value" $values.lines.minLevel) }}{{ end -}}
+{{- with $values.lines.skipReasons }}{{ $env = append $env (dict "name" "CODER_LOGSTREAM_SKIP_REASONS" "value" (join "," .)) }}{{ end -}}
 {{- if not $values.rbac.readSecrets }}{{ $env = append $env (dict "name" "CODER_LOGSTREAM_RESOLVE_REFERENCES" "value" "false") }}{{ end -}}
 {{- if $values.webhook.enabled }}{{ $env = concat $env (include "logstream.webhookEnv" . | fromYamlArray) }}{{ end -}}
 {{- $yours := $values.env | default list -}}

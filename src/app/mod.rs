@@ -21,7 +21,7 @@ use crate::{
     admin,
     checkpoint::{self, Ledger},
     coder::CoderClient,
-    config::{Config, Namespaces},
+    config::{Config, LineFilter, Namespaces},
     correlate::{self, Correlation},
     deliver::{self, Engine, Outlet},
     ownership,
@@ -114,6 +114,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         clock: clock.clone(),
         has_webhook: config.webhook.is_some(),
         confirms_workloads: config.field_selector.is_some(),
+        filter: config.lines.clone(),
         metrics: metrics.correlate,
     };
     supervisor.spawn("correlate", correlating.run(observed, stop_watch, told.clone().drop_guard()));
@@ -196,6 +197,7 @@ struct Correlating {
     has_webhook: bool,
     /// Whether only pods tell what is selected.
     confirms_workloads: bool,
+    filter: LineFilter,
     metrics: correlate::Metrics,
 }
 
@@ -210,6 +212,7 @@ impl Correlating {
         let correlator = Correlator::new(self.registry, Limits::default(), self.has_webhook);
         let correlation = Correlation {
             correlator: if self.confirms_workloads { correlator.confirming_workloads() } else { correlator },
+            filter: self.filter,
             outlet: self.outlet,
             ledger: self.ledger,
             lookups: self.lookups,

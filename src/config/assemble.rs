@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use logstream_core::line::Level;
+
 use super::environment::Environment;
 use super::error::{ConfigError, Origin};
 use super::flags::Flags;
@@ -11,8 +13,8 @@ use super::setting::{self, Setting};
 use super::source::{Given, optional};
 use super::webhook_parts::WebhookParts;
 use super::{
-    ClusterAccess, Config, FieldSelector, LabelSelector, Namespaces, Owner, State, Trust, address, certificates,
-    cluster, coder_url, duration, log_filter, log_format, resolve_references,
+    ClusterAccess, Config, FieldSelector, LabelSelector, LineFilter, Namespaces, Owner, State, Trust, address,
+    certificates, cluster, coder_url, duration, line_filter, log_filter, log_format, resolve_references,
 };
 
 /// The port that Kubernetes programs commonly serve their health on.
@@ -60,6 +62,12 @@ pub(crate) fn config(flags: Flags, environment: &Environment) -> Result<Config, 
         )?
         .unwrap_or(true),
         webhook,
+        lines: LineFilter {
+            min_level: optional(setting::MIN_LEVEL, flags.min_level, environment, line_filter::level)?
+                .unwrap_or(Level::Debug),
+            skipped_reasons: optional(setting::SKIP_REASONS, flags.skip_reasons, environment, line_filter::reasons)?
+                .unwrap_or_default(),
+        },
         log_format: optional(setting::LOG_FORMAT, flags.log_format, environment, log_format::parse)?
             .unwrap_or_default(),
         log_filter: optional(setting::LOG_LEVEL, flags.log_level, environment, log_filter::parse)?

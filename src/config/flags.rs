@@ -57,6 +57,16 @@ pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) webhook: WebhookFlags,
 
+    /// Least level of the lines that owners get: debug for every step, warn for failures and what may lead to them,
+    /// or error. Default: debug.
+    #[arg(long, value_name = "LEVEL", help_heading = "Lines")]
+    pub(crate) min_level: Option<OsString>,
+
+    /// Kubernetes reasons whose lines owners do not get, separated by commas, such as Pulling,Pulled,Scheduled; also
+    /// those of failures, such as Unhealthy. Default, and meaning of an empty list: none.
+    #[arg(long, value_name = "LIST", help_heading = "Lines")]
+    pub(crate) skip_reasons: Option<OsString>,
+
     /// Form of this program's own log on standard error: text for people or json for collectors. Default: text.
     #[arg(long, value_name = "FORMAT", help_heading = "Running")]
     pub(crate) log_format: Option<OsString>,

@@ -13,6 +13,7 @@ mod error;
 mod field_selector;
 mod flags;
 mod label_selector;
+mod line_filter;
 mod log_filter;
 mod log_format;
 mod names;
@@ -49,6 +50,7 @@ pub use error::ConfigError;
 pub use field_selector::FieldSelector;
 pub(crate) use flags::command;
 pub use label_selector::LabelSelector;
+pub use line_filter::LineFilter;
 pub(crate) use names::label as namespace;
 pub use namespaces::Namespaces;
 pub use owner::Owner;
@@ -78,6 +80,8 @@ pub struct Config {
     pub resolve_references: bool,
     /// How admission reviews are received, if they are.
     pub webhook: Option<Webhook>,
+    /// Selects the lines that are delivered.
+    pub lines: LineFilter,
     /// Form of the process's own log.
     pub log_format: LogFormat,
     /// What is logged; see [`crate::runtime::logging::init`] for what never is.
@@ -137,7 +141,7 @@ impl fmt::Display for Config {
             Some(webhook) => write!(formatter, " {webhook}")?,
             None => formatter.write_str(" webhook_addr=off")?,
         }
-        write!(formatter, " log_level={}", self.log_filter)?;
+        write!(formatter, " {} log_level={}", self.lines, self.log_filter)?;
         write!(formatter, " metrics_addr={}", or(self.metrics_addr.as_ref(), "off"))?;
         write!(formatter, " health_addr={}", or(self.health_addr.as_ref(), "off"))?;
         write!(formatter, " shutdown_grace={:?}", self.shutdown_grace)?;

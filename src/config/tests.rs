@@ -33,6 +33,8 @@ fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
         ("webhook-service", "hook.coder".to_owned()),
         ("webhook-client-ca", file(&scratch.certificate)),
         ("webhook-names", "webhook.coder.svc,127.0.0.1".to_owned()),
+        ("min-level", "warn".to_owned()),
+        ("skip-reasons", "Pulling,Pulled".to_owned()),
         ("log-format", "json".to_owned()),
         ("log-level", "debug".to_owned()),
         ("metrics-addr", "127.0.0.1:2112".to_owned()),
@@ -67,7 +69,7 @@ fn expected(scratch: &Scratch, kubeconfig: &str) -> String {
          webhook_cert_mode=self-managed webhook_cert_secret=coder/webhook-cert webhook_ca_lifetime=7200000s \
          webhook_cert_lifetime=3600000s webhook_config_name=logstream webhook_client_ca={file} \
          webhook_names=hook,hook.coder,hook.coder.svc,hook.coder.svc.cluster.local,webhook.coder.svc,127.0.0.1 \
-         log_level=debug metrics_addr=127.0.0.1:2112 health_addr=127.0.0.1:2113 shutdown_grace=90s \
+         min_level=warn skip_reasons=Pulled,Pulling log_level=debug metrics_addr=127.0.0.1:2112 health_addr=127.0.0.1:2113 shutdown_grace=90s \
          state=coder/progress owner=coder/logstream"
     )
 }
@@ -141,7 +143,7 @@ fn the_address_of_coder_is_enough() {
     assert_eq!(
         config.to_string(),
         "coder_url=https://coder.example.com/ kubeconfig=default namespaces=all field_selector=none \
-         label_selector=none resolve_references=true webhook_addr=off log_level=info metrics_addr=off health_addr=[::]:8081 \
+         label_selector=none resolve_references=true webhook_addr=off min_level=debug skip_reasons=none log_level=info metrics_addr=off health_addr=[::]:8081 \
          shutdown_grace=20s state=memory owner=none"
     );
     assert_eq!(config.log_format, LogFormat::Text);
@@ -395,7 +397,7 @@ fn help_has_every_flag_variable_and_heading() {
         let Err(ConfigError::Asked(help)) = config(&[flag], &[("CODER_URL", "https://u:hunter2@h")]) else {
             panic!("help was not shown")
         };
-        for heading in ["Coder:", "Kubernetes:", "Webhook:", "Running:"] {
+        for heading in ["Coder:", "Kubernetes:", "Webhook:", "Lines:", "Running:"] {
             assert!(help.contains(&format!("\n{heading}\n")), "{heading} is missing in {help}");
         }
         for setting in ALL {

@@ -26,6 +26,7 @@ pub struct Metrics {
     untold: Family<ByReason, Counter>,
     repaired: Counter,
     lines: Family<ByLevel, Counter>,
+    filtered: Counter,
     tracked: Gauge,
     waiting: Gauge,
 }
@@ -40,7 +41,14 @@ impl Default for Metrics {
         for level in [Level::Debug, Level::Warn, Level::Error] {
             let _ = lines.get_or_create(&ByLevel { level: level.as_str() });
         }
-        Self { untold, repaired: Counter::default(), lines, tracked: Gauge::default(), waiting: Gauge::default() }
+        Self {
+            untold,
+            repaired: Counter::default(),
+            lines,
+            filtered: Counter::default(),
+            tracked: Gauge::default(),
+            waiting: Gauge::default(),
+        }
     }
 }
 
@@ -54,6 +62,11 @@ impl Metrics {
             self.repaired.clone(),
         );
         registry.register("lines_told", "Lines made, before delivery; one for all agents of a pod", self.lines.clone());
+        registry.register(
+            "lines_filtered",
+            "Lines made and not delivered because of --min-level or --skip-reasons",
+            self.filtered.clone(),
+        );
         registry.register("objects_tracked", "Pods and workloads whose story is followed", self.tracked.clone());
         registry.register("events_waiting", "Events whose subject is not known yet", self.waiting.clone());
     }
@@ -63,6 +76,11 @@ impl Metrics {
             Counted::Repaired => self.repaired.inc(),
             counted => self.untold.get_or_create(&ByReason { reason: counted.as_str() }).inc(),
         };
+    }
+
+    /// A line that is not delivered because of `--min-level` or `--skip-reasons`.
+    pub(super) fn filtered(&self) {
+        self.filtered.inc();
     }
 
     pub(super) fn told(&self, line: &LogLine) {

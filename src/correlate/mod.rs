@@ -2,6 +2,7 @@
 
 mod metrics;
 mod postponed;
+mod reason;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +26,7 @@ pub use self::metrics::Metrics;
 use self::postponed::Postponed;
 use crate::{
     checkpoint::Ledger,
+    config::LineFilter,
     deliver::{AckSink, Command, Outlet},
     registry::Registry,
     runtime::{Clock, Heartbeat},
@@ -38,6 +40,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Correlation {
     /// The state machine.
     pub correlator: Correlator<Arc<Registry>>,
+    /// Selects the lines that are delivered.
+    pub filter: LineFilter,
     /// Where lines go.
     pub outlet: Outlet,
     /// What is told and not delivered.
@@ -129,15 +133,19 @@ impl Correlation {
             Effect::Finding(finding) => {
                 let registry = self.correlator.index();
                 let line = render(&finding, LogStyle::default(), |token| registry.knows(token));
-                self.metrics.told(&line);
-                tracing::debug!(
-                    subject = %finding.subject,
-                    agents = ?finding.agents,
-                    level = line.level.as_str(),
-                    "told"
-                );
-                for &agent in finding.agents.iter() {
-                    self.line(Command::Line { agent, line: line.clone() }, &line).await;
+                if self.filter.delivers(line.level, reason::reason(&finding.kind)) {
+                    self.metrics.told(&line);
+                    tracing::debug!(
+                        subject = %finding.subject,
+                        agents = ?finding.agents,
+                        level = line.level.as_str(),
+                        "told"
+                    );
+                    for &agent in finding.agents.iter() {
+                        self.line(Command::Line { agent, line: line.clone() }, &line).await;
+                    }
+                } else {
+                    self.metrics.filtered();
                 }
                 // Not before its lines have begun: a checkpoint of that moment would lose them.
                 if finding.kind == FindingKind::Created {

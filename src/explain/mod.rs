@@ -160,7 +160,7 @@ impl<'a> Sink<'a> {
     fn write(&mut self, pipeline: &Pipeline, lines: Vec<Line>) -> io::Result<()> {
         let now = SystemClock.now();
         for line in lines.into_iter().filter(|line| line.level >= self.options.min_level) {
-            self.cause_found |= line.is_cause;
+            self.cause_found |= line.cause.is_some();
             if let Some(group) = pipeline.group(line.group) {
                 self.printer.line(now, &line, group)?;
             }

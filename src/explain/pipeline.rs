@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
+    causes::{self, Cause, UNKNOWN},
     correlate::{AgentIndex, Arrival, Confirmation, Correlator, Effect, Limits, Object, Observation},
     fact_id::ScopeId,
     finding::{Finding, FindingKind},
@@ -26,7 +27,7 @@ use super::{
 const ALL_HELD: SignedDuration = SignedDuration::from_hours(1);
 
 /// A line for one group.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Line {
     pub(super) at: Timestamp,
     pub(super) level: Level,
@@ -36,8 +37,8 @@ pub(super) struct Line {
     pub(super) text: String,
     /// How often it happened.
     pub(super) times: u32,
-    /// True if it tells why something does not work.
-    pub(super) is_cause: bool,
+    /// The cause in the catalogue, if the line tells why something does not work.
+    pub(super) cause: Option<&'static Cause>,
 }
 
 /// Requests to the API server that came up.
@@ -200,7 +201,8 @@ impl Pipeline {
     fn line(&self, finding: &Finding) -> Option<Line> {
         let group = self.selection.group_of(&finding.agents)?;
         let line = render(finding, LogStyle::default(), |token| self.selection.is_token(token));
-        let is_cause = line.level >= Level::Warn && finding.kind != FindingKind::Deleted;
+        let is_trouble = line.level >= Level::Warn && finding.kind != FindingKind::Deleted;
+        let cause = is_trouble.then(|| causes::explain(&finding.kind).causes.first().copied().unwrap_or(&UNKNOWN));
         Some(Line {
             at: line.at,
             level: line.level,
@@ -208,7 +210,7 @@ impl Pipeline {
             subject: finding.subject.clone(),
             text: line.text,
             times: finding.repeat.map_or(1, |repeat| repeat.times),
-            is_cause,
+            cause,
         })
     }
 }
@@ -315,7 +317,7 @@ mod tests {
         let mut pipeline = Pipeline::new(Target::parse(&arguments).unwrap());
         let lines = pipeline.replay(now(), snapshot(objects, events));
         let shown = lines.iter().map(|line| {
-            let cause = if line.is_cause { " !" } else { "" };
+            let cause = if line.cause.is_some() { " !" } else { "" };
             let text = line.text.split(" → ").next().unwrap().replace("\u{1b}[1m", "").replace("\u{1b}[37m", "");
             format!("{}{cause} {}", line.at.strftime("%H:%M"), text.replace("\u{1b}[0m", ""))
         });

@@ -53,8 +53,12 @@ struct JsonLine<'a> {
     hint: Option<&'a str>,
     /// Number of times it happened.
     times: u32,
-    /// True if it tells why something does not work.
-    cause: bool,
+    /// Name of the cause in docs/failures.md, `unknown` if it is not listed there; absent if nothing is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    /// Who can end the cause: `owner`, `template author`, `administrator` or `nobody`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'static str>,
 }
 
 impl<W: Write> Printer<W> {
@@ -86,7 +90,8 @@ impl<W: Write> Printer<W> {
             message,
             hint,
             times: line.times,
-            cause: line.is_cause,
+            cause: line.cause.map(|cause| cause.id),
+            actor: line.cause.map(|cause| cause.actor.as_str()),
         };
         serde_json::to_writer(&mut self.out, &line)?;
         writeln!(self.out)
@@ -169,6 +174,7 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use logstream_core::{
+        causes::UNKNOWN,
         identity::{Subject, Uid},
         resource::Kind,
         workspace::Owner,
@@ -200,7 +206,7 @@ mod tests {
             },
             text: text.to_owned(),
             times: 2,
-            is_cause: level >= Level::Warn,
+            cause: (level >= Level::Warn).then_some(&UNKNOWN),
         }
     }
 
@@ -254,10 +260,10 @@ deployment/coder-alice-dev in namespace coder (owner alice, workspace dev)
         let expected = serde_json::json!({
             "time": "2026-11-27T02:37:41Z", "level": "error", "namespace": "coder", "kind": "Pod", "name": "pod-1",
             "workload": "deployment/coder-alice-dev", "owner": "alice", "workspace": "dev",
-            "message": "quota (x2 over 5s)", "hint": "Ask.", "times": 2, "cause": true,
+            "message": "quota (x2 over 5s)", "hint": "Ask.", "times": 2, "cause": "unknown", "actor": UNKNOWN.actor.as_str(),
         });
         assert_eq!(lines[0], expected);
-        assert_eq!((&lines[1]["hint"], &lines[1]["cause"]), (&Value::Null, &Value::Bool(false)));
+        assert_eq!((&lines[1]["hint"], &lines[1]["cause"]), (&Value::Null, &Value::Null));
     }
 
     #[test]
