@@ -125,12 +125,12 @@ async fn json_names_object_owner_and_cause() -> Result<()> {
     let ended = until(&context, &arguments, &["was killed"]).await?;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:#?}");
     let lines: Vec<Value> = ended.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    let killed = lines.iter().find(|line| line["cause"] == true).context("a cause")?;
+    let killed = lines.iter().find(|line| line["cause"].is_string()).context("a cause")?;
     let expected = json!({
         "time": killed["time"], "level": "error", "namespace": context.namespace.name(), "kind": "Pod",
         "name": "coder-alice-dev", "workload": "pod/coder-alice-dev", "owner": "alice", "workspace": "dev",
         "message": "Container dev was killed: out of memory (OOMKilled, exit code 137)",
-        "hint": killed["hint"], "times": 1, "cause": true,
+        "hint": killed["hint"], "times": 1, "cause": "oom_killed", "actor": "owner",
     });
     assert_eq!(*killed, expected);
     assert!(killed["hint"].as_str().is_some_and(|hint| hint.contains("768Mi")), "{killed}");
