@@ -3,7 +3,6 @@
 mod admission;
 mod error;
 mod greeting;
-mod kubernetes;
 mod metrics;
 mod policy;
 mod watching;
@@ -24,7 +23,7 @@ use crate::{
     config::{Config, LineFilter, Namespaces},
     correlate::{self, Correlation},
     deliver::{self, Engine, Outlet},
-    ownership,
+    kubernetes, ownership,
     registry::{self, Registry},
     runtime::{Clock, Heartbeat, Readiness, Signals, Supervisor, SystemClock, heartbeat, shutdown},
     watch::{Lookups, References, Scopes, Setup, Watch},

@@ -1,3 +1,0 @@
-//! The client for the API server.
-
-pub(super) use crate::kubernetes::client;
