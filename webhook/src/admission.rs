@@ -1,4 +1,4 @@
-//! From the bytes of a review to the bytes of its answer.
+//! Answers reviews: bytes in, bytes out.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -10,16 +10,16 @@ use axum::body::Bytes;
 use tracing::{debug, debug_span, error};
 
 use crate::{
-    issued::Issued,
-    judgement::Judgement,
+    decision::Decision,
     metrics::{Kind, Metrics, Outcome},
     policy::Policy,
+    recent_patches::RecentPatches,
     registrar::{Clock, Registrar},
     rejection::Rejection,
     review::{Answer, Request, Review},
 };
 
-/// Told to the user whose object we could not read, as the API server shows it: the object itself is admitted.
+/// Warning that the API server shows to the user whose object is unreadable. The object is admitted.
 const NOT_UNDERSTOOD: &str =
     "coder-logstream-kube could not read this object; a Coder workspace in it may miss the first lines of its log";
 
@@ -29,42 +29,46 @@ pub(crate) struct Admission {
     policy: Policy,
     metrics: Metrics,
     clock: Clock,
-    issued: Issued,
+    recent: RecentPatches,
 }
 
 impl Admission {
     pub(crate) fn new(registrar: Arc<dyn Registrar>, policy: Policy, metrics: Metrics, clock: Clock) -> Self {
-        Self { registrar, policy, metrics, clock, issued: Issued::default() }
+        Self { registrar, policy, metrics, clock, recent: RecentPatches::default() }
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Answers a review. Every review that has a uid is answered, and every answer admits.
+    /// Answers a review. Each review with a uid is answered, and each answer admits the object.
     pub(crate) fn answer(&self, body: &[u8]) -> Result<Bytes, Rejection> {
         let started = Instant::now();
         let review = Review::parse(body)?;
         let span = debug_span!("admission", uid = review.uid);
         let (kind, outcome, answer) = span.in_scope(|| {
-            // A bug here or in the registrar must not refuse a pod, not even under `failurePolicy: Fail`.
-            catch_unwind(AssertUnwindSafe(|| self.judge(&review))).unwrap_or_else(|_| {
-                error!("admission panicked, object admitted as it came");
+            // A bug here or in the registrar must not refuse a pod, even with `failurePolicy: Fail`.
+            catch_unwind(AssertUnwindSafe(|| self.decide(&review))).unwrap_or_else(|_| {
+                error!("admission panicked, admitted the object unchanged");
                 (Kind::Other, Outcome::Panicked, Answer::default())
             })
         });
         self.metrics.reviewed(kind, outcome, started.elapsed());
-        // Strings and a Value whose keys are strings: there is nothing in an answer that JSON cannot hold.
+        // Cannot fail: an answer consists of strings and a JSON value.
         answer.encode(&review.uid).map_err(|_| Rejection::NotAReview { missing: "its answer cannot be written" })
     }
 
-    fn judge(&self, review: &Review<'_>) -> (Kind, Outcome, Answer) {
+    fn decide(&self, review: &Review<'_>) -> (Kind, Outcome, Answer) {
         let request = review.request.as_ref();
-        let judgement = request.map_or_else(Judgement::unreadable, |request| {
-            Judgement::of(request, &review.uid, (self.clock)(), &self.policy, &self.issued)
+        let now = (self.clock)();
+        let decision = request.map_or_else(Decision::unreadable, |request| {
+            Decision::of(request, &review.uid, now, &self.policy, &self.recent)
         });
-        log(request, &judgement);
-        let Judgement { kind, outcome, registration, patch, not_tokens, .. } = judgement;
+        if decision.patch.is_some() {
+            self.recent.remember(&review.uid, now);
+        }
+        log(request, &decision);
+        let Decision { kind, outcome, registration, patch, not_tokens, .. } = decision;
         if not_tokens > 0 {
             self.metrics.saw_no_token();
         }
@@ -77,9 +81,9 @@ impl Admission {
     }
 }
 
-fn log(request: Option<&Request<'_>>, judgement: &Judgement) {
-    let Judgement { kind, outcome, agents, not_tokens, .. } = judgement;
+fn log(request: Option<&Request<'_>>, decision: &Decision) {
+    let Decision { kind, outcome, agents, not_tokens, .. } = decision;
     let (namespace, name) = request.map_or(("", ""), |request| (request.namespace(), request.name()));
     let (kind, outcome) = (kind.as_str(), outcome.as_str());
-    debug!(namespace, kind, name, agents, not_tokens, outcome, "review judged");
+    debug!(namespace, kind, name, agents, not_tokens, outcome, "review decided");
 }

@@ -1,4 +1,4 @@
-//! The annotations by which `kubectl describe pod` tells whose pod it is and that it is streamed.
+//! The annotations that `kubectl describe pod` shows: the pod's owner and agents.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,9 @@ use logstream_core::{
 };
 use serde_json::Value;
 
-use crate::issued::Issued;
+use crate::recent_patches::RecentPatches;
 
-/// What the keys of our annotations begin with. Only the five below are ever written; what else a user puts under
-/// this prefix is left alone.
+/// Prefix of the annotations' keys. Only the five below are written; others with this prefix are left alone.
 pub const PREFIX: &str = "logstream.coder.com/";
 /// The user.
 pub const OWNER: &str = "logstream.coder.com/owner";
@@ -23,19 +22,19 @@ pub const WORKSPACE: &str = "logstream.coder.com/workspace";
 /// The agents, as `container=fingerprint` by commas, or `container=by-secret`, `container=by-configmap`,
 /// `container=by-reference` where the token is not in the spec itself.
 pub const AGENTS: &str = "logstream.coder.com/agents";
-/// When the pod was seen at admission: RFC 3339, UTC, whole seconds.
+/// Time of admission: RFC 3339, UTC, whole seconds.
 pub const RECORDED_AT: &str = "logstream.coder.com/recorded-at";
 /// The uid of the review.
 pub const REGISTRATION: &str = "logstream.coder.com/registration";
 
-/// The owner where nothing tells it.
+/// Value for an unknown owner.
 pub const UNKNOWN: &str = "unknown";
 
-/// What Kubernetes lets the keys and values of all annotations of an object take, in bytes (the
-/// `TotalAnnotationSizeLimitB` of apimachinery). A pod over it is refused, so ours must never be what takes it over.
+/// Kubernetes' limit for the keys and values of all annotations of an object, in bytes (`TotalAnnotationSizeLimitB` of
+/// apimachinery). A pod that exceeds it is refused, so these annotations must not be the ones that exceed it.
 const TOTAL_SIZE: usize = 256 * 1024;
 
-/// What a pod is to carry.
+/// The annotations of a pod.
 #[derive(Debug)]
 pub(crate) struct Annotations<'a> {
     pub(crate) owner: &'a Owner,
@@ -44,23 +43,23 @@ pub(crate) struct Annotations<'a> {
     pub(crate) registration: &'a str,
 }
 
-/// What is to be done to a pod's annotations.
+/// The change of a pod's annotations.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Change {
-    /// They are ours already, written by an earlier call for the same pod.
+    /// An earlier call for the same pod has written them.
     None,
-    /// There is no room for them.
+    /// They do not fit into the limit.
     NoRoom,
-    /// This.
+    /// A patch.
     Patch(Patch),
 }
 
 impl Annotations<'_> {
-    /// Compares with what a pod carries. The patch always applies to a pod whose `metadata` is an object and whose
-    /// annotations are absent, null or these: one that does not apply makes the API server refuse the pod.
-    pub(crate) fn change(&self, existing: &Annotated, issued: &Issued) -> Change {
+    /// Compares with a pod's annotations. The patch applies to any pod whose `metadata` is an object and whose annotations
+    /// are absent, null or these; the API server refuses a pod to which a patch does not apply.
+    pub(crate) fn change(&self, existing: &Annotated, recent: &RecentPatches) -> Change {
         let Annotated { known, other } = existing;
-        if self.are_there(known, issued) {
+        if self.are_there(known, recent) {
             return Change::None;
         }
         let ours = self.entries();
@@ -79,11 +78,11 @@ impl Annotations<'_> {
         Change::Patch(Patch(operations))
     }
 
-    /// Whether these were written by an earlier call for the same pod: the same review again, or a reinvocation.
-    fn are_there(&self, existing: &BTreeMap<String, String>, issued: &Issued) -> bool {
+    /// True if an earlier call for the same pod has written them: the same review again, or a reinvocation.
+    fn are_there(&self, existing: &BTreeMap<String, String>, recent: &RecentPatches) -> bool {
         let get = |key| existing.get(key).map(String::as_str).unwrap_or_default();
         let written = get(REGISTRATION) == self.registration && !get(RECORDED_AT).is_empty()
-            || issued.at(get(REGISTRATION)).is_some_and(|at| get(RECORDED_AT) == seconds(at));
+            || recent.at(get(REGISTRATION)).is_some_and(|at| get(RECORDED_AT) == seconds(at));
         written && get(OWNER) == self.user() && get(WORKSPACE) == self.owner.workspace && get(AGENTS) == self.agents
     }
 
@@ -102,7 +101,7 @@ impl Annotations<'_> {
     }
 }
 
-/// The agents as people see them.
+/// The agents in a form for people.
 pub(crate) fn describe<'a>(agents: impl IntoIterator<Item = &'a Agent>) -> String {
     let describe = |agent: &Agent| match &agent.source {
         TokenSource::Value(token) => format!("{}={}", agent.container, token.fingerprint()),
@@ -151,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_pod_without_annotations_gets_the_map_first_and_keys_are_escaped() {
-        let Change::Patch(patch) = annotations(&owner()).change(&map(&[]), &Issued::default()) else { panic!() };
+        let Change::Patch(patch) = annotations(&owner()).change(&map(&[]), &RecentPatches::default()) else { panic!() };
         let patch = serde_json::to_value(patch).unwrap();
         assert_eq!(patch[0], serde_json::json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
         let escaped = "/metadata/annotations/logstream.coder.com~1owner";
@@ -162,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_was_written_a_moment_ago_is_recognized_and_what_was_copied_in_part_is_not() {
-        let (owner, issued) = (owner(), Issued::default());
+        let (owner, recent) = (owner(), RecentPatches::default());
         let earlier = "00000000-11c0-47e3-a5a3-d8f126b50d96";
         let at: Timestamp = "2026-11-22T17:35:44Z".parse().unwrap();
         let written = [
@@ -172,19 +171,19 @@ mod tests {
             (RECORDED_AT, "2026-11-22T17:35:44Z"),
             (REGISTRATION, earlier),
         ];
-        assert!(matches!(annotations(&owner).change(&map(&written), &issued), Change::Patch(_)));
-        issued.remember(earlier, at);
-        assert_eq!(annotations(&owner).change(&map(&written), &issued), Change::None);
+        assert!(matches!(annotations(&owner).change(&map(&written), &recent), Change::Patch(_)));
+        recent.remember(earlier, at);
+        assert_eq!(annotations(&owner).change(&map(&written), &recent), Change::None);
         for index in 0..written.len() {
             let mut forged = written;
             forged[index].1 = "forged";
-            assert!(matches!(annotations(&owner).change(&map(&forged), &issued), Change::Patch(_)), "{forged:?}");
+            assert!(matches!(annotations(&owner).change(&map(&forged), &recent), Change::Patch(_)), "{forged:?}");
         }
     }
 
     #[test]
     fn annotations_of_others_are_left_alone() {
-        let Change::Patch(patch) = annotations(&owner()).change(&map(&[("", "")]), &Issued::default()) else {
+        let Change::Patch(patch) = annotations(&owner()).change(&map(&[("", "")]), &RecentPatches::default()) else {
             panic!()
         };
         let patch = serde_json::to_value(patch).unwrap();
@@ -197,8 +196,8 @@ mod tests {
         let annotations = annotations(&owner);
         let ours = annotations.entries().iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
         let filled = |size: usize| map(&[("k", &"v".repeat(size - 1)), (OWNER, "replaced, so it counts for nothing")]);
-        let room = annotations.change(&filled(TOTAL_SIZE - ours), &Issued::default());
+        let room = annotations.change(&filled(TOTAL_SIZE - ours), &RecentPatches::default());
         assert!(matches!(room, Change::Patch(_)));
-        assert_eq!(annotations.change(&filled(TOTAL_SIZE - ours + 1), &Issued::default()), Change::NoRoom);
+        assert_eq!(annotations.change(&filled(TOTAL_SIZE - ours + 1), &RecentPatches::default()), Change::NoRoom);
     }
 }

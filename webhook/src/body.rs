@@ -1,4 +1,4 @@
-//! Reading a request's body: bounded in size, in time, and in what all bodies together take.
+//! Reads request bodies, with limits on size, time and total memory.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,31 +8,31 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::rejection::Rejection;
 
-/// The largest body taken. The API server takes objects of up to 3 MiB and etcd of 1.5 MiB by default; what is more
-/// is the review around the object.
+/// Maximum size of a body. By default the API server accepts objects of up to 3 MiB and etcd of 1.5 MiB; the rest is for
+/// the review around the object.
 pub(crate) const LIMIT: usize = 4 * 1024 * 1024;
 
-/// How long a body may take. The API server itself gives up after `timeoutSeconds`, 1 or 2 by our chart.
+/// Time limit for a body. The API server gives up after `timeoutSeconds`, 1 or 2 in the chart.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Up to this size a body is an ordinary one; nearly all reviews are below a tenth of it.
+/// Size up to which a body is an ordinary one. Nearly all reviews are below a tenth of it.
 const ORDINARY: usize = 256 * 1024;
 
-/// Memory for the ordinary part of all bodies together, in bytes: thousands of reviews at once.
+/// Total memory for ordinary bodies, in bytes: thousands of reviews at once.
 const TOTAL: usize = 12 * 1024 * 1024;
 
-/// Number of bodies beyond [`ORDINARY`] that are read and decoded at once. Others wait for their turn.
+/// Number of bodies beyond [`ORDINARY`] that are read and decoded at once. Others wait.
 const LARGE_AT_ONCE: usize = 2;
 
-/// Memory for bodies, shared by all requests: [`TOTAL`] and `LARGE_AT_ONCE * LIMIT` bytes at most. Large bodies do not
-/// take from the share of ordinary ones.
+/// Memory for the bodies of all requests: at most [`TOTAL`] plus `LARGE_AT_ONCE * LIMIT` bytes. Large bodies do not use
+/// the share of ordinary ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Bodies {
     bytes: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
 
-/// A body, read whole; its share of the memory is free again when this is dropped.
+/// A complete body. Dropping it frees its share of the memory.
 #[derive(Debug)]
 pub(crate) struct Whole {
     bytes: Vec<u8>,

@@ -1,20 +1,19 @@
-//! The mutating webhook by which this program learns of a workspace before its pod exists.
+//! The mutating webhook, which records each workspace before its pod exists.
 //!
-//! [`router`] answers each AdmissionReview: it takes the agents' tokens and the owner out of the object, hands them to a
-//! [`Registrar`] as a claim, and marks pods with annotations that people can read. [`server::Server`] puts it behind
-//! TLS with every deadline and limit that a port open to a cluster needs.
+//! [`router`] answers admission reviews: it extracts tokens and owner from the object, registers them with a
+//! [`Registrar`], and annotates pods. [`server::Server`] serves it over TLS, with the deadlines and limits that a port
+//! open to the cluster needs.
 //!
-//! A pod is never refused, and never changed beyond five annotations of ours. What we cannot understand is admitted
-//! as it came and counted. No token leaves this crate except inside a
-//! [`Registration`](logstream_core::registration::Registration).
+//! A pod is never refused, and never changed beyond five annotations. Unreadable objects are admitted unchanged and
+//! counted. Tokens leave this crate only inside a [`Registration`](logstream_core::registration::Registration).
 
 mod admission;
 mod annotations;
 mod body;
-mod issued;
-mod judgement;
+mod decision;
 mod metrics;
 mod policy;
+mod recent_patches;
 mod registrar;
 mod rejection;
 mod review;

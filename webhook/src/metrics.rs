@@ -61,18 +61,18 @@ impl From<Option<resource::Kind>> for Kind {
 /// What became of a review, as a label. Each of these admits the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// A pod with agents: recorded and annotated.
+    /// A pod with agents: registered and annotated.
     Patched,
     /// Recorded, and left as it came: a workload, a pod that already carries our annotations, a pod that only may be
     /// a workspace, or one whose annotations have no room for ours.
     Recorded,
-    /// Nothing of ours: no agent, another operation, another kind.
+    /// Not relevant: no agent, another operation, another kind.
     Unchanged,
-    /// A dry run of an object with agents: answered alike, recorded nowhere.
+    /// A dry run of an object with agents: answered, not registered.
     DryRun,
-    /// A review that could be answered but not understood.
+    /// A review with an unreadable object.
     NotUnderstood,
-    /// A bug of ours: the object is admitted as it came.
+    /// A panic: the object is admitted unchanged.
     Panicked,
 }
 
@@ -94,12 +94,12 @@ impl Outcome {
     }
 }
 
-/// Why a TLS handshake failed, as a label.
+/// Reason of a failed TLS handshake, as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HandshakeFailure {
     /// It took longer than [`Limits::handshake`](crate::server::Limits::handshake).
     Deadline,
-    /// The peers did not agree, the client trusted nothing of ours, or it went away.
+    /// No agreement on parameters, an untrusted certificate, or a closed connection.
     Tls,
 }
 
@@ -116,7 +116,7 @@ impl HandshakeFailure {
     }
 }
 
-/// Names and values of a series' labels. They come from the enums above alone, so the sets are closed.
+/// Labels of a series. Their values are those of the enums above, so the sets are closed.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 fn review(kind: Kind, outcome: Outcome) -> Labels<2> {
@@ -127,7 +127,7 @@ fn because(reason: &'static str) -> Labels<1> {
     [("reason", reason)]
 }
 
-/// The webhook's metrics. Clones count into the same series.
+/// Metrics of the webhook. A clone counts into the same series.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     reviews: Family<Labels<2>, Counter>,
@@ -149,7 +149,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Metrics with every series at zero.
+    /// Creates metrics with each series at zero.
     pub fn new() -> Self {
         let reviews = Family::<Labels<2>, Counter>::default();
         for kind in Kind::ALL {
@@ -180,7 +180,7 @@ impl Metrics {
         }
     }
 
-    /// Puts the metrics under a registry, whose prefix is the caller's.
+    /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
         let Self {
             reviews,
@@ -227,47 +227,47 @@ impl Metrics {
         registry.register("webhook_accept_errors", "Errors while accepting connections", accept_errors.clone());
     }
 
-    /// How many reviews of this kind had this outcome.
+    /// Number of reviews of this kind with this outcome.
     pub fn reviews(&self, kind: Kind, outcome: Outcome) -> u64 {
         self.reviews.get_or_create(&review(kind, outcome)).get()
     }
 
-    /// How many requests were rejected for this reason.
+    /// Number of requests rejected for this reason.
     pub fn rejections(&self, reason: Reason) -> u64 {
         self.rejections.get_or_create(&because(reason.as_str())).get()
     }
 
-    /// How many reviews showed a token that is no UUID.
+    /// Number of reviews with a token that is not a UUID.
     pub fn not_tokens(&self) -> u64 {
         self.not_tokens.get()
     }
 
-    /// How many claims were handed to the registry.
+    /// Number of registrations.
     pub fn registrations(&self) -> u64 {
         self.registrations.get()
     }
 
-    /// How many connections were closed at once because too many were open.
+    /// Number of connections rejected because too many were open.
     pub fn connections_refused(&self) -> u64 {
         self.connections_refused.get()
     }
 
-    /// Number of connections that were closed to make room for a new one.
+    /// Number of connections closed to make room for a new one.
     pub fn connections_evicted(&self) -> u64 {
         self.connections_evicted.get()
     }
 
-    /// How many connections are open.
+    /// Number of open connections.
     pub fn connections(&self) -> i64 {
         self.connections.get()
     }
 
-    /// How many handshakes failed for this reason.
+    /// Number of handshakes that failed for this reason.
     pub fn handshake_failures(&self, reason: HandshakeFailure) -> u64 {
         self.handshake_failures.get_or_create(&because(reason.as_str())).get()
     }
 
-    /// How often accepting a connection failed.
+    /// Number of failed accepts.
     pub fn accept_errors(&self) -> u64 {
         self.accept_errors.get()
     }

@@ -1,10 +1,10 @@
-//! Requests that get no review in answer: what was wrong with them, as a status, a sentence and a metric's label.
+//! Requests that are not reviews: the reason as a status, a message and a metric label.
 
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
-/// Why a request was rejected. A rejection refuses no pod under `failurePolicy: Ignore`, and only a caller that is
-/// not the API server is known to earn one.
+/// Reason why a request was rejected. With `failurePolicy: Ignore` a rejection refuses no pod. The API server is not
+/// known to send such requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Rejection {
     #[error("nothing is served at this path; reviews are taken by POST {path}", path = crate::PATH)]
@@ -31,7 +31,7 @@ pub(crate) enum Rejection {
     Version,
 }
 
-/// Why a request was rejected, as a label.
+/// The reason as a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// A path that is not served.
@@ -46,13 +46,13 @@ pub enum Reason {
     TooLarge,
     /// A body that did not arrive in time.
     Slow,
-    /// A body that broke off.
+    /// An incomplete body.
     Incomplete,
-    /// Too many bytes of bodies in memory at once.
+    /// Too many bytes of bodies in memory.
     Overloaded,
     /// Not JSON.
     NotJson,
-    /// JSON, but no AdmissionReview that could be answered.
+    /// JSON, but not an AdmissionReview with a uid.
     NotAReview,
     /// An AdmissionReview of a version other than v1.
     Version,

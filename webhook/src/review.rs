@@ -1,4 +1,4 @@
-//! AdmissionReview v1 on the wire, as far as it is read and written here.
+//! The parts of AdmissionReview v1 that are used here.
 
 use axum::body::Bytes;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,14 +12,14 @@ use crate::rejection::Rejection;
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 
-/// The API server's uids are UUIDs. What is far longer is none, and would be echoed.
+/// Maximum length of a uid, which the answer repeats. The API server's uids are UUIDs.
 const LONGEST_UID: usize = 253;
 
-/// A review that can be answered: it has a uid. The rest may still turn out to be unreadable.
+/// A review with a uid, which can be answered. The rest may be unreadable.
 #[derive(Debug)]
 pub(crate) struct Review<'a> {
     pub(crate) uid: String,
-    /// `None` if it is not of the form that Kubernetes documents.
+    /// `None` if it is not of the documented form.
     pub(crate) request: Option<Request<'a>>,
 }
 
@@ -47,12 +47,12 @@ struct GroupVersionKind {
 }
 
 impl<'a> Review<'a> {
-    /// Reads a review. Errors name a place in the body and never what stands there: it may be a token.
+    /// Parses a review. Errors name a place in the body and never its content, which may be a token.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Rejection> {
         Self::whole(body).map_or_else(|| Self::in_parts(body), Ok)
     }
 
-    /// Reads a review as the API server writes it, at one go; `None` for anything else.
+    /// Parses a review as the API server writes it; `None` for anything else.
     fn whole(body: &'a [u8]) -> Option<Self> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -70,7 +70,7 @@ impl<'a> Review<'a> {
         is_whole.then_some(Self { uid, request: Some(request) })
     }
 
-    /// Reads a review as far as its uid, and then what can be read of the rest.
+    /// Parses a review's uid, and what is readable of the rest.
     fn in_parts(body: &'a [u8]) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -113,55 +113,55 @@ fn is_uid(uid: &str) -> bool {
 }
 
 impl<'a> Request<'a> {
-    /// The kind of the object, if it is one that can carry agents; as the webhook's rule matched it.
+    /// The kind of the object as matched by the webhook's rule, if it can have agents.
     pub(crate) fn kind(&self) -> Option<Kind> {
         let GroupVersionKind { group, version, kind } = &self.kind;
         let kind = Kind::parse(kind)?;
         (group == kind.group() && version == "v1").then_some(kind)
     }
 
-    /// Whether an object itself is about to be created, not a subresource of one.
+    /// True for the creation of an object, as opposed to a subresource.
     pub(crate) fn is_creation(&self) -> bool {
         self.operation.as_deref() == Some("CREATE") && self.sub_resource.as_deref().is_none_or(str::is_empty)
     }
 
-    /// Whether nothing is to be remembered.
+    /// True for a dry run, which must have no side effects.
     pub(crate) fn is_dry_run(&self) -> bool {
         self.dry_run.unwrap_or_default()
     }
 
-    /// The namespace; empty for what has none.
+    /// The namespace; empty for cluster-scoped objects.
     pub(crate) fn namespace(&self) -> &str {
         self.namespace.as_deref().unwrap_or_default()
     }
 
-    /// The object's name; empty while it has none.
+    /// The object's name; empty if the API server will generate it.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
     }
 
-    /// The object, if it is one.
+    /// The object, if it is a JSON object.
     pub(crate) fn object(&self) -> Option<&'a RawValue> {
         self.object.filter(|object| is_object(object))
     }
 }
 
-/// Whether this is a JSON object: serde also reads a struct from an array, which no patch of ours would fit.
+/// True for a JSON object. serde also decodes a struct from an array, to which the patch would not apply.
 fn is_object(json: &RawValue) -> bool {
     json.get().starts_with('{')
 }
 
-/// The answer to a review. There is no way to make one that refuses.
+/// The answer to a review. It always admits.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
-    /// What is to change.
+    /// The patch.
     pub(crate) patch: Option<Patch>,
-    /// What the user is told.
+    /// A warning for the user.
     pub(crate) warning: Option<&'static str>,
 }
 
 impl Answer {
-    /// The AdmissionReview that goes back.
+    /// Encodes the AdmissionReview of the answer.
     pub(crate) fn encode(self, uid: &str) -> serde_json::Result<Bytes> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]

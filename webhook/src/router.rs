@@ -1,4 +1,4 @@
-//! The one path, and what is said on all others.
+//! Routes of the webhook.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     rejection::Rejection,
 };
 
-/// Where reviews are taken.
+/// Path of the webhook.
 pub const PATH: &str = "/mutate";
 
 #[derive(Clone)]
@@ -28,10 +28,10 @@ struct App {
     bodies: Bodies,
 }
 
-/// The webhook: `POST /mutate` takes an AdmissionReview v1 and answers with one that admits the object.
+/// The webhook: `POST /mutate` answers an AdmissionReview v1 with one that admits the object.
 ///
-/// A request that is no such review gets a 4xx with a sentence of text; 503 when the bodies of all requests together
-/// would take more than 64 MiB.
+/// Other requests get a 4xx with a message; 503 if there are too many bytes of bodies in memory (see the limits in
+/// `body.rs`).
 ///
 /// Pods that `policy` does not select are admitted unchanged and not recorded.
 pub fn router(registrar: Arc<dyn Registrar>, policy: Policy, metrics: Metrics, clock: Clock) -> Router {
@@ -66,7 +66,7 @@ impl App {
     }
 }
 
-/// Whether the body is said to be plain JSON. The API server takes gzip in answers and never sends it.
+/// True if the headers announce uncompressed JSON. The API server accepts gzip in answers and never sends it.
 fn accept(headers: &HeaderMap) -> Result<(), Rejection> {
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let media_type = text(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Accepting connections, with a pause where an error would otherwise be met again at once.
+//! Accepts connections, with a pause after errors that would repeat at once.
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
@@ -10,12 +10,12 @@ use tracing::warn;
 
 use crate::metrics::Metrics;
 
-/// The first pause; long enough for a connection to end and give back its file descriptor.
+/// First pause: long enough for a connection to end and free its file descriptor.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-/// The last pause; shorter than the API server's patience.
+/// Longest pause: shorter than the API server's timeout.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where connections come from.
+/// A source of connections.
 pub(super) trait Listen: Send {
     /// The next connection. Cancel safe.
     fn accept(&mut self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
@@ -27,7 +27,7 @@ impl Listen for TcpListener {
     }
 }
 
-/// A listener whose errors are counted and waited out.
+/// A listener that counts errors and pauses after them.
 pub(super) struct Acceptor<L> {
     listener: L,
     metrics: Metrics,
@@ -40,7 +40,7 @@ impl<L: Listen> Acceptor<L> {
         Self { listener, metrics, pause: Duration::ZERO, resume: Instant::now() }
     }
 
-    /// The next connection. Cancel safe: a pause that was begun is kept.
+    /// The next connection. Cancel safe: a pause continues in the next call.
     pub(super) async fn next(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             sleep_until(self.resume).await;
@@ -62,7 +62,7 @@ impl<L: Listen> Acceptor<L> {
     }
 }
 
-/// Whether one connection failed, as opposed to the process running out of something: the next may well succeed.
+/// True if only one connection failed, as opposed to the process being out of a resource.
 fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! The use that is made of a connection.
+//! Activity of a connection.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Limits;
 
-/// How long a connection that is being closed may go on without a request: for one that was on its way.
+/// Time for which a closing connection stays open for a request that was already sent.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// The activity of one connection.
@@ -18,19 +18,19 @@ pub(super) struct Activity(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    /// Requests without an answer.
+    /// Number of unanswered requests.
     in_flight: usize,
-    /// Whether there was a request yet.
+    /// True after the first request.
     used: bool,
-    /// Whether a request was answered with success.
+    /// True after a successful answer.
     accepted: bool,
-    /// When the last answer was made, or the connection began.
+    /// Time of the last answer, or of the connection's start.
     since: Instant,
-    /// When the end was asked for.
+    /// Time at which closing was requested.
     closing: Option<Instant>,
 }
 
-/// The use of a connection, to compare it with others.
+/// A snapshot of the activity, to compare connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Use {
     /// A request was answered with success.
@@ -41,12 +41,12 @@ pub(super) struct Use {
     pub(super) since: Instant,
 }
 
-/// What is to be done about a connection.
+/// The next step for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Look again then.
+    /// Check again at this time.
     At(Instant),
-    /// Its time is up.
+    /// Close it.
     Close,
 }
 
@@ -69,13 +69,13 @@ impl Activity {
         InFlight(self.clone())
     }
 
-    /// The use up to now.
+    /// The activity up to now.
     pub(super) fn usage(&self) -> Use {
         let State { in_flight, accepted, since, .. } = *self.state();
         Use { accepted, in_flight: in_flight > 0, since }
     }
 
-    /// The end was asked for; says whether it was not asked for before.
+    /// Requests closing. Returns false if it was requested before.
     pub(super) fn close(&self) -> bool {
         let mut state = self.state();
         let first = state.closing.is_none();
@@ -83,7 +83,7 @@ impl Activity {
         first
     }
 
-    /// What is to be done now.
+    /// The step to take now.
     pub(super) fn next(&self, limits: &Limits) -> Next {
         let state = self.state();
         let now = Instant::now();

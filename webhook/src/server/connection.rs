@@ -1,4 +1,4 @@
-//! One connection, from its handshake to its end.
+//! One connection, from handshake to close.
 
 use std::{
     convert::Infallible,
@@ -32,32 +32,32 @@ use super::{
 };
 use crate::metrics::{HandshakeFailure, Metrics};
 
-/// Memory for the head of an HTTP/1.1 request; the API server's takes a few hundred bytes.
+/// Buffer for the head of an HTTP/1.1 request, in bytes. The API server's has a few hundred.
 const HEAD_LIMIT: usize = 32 * 1024;
 /// The same for HTTP/2.
 const HEADER_LIST_LIMIT: u32 = 16 * 1024;
-/// Requests at once on one HTTP/2 connection.
+/// Maximum number of concurrent requests on an HTTP/2 connection.
 const STREAMS: u32 = 128;
-/// How often a peer on HTTP/2 is asked whether it is still there.
+/// Interval of HTTP/2 keep-alive pings.
 const PING_EVERY: Duration = Duration::from_secs(30);
-/// How long it may take to say so.
+/// Timeout of a keep-alive ping.
 const PING_WITHIN: Duration = Duration::from_secs(10);
 
-/// What a connection needs.
+/// Dependencies of a connection.
 pub(super) struct Connection {
     pub(super) tls: TlsAcceptor,
     pub(super) router: Router,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
-    /// Cancelled when callers are to go elsewhere.
+    /// Cancelled when clients should reconnect to another replica.
     pub(super) leaving: CancellationToken,
     pub(super) drain: CancellationToken,
-    /// The use made of it, which decides whether it gives way to others.
+    /// Its activity, which decides whether it is closed for others.
     pub(super) activity: Activity,
 }
 
 impl Connection {
-    /// Serves until the peer or an idle time ends it, or until it is drained.
+    /// Serves until the peer closes it, it is idle for too long, or it is drained.
     pub(super) async fn serve(self, tcp: TcpStream, peer: SocketAddr) {
         let _connected = self.metrics.connected();
         // Answers are one small write each. A socket that refuses the option is about to fail anyway.
@@ -156,7 +156,7 @@ fn builder(h2: bool, limits: &Limits) -> Builder<Streams> {
     if h2 { builder.http2_only() } else { builder.http1_only() }
 }
 
-/// The tasks of an HTTP/2 connection's streams: they end with it.
+/// Runs the streams of an HTTP/2 connection, which end with it.
 #[derive(Debug, Clone, Default)]
 struct Streams(Arc<Mutex<JoinSet<()>>>);
 

@@ -1,4 +1,4 @@
-//! What a peer may take of the server.
+//! Limits of the server.
 
 use std::time::Duration;
 
@@ -10,18 +10,17 @@ pub struct Limits {
     /// Maximum number of open connections of one IP address, at least 1. All API servers may come by one, such as that of
     /// a konnectivity agent.
     pub connections_per_peer: usize,
-    /// How long a TLS handshake may take.
+    /// Time limit of the TLS handshake.
     pub handshake: Duration,
-    /// How long after the handshake the head of the first request may take.
+    /// Time limit from the handshake to the head of the first request.
     pub first_request: Duration,
-    /// How long a connection may be idle between requests, the head of the next one included. Longer than the API
-    /// server's own limit (client-go closes at 90 s), so that it is the side that closes: a server that closes first
-    /// now and then closes just as a request is sent, and that pod would be missed.
+    /// Idle time between requests, including the head of the next one. Longer than that of the API server, which closes
+    /// after 90 s (client-go): a server that closes first sometimes closes while a request is sent, and misses that pod.
     pub idle: Duration,
-    /// How long after the shutdown began connections are still taken, and requests answered: the API server may hold
-    /// this address for a while. Each answer asks its caller to come anew, who is led elsewhere then.
+    /// Time after SIGTERM during which connections are still accepted and requests answered, because the API server may
+    /// still use this address. Each answer closes its connection, so that the client reconnects elsewhere.
     pub linger: Duration,
-    /// How long requests in flight may take after that.
+    /// Time limit for requests in flight after that.
     pub drain: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Serving the router over TLS: configured, bound, and only then run; drained at the end.
+//! The TLS server: configured, bound, run, drained.
 
 mod acceptor;
 mod activity;
@@ -27,7 +27,7 @@ use self::{
 };
 use crate::metrics::Metrics;
 
-/// A server that is configured and not yet bound.
+/// A configured server.
 pub struct Server {
     tls: Arc<rustls::ServerConfig>,
     router: Router,
@@ -35,20 +35,20 @@ pub struct Server {
     metrics: Metrics,
 }
 
-/// A server that holds its port. Connections wait in the kernel's backlog until it runs.
+/// A bound server. Connections wait in the kernel's backlog until it runs.
 pub struct Bound {
     server: Server,
     listener: TcpListener,
     local_addr: SocketAddr,
 }
 
-/// Why a server ended otherwise than asked.
+/// Error of a server.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServeError {
-    /// Requests were still unanswered at the end of the drain, and were broken off.
+    /// Requests were unanswered at the end of the drain and were cancelled.
     #[error("{connections} connections were still busy {after:?} after the shutdown began and were broken off")]
     Drain {
-        /// How many connections were broken off.
+        /// Number of cancelled connections.
         connections: usize,
         /// [`Limits::drain`].
         after: Duration,
@@ -56,20 +56,20 @@ pub enum ServeError {
 }
 
 impl Server {
-    /// A server of this router with the default [`Limits`].
+    /// Creates a server for this router with the default [`Limits`].
     ///
     /// The TLS configuration decides the protocol by ALPN: `h2` gives HTTP/2, anything else HTTP/1.1.
     pub fn new(tls: Arc<rustls::ServerConfig>, router: Router, metrics: Metrics) -> Self {
         Self { tls, router, limits: Limits::default(), metrics }
     }
 
-    /// With other limits.
+    /// Replaces the limits.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Takes the port that `setting` asks for; 0 takes any free one.
+    /// Binds the address of `setting`. Port 0 selects a free port.
     ///
     /// # Errors
     /// See [`listen::bind`].
@@ -87,8 +87,8 @@ impl Bound {
         self.local_addr
     }
 
-    /// Serves until `shutdown` ends, and for [`Limits::linger`] more; then drains: no new connections, requests in
-    /// flight are answered, idle connections are closed. What is not done after [`Limits::drain`] is broken off.
+    /// Serves until [`Limits::linger`] after `shutdown`, then drains: no new connections, requests in flight are answered,
+    /// idle connections are closed. Requests still open after [`Limits::drain`] are cancelled.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
         let Self { server, listener, local_addr } = self;
         let limits = server.limits;
@@ -116,20 +116,20 @@ impl Bound {
     }
 }
 
-/// A server at work.
+/// A running server.
 struct Serving {
     server: Server,
     tls: TlsAcceptor,
     acceptor: Acceptor<TcpListener>,
     open: Connections,
-    /// The tasks of the connections; each returns its id.
+    /// Tasks of the connections. Each returns its id.
     connections: JoinSet<Id>,
     leaving: CancellationToken,
     drain: CancellationToken,
 }
 
 impl Serving {
-    /// Takes connections until `end`.
+    /// Accepts connections until `end`.
     async fn until(&mut self, end: impl Future<Output = ()> + Send) {
         let mut end = pin!(end);
         loop {
@@ -171,7 +171,7 @@ impl Serving {
     }
 }
 
-/// Waits for the connections, at most so long.
+/// Waits for the connections, up to a time limit.
 async fn finish(connections: &mut JoinSet<Id>, within: Duration) -> Result<(), ServeError> {
     let all = async {
         while let Some(ended) = connections.join_next().await {
@@ -187,7 +187,7 @@ async fn finish(connections: &mut JoinSet<Id>, within: Duration) -> Result<(), S
     Err(error)
 }
 
-/// The id of a connection that has ended. One that panicked keeps its entry, which is evicted before any other.
+/// The id of a closed connection. One that panicked keeps its entry, which is evicted before any other.
 fn reap(ended: Result<Id, JoinError>) -> Option<Id> {
     // The error's text holds the panic's message, which no code of ours puts a secret into.
     ended.inspect_err(|error| error!(%error, "connection task panicked")).ok()

@@ -1,4 +1,4 @@
-//! What a review means: pure, from the request to what is to be recorded and answered.
+//! The decision about a review: from the request to the registration and the answer, without side effects.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,52 +17,57 @@ use serde_json::value::RawValue;
 
 use crate::{
     annotations::{self, Annotations, Change},
-    issued::Issued,
     metrics::{Kind, Outcome},
     policy::Policy,
+    recent_patches::RecentPatches,
     review::Request,
 };
 
-/// How many agents of one object are taken. Pods with a dozen are known; a forged review could hold tens of
-/// thousands, and each claim must be small.
-const MOST_AGENTS: usize = 64;
+/// Maximum number of agents of one object. Pods with a dozen exist; a forged review could have tens of thousands.
+const MAX_AGENTS: usize = 64;
 
-/// The longest name or namespace in Kubernetes. An object with a longer one is about to be refused.
-const LONGEST_NAME: usize = 253;
+/// Maximum length of a name or namespace in Kubernetes. An object with a longer one will be refused.
+const MAX_NAME: usize = 253;
 
-/// How much of a user's or workspace's name is kept: an annotation that tells it can be far longer than a label.
-const LONGEST_OWNER: usize = 253;
+/// Maximum length of a user's or workspace's name, in bytes. An annotation can be far longer than a label.
+const MAX_OWNER: usize = 253;
 
-/// What a review means.
+/// The decision about a review.
 #[derive(Debug)]
-pub(crate) struct Judgement {
+pub(crate) struct Decision {
     pub(crate) kind: Kind,
     pub(crate) outcome: Outcome,
-    /// To be recorded.
+    /// The registration to record.
     pub(crate) registration: Option<Registration>,
-    /// To be answered.
+    /// The patch of the answer.
     pub(crate) patch: Option<Patch>,
     /// The agents found, without their tokens.
     pub(crate) agents: String,
-    /// Containers whose token is no UUID.
+    /// Number of containers whose token is not a UUID.
     pub(crate) not_tokens: usize,
 }
 
-impl Judgement {
+impl Decision {
     fn empty(kind: Kind, outcome: Outcome) -> Self {
         Self { kind, outcome, registration: None, patch: None, agents: String::new(), not_tokens: 0 }
     }
 
-    /// A review that could not be read beyond its uid.
+    /// The decision about a review that is unreadable beyond its uid.
     pub(crate) fn unreadable() -> Self {
         Self::empty(Kind::Other, Outcome::NotUnderstood)
     }
 
-    /// Judges a review.
+    /// Decides about a review. `recent` are the patches of earlier calls.
     ///
-    /// A pod without agents is left alone even if it carries our annotations: they are for people, nothing here reads
-    /// them as the truth, and the webhook is not even called for most such pods.
-    pub(crate) fn of(request: &Request<'_>, uid: &str, now: Timestamp, policy: &Policy, issued: &Issued) -> Self {
+    /// A pod without agents is left alone even if it has this program's annotations: they are for people, and the webhook
+    /// is not called for most such pods.
+    pub(crate) fn of(
+        request: &Request<'_>,
+        uid: &str,
+        now: Timestamp,
+        policy: &Policy,
+        recent: &RecentPatches,
+    ) -> Self {
         let kind = request.kind();
         let label = Kind::from(kind);
         let Some(kind) = kind.filter(|_| request.is_creation()) else { return Self::empty(label, Outcome::Unchanged) };
@@ -76,7 +81,7 @@ impl Judgement {
             return Self { not_tokens, ..Self::empty(label, Outcome::Unchanged) };
         }
         let owner = candidate.owner();
-        let annotate = || candidate.annotate(&agents, &owner, uid, now, issued);
+        let annotate = || candidate.annotate(&agents, &owner, uid, now, recent);
         let (patch, outcome) = match (!policy.needs_confirmation()).then(annotate).flatten() {
             Some(patch) => (Some(patch), Outcome::Patched),
             None => (None, Outcome::Recorded),
@@ -90,7 +95,7 @@ impl Judgement {
     }
 }
 
-/// An object that may carry agents.
+/// An object that may have agents.
 struct Candidate<'a> {
     kind: resource::Kind,
     namespace: &'a str,
@@ -104,7 +109,7 @@ enum Object {
 }
 
 impl<'a> Candidate<'a> {
-    /// `None` if the object is not what Kubernetes documents, or could not come to exist.
+    /// `None` if the object is not of the documented form, or will be refused.
     fn read(kind: resource::Kind, request: &'a Request<'_>) -> Option<Self> {
         let json = request.object()?;
         let object = match kind {
@@ -115,9 +120,9 @@ impl<'a> Candidate<'a> {
         if !has_metadata(json, candidate.meta()) {
             return None;
         }
-        let named = (1..=LONGEST_NAME).contains(&candidate.namespace.len())
-            && candidate.meta().name.len() <= LONGEST_NAME
-            && candidate.name.len() <= LONGEST_NAME;
+        let named = (1..=MAX_NAME).contains(&candidate.namespace.len())
+            && candidate.meta().name.len() <= MAX_NAME
+            && candidate.name.len() <= MAX_NAME;
         named.then_some(candidate)
     }
 
@@ -135,7 +140,7 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// The labels that the label selector applies to: those of the pod, or of the pods that the workload makes.
+    /// The labels that the label selector applies to: those of the pod, or of the workload's pod template.
     fn pod_labels(&self) -> &BTreeMap<String, String> {
         match &self.object {
             Object::Pod(pod) => &pod.metadata.labels,
@@ -145,7 +150,7 @@ impl<'a> Candidate<'a> {
 
     fn agents(&self) -> Extracted {
         let mut extracted = extract::agents(self.spec());
-        extracted.agents.truncate(MOST_AGENTS);
+        extracted.agents.truncate(MAX_AGENTS);
         extracted
     }
 
@@ -169,7 +174,7 @@ impl<'a> Candidate<'a> {
         let meta = self.meta();
         let (name, controller) = match &self.object {
             Object::Pod(_) => (meta.name.as_str(), meta.controller().map(|owner| owner.uid)),
-            // The controller of a workload is a Deployment or a CronJob: no line is about one.
+            // The controller of a workload is a Deployment or a CronJob, which no line is about.
             Object::Workload(_) if meta.name.is_empty() => (self.name, None),
             Object::Workload(_) => (meta.name.as_str(), None),
         };
@@ -189,10 +194,17 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// The patch for a pod that is a workspace; none for what is only recorded.
-    fn annotate(&self, agents: &[Agent], owner: &Owner, uid: &str, now: Timestamp, issued: &Issued) -> Option<Patch> {
+    /// The patch of a workspace pod; `None` if the object is only registered.
+    fn annotate(
+        &self,
+        agents: &[Agent],
+        owner: &Owner,
+        uid: &str,
+        now: Timestamp,
+        recent: &RecentPatches,
+    ) -> Option<Patch> {
         let Object::Pod(pod) = &self.object else { return None };
-        // An envFrom is a mere possibility, and half the pods of a cluster have one: only Coder's labels make it more.
+        // An envFrom may hold a token, and many pods have one: only with Coder's labels the pod counts as a workspace.
         let coders = pod.metadata.labels.keys().any(|key| key.starts_with("com.coder."));
         let certain = |agent: &&Agent| coders || self.names_its_token(&agent.container);
         let agents = annotations::describe(agents.iter().filter(certain));
@@ -200,16 +212,13 @@ impl<'a> Candidate<'a> {
             return None;
         }
         let annotations = Annotations { owner, agents, recorded_at: now, registration: uid };
-        match annotations.change(&pod.metadata.annotations, issued) {
-            Change::Patch(patch) => {
-                issued.remember(uid, now);
-                Some(patch)
-            }
+        match annotations.change(&pod.metadata.annotations, recent) {
+            Change::Patch(patch) => Some(patch),
             Change::None | Change::NoRoom => None,
         }
     }
 
-    /// Whether a container has an environment variable of the agent's, as opposed to an envFrom that may hold one.
+    /// True if a container sets an agent's environment variable itself, as opposed to an envFrom that may hold one.
     fn names_its_token(&self, container: &str) -> bool {
         let PodSpec { init_containers, containers, .. } = self.spec();
         init_containers
@@ -220,24 +229,23 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Whether an object has `metadata`, so that a patch of its annotations applies. That it is an object where it is there,
-/// the types see to.
+/// True if an object has `metadata`, so that a patch of its annotations applies. Its type was checked by decoding.
 fn has_metadata(json: &RawValue, decoded: &Meta) -> bool {
     #[derive(Deserialize)]
     struct Shape<'a> {
         #[serde(borrow)]
         metadata: Option<&'a RawValue>,
     }
-    // Read again only in doubt: it is empty, or left out.
+    // Parsed again only if it is empty or missing.
     *decoded != Meta::default()
         || serde_json::from_str::<Shape<'_>>(json.get()).is_ok_and(|shape| shape.metadata.is_some())
 }
 
-/// Decodes an object. The error is dropped: its text may hold a part of the object.
+/// Decodes an object. The error is dropped, because its text may contain a part of the object.
 fn decode<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
     serde_json::from_str(json.get()).ok()
 }
 
 fn shorten(text: &mut String) {
-    text.truncate(text.floor_char_boundary(LONGEST_OWNER));
+    text.truncate(text.floor_char_boundary(MAX_OWNER));
 }
