@@ -20,11 +20,11 @@ struct ByLevel {
     level: &'static str,
 }
 
-/// The correlation's metrics.
+/// Metrics of correlation.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    untold: Family<ByReason, Counter>,
-    repaired: Counter,
+    skipped: Family<ByReason, Counter>,
+    missed_by_webhook: Counter,
     lines: Family<ByLevel, Counter>,
     filtered: Counter,
     tracked: Gauge,
@@ -33,17 +33,17 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let untold = Family::<ByReason, Counter>::default();
-        for counted in Counted::ALL.into_iter().filter(|counted| *counted != Counted::Repaired) {
-            let _ = untold.get_or_create(&ByReason { reason: counted.as_str() });
+        let skipped = Family::<ByReason, Counter>::default();
+        for counted in Counted::ALL.into_iter().filter(|counted| *counted != Counted::MissedByWebhook) {
+            let _ = skipped.get_or_create(&ByReason { reason: counted.as_str() });
         }
         let lines = Family::<ByLevel, Counter>::default();
         for level in [Level::Debug, Level::Warn, Level::Error] {
             let _ = lines.get_or_create(&ByLevel { level: level.as_str() });
         }
         Self {
-            untold,
-            repaired: Counter::default(),
+            skipped,
+            missed_by_webhook: Counter::default(),
             lines,
             filtered: Counter::default(),
             tracked: Gauge::default(),
@@ -55,26 +55,30 @@ impl Default for Metrics {
 impl Metrics {
     /// Registers them.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("facts_untold", "Facts of which no line was made", self.untold.clone());
+        registry.register("facts_skipped", "Facts that did not become a line", self.skipped.clone());
         registry.register(
-            "pods_repaired",
-            "Workspace pods that the webhook had not seen at their creation",
-            self.repaired.clone(),
+            "pods_missed_by_webhook",
+            "Workspace pods that the webhook did not see at their creation",
+            self.missed_by_webhook.clone(),
         );
-        registry.register("lines_told", "Lines made, before delivery; one for all agents of a pod", self.lines.clone());
+        registry.register(
+            "lines_rendered",
+            "Lines rendered, before delivery; one for all agents of a pod",
+            self.lines.clone(),
+        );
         registry.register(
             "lines_filtered",
-            "Lines made and not delivered because of --min-level or --skip-reasons",
+            "Lines rendered and not delivered because of --min-level or --skip-reasons",
             self.filtered.clone(),
         );
-        registry.register("objects_tracked", "Pods and workloads whose story is followed", self.tracked.clone());
-        registry.register("events_waiting", "Events whose subject is not known yet", self.waiting.clone());
+        registry.register("objects_tracked", "Pods and workloads that are tracked", self.tracked.clone());
+        registry.register("events_waiting", "Events waiting for their object", self.waiting.clone());
     }
 
     pub(super) fn count(&self, counted: Counted) {
         match counted {
-            Counted::Repaired => self.repaired.inc(),
-            counted => self.untold.get_or_create(&ByReason { reason: counted.as_str() }).inc(),
+            Counted::MissedByWebhook => self.missed_by_webhook.inc(),
+            counted => self.skipped.get_or_create(&ByReason { reason: counted.as_str() }).inc(),
         };
     }
 
@@ -83,7 +87,7 @@ impl Metrics {
         self.filtered.inc();
     }
 
-    pub(super) fn told(&self, line: &LogLine) {
+    pub(super) fn rendered(&self, line: &LogLine) {
         self.lines.get_or_create(&ByLevel { level: line.level.as_str() }).inc();
     }
 

@@ -134,7 +134,7 @@ impl Correlation {
                 let registry = self.correlator.index();
                 let line = render(&finding, LogStyle::default(), |token| registry.knows(token));
                 if self.filter.delivers(line.level, reason::reason(&finding.kind)) {
-                    self.metrics.told(&line);
+                    self.metrics.rendered(&line);
                     tracing::debug!(
                         subject = %finding.subject,
                         agents = ?finding.agents,

@@ -1,16 +1,15 @@
-//! What delivery is told, and the way in.
+//! Commands to delivery, and their channel.
 
 use logstream_core::{line::LogLine, token::AgentToken, workspace::WorkspaceKey};
 use tokio::sync::mpsc;
 
-use super::metrics::Metrics;
+use crate::deliver::metrics::Metrics;
 
-/// Something delivery has to know.
+/// Input of delivery.
 #[derive(Debug)]
 pub enum Command {
-    /// Admission claims that a pod of this agent is about to be. Our log source is registered ahead if there is room,
-    /// so that the first line takes one round trip. May be forged, so it has little weight: it may be dropped, and its
-    /// failure is forgotten.
+    /// Admission expects a pod with this agent. If there is room, the log source is registered ahead, so that the first
+    /// line takes one round trip. It may be forged, so it may be dropped, and a failure is ignored.
     Prepare {
         /// The agent.
         agent: AgentToken,
@@ -19,11 +18,10 @@ pub enum Command {
     Open {
         /// The agent.
         agent: AgentToken,
-        /// The workspace it is a start of, where its labels tell.
+        /// Its workspace, if the object's labels name it.
         workspace: Option<WorkspaceKey>,
     },
-    /// A line for this agent. Comes after [`Command::Open`]; for an agent that is not known (any more) it is held and
-    /// tried only for a while, as for one that has ended.
+    /// A line for this agent, after [`Command::Open`]. For an unknown agent it is held as for one that has ended.
     Line {
         /// The agent.
         agent: AgentToken,
@@ -42,34 +40,34 @@ pub enum Command {
 #[error("delivery has ended")]
 pub struct Closed;
 
-/// Commands that wait for the engine, which takes them in without any I/O: enough for one turn of it.
+/// Commands waiting for the engine, which handles them without I/O: enough for one turn of its loop.
 const COMMANDS: usize = 1_024;
-/// Claims that wait for the engine.
-const CLAIMS: usize = 256;
+/// Expected agents waiting for the engine.
+const EXPECTED: usize = 256;
 
-/// The way into delivery. Clones lead to the same engine; commands of one clone keep their order, claims aside.
+/// Sends commands to the engine. Commands of one clone keep their order, except [`Command::Prepare`].
 #[derive(Debug, Clone)]
 pub struct Outlet {
     commands: mpsc::Sender<Command>,
-    claims: mpsc::Sender<AgentToken>,
+    expected: mpsc::Sender<AgentToken>,
     metrics: Metrics,
 }
 
-/// The engine's end of it.
-pub(super) struct Inlet {
-    pub(super) commands: mpsc::Receiver<Command>,
-    pub(super) claims: mpsc::Receiver<AgentToken>,
+/// The receiving end.
+pub(crate) struct Inlet {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) expected: mpsc::Receiver<AgentToken>,
 }
 
-pub(super) fn pipe(metrics: Metrics) -> (Outlet, Inlet) {
+pub(crate) fn pipe(metrics: Metrics) -> (Outlet, Inlet) {
     let (commands, commands_inlet) = mpsc::channel(COMMANDS);
-    let (claims, claims_inlet) = mpsc::channel(CLAIMS);
-    (Outlet { commands, claims, metrics }, Inlet { commands: commands_inlet, claims: claims_inlet })
+    let (expected, expected_inlet) = mpsc::channel(EXPECTED);
+    (Outlet { commands, expected, metrics }, Inlet { commands: commands_inlet, expected: expected_inlet })
 }
 
 impl Outlet {
-    /// Hands a command over; waits while the engine is behind, except with a claim, which is dropped and counted then.
-    /// When dropped before it is done, the command is not handed over.
+    /// Sends a command; waits while the engine is behind, except with [`Command::Prepare`], which is then dropped and
+    /// counted. Cancel safe: a cancelled send has no effect.
     pub async fn send(&self, command: Command) -> Result<(), Closed> {
         match command {
             Command::Prepare { agent } => {
@@ -80,11 +78,11 @@ impl Outlet {
         }
     }
 
-    /// Hands a claim over if that takes no waiting; for the admission handler. Says whether it did.
+    /// Sends [`Command::Prepare`] without waiting, for the admission handler. Returns whether it was sent.
     pub fn prepare(&self, agent: AgentToken) -> bool {
-        let handed_over = self.claims.try_send(agent).is_ok();
+        let handed_over = self.expected.try_send(agent).is_ok();
         if !handed_over {
-            self.metrics.claim_ignored();
+            self.metrics.registration_ignored();
         }
         handed_over
     }

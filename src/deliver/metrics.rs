@@ -1,4 +1,4 @@
-//! What delivery tells Prometheus. Every series exists from the first scrape.
+//! Metrics of delivery. Each series exists from the first scrape.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::lanes::Endpoint;
 use crate::coder::Failure;
+use crate::deliver::rate::priority::Endpoint;
 
-/// Why a line was not delivered.
+/// Reason why a line was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dropped {
-    /// Too many waited for its agent; the reader is told how many.
+    /// Too many lines waited for its agent. Its log says how many are missing.
     Overflow,
-    /// Its agent's budget was used up; the reader is told.
+    /// Its agent's budget was used up. Its log says so.
     Budget,
     /// Its agent's log was full.
     Full,
-    /// Coder, or a proxy in front of it, refuses it each time. The reader is told.
+    /// Coder, or a proxy in front of it, rejects it each time. Its log says so.
     Refused,
-    /// Its agent never became valid. The workspace's next start is told, where it is known.
+    /// Its agent never became valid. The log of the workspace's next start sums it up.
     NeverValid,
-    /// Its agent was gone for good.
-    Over,
-    /// It could not be delivered for too long.
+    /// Its agent's token was revoked.
+    Revoked,
+    /// It could not be delivered in time.
     Expired,
-    /// More agents than this program keeps.
+    /// Too many agents.
     TooManyAgents,
 }
 
@@ -40,7 +40,7 @@ impl Dropped {
         Self::Full,
         Self::Refused,
         Self::NeverValid,
-        Self::Over,
+        Self::Revoked,
         Self::Expired,
         Self::TooManyAgents,
     ];
@@ -53,17 +53,17 @@ impl Dropped {
             Self::Full => "full",
             Self::Refused => "refused",
             Self::NeverValid => "never_valid",
-            Self::Over => "over",
+            Self::Revoked => "revoked",
             Self::Expired => "expired",
             Self::TooManyAgents => "too_many_agents",
         }
     }
 }
 
-/// The state of an agent, as counted.
+/// State of an agent in the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum AgentState {
-    Claimed,
+pub(crate) enum AgentState {
+    Expected,
     Active,
     Waiting,
     Full,
@@ -71,11 +71,11 @@ pub(super) enum AgentState {
 }
 
 impl AgentState {
-    const ALL: [Self; 5] = [Self::Claimed, Self::Active, Self::Waiting, Self::Full, Self::Ended];
+    const ALL: [Self; 5] = [Self::Expected, Self::Active, Self::Waiting, Self::Full, Self::Ended];
 
     fn as_str(self) -> &'static str {
         match self {
-            Self::Claimed => "claimed",
+            Self::Expected => "expected",
             Self::Active => "active",
             Self::Waiting => "waiting",
             Self::Full => "full",
@@ -105,7 +105,7 @@ struct EndpointLabel {
     endpoint: &'static str,
 }
 
-/// Delivery's metrics. A clone counts into the same series.
+/// Metrics of delivery. A clone counts into the same series.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     delivered: Counter,
@@ -116,7 +116,7 @@ pub struct Metrics {
     in_flight: Gauge,
     limit: Family<EndpointLabel, Gauge>,
     remaining: Family<EndpointLabel, Gauge>,
-    claims_ignored: Counter,
+    registrations_ignored: Counter,
     since_fact: Histogram,
     since_receipt: Histogram,
 }
@@ -125,7 +125,7 @@ pub struct Metrics {
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 3600.0];
 
 impl Metrics {
-    /// Metrics registered under these names, with whatever prefix the registry has.
+    /// Creates and registers the metrics.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             delivered: Counter::default(),
@@ -136,7 +136,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             limit: Family::default(),
             remaining: Family::default(),
-            claims_ignored: Counter::default(),
+            registrations_ignored: Counter::default(),
             since_fact: Histogram::new(BUCKETS),
             since_receipt: Histogram::new(BUCKETS),
         };
@@ -163,26 +163,26 @@ impl Metrics {
     }
 
     fn name_all(&self, registry: &mut Registry) {
-        registry.register("lines_delivered", "Lines that Coder has taken", self.delivered.clone());
-        registry.register("lines_dropped", "Lines given up, by reason", self.dropped.clone());
-        registry.register("lines_waiting", "Lines held or under way", self.waiting.clone());
+        registry.register("lines_delivered", "Lines delivered to Coder", self.delivered.clone());
+        registry.register("lines_dropped", "Lines not delivered, by reason", self.dropped.clone());
+        registry.register("lines_waiting", "Lines held or in flight", self.waiting.clone());
         registry.register("agents", "Agents known to delivery, by state", self.agents.clone());
         registry.register("coder_requests", "Requests to Coder, by endpoint and outcome", self.requests.clone());
-        registry.register("coder_requests_in_flight", "Requests to Coder under way", self.in_flight.clone());
+        registry.register("coder_requests_in_flight", "Requests to Coder in flight", self.in_flight.clone());
         registry.register(
             "coder_rate_limit",
-            "Requests a minute that Coder allows, by endpoint; -1 where no limit is known",
+            "Coder's rate limit in requests per minute, by endpoint; -1 if unknown",
             self.limit.clone(),
         );
         registry.register(
             "coder_rate_remaining",
-            "Requests that Coder would take at once, by endpoint; -1 where no limit is known",
+            "Requests left in Coder's rate limit, by endpoint; -1 if unknown",
             self.remaining.clone(),
         );
         registry.register(
-            "claims_ignored",
-            "Claims not prepared for because too many were unbound",
-            self.claims_ignored.clone(),
+            "registrations_ignored",
+            "Agents whose log source was not registered ahead because too many were expected",
+            self.registrations_ignored.clone(),
         );
         registry.register(
             "line_delay_seconds",
@@ -196,25 +196,25 @@ impl Metrics {
         );
     }
 
-    pub(super) fn delivered(&self, since_fact: Duration, since_receipt: Duration) {
+    pub(crate) fn delivered(&self, since_fact: Duration, since_receipt: Duration) {
         self.delivered.inc();
         self.since_fact.observe(since_fact.as_secs_f64());
         self.since_receipt.observe(since_receipt.as_secs_f64());
     }
 
-    pub(super) fn dropped(&self, reason: Dropped) {
+    pub(crate) fn dropped(&self, reason: Dropped) {
         self.dropped.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
     }
 
-    pub(super) fn waiting(&self, lines: usize) {
+    pub(crate) fn waiting(&self, lines: usize) {
         self.waiting.set(gauge(lines));
     }
 
-    pub(super) fn claim_ignored(&self) {
-        self.claims_ignored.inc();
+    pub(crate) fn registration_ignored(&self) {
+        self.registrations_ignored.inc();
     }
 
-    pub(super) fn agent(&self, before: Option<AgentState>, after: Option<AgentState>) {
+    pub(crate) fn agent(&self, before: Option<AgentState>, after: Option<AgentState>) {
         if before == after {
             return;
         }
@@ -226,16 +226,16 @@ impl Metrics {
         }
     }
 
-    pub(super) fn in_flight(&self, requests: usize) {
+    pub(crate) fn in_flight(&self, requests: usize) {
         self.in_flight.set(gauge(requests));
     }
 
-    pub(super) fn request(&self, endpoint: Endpoint, failure: Option<&Failure>) {
+    pub(crate) fn request(&self, endpoint: Endpoint, failure: Option<&Failure>) {
         let labels = RequestLabels { endpoint: name(endpoint), outcome: outcome(failure) };
         self.requests.get_or_create(&labels).inc();
     }
 
-    pub(super) fn rate(&self, endpoint: Endpoint, limit: f64, remaining: f64) {
+    pub(crate) fn rate(&self, endpoint: Endpoint, limit: f64, remaining: f64) {
         let label = EndpointLabel { endpoint: name(endpoint) };
         self.limit.get_or_create(&label).set(whole(limit));
         self.remaining.get_or_create(&label).set(whole(remaining));

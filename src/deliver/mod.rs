@@ -1,43 +1,32 @@
-//! Delivery: every line to its agent, in order, as soon as Coder takes it.
+//! Delivery: each line to its agent, in order, as soon as Coder accepts it.
 //!
-//! One task, the [`Engine`], owns all: an outbox for each agent, the pace towards Coder, the requests under way. It is
-//! told what to do by [`Command`]s through an [`Outlet`], and says through [`AckSink`] which facts need not be told
-//! again. It holds no lock, waits on nothing but requests, and every queue of it has a limit.
+//! One task, the [`Engine`], owns everything: an outbox for each agent, the rate limiters, the requests in flight. It
+//! receives [`Command`]s through an [`Outlet`] and acknowledges facts through an [`AckSink`]. It holds no lock, waits
+//! only for requests, and every queue has a limit.
 //!
-//! A request's way: an agent with something to send has a seat in one of the `lanes`; when the `pace` has room, the
-//! most urgent lane's first agent is called; what it has goes as one batch; the `disposition` of the answer says what
-//! becomes of agent and batch. While that request is under way, what arrives for the agent gathers in its `outbox`.
+//! The way of a request: an agent with something to send has a position in the priority queue (`rate::priority`). When
+//! the rate limiter permits a request, the first agent of the most urgent priority sends what its outbox
+//! (`queue::outbox`) holds as one batch. The disposition of the answer (`agents::disposition`) decides what happens to
+//! the agent and its batch. Lines that arrive meanwhile wait in the outbox.
 
-mod agent;
-mod backoff;
-mod books;
-mod budget;
+mod accounting;
+mod agents;
 mod command;
-mod disposition;
-mod drain;
 mod engine;
-mod isolation;
-mod lanes;
-mod leftovers;
-mod link;
 mod metrics;
-mod outbox;
-mod outcome;
-mod pace;
-mod report;
-mod roster;
+mod queue;
+mod rate;
 mod settings;
-mod share;
 #[cfg(test)]
 mod tests;
-mod text;
-mod traffic;
 
 pub use self::{
-    books::AckSink,
+    accounting::AckSink,
     command::{Closed, Command, Outlet},
-    engine::{Engine, channel},
+    engine::{
+        Engine, channel,
+        shutdown_report::{Report, Undelivered},
+    },
     metrics::{Dropped, Metrics},
-    report::{Report, Undelivered},
     settings::Settings,
 };

@@ -1,30 +1,30 @@
-//! The numbers of delivery that a user, a test or a benchmark may want otherwise.
+//! Settings of delivery.
 
 use std::time::Duration;
 
-/// How delivery behaves. `Default` is what the program runs with.
+/// Settings of delivery. The program uses the default; tests and benchmarks change it.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Requests under way at once, over all agents. Go's HTTP/2 server lets 250 run on one connection; beyond it they
-    /// would queue in the client, where no lane puts first lines first.
+    /// Maximum number of requests in flight. Go's HTTP/2 server allows 250 on one connection; more would queue in the
+    /// client, regardless of priority.
     pub max_in_flight: usize,
-    /// Agents known at once.
+    /// Maximum number of agents.
     pub max_agents: usize,
-    /// Of these, claims that nobody has bound.
-    pub max_claims: usize,
-    /// Lines held at once, over all agents.
+    /// Maximum number of agents known from admission only.
+    pub max_expected: usize,
+    /// Maximum number of lines held, over all agents.
     pub max_lines: usize,
-    /// How long lines are held for an agent that is not valid, after the last of them. A `kubernetes_pod` workspace
-    /// becomes valid only once its pod runs, and a large image or a new node can take long.
+    /// Time for which lines are held for an agent that is not valid, after the last of them. The agent of a
+    /// `kubernetes_pod` workspace becomes valid once its pod runs, and a large image or a new node can take long.
     pub hold: Duration,
-    /// The same for an agent that never was valid and whose objects are gone: its build may just be ending.
+    /// The same for an agent that was never valid and whose objects are gone: its build may just be ending.
     pub hold_ended: Duration,
-    /// How long an agent without objects and without lines is remembered, for a last line.
+    /// Time for which an agent without objects and lines is kept for a last line.
     pub linger: Duration,
-    /// How long a claim that nobody binds is remembered.
-    pub hold_claim: Duration,
-    /// The wait between two tries of an agent that is not valid. With its spread and two round trips it is below the
-    /// second within which the first line should follow.
+    /// Time for which an agent known from admission only is kept.
+    pub hold_expected: Duration,
+    /// Interval between two tries of an agent that is not valid. With its jitter and two round trips it is below the
+    /// second within which the first line should arrive.
     pub probe_every: Duration,
 }
 
@@ -33,12 +33,12 @@ impl Default for Settings {
         Self {
             max_in_flight: 240,
             max_agents: 20_000,
-            max_claims: 1_024,
+            max_expected: 1_024,
             max_lines: 200_000,
             hold: Duration::from_hours(1),
             hold_ended: Duration::from_mins(5),
             linger: Duration::from_mins(1),
-            hold_claim: Duration::from_mins(10),
+            hold_expected: Duration::from_mins(10),
             probe_every: Duration::from_millis(850),
         }
     }

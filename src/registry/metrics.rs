@@ -1,4 +1,4 @@
-//! What the registry counts.
+//! Metrics of the registry.
 
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
@@ -21,19 +21,27 @@ pub struct Metrics {
     pub(super) pending: Size,
     pub(super) confirmed: Size,
     pub(super) expired: Counter,
-    pub(super) refused: Counter,
+    pub(super) rejected: Counter,
 }
 
 impl Metrics {
     /// Registers them.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
-            "claims",
-            "Claims of admission that no object has been confirmed to yet",
+            "pending_registrations",
+            "Registrations from admission that no object has confirmed yet",
             self.pending.0.clone(),
         );
         registry.register("workspace_objects", "Pods and workloads that carry an agent", self.confirmed.0.clone());
-        registry.register("claims_expired", "Claims of admission that no object came for", self.expired.clone());
-        registry.register("claims_refused", "Claims not kept because too many are held", self.refused.clone());
+        registry.register(
+            "registrations_expired",
+            "Registrations that no object confirmed in time",
+            self.expired.clone(),
+        );
+        registry.register(
+            "registrations_rejected",
+            "Registrations rejected because too many are pending",
+            self.rejected.clone(),
+        );
     }
 }

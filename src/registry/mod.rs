@@ -1,7 +1,8 @@
-//! The store that both halves of the program share: the webhook's claims, and who carries which agent.
+//! The store that webhook and watch share: pending registrations, and which object carries which agent.
 //!
-//! A registration starts as a **claim**, is **confirmed** when the object itself was read from the API server and its
-//! own spec carries the token, and **ends** with the object. A claim is a head start and never an address.
+//! A registration is **pending** after admission, **confirmed** once the object was read from the API server and its own
+//! spec contains the token, and **ends** with the object. A pending registration gives delivery a head start; lines go
+//! only to confirmed agents.
 
 mod metrics;
 mod pending;
@@ -24,18 +25,18 @@ pub use self::metrics::Metrics;
 use self::pending::PendingRegistrations;
 use crate::runtime::Clock;
 
-/// How many claims are kept, each some hundred bytes. A claim beyond is not kept: its object is then found by the
-/// watch like one that admission missed.
+/// Maximum number of pending registrations, each a few hundred bytes. Further ones are rejected; the watch finds their
+/// objects, as it finds those that admission missed.
 const MAX_PENDING: usize = 20_000;
 
-/// A claim that nobody confirmed by then is forgotten: a refused ReplicaSet is tried again within minutes, and claims
-/// anew.
+/// Lifetime of an unconfirmed registration. The controller of a refused pod retries within minutes, which registers it
+/// again.
 const PENDING_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 
-/// Told of an agent that admission saw for the first time. Must not block.
+/// Called with each agent that admission sees for the first time. Must not block.
 pub type Prepare = Box<dyn Fn(AgentToken) + Send + Sync>;
 
-/// The registry. Its lock is held for a few map operations at a time, never over I/O.
+/// Pending registrations and confirmed agents. The lock is held for a few map operations, never during I/O.
 pub struct Registry {
     state: Mutex<State>,
     prepare: Prepare,
@@ -46,26 +47,26 @@ pub struct Registry {
 #[derive(Default)]
 struct State {
     pending: PendingRegistrations,
-    /// Objects that were read from the API server, and the agents that their own specs carry.
+    /// Objects read from the API server, with the agents in their own specs.
     confirmed: HashMap<Uid, Arc<[AgentToken]>>,
-    /// How many confirmed objects carry each agent.
+    /// Number of confirmed objects for each agent.
     carriers: HashMap<AgentToken, u32>,
 }
 
 impl Registry {
-    /// An empty registry.
+    /// Creates an empty registry.
     pub fn new(prepare: Prepare, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         Self { state: Mutex::default(), prepare, clock, metrics }
     }
 
-    /// Whether this is the token of an agent of any workspace, claimed at admission or read from the API server.
+    /// True for the token of any workspace's agent, whether registered at admission or read from the API server.
     pub fn knows(&self, token: AgentToken) -> bool {
         let state = self.state();
         state.carriers.contains_key(&token) || state.pending.knows(token)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No holder panics half way: each changes one map after another without a fallible step between.
+        // A poisoned lock is safe to use: no holder has a fallible step between its changes.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,7 +79,7 @@ impl Registrar for Registry {
             let expired = state.pending.expire(now, PENDING_LIFETIME);
             self.metrics.expired.inc_by(expired);
             let new = state.pending.add(registration, now, MAX_PENDING).unwrap_or_else(|pending::Full| {
-                self.metrics.refused.inc();
+                self.metrics.rejected.inc();
                 Vec::new()
             });
             self.metrics.pending.set(state.pending.len());
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn retries_of_one_replicaset_are_one_claim_and_prepare_once() {
+    fn retries_of_a_replicaset_are_one_registration() {
         let (registry, prepared) = registry();
         registry.register(registration(Kind::ReplicaSet, Some("ws"), None));
         for _ in 0..10 {
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_tells_whom_to_look_up() {
+    fn a_registration_is_found_by_name_and_by_workload() {
         let (registry, _) = registry();
         registry.register(registration(Kind::ReplicaSet, Some("ws"), None));
         assert!(registry.is_registered(&subject(Kind::ReplicaSet, "ws")));
@@ -189,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_gives_no_agent_to_anybody() {
+    fn a_pending_registration_confirms_no_agent() {
         let (registry, _) = registry();
         registry.register(registration(Kind::Pod, Some("ws"), None));
         assert!(registry.state().confirmed.is_empty() && registry.state().carriers.is_empty());
     }
 
     #[test]
-    fn tokens_are_known_from_claims_and_from_objects() {
+    fn tokens_are_known_from_registrations_and_from_objects() {
         let (registry, _) = registry();
         assert!(!registry.knows(token()));
         registry.confirm(&subject(Kind::Pod, "ws"), None, [token()].into());
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_opens_with_its_first_carrier_and_ends_with_its_last() {
+    fn an_agent_starts_with_its_first_object_and_ends_with_its_last() {
         let (registry, _) = registry();
         let agents: Arc<[AgentToken]> = [token()].into();
         registry.register(registration(Kind::Pod, None, Some(uid("ws"))));

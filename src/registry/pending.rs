@@ -1,4 +1,4 @@
-//! Claims of admission: bounded, and forgotten when nobody binds them.
+//! Pending registrations from admission: bounded, and dropped if no object confirms them.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
@@ -13,15 +13,16 @@ use logstream_core::{
     token::AgentToken,
 };
 
-/// Agents of one claim: no pod has nearly so many containers, and a claim can be made again with other tokens.
+/// Maximum number of tokens in one registration. No pod has nearly as many containers, but a forged review can be
+/// repeated with other tokens.
 const MAX_TOKENS: usize = 64;
 
-/// What a claim is found by.
+/// Lookup key of a registration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
     /// An object that was named at its creation.
     Named(Kind, Arc<str>, Arc<str>),
-    /// The pods of a workload, whose names were not known yet.
+    /// The pods of a workload, which have no names yet at admission.
     PodsOf(Uid),
 }
 
@@ -31,26 +32,26 @@ struct Pending {
     tokens: Vec<AgentToken>,
 }
 
-/// As many claims as are allowed are held already.
+/// The maximum number of registrations is pending.
 #[derive(Debug)]
 pub(super) struct Full;
 
 #[derive(Debug, Default)]
 pub(super) struct PendingRegistrations {
     by_key: HashMap<Key, Pending>,
-    /// In the order of their making; a claim made again has its first place here.
+    /// In order of creation. A refreshed registration keeps its first position.
     order: VecDeque<(Timestamp, Key)>,
-    /// How many claims name each token.
+    /// Number of registrations with each token.
     tokens: HashMap<AgentToken, u32>,
 }
 
 impl PendingRegistrations {
-    /// Whether a claim names this token.
+    /// True if a pending registration has this token.
     pub(super) fn knows(&self, token: AgentToken) -> bool {
         self.tokens.contains_key(&token)
     }
 
-    /// Adds a claim, or refreshes it. Returns the tokens that no claim named before.
+    /// Adds or refreshes a registration. Returns the tokens that no pending registration had before.
     pub(super) fn add(
         &mut self,
         registration: Registration,
@@ -61,7 +62,7 @@ impl PendingRegistrations {
         let key = match (kind, name, controller) {
             (Kind::Pod, _, Some(controller)) => Key::PodsOf(controller),
             (kind, Some(name), _) => Key::Named(kind, namespace, name),
-            // A bare pod whose name is to be made: nothing names it yet, and the watch will show it.
+            // A bare pod with only a generateName: nothing to find it by, and the watch will show it.
             (_, None, _) => return Ok(tokens),
         };
         if let Some(pending) = self.by_key.get_mut(&key) {
@@ -71,7 +72,7 @@ impl PendingRegistrations {
         if self.by_key.len() >= limit {
             return Err(Full);
         }
-        // What was confirmed keeps its place until its time is up; pods that are created without pause would fill this.
+        // Confirmed registrations stay in the order until they expire; a steady stream of new pods would fill it.
         if self.order.len() >= 2 * limit {
             self.tidy();
         }
@@ -82,7 +83,7 @@ impl PendingRegistrations {
         Ok(new)
     }
 
-    /// Leaves each claim its first place in the order, and no place to what is no claim any more.
+    /// Removes confirmed registrations and duplicates from the order.
     fn tidy(&mut self) {
         let mut placed = HashSet::new();
         let Self { by_key, order, .. } = self;
@@ -102,7 +103,7 @@ impl PendingRegistrations {
         true
     }
 
-    /// Whether a claim names this object: itself, or the workload whose name the pod's begins with.
+    /// True if a registration matches this object: by its own name, or by the workload that its name starts with.
     pub(super) fn names(&self, subject: &Subject) -> bool {
         let named =
             |kind, name: &str| self.by_key.contains_key(&Key::Named(kind, subject.namespace.clone(), name.into()));
@@ -113,15 +114,15 @@ impl PendingRegistrations {
                 }))
     }
 
-    /// Whether admission had seen this object, which is now read. The claim of its own name is done with; that of a
-    /// workload's pods stands for those to come.
+    /// Confirms an object that was read from the API server. Returns whether admission had registered it. A registration
+    /// by name is removed; that of a workload's pods stays for the pods to come.
     pub(super) fn confirm(&mut self, subject: &Subject, controller: Option<Uid>) -> bool {
         let own = Key::Named(subject.kind, subject.namespace.clone(), subject.name.clone());
         let named = self.remove(&own);
         named || controller.is_some_and(|controller| self.by_key.contains_key(&Key::PodsOf(controller)))
     }
 
-    /// Forgets the claims that are older than this; returns how many.
+    /// Drops registrations older than `lifetime`. Returns their number.
     pub(super) fn expire(&mut self, now: Timestamp, lifetime: SignedDuration) -> u64 {
         let mut expired = 0;
         while let Some((at, _)) = self.order.front() {
@@ -130,7 +131,7 @@ impl PendingRegistrations {
             }
             let Some((_, key)) = self.order.pop_front() else { break };
             match self.by_key.get(&key).map(|pending| pending.at) {
-                // Bound, or refreshed since.
+                // Confirmed.
                 None => {}
                 Some(at) if now.duration_since(at) <= lifetime => self.order.push_back((at, key)),
                 Some(_) => {
@@ -147,7 +148,7 @@ impl PendingRegistrations {
     }
 }
 
-/// Adds tokens to a claim's; returns those that no claim named before.
+/// Adds tokens to a registration. Returns those that no registration had before.
 fn take_over(
     known: &mut Vec<AgentToken>,
     counts: &mut HashMap<AgentToken, u32>,
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_nobody_binds_expires_and_a_refreshed_one_stays() {
+    fn an_unconfirmed_registration_expires_unless_it_is_refreshed() {
         let lifetime = SignedDuration::from_secs(10);
         let mut pending = PendingRegistrations::default();
         pending.add(registration("a"), at(0), 9).unwrap();
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_are_bound_at_once_leave_nothing_that_grows() {
+    fn registrations_confirmed_at_once_leave_nothing_behind() {
         let mut pending = PendingRegistrations::default();
         for number in 0..100 {
             let name = format!("ws-{number}");
@@ -214,7 +215,7 @@ mod tests {
                 uid: Uid::parse(&name).unwrap(),
             };
             assert!(pending.confirm(&subject, None));
-            // One of a name that comes again and again, and is claimed at the end.
+            // A name that recurs, and is pending at the end.
             pending.add(registration("again"), at(number), 5).unwrap();
             let again = Subject { name: "again".into(), ..subject };
             assert!(number == 99 || pending.confirm(&again, None));
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_beyond_the_limit_are_not_kept() {
+    fn registrations_beyond_the_limit_are_rejected() {
         let mut pending = PendingRegistrations::default();
         pending.add(registration("a"), at(0), 1).unwrap();
         assert!(pending.add(registration("b"), at(0), 1).is_err());

@@ -119,7 +119,7 @@ async fn a_dry_run_is_patched_but_not_recorded() -> Result<()> {
     assert_eq!(ours(pod.annotations())["owner"], "alice");
     assert_eq!(counted(&installation, &reviews("pod", "dry_run")).await?, before + 1);
     assert_eq!(counted(&installation, "admission_registrations_total").await?, 0);
-    assert_eq!(counted(&installation, "claims").await?, 0);
+    assert_eq!(counted(&installation, "pending_registrations").await?, 0);
     // A created pod is registered, and its log source posted ahead.
     let another = context.agent();
     let real = context.create(&Workspace::new(context.namespace.name(), "alice", "real", &another).pod()).await?;
@@ -298,7 +298,7 @@ async fn invariant_3_a_pod_with_an_invalid_token_is_admitted_unchanged() -> Resu
     let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", "hunter2").pod()).await?;
     assert!(ours(pod.annotations()).is_empty(), "{pod:?}");
     assert_eq!(counted(&installation, "admission_not_tokens_total").await?, 1);
-    wait_for_metric(&installation, "facts_untold_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
+    wait_for_metric(&installation, "facts_skipped_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
     // Counted once, however often it changes: by now it runs.
     let pods = context.api::<Pod>();
     poll::eventually("the pod runs", PATIENCE, || async {
@@ -311,6 +311,6 @@ async fn invariant_3_a_pod_with_an_invalid_token_is_admitted_unchanged() -> Resu
     let another = context.create(&Workspace::new(context.namespace.name(), "alice", "another", &agent).pod()).await?;
     context.wait_for(&agent, &["Successfully assigned"]).await?;
     marker(&context, &agent, &another).await?;
-    assert_eq!(counted(&installation, "facts_untold_total{reason=\"not_a_token\"}").await?, 1);
+    assert_eq!(counted(&installation, "facts_skipped_total{reason=\"not_a_token\"}").await?, 1);
     Ok(())
 }

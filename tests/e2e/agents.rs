@@ -85,7 +85,7 @@ async fn an_agent_that_never_becomes_valid_has_bounded_cost() -> Result<()> {
     let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent);
     let facts = Facts::of(&context.client, &workspace).await?;
     facts.all_happen(0..FACTS).await?;
-    wait_for_count(&installation, "lines_told_total", |lines| lines >= (FACTS + 2)).await?;
+    wait_for_count(&installation, "lines_rendered_total", |lines| lines >= (FACTS + 2)).await?;
     let dropped =
         wait_for_count(&installation, "lines_dropped_total{reason=\"overflow\"}", |lines| lines >= (FACTS + 2 - HELD))
             .await?;

@@ -110,9 +110,9 @@ async fn lines_arrive_once_and_in_order_after_a_minute_outage() -> Result<()> {
     // Coder's page shows the arrival time, so late lines include the time of their event.
     let first = &only(&lines, "fact 00000.").output;
     assert!(first.starts_with('[') && first.contains("Z] "), "{first}");
-    case.installation.product.wait_output("Coder is back", PATIENCE).await?;
+    case.installation.product.wait_output("Coder available again", PATIENCE).await?;
     let log = case.installation.product.output();
-    for text in ["Coder cannot be reached, lines are held", "Coder is back"] {
+    for text in ["Coder unavailable, holding lines", "Coder available again"] {
         assert_eq!(log.matches(text).count(), 1, "{log}");
     }
     Ok(())

@@ -40,10 +40,10 @@ async fn invariant_4_forged_reviews_use_bounded_memory_and_requests() -> Result<
     let after = resident(&installation)?;
     println!("{FORGED} forged reviews in {:?}: {} MiB, then {} MiB", start.elapsed(), before / MIB, after / MIB);
 
-    assert_eq!(metric_count(&installation, "claims").await?, FORGED);
+    assert_eq!(metric_count(&installation, "pending_registrations").await?, FORGED);
     assert_eq!(metric_count(&installation, "workspace_objects").await?, 0);
     assert!(metric_count(&installation, "agents{state=\"claimed\"}").await? <= 1_024);
-    assert!(metric_count(&installation, "claims_ignored_total").await? > 0);
+    assert!(metric_count(&installation, "registrations_ignored_total").await? > 0);
     assert!(after.saturating_sub(before) < 32 * MIB, "{} MiB more", (after - before) / MIB);
     let tried: usize =
         context.coder.requests().iter().filter(|((at, _), _)| *at == Endpoint::LogSource).map(|(_, n)| n).sum();
@@ -91,7 +91,7 @@ async fn invariant_4_events_of_non_workspaces_are_dropped_and_counted() -> Resul
     tokio::try_join!(flood, facts_of_workspace)?;
 
     wait_for_count(&installation, "events_waiting", |waiting| waiting == 0).await?;
-    let dropped = metric_count(&installation, "facts_untold_total{reason=\"stranger\"}").await?;
+    let dropped = metric_count(&installation, "facts_skipped_total{reason=\"not_a_workspace\"}").await?;
     assert_eq!(dropped, EVENTS);
     let after = resident(&installation)?;
     println!("{EVENTS} Events about unknown pods: {} MiB, then {} MiB", before / MIB, after / MIB);
@@ -121,7 +121,7 @@ async fn invariant_5_overflowing_lines_are_counted_and_reported() -> Result<()> 
     context.coder.refuse(true)?;
     facts.all_happen(1..FACTS).await?;
     let told = FACTS + 2;
-    wait_for_count(&installation, "lines_told_total", |lines| lines >= told).await?;
+    wait_for_count(&installation, "lines_rendered_total", |lines| lines >= told).await?;
     context.coder.refuse(false)?;
     let lines = context.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, FACTS - 1..FACTS)).await?;
     wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
@@ -152,7 +152,7 @@ async fn invariant_5_a_batch_rejected_by_coder_is_counted_and_reported() -> Resu
     facts.happen(2).await?;
     let lines = context.wait_for(&agent, &[&fact(2)]).await?;
     assert_eq!((reported_missing(&lines), have_come(&lines, 1..2)), (1, false), "{:#?}", texts(&lines));
-    let text = "Coder does not understand what it is sent";
+    let text = "Coder rejects requests as malformed";
     installation.product.wait_output(text, PATIENCE).await?;
     let log = installation.product.output();
     assert_eq!(log.matches(text).count(), 1, "{log}");
@@ -171,9 +171,9 @@ async fn invariant_5_lines_for_a_revoked_agent_are_counted() -> Result<()> {
     // Another build replaces the workspace, and the old pod is deleted.
     context.coder.revoke(&agent);
     context.delete(&facts.pod).await?;
-    wait_for_count(&installation, "lines_dropped_total{reason=\"over\"}", |lines| lines >= 1).await?;
+    wait_for_count(&installation, "lines_dropped_total{reason=\"revoked\"}", |lines| lines >= 1).await?;
     wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
-    let [told, delivered, dropped] = ["lines_told_total", "lines_delivered_total", "lines_dropped_total"];
+    let [told, delivered, dropped] = ["lines_rendered_total", "lines_delivered_total", "lines_dropped_total"];
     let told = metric_count(&installation, told).await?;
     assert_eq!(told, metric_count(&installation, delivered).await? + metric_count(&installation, dropped).await?);
     Ok(())

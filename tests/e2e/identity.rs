@@ -108,8 +108,10 @@ async fn an_event_with_another_uid_is_not_attributed_to_the_pod() -> Result<()> 
     context.wait_for(&agent, &["Successfully assigned"]).await?;
     NewEvent::warning(&pod, "Failed", "not about this pod").of_uid(&token()).write(&context.client).await?;
     // It is looked up by name, and what is found is another object.
-    wait_for_metric(&installation, "facts_untold_total{reason=\"stranger\"}", |non_workspaces| non_workspaces >= 1.0)
-        .await?;
+    wait_for_metric(&installation, "facts_skipped_total{reason=\"not_a_workspace\"}", |non_workspaces| {
+        non_workspaces >= 1.0
+    })
+    .await?;
     let lines = marker(&context, &agent, &pod).await?;
     assert_eq!(count(&lines, "not about this pod"), 0, "{:#?}", texts(&lines));
     Ok(())
@@ -203,8 +205,8 @@ async fn invariant_1_a_flood_of_forged_reviews_delays_no_workspace() -> Result<(
         anyhow::Ok(())
     };
     stream::iter(0..FORGED).map(forge).buffer_unordered(32).try_collect::<Vec<_>>().await?;
-    assert!(counted(&installation, "claims").await? >= FORGED);
-    wait_for_metric(&installation, "claims_ignored_total", |ignored| ignored >= 100.0).await?;
+    assert!(counted(&installation, "pending_registrations").await? >= FORGED);
+    wait_for_metric(&installation, "registrations_ignored_total", |ignored| ignored >= 100.0).await?;
     assert!(counted(&installation, "agents{state=\"claimed\"}").await? <= 1_024);
 
     let agent = context.agent();

@@ -63,7 +63,7 @@ async fn invariant_8_thousands_of_long_lines_leave_room_for_the_agent() -> Resul
     let facts = Facts::of(&context.client, &Workspace::new(context.namespace.name(), "alice", "dev", &agent)).await?;
     let facts = facts.padded(1_000);
     facts.rush(0..FACTS).await?;
-    wait_for_count(&installation, "lines_told_total", |lines| lines >= (FACTS + 2)).await?;
+    wait_for_count(&installation, "lines_rendered_total", |lines| lines >= (FACTS + 2)).await?;
     let lines = context.wait_for(&agent, &["only its warnings and errors are shown"]).await?;
     assert!(bytes(&lines) < OURS, "{} bytes", bytes(&lines));
 
@@ -73,7 +73,7 @@ async fn invariant_8_thousands_of_long_lines_leave_room_for_the_agent() -> Resul
     context.wait_for(&agent, &[&fact(FACTS)]).await?;
     warnings.rush(FACTS + 1..FACTS + 100).await?;
     context.wait_for(&agent, &["no more of it is shown except errors"]).await?;
-    wait_for_count(&installation, "lines_told_total", |lines| lines >= (FACTS + 102)).await?;
+    wait_for_count(&installation, "lines_rendered_total", |lines| lines >= (FACTS + 102)).await?;
     wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
 
     let lines = context.coder.lines(&agent);
@@ -85,7 +85,7 @@ async fn invariant_8_thousands_of_long_lines_leave_room_for_the_agent() -> Resul
     assert!(context.coder.agent_writes(&agent, 700 * KIB), "the agent's own log is refused");
     assert!(!context.coder.overflowed(&agent));
     assert_eq!(context.coder.violations(), []);
-    let told = metric_count(&installation, "lines_told_total").await?;
+    let told = metric_count(&installation, "lines_rendered_total").await?;
     let delivered = metric_count(&installation, "lines_delivered_total").await?;
     assert_eq!(told, delivered + metric_count(&installation, "lines_dropped_total").await?);
     assert!(metric_count(&installation, "lines_dropped_total{reason=\"budget\"}").await? > 1_000);

@@ -16,7 +16,7 @@ use crate::{
     support::{PATIENCE, TestContext, count, only, texts, token, wait_for_metric},
 };
 
-const NON_WORKSPACES: &str = "facts_untold_total{reason=\"stranger\"}";
+const NON_WORKSPACES: &str = "facts_skipped_total{reason=\"not_a_workspace\"}";
 
 /// A pod that is not scheduled, so that only the test sets its status.
 fn idle(context: &TestContext, agent: &str) -> Value {
@@ -124,7 +124,7 @@ async fn invariant_1_a_forged_event_of_another_namespace_is_dropped() -> Result<
     for about in [Some(context.namespace.name()), Some(evil.name())] {
         events.create(&PostParams::default(), &forged(evil.name(), &pod, about, "a forged line")?).await?;
     }
-    wait_for_metric(&installation, "facts_untold_total{reason=\"foreign_namespace\"}", |foreign| foreign >= 2.0)
+    wait_for_metric(&installation, "facts_skipped_total{reason=\"foreign_namespace\"}", |foreign| foreign >= 2.0)
         .await?;
     let lines = marker(&context, &agent, &pod).await?;
     assert_eq!(count(&lines, "a forged line"), 0, "{:#?}", texts(&lines));

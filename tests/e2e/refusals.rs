@@ -20,7 +20,7 @@ use crate::{
 
 const PODS_SEEN: &str = "admission_reviews_total{kind=\"pod\",outcome=\"patched\"}";
 const QUOTA_EXCEEDED: &str = "exceeded quota: no-pods";
-const COLLAPSED: &str = "facts_untold_total{reason=\"collapsed\"}";
+const COLLAPSED: &str = "facts_skipped_total{reason=\"collapsed\"}";
 
 /// Installs the program in a namespace with a quota of no pods.
 async fn no_pods(test: &str) -> Result<(TestContext, Installation)> {
@@ -67,7 +67,7 @@ async fn a_deployment_over_quota_is_one_line_and_then_counted() -> Result<()> {
     assert_once_and_then_counted(&lines);
     // All attempts are one pending registration, and the ReplicaSet is already known.
     assert!(counted(&installation, PODS_SEEN).await? >= 4);
-    assert!(counted(&installation, "claims").await? <= 1);
+    assert!(counted(&installation, "pending_registrations").await? <= 1);
     Ok(())
 }
 

@@ -86,7 +86,7 @@ async fn a_pod_missed_by_the_webhook_is_repaired_and_counted() -> Result<()> {
     let mut installation = context.install().await?;
     let (seen, _) = workspaces(&context, 1).await?.remove(0);
     context.wait_for(&seen, &["Created pod"]).await?;
-    assert_eq!(metric_count(&installation, "pods_repaired_total").await?, 0);
+    assert_eq!(metric_count(&installation, "pods_missed_by_webhook_total").await?, 0);
 
     installation.unregister(context.cluster).await?;
     let agent = context.agent();
@@ -96,7 +96,7 @@ async fn a_pod_missed_by_the_webhook_is_repaired_and_counted() -> Result<()> {
     facts.happen(0).await?;
     let lines = context.wait_for(&agent, &["Created pod", "Successfully assigned", &fact(0)]).await?;
     assert_eq!(lines.len(), 3, "{:#?}", texts(&lines));
-    assert_eq!(metric_count(&installation, "pods_repaired_total").await?, 1);
+    assert_eq!(metric_count(&installation, "pods_missed_by_webhook_total").await?, 1);
     Ok(())
 }
 
@@ -120,7 +120,7 @@ async fn a_pod_created_during_downtime_is_repaired_and_counted() -> Result<()> {
     let lines = context.wait_for(&agent, &["Created pod", "Successfully assigned", &fact(2)]).await?;
     assert_once_in_order(&lines, 0..3);
     only(&lines, "Created pod");
-    assert_eq!(metric_count(&installation, "pods_repaired_total").await?, 1);
+    assert_eq!(metric_count(&installation, "pods_missed_by_webhook_total").await?, 1);
     Ok(())
 }
 

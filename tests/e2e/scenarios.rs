@@ -117,7 +117,7 @@ async fn a_wrong_image_is_reported_once_with_advice() -> Result<()> {
     let run = ScenarioRun::start("wrong-image", configure).await?;
     run.wait_for(&["Failed to pull image"]).await?;
     // The kubelet reports it four more times: in two Events, and twice in the status.
-    let collapsed = "facts_untold_total{reason=\"collapsed\"}";
+    let collapsed = "facts_skipped_total{reason=\"collapsed\"}";
     wait_for_metric(&run.installation, collapsed, |collapsed| collapsed >= 3.0).await?;
     let lines = run.end().await?;
     let stuck = only(&lines, "Container dev cannot start: Failed to pull image \"ghcr.io/example/missing:1\": ");
@@ -145,7 +145,7 @@ async fn a_crash_loop_is_reported_once_with_its_exit_code() -> Result<()> {
         }
     })
     .await?;
-    wait_for_metric(&run.installation, "facts_untold_total{reason=\"collapsed\"}", |collapsed| collapsed >= 3.0)
+    wait_for_metric(&run.installation, "facts_skipped_total{reason=\"collapsed\"}", |collapsed| collapsed >= 3.0)
         .await?;
     let lines = run.end().await?;
     let ended = once_and_then_counted(&lines, "Container dev ended with exit code 1");

@@ -10,7 +10,7 @@ use crate::{
     support::{TestContext, count, counted, texts, wait_for_metric},
 };
 
-const NON_WORKSPACES: &str = "facts_untold_total{reason=\"stranger\"}";
+const NON_WORKSPACES: &str = "facts_skipped_total{reason=\"not_a_workspace\"}";
 
 #[tokio::test]
 async fn only_the_named_namespaces_are_watched() -> Result<()> {
@@ -50,7 +50,7 @@ async fn without_a_list_of_namespaces_all_of_them_are_watched() -> Result<()> {
         assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
     }
     // The webhook is called for the first namespace only: the watch repairs what it missed.
-    assert!(counted(&installation, "pods_repaired_total").await? >= 1);
+    assert!(counted(&installation, "pods_missed_by_webhook_total").await? >= 1);
     Ok(())
 }
 

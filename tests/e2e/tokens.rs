@@ -109,7 +109,7 @@ async fn what_a_secret_holds_is_counted_when_it_is_no_token() -> Result<()> {
     context.create(&workspace.token_object().context("a reference")?).await?;
     context.create(&workspace.pod()).await?;
     wait_for_metric(&installation, "watch_references_total{outcome=\"not_a_token\"}", |count| count >= 1.0).await?;
-    wait_for_metric(&installation, "facts_untold_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
+    wait_for_metric(&installation, "facts_skipped_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
     assert_eq!(context.coder.requests_of("hunter2", Endpoint::LogSource), 0);
     assert!(!installation.product.output().contains("hunter2"));
     Ok(())
@@ -243,7 +243,7 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     marker(&context, &broken, &unsteady).await?;
     let requests = |context: &logstream_testing::CoderStandIn| context.requests_of(&unknown, Endpoint::LogSource) > 0;
     assert!(context.coder.wait_until(PATIENCE, requests).await);
-    wait_for_metric(&installation, "facts_untold_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
+    wait_for_metric(&installation, "facts_skipped_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
     assert_eq!(count(&context.coder.lines(&told), &told), 0, "a token in a message is masked");
     assert!(counted(&installation, "admission_reviews_total{kind=\"pod\",outcome=\"not_understood\"}").await? >= 1);
 

@@ -348,7 +348,7 @@ impl<D: AgentIndex> Correlator<D> {
             let claimed = confirm_agents(&self.index, tracked, effects);
             let missed = subject.kind == Kind::Pod && self.has_webhook && !claimed;
             if missed && !self.past.was_announced(scope, uid, meta) {
-                effects.push(Effect::Count(Counted::Repaired));
+                effects.push(Effect::Count(Counted::MissedByWebhook));
             }
         } else if tracked.agents != before {
             reconfirm_agents(&self.index, tracked, effects);

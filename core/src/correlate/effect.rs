@@ -71,7 +71,7 @@ pub enum Counted {
     /// A repeat that was counted instead of said.
     Collapsed,
     /// A pod that the webhook had not seen at its creation.
-    Repaired,
+    MissedByWebhook,
     /// An object with a token that is no UUID, or whose reference leads nowhere.
     NotAToken,
     /// An object that was not followed because too many are.
@@ -90,7 +90,7 @@ impl Counted {
         Self::Aged,
         Self::Overflow,
         Self::Collapsed,
-        Self::Repaired,
+        Self::MissedByWebhook,
         Self::NotAToken,
         Self::TooMany,
         Self::Malformed,
@@ -101,11 +101,11 @@ impl Counted {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OtherKind => "other_kind",
-            Self::NonWorkspace => "stranger",
+            Self::NonWorkspace => "not_a_workspace",
             Self::Aged => "aged",
             Self::Overflow => "overflow",
             Self::Collapsed => "collapsed",
-            Self::Repaired => "repaired",
+            Self::MissedByWebhook => "missed_by_webhook",
             Self::NotAToken => "not_a_token",
             Self::TooMany => "too_many",
             Self::Malformed => "malformed",

@@ -385,9 +385,9 @@ fn a_pod_that_admission_missed_is_repaired_and_counted() {
     let mut story = Story::new();
     story.book.claims.borrow_mut().insert("seen".into());
     story.observe(seen(pod("seen", "ns", ALICE, &json!({}))));
-    assert_eq!(story.counted(Counted::Repaired), 0);
+    assert_eq!(story.counted(Counted::MissedByWebhook), 0);
     story.observe(seen(pod("missed", "ns", BOB, &json!({}))));
-    assert_eq!(story.counted(Counted::Repaired), 1);
+    assert_eq!(story.counted(Counted::MissedByWebhook), 1);
     assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None)]);
 }
 
@@ -398,7 +398,7 @@ fn a_pod_that_was_announced_before_a_restart_is_not_taken_for_missed() {
     let announced = [seen_before.metadata.uid.unwrap()].into();
     let mut story = Story::with(Limits::default(), Checkpoint { announced, ..Checkpoint::default() });
     story.observe(Observation::Seen { scope: PODS, object: missed, how: Arrival::ListedChanged });
-    assert_eq!((story.findings_for(ALICE).len(), story.counted(Counted::Repaired)), (0, 0));
+    assert_eq!((story.findings_for(ALICE).len(), story.counted(Counted::MissedByWebhook)), (0, 0));
 }
 
 /// The streams of one workspace's failing start, each in its own order.

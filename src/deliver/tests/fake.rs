@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep};
 use super::limiter::Limiter;
 use crate::{
     coder::{Answer, CoderApi, Failure, Rate, SendError, WireLine},
-    deliver::lanes::Endpoint,
+    deliver::rate::priority::Endpoint,
 };
 
 /// What a script answers in Coder's place, if anything.
-pub(super) type Script = Box<dyn FnMut(&Request) -> Option<Scripted> + Send>;
+pub(crate) type Script = Box<dyn FnMut(&Request) -> Option<Scripted> + Send>;
 
-pub(super) enum Scripted {
+pub(crate) enum Scripted {
     /// Answered so, and nothing was stored.
     Failure(Failure),
     /// Stored, and then the answer was lost so.
@@ -28,41 +28,41 @@ pub(super) enum Scripted {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) at: Instant,
-    pub(super) endpoint: Endpoint,
-    pub(super) agent: AgentToken,
-    pub(super) lines: Vec<String>,
+pub(crate) struct Request {
+    pub(crate) at: Instant,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) agent: AgentToken,
+    pub(crate) lines: Vec<String>,
 }
 
 #[derive(Default)]
-pub(super) struct FakeAgent {
+pub(crate) struct FakeAgent {
     /// When its token becomes valid; never, if `None`.
-    pub(super) valid_from: Option<Instant>,
-    pub(super) source: bool,
-    pub(super) log: Vec<(Instant, Level, String)>,
-    pub(super) sources_posted: usize,
+    pub(crate) valid_from: Option<Instant>,
+    pub(crate) source: bool,
+    pub(crate) log: Vec<(Instant, Level, String)>,
+    pub(crate) sources_posted: usize,
 }
 
-pub(super) struct State {
-    pub(super) latency: Duration,
-    pub(super) agents: HashMap<AgentToken, FakeAgent>,
-    pub(super) log_source_limit: Option<Limiter>,
-    pub(super) logs_limit: Option<Limiter>,
-    pub(super) script: Script,
-    pub(super) requests: Vec<Request>,
+pub(crate) struct State {
+    pub(crate) latency: Duration,
+    pub(crate) agents: HashMap<AgentToken, FakeAgent>,
+    pub(crate) log_source_limit: Option<Limiter>,
+    pub(crate) logs_limit: Option<Limiter>,
+    pub(crate) script: Script,
+    pub(crate) requests: Vec<Request>,
     /// The most requests that were under way at once.
-    pub(super) most_under_way: usize,
+    pub(crate) most_under_way: usize,
     under_way: usize,
     /// Lines that came before the source of their agent.
-    pub(super) without_source: usize,
+    pub(crate) without_source: usize,
 }
 
 #[derive(Clone)]
-pub(super) struct FakeCoder(Arc<Mutex<State>>);
+pub(crate) struct FakeCoder(Arc<Mutex<State>>);
 
 impl FakeCoder {
-    pub(super) fn new(latency: Duration) -> Self {
+    pub(crate) fn new(latency: Duration) -> Self {
         Self(Arc::new(Mutex::new(State {
             latency,
             agents: HashMap::new(),
@@ -76,7 +76,7 @@ impl FakeCoder {
         })))
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::coder::Rate;
 
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     limit: u32,
     start: Instant,
     /// The server's clock at `start`, in seconds since 1970.
@@ -15,18 +15,18 @@ pub(super) struct Limiter {
     window: i64,
     current: u32,
     previous: u32,
-    pub(super) counted: u32,
-    pub(super) refused: u32,
+    pub(crate) counted: u32,
+    pub(crate) refused: u32,
 }
 
 impl Limiter {
     /// With the server's clock this far into a window.
-    pub(super) fn new(limit: u32, into_window: Duration) -> Self {
+    pub(crate) fn new(limit: u32, into_window: Duration) -> Self {
         let clock = 1_784_541_600.0 + into_window.as_secs_f64();
         Self { limit, start: Instant::now(), clock, window: 0, current: 0, previous: 0, counted: 0, refused: 0 }
     }
 
-    pub(super) fn request(&mut self, now: Instant) -> Result<Rate, Rate> {
+    pub(crate) fn request(&mut self, now: Instant) -> Result<Rate, Rate> {
         let clock = self.clock + now.duration_since(self.start).as_secs_f64();
         let window = (clock / 60.0).floor() as i64;
         match window - self.window {

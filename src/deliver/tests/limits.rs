@@ -5,53 +5,53 @@ use std::collections::HashMap;
 use logstream_core::line::Level;
 
 use super::{
+    context::{LATENCY, TestContext, agent, millis, secs},
     fake::{FakeCoder, Scripted},
     limiter::Limiter,
-    world::{LATENCY, World, agent, millis, secs},
 };
 use crate::{
     coder::Failure,
-    deliver::{Settings, lanes::Endpoint},
+    deliver::{Settings, rate::priority::Endpoint},
 };
 
-fn limited(limit: u32, into_window: u64) -> World {
-    let world = World::new();
+fn limited(limit: u32, into_window: u64) -> TestContext {
+    let context = TestContext::new();
     {
-        let mut state = world.coder.state();
+        let mut state = context.coder.state();
         state.log_source_limit = Some(Limiter::new(limit, secs(into_window)));
         state.logs_limit = Some(Limiter::new(limit, secs(into_window)));
     }
-    world
+    context
 }
 
-fn refused(world: &World) -> u32 {
-    let state = world.coder.state();
+fn refused(context: &TestContext) -> u32 {
+    let state = context.coder.state();
     [&state.log_source_limit, &state.logs_limit].into_iter().flatten().map(|limiter| limiter.refused).sum()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_agents_under_the_default_limit_lose_nothing_and_use_it() {
     for into_window in [0, 25, 55] {
-        let mut world = limited(512, into_window);
+        let mut context = limited(512, into_window);
         for number in 0..1_000 {
-            world.valid(number);
-            world.open(number).await;
+            context.valid(number);
+            context.open(number).await;
             for line in 0..6 {
-                world.line(number, format!("{line}")).await;
+                context.line(number, format!("{line}")).await;
             }
         }
         // What the limit allows: a window's worth at once, and from the end of that window on its rate.
         let left = 488.0 / 512.0 * 60.0;
         let allowed = (60 - into_window) as f64 + left;
-        let took = world
+        let took = context
             .until(secs(600), "every agent", |state| state.agents.values().all(|agent| agent.log.len() >= 6))
             .await
             .as_secs_f64();
         assert!(took * 0.95 <= allowed, "{into_window}: {took} s, where {allowed} s are allowed");
-        assert_eq!(refused(&world), 0, "{into_window}");
+        assert_eq!(refused(&context), 0, "{into_window}");
         let expected: Vec<_> = (0..6).map(|line| line.to_string()).collect();
         for number in 0..1_000 {
-            let log = world.log(number);
+            let log = context.log(number);
             let texts: Vec<_> = log.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
             assert_eq!(texts, expected);
         }
@@ -60,33 +60,33 @@ async fn a_thousand_agents_under_the_default_limit_lose_nothing_and_use_it() {
 
 #[tokio::test(start_paused = true)]
 async fn first_lines_go_before_any_repeat() {
-    let mut world = limited(512, 0);
+    let mut context = limited(512, 0);
     for number in 0..300 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "first").await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "first").await;
     }
-    world.until(secs(5), "300 first lines", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    context.until(secs(5), "300 first lines", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
     // These have a repeat each, and were there before; 700 more come for the first time.
     for number in 0..300 {
-        world.tell(number, Level::Debug, true, "repeat").await;
+        context.tell(number, Level::Debug, true, "repeat").await;
     }
-    world.pass(secs(30)).await;
+    context.permit(secs(30)).await;
     for number in 0..300 {
-        world.tell(number, Level::Debug, true, "another repeat").await;
+        context.tell(number, Level::Debug, true, "another repeat").await;
     }
     for number in 300..1_000 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "first").await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "first").await;
     }
-    world
+    context
         .until(secs(600), "all", |state| {
             state.agents.len() == 1_000 && state.agents.values().all(|agent| !agent.log.is_empty())
         })
         .await;
-    world.until(secs(600), "repeats", |state| state.agents[&agent(0)].log.len() >= 3).await;
-    let state = world.coder.state();
+    context.until(secs(600), "repeats", |state| state.agents[&agent(0)].log.len() >= 3).await;
+    let state = context.coder.state();
     let mut order: Vec<_> = state.agents.values().flat_map(|agent| agent.log.iter()).collect();
     order.sort_by_key(|(at, _, _)| *at);
     let last_first = order.iter().filter(|(_, _, text)| text.ends_with("first")).map(|(at, _, _)| *at).max().unwrap();
@@ -98,31 +98,31 @@ async fn first_lines_go_before_any_repeat() {
     assert_eq!(firsts, 1_000);
     assert!(repeats_meanwhile <= 300);
     drop(state);
-    assert_eq!(refused(&world), 0);
+    assert_eq!(refused(&context), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn with_one_pace_to_share_first_lines_go_before_repeats_that_came_earlier() {
-    let mut world = limited(512, 0);
-    world.coder.state().log_source_limit = None;
+    let mut context = limited(512, 0);
+    context.coder.state().log_source_limit = None;
     for number in 0..400 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "first").await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "first").await;
     }
-    world.until(secs(5), "400", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    context.until(secs(5), "400", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
     // 112 are left in this minute.
     for number in 0..400 {
-        world.tell(number, Level::Debug, true, "repeat").await;
+        context.tell(number, Level::Debug, true, "repeat").await;
     }
-    world.pass(secs(1)).await;
+    context.permit(secs(1)).await;
     for number in 400..700 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "first").await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "first").await;
     }
-    world.pass(secs(600)).await;
-    let state = world.coder.state();
+    context.permit(secs(600)).await;
+    let state = context.coder.state();
     let times = |wanted: &str| {
         let lines = state.agents.values().flat_map(|agent| agent.log.iter());
         let mut times: Vec<_> = lines.filter(|(_, _, text)| text.ends_with(wanted)).map(|(at, _, _)| *at).collect();
@@ -138,27 +138,27 @@ async fn with_one_pace_to_share_first_lines_go_before_repeats_that_came_earlier(
 
 #[tokio::test(start_paused = true)]
 async fn further_lines_go_before_repeats_that_came_earlier() {
-    let mut world = World::new();
-    world.coder.state().logs_limit = Some(Limiter::new(100, secs(0)));
+    let mut context = TestContext::new();
+    context.coder.state().logs_limit = Some(Limiter::new(100, secs(0)));
     for number in 0..60 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "first").await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "first").await;
     }
-    world.until(secs(5), "60", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    context.until(secs(5), "60", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
     for number in 0..60 {
-        world.tell(number, Level::Debug, true, "repeat").await;
+        context.tell(number, Level::Debug, true, "repeat").await;
     }
-    world.pass(secs(5)).await;
-    let told = |world: &World| (0..60).filter(|number| world.log(*number).len() == 2).collect::<Vec<_>>();
-    let before = world.coder.state().requests.len();
-    let served = told(&world);
+    context.permit(secs(5)).await;
+    let told = |context: &TestContext| (0..60).filter(|number| context.log(*number).len() == 2).collect::<Vec<_>>();
+    let before = context.coder.state().requests.len();
+    let served = told(&context);
     assert!((30..=40).contains(&served.len()), "{served:?}");
     for number in &served[..10] {
-        world.line(*number, "further").await;
+        context.line(*number, "further").await;
     }
-    world.pass(secs(300)).await;
-    let state = world.coder.state();
+    context.permit(secs(300)).await;
+    let state = context.coder.state();
     let next: Vec<_> = state.requests[before..].iter().map(|request| request.lines[0].as_str()).collect();
     assert!(next[..10].iter().all(|text| text.ends_with("further")), "{next:?}");
     assert!(next[10..].iter().all(|text| text.ends_with("repeat")), "{next:?}");
@@ -166,87 +166,87 @@ async fn further_lines_go_before_repeats_that_came_earlier() {
 
 #[tokio::test(start_paused = true)]
 async fn a_429_stops_all_until_retry_after_and_its_batch_goes_first() {
-    let mut world = World::new();
+    let mut context = TestContext::new();
     for number in 0..3 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "0").await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "0").await;
     }
-    world.until(secs(1), "all", |state| state.agents.values().all(|agent| agent.log.len() == 1)).await;
-    world.pass(LATENCY).await;
-    world.coder.state().script = Box::new(|request| {
+    context.until(secs(1), "all", |state| state.agents.values().all(|agent| agent.log.len() == 1)).await;
+    context.permit(LATENCY).await;
+    context.coder.state().script = Box::new(|request| {
         let retry_after = Some(secs(30));
         (request.endpoint == Endpoint::Logs).then_some(Scripted::Failure(Failure::Limited { retry_after }))
     });
-    world.line(0, "1").await;
-    world.pass(LATENCY * 2).await;
-    let before = world.coder.state().requests.len();
-    world.coder.state().script = Box::new(|_| None);
+    context.line(0, "1").await;
+    context.permit(LATENCY * 2).await;
+    let before = context.coder.state().requests.len();
+    context.coder.state().script = Box::new(|_| None);
     for number in 1..3 {
-        world.line(number, "1").await;
+        context.line(number, "1").await;
     }
-    world.line(0, "2").await;
-    world.pass(secs(29)).await;
-    assert_eq!(world.coder.state().requests.len(), before, "nobody asks");
-    world.until(secs(2), "all", |state| state.agents.values().all(|agent| agent.log.len() >= 2)).await;
-    let next = world.coder.state().requests[before].clone();
+    context.line(0, "2").await;
+    context.permit(secs(29)).await;
+    assert_eq!(context.coder.state().requests.len(), before, "nobody asks");
+    context.until(secs(2), "all", |state| state.agents.values().all(|agent| agent.log.len() >= 2)).await;
+    let next = context.coder.state().requests[before].clone();
     assert_eq!((next.agent, next.lines.len()), (agent(0), 2));
-    let log = world.log(0);
+    let log = context.log(0);
     assert!(log[1].ends_with('1') && log[2] == "2", "{log:?}");
-    assert_eq!(world.metric("coder_requests_total{endpoint=\"logs\",outcome=\"limited\"}"), 1.0);
+    assert_eq!(context.metric("coder_requests_total{endpoint=\"logs\",outcome=\"limited\"}"), 1.0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_429_takes_no_turn() {
     let settings = Settings { max_in_flight: 1, ..Settings::default() };
-    let mut world = World::with(FakeCoder::new(LATENCY), settings);
+    let mut context = TestContext::with(FakeCoder::new(LATENCY), settings);
     for number in 0..3 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "first").await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "first").await;
     }
-    world.until(secs(1), "all", |state| state.agents.values().all(|agent| agent.log.len() == 1)).await;
-    world.pass(LATENCY).await;
-    world.coder.state().script = Box::new(|_| {
+    context.until(secs(1), "all", |state| state.agents.values().all(|agent| agent.log.len() == 1)).await;
+    context.permit(LATENCY).await;
+    context.coder.state().script = Box::new(|_| {
         let retry_after = Some(secs(5));
         Some(Scripted::Failure(Failure::Limited { retry_after }))
     });
     for number in 0..3 {
-        world.line(number, "second").await;
+        context.line(number, "second").await;
     }
-    world.pass(LATENCY * 2).await;
-    world.coder.state().script = Box::new(|_| None);
-    world.until(secs(6), "all", |state| state.agents.values().all(|agent| agent.log.len() == 2)).await;
-    let times: Vec<_> = (0..3).map(|number| world.log_with_times(number)[1].0).collect();
+    context.permit(LATENCY * 2).await;
+    context.coder.state().script = Box::new(|_| None);
+    context.until(secs(6), "all", |state| state.agents.values().all(|agent| agent.log.len() == 2)).await;
+    let times: Vec<_> = (0..3).map(|number| context.log_with_times(number)[1].0).collect();
     assert!(times.is_sorted(), "{times:?}");
 }
 
 /// Under a limit with hundreds of further lines waiting, one request of agent 1 for this endpoint fails.
 async fn first_line_after_one_failure(endpoint: Endpoint, failure: Failure) {
-    let mut world = limited(120, 0);
+    let mut context = limited(120, 0);
     for number in 100..160 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "first").await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "first").await;
     }
-    world.until(secs(120), "60 first lines", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    context.until(secs(120), "60 first lines", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
     let mut failed = false;
-    world.coder.state().script = Box::new(move |request| {
+    context.coder.state().script = Box::new(move |request| {
         let fails = request.agent == agent(1) && request.endpoint == endpoint && !failed;
         failed |= fails;
         fails.then(|| Scripted::Failure(failure.clone()))
     });
-    world.valid(1);
-    world.open(1).await;
-    world.line(1, "first").await;
+    context.valid(1);
+    context.open(1).await;
+    context.line(1, "first").await;
     // The others have always more to say than the limit lets through. What is left of this window is used up at once.
     let start = tokio::time::Instant::now();
-    while world.log(1).is_empty() {
+    while context.log(1).is_empty() {
         assert!(start.elapsed() < secs(75), "{endpoint:?}: not with the next window");
         for number in 100..160 {
-            world.line(number, "further").await;
+            context.line(number, "further").await;
         }
-        world.pass(millis(100)).await;
+        context.permit(millis(100)).await;
     }
 }
 
@@ -262,102 +262,102 @@ async fn a_first_line_stays_before_further_lines_after_a_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_keeps_its_turn_after_one_failure() {
-    let mut world = limited(60, 0);
-    world.coder.state().log_source_limit = None;
+    let mut context = limited(60, 0);
+    context.coder.state().log_source_limit = None;
     for number in 0..200 {
-        world.valid(number);
-        world.open(number).await;
+        context.valid(number);
+        context.open(number).await;
     }
     let mut failed = false;
-    world.coder.state().script = Box::new(move |request| {
+    context.coder.state().script = Box::new(move |request| {
         let fails = request.agent == agent(0) && request.endpoint == Endpoint::Logs && !failed;
         failed |= fails;
         fails.then_some(Scripted::Failure(Failure::Server { status: 502 }))
     });
     for number in 0..200 {
-        world.line(number, "first").await;
+        context.line(number, "first").await;
     }
-    world.until_lines(0, 1, secs(65)).await;
-    let served = world.coder.state().agents.values().filter(|agent| !agent.log.is_empty()).count();
+    context.until_lines(0, 1, secs(65)).await;
+    let served = context.coder.state().agents.values().filter(|agent| !agent.log.is_empty()).count();
     assert!(served < 70, "{served} went before it");
 }
 
 #[tokio::test(start_paused = true)]
 async fn waiting_agents_leave_at_least_half_of_a_limit_to_others() {
-    let mut world = limited(512, 0);
+    let mut context = limited(512, 0);
     for number in 1_000..1_100 {
-        world.open(number).await;
-        world.line(number, "Created pod").await;
+        context.open(number).await;
+        context.line(number, "Created pod").await;
     }
-    world.pass(secs(600)).await;
-    let before = world.coder.state().requests.len();
-    world.pass(secs(600)).await;
-    let probes = (world.coder.state().requests.len() - before) / 10;
+    context.permit(secs(600)).await;
+    let before = context.coder.state().requests.len();
+    context.permit(secs(600)).await;
+    let probes = (context.coder.state().requests.len() - before) / 10;
     assert!((220..=260).contains(&probes), "{probes} a minute");
     // There is room, so a start takes no longer for them.
-    world.valid(1);
-    world.open(1).await;
-    world.line(1, "Created pod").await;
-    let took = world.until_lines(1, 1, secs(1)).await;
+    context.valid(1);
+    context.open(1).await;
+    context.line(1, "Created pod").await;
+    let took = context.until_lines(1, 1, secs(1)).await;
     assert!(took <= 2 * LATENCY, "{took:?}");
-    assert_eq!(refused(&world), 0);
+    assert_eq!(refused(&context), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn as_many_waiting_agents_as_the_limit_lets_be_asked_every_second_are() {
     // 512 a minute: eight, and not nine.
     for wait in [10, 30, 600] {
-        let mut world = limited(512, 7);
+        let mut context = limited(512, 7);
         for number in 0..8 {
-            world.open(number).await;
-            world.line(number, "Created pod").await;
+            context.open(number).await;
+            context.line(number, "Created pod").await;
         }
-        world.pass(secs(wait)).await;
+        context.permit(secs(wait)).await;
         for number in 0..8 {
-            world.valid(number);
-            let took = world.until_lines(number, 1, secs(2)).await;
+            context.valid(number);
+            let took = context.until_lines(number, 1, secs(2)).await;
             assert!(took <= secs(1) + LATENCY, "{number} after {wait} s: {took:?}");
         }
-        assert_eq!(refused(&world), 0);
+        assert_eq!(refused(&context), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_agents_valid_after_ten_seconds_under_the_default_limit_lose_nothing() {
-    let mut world = limited(512, 20);
+    let mut context = limited(512, 20);
     for number in 0..1_000 {
-        world.valid_at(number, world.start + secs(10));
-        world.open(number).await;
+        context.valid_at(number, context.start + secs(10));
+        context.open(number).await;
         for line in 0..3 {
-            world.line(number, format!("{line}")).await;
+            context.line(number, format!("{line}")).await;
         }
     }
     let took =
-        world.until(secs(900), "every line", |state| state.agents.values().all(|agent| agent.log.len() >= 3)).await;
+        context.until(secs(900), "every line", |state| state.agents.values().all(|agent| agent.log.len() >= 3)).await;
     // 512 tries of the first ten seconds were in vain; the other 1,000 take 117 s from the next window on.
     assert!(took <= secs(230), "{took:?}");
-    assert_eq!(refused(&world), 0);
-    world.pass(LATENCY).await;
-    assert_eq!(world.acked(), 3_000);
+    assert_eq!(refused(&context), 0);
+    context.permit(LATENCY).await;
+    assert_eq!(context.acked(), 3_000);
 }
 
 #[tokio::test(start_paused = true)]
 async fn forged_claims_take_a_bounded_share() {
-    let world = limited(512, 0);
+    let context = limited(512, 0);
     for number in 0..5_000 {
-        world.outlet.prepare(agent(number));
+        context.outlet.prepare(agent(number));
         if number % 50 == 0 {
-            world.pass(millis(10)).await;
+            context.permit(millis(10)).await;
         }
     }
-    world.pass(secs(600)).await;
+    context.permit(secs(600)).await;
     let mut tries = HashMap::new();
-    for request in &world.coder.state().requests {
+    for request in &context.coder.state().requests {
         *tries.entry(request.agent).or_insert(0) += 1;
     }
     assert!(tries.values().all(|tries| *tries == 1));
     let per_minute = tries.len() / 10;
     assert!(per_minute <= 70, "{per_minute} a minute");
-    assert_eq!(refused(&world), 0);
-    assert!(world.metric("claims_ignored_total") > 0.0);
+    assert_eq!(refused(&context), 0);
+    assert!(context.metric("registrations_ignored_total") > 0.0);
 }

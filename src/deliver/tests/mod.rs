@@ -8,6 +8,7 @@
     reason = "small whole numbers, some of them out of metrics"
 )]
 
+mod context;
 mod drain;
 mod fake;
 mod limiter;
@@ -18,4 +19,3 @@ mod refusals;
 mod starts;
 mod trouble;
 mod waiting;
-mod world;

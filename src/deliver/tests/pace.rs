@@ -8,30 +8,30 @@ use tokio::time::{Instant, advance};
 use super::limiter::Limiter;
 use crate::{
     coder::Rate,
-    deliver::pace::{Pace, Verdict},
+    deliver::rate::limiter::{Outcome, RateLimiter},
 };
 
 /// One sender that always has something to send, with one request under way after the other. When each went that was
 /// taken.
-async fn send_all(pace: &mut Pace, limiter: &mut Limiter, length: Duration, latency: Duration) -> Vec<Instant> {
+async fn send_all(pace: &mut RateLimiter, limiter: &mut Limiter, length: Duration, latency: Duration) -> Vec<Instant> {
     let end = Instant::now() + length;
     let mut sent = Vec::new();
     while Instant::now() < end {
         let now = Instant::now();
         match pace.ready_at(now) {
             at if at <= now => {
-                let pass = pace.send(now);
+                let permit = pace.send(now);
                 advance(latency / 2).await;
                 let answer = limiter.request(Instant::now());
                 advance(latency / 2).await;
                 match answer {
                     Ok(rate) => {
                         sent.push(now);
-                        pace.answer(Instant::now(), pass, Verdict::Taken, Some(rate));
+                        pace.answer(Instant::now(), permit, Outcome::Taken, Some(rate));
                     }
                     Err(rate) => {
-                        let verdict = Verdict::Refused(Some(Duration::from_mins(1)));
-                        pace.answer(Instant::now(), pass, verdict, Some(rate));
+                        let outcome = Outcome::Refused(Some(Duration::from_mins(1)));
+                        pace.answer(Instant::now(), permit, outcome, Some(rate));
                     }
                 }
             }
@@ -45,7 +45,7 @@ async fn send_all(pace: &mut Pace, limiter: &mut Limiter, length: Duration, late
 async fn it_takes_what_the_limit_allows_and_is_never_refused() {
     for into_window in [0, 1, 17, 30, 59] {
         let mut limiter = Limiter::new(512, Duration::from_secs(into_window));
-        let mut pace = Pace::new();
+        let mut pace = RateLimiter::new();
         let minutes = 10;
         let length = Duration::from_secs(60 * minutes);
         let sent = send_all(&mut pace, &mut limiter, length, Duration::from_millis(3)).await.len();
@@ -64,7 +64,7 @@ async fn requests_go_evenly_once_a_whole_window_is_used_up() {
         // The first window may be taken at once, and so may what one that was cut short has left to the second.
         let even = Instant::now() + Duration::from_millis(120_000 - into_millis);
         let (length, latency) = (Duration::from_mins(7), Duration::from_millis(30));
-        let sent = send_all(&mut Pace::new(), &mut limiter, length, latency).await;
+        let sent = send_all(&mut RateLimiter::new(), &mut limiter, length, latency).await;
         assert_eq!(limiter.refused, 0, "{into_millis} ms into a window");
         let longest = sent.windows(2).filter(|pair| pair[0] > even).map(|pair| pair[1] - pair[0]).max().unwrap();
         assert!(longest < Duration::from_secs(1), "{into_millis} ms into a window: {longest:?} without a request");
@@ -74,9 +74,9 @@ async fn requests_go_evenly_once_a_whole_window_is_used_up() {
 #[tokio::test(start_paused = true)]
 async fn a_restart_in_the_middle_of_a_busy_window_is_not_refused() {
     let mut limiter = Limiter::new(512, Duration::from_secs(10));
-    send_all(&mut Pace::new(), &mut limiter, Duration::from_secs(100), Duration::from_millis(3)).await;
+    send_all(&mut RateLimiter::new(), &mut limiter, Duration::from_secs(100), Duration::from_millis(3)).await;
     // A new process knows nothing of the old one's requests. Its first one may be refused: nothing told it.
-    let mut pace = Pace::new();
+    let mut pace = RateLimiter::new();
     let before = limiter.refused;
     send_all(&mut pace, &mut limiter, Duration::from_mins(5), Duration::from_millis(3)).await;
     assert!(limiter.refused <= before + 1, "{} refusals", limiter.refused);
@@ -84,31 +84,31 @@ async fn a_restart_in_the_middle_of_a_busy_window_is_not_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_stops_it_until_retry_after_and_then_it_asks_with_one() {
-    let mut pace = Pace::new();
+    let mut pace = RateLimiter::new();
     let start = Instant::now();
     let passes: Vec<_> = (0..3).map(|_| pace.send(start)).collect();
-    for pass in passes {
-        pace.answer(start, pass, Verdict::Refused(Some(Duration::from_secs(7))), None);
+    for permit in passes {
+        pace.answer(start, permit, Outcome::Refused(Some(Duration::from_secs(7))), None);
     }
     assert_eq!(pace.ready_at(start), start + Duration::from_secs(7));
     advance(Duration::from_secs(7)).await;
     let now = Instant::now();
     assert_eq!(pace.ready_at(now), now);
-    let pass = pace.send(now);
+    let permit = pace.send(now);
     assert_eq!(pace.ready_at(now), now + Duration::from_millis(250), "one at first, or slowly");
-    pace.answer(now, pass, Verdict::Taken, None);
+    pace.answer(now, permit, Outcome::Taken, None);
     let _ = pace.send(now);
     assert_eq!(pace.ready_at(now), now, "then more");
 }
 
 #[tokio::test(start_paused = true)]
 async fn refusals_without_retry_after_stop_it_for_longer_each_time() {
-    let mut pace = Pace::new();
+    let mut pace = RateLimiter::new();
     let mut stops = Vec::new();
     for _ in 0..4 {
         let now = Instant::now();
-        let pass = pace.send(now);
-        pace.answer(now, pass, Verdict::Refused(None), None);
+        let permit = pace.send(now);
+        pace.answer(now, permit, Outcome::Refused(None), None);
         let until = pace.ready_at(now);
         stops.push((until - now).as_secs());
         advance(until - now).await;
@@ -118,11 +118,11 @@ async fn refusals_without_retry_after_stop_it_for_longer_each_time() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_limit_nothing_is_paced() {
-    let mut pace = Pace::new();
+    let mut pace = RateLimiter::new();
     let now = Instant::now();
     for _ in 0..32 {
-        let pass = pace.send(now);
-        pace.answer(now, pass, Verdict::Taken, None);
+        let permit = pace.send(now);
+        pace.answer(now, permit, Outcome::Taken, None);
     }
     for _ in 0..10_000 {
         assert_eq!(pace.ready_at(now), now);
@@ -150,7 +150,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let mut pace = Pace::new();
+            let mut pace = RateLimiter::new();
             for (limit, remaining, date, reset, wait, refused) in answers {
                 let rate = Rate {
                     limit: limit.max(1),
@@ -158,12 +158,12 @@ proptest! {
                     date,
                     reset: reset.map(|reset| date.unwrap_or(100_000_000_000) + reset),
                 };
-                let pass = pace.send(Instant::now());
-                let verdict = match refused {
-                    Some(seconds) => Verdict::Refused(Some(Duration::from_secs(seconds))),
-                    None => Verdict::Taken,
+                let permit = pace.send(Instant::now());
+                let outcome = match refused {
+                    Some(seconds) => Outcome::Refused(Some(Duration::from_secs(seconds))),
+                    None => Outcome::Taken,
                 };
-                pace.answer(Instant::now(), pass, verdict, Some(rate));
+                pace.answer(Instant::now(), permit, outcome, Some(rate));
                 let now = Instant::now();
                 let at = pace.ready_at(now);
                 assert!(at <= now + Duration::from_secs(121), "{:?}", at - now);
@@ -189,7 +189,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let mut limiter = Limiter::new(limit, Duration::from_millis(into_window));
-            let mut pace = Pace::new();
+            let mut pace = RateLimiter::new();
             for (wait, wanted, seed) in steps {
                 advance(Duration::from_millis(wait)).await;
                 let mut random = fastrand::Rng::with_seed(seed);
@@ -209,12 +209,12 @@ proptest! {
                     advance(Duration::from_millis(latency / 2)).await;
                     random.shuffle(&mut passes);
                     let mut answers: Vec<_> =
-                        passes.into_iter().map(|pass| (pass, limiter.request(Instant::now()))).collect();
+                        passes.into_iter().map(|permit| (permit, limiter.request(Instant::now()))).collect();
                     random.shuffle(&mut answers);
-                    for (pass, answer) in answers {
+                    for (permit, answer) in answers {
                         advance(Duration::from_millis(random.u64(0..=latency / 10))).await;
                         let rate = answer.unwrap_or_else(|rate| rate);
-                        pace.answer(Instant::now(), pass, Verdict::Taken, Some(rate));
+                        pace.answer(Instant::now(), permit, Outcome::Taken, Some(rate));
                     }
                 }
             }

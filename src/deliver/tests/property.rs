@@ -1,10 +1,10 @@
-//! Whatever Coder answers, in whatever order: the books are right.
+//! Whatever Coder answers, in whatever order: the accounting is right.
 
 use proptest::prelude::*;
 
 use super::{
+    context::{LATENCY, TestContext, agent, millis, secs},
     fake::{FakeCoder, Scripted},
-    world::{LATENCY, World, agent, millis, secs},
 };
 use crate::{coder::Failure, deliver::Settings};
 
@@ -12,7 +12,7 @@ use crate::{coder::Failure, deliver::Settings};
 enum Step {
     Line(u32, bool),
     Burst(u32),
-    Pass(u64),
+    Permit(u64),
     Answers(Vec<Option<Answer>>),
     Valid(u32, bool),
     Ended(u32),
@@ -67,8 +67,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..AGENTS, any::<bool>()).prop_map(|(agent, repeat)| Step::Line(agent, repeat)),
         1 => (0..AGENTS).prop_map(Step::Burst),
-        4 => (0_u64..3_000).prop_map(Step::Pass),
-        1 => (20_000_u64..400_000).prop_map(Step::Pass),
+        4 => (0_u64..3_000).prop_map(Step::Permit),
+        1 => (20_000_u64..400_000).prop_map(Step::Permit),
         4 => prop::collection::vec(answer(), 1..6).prop_map(Step::Answers),
         3 => (0..AGENTS, prop::bool::weighted(0.7)).prop_map(|(agent, valid)| Step::Valid(agent, valid)),
         1 => (0..AGENTS).prop_map(Step::Ended),
@@ -77,58 +77,58 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The numbers of our lines as the reader sees them, the last of each where a lost answer doubled some.
-fn numbers(world: &World, number: u32) -> Vec<u64> {
+fn numbers(context: &TestContext, number: u32) -> Vec<u64> {
     let own = |text: &String| text.rsplit(' ').next()?.strip_prefix('#')?.parse().ok();
-    world.log(number).iter().filter_map(own).collect()
+    context.log(number).iter().filter_map(own).collect()
 }
 
 async fn play(steps: Vec<Step>) {
     let settings =
         Settings { max_lines: 400, hold: secs(300), hold_ended: secs(60), linger: secs(10), ..Settings::default() };
-    let mut world = World::with(FakeCoder::new(LATENCY), settings);
+    let mut context = TestContext::with(FakeCoder::new(LATENCY), settings);
     let answers = std::sync::Arc::new(std::sync::Mutex::new(std::collections::VecDeque::<Option<Answer>>::new()));
     let queue = answers.clone();
-    world.coder.state().script = Box::new(move |_| queue.lock().unwrap().pop_front().flatten().map(scripted));
+    context.coder.state().script = Box::new(move |_| queue.lock().unwrap().pop_front().flatten().map(scripted));
     let mut sent = 0_u64;
     for step in steps {
         match step {
             Step::Line(number, repeat) => {
                 sent += 1;
-                world.tell(number, logstream_core::line::Level::Debug, repeat, format!("#{sent}")).await;
+                context.tell(number, logstream_core::line::Level::Debug, repeat, format!("#{sent}")).await;
             }
             Step::Burst(number) => {
                 for _ in 0..150 {
                     sent += 1;
-                    world.line(number, format!("#{sent}")).await;
+                    context.line(number, format!("#{sent}")).await;
                 }
             }
-            Step::Pass(time) => world.pass(millis(time)).await,
+            Step::Permit(time) => context.permit(millis(time)).await,
             Step::Answers(more) => answers.lock().unwrap().extend(more),
-            Step::Valid(number, true) => world.valid(number),
-            Step::Valid(number, false) => world.invalid(number),
-            Step::Ended(number) => world.ended(number).await,
-            Step::Open(number) => world.open(number).await,
+            Step::Valid(number, true) => context.valid(number),
+            Step::Valid(number, false) => context.invalid(number),
+            Step::Ended(number) => context.ended(number).await,
+            Step::Open(number) => context.open(number).await,
         }
     }
     answers.lock().unwrap().clear();
     for number in 0..AGENTS {
-        world.valid(number);
+        context.valid(number);
     }
     // Everything ends within the time that lines are held, and a bit.
-    world.pass(secs(400)).await;
-    let reasons = ["overflow", "budget", "full", "refused", "never_valid", "over", "expired", "too_many_agents"];
+    context.permit(secs(400)).await;
+    let reasons = ["overflow", "budget", "full", "refused", "never_valid", "revoked", "expired", "too_many_agents"];
     let dropped: f64 =
-        reasons.map(|reason| world.metric(&format!("lines_dropped_total{{reason=\"{reason}\"}}"))).iter().sum();
-    let delivered = world.metric("lines_delivered_total");
+        reasons.map(|reason| context.metric(&format!("lines_dropped_total{{reason=\"{reason}\"}}"))).iter().sum();
+    let delivered = context.metric("lines_delivered_total");
     let sent_lines = sent as f64;
     assert_eq!(delivered + dropped, sent_lines, "each line is delivered or dropped");
-    assert_eq!(world.metric("lines_waiting"), 0.0);
-    assert_eq!(world.metric("coder_requests_in_flight"), 0.0);
-    let acks = world.acks.all();
+    assert_eq!(context.metric("lines_waiting"), 0.0);
+    assert_eq!(context.metric("coder_requests_in_flight"), 0.0);
+    let acks = context.acks.all();
     assert_eq!(acks.len() as u64, sent, "each fact_id is settled");
     assert!(acks.values().all(|times| *times == 1));
     for number in 0..AGENTS {
-        let seen = numbers(&world, number);
+        let seen = numbers(&context, number);
         let mut first_seen = Vec::new();
         let mut known = std::collections::HashSet::new();
         for line in seen {
@@ -138,10 +138,10 @@ async fn play(steps: Vec<Step>) {
         }
         assert!(first_seen.is_sorted(), "agent {:?} in order: {first_seen:?}", agent(number));
     }
-    let report = world.stop().await;
+    let report = context.stop().await;
     assert_eq!(report.undelivered.total(), 0);
     // A source that is refused for good is no reason to keep lines back.
-    world.coder.state().without_source = 0;
+    context.coder.state().without_source = 0;
 }
 
 proptest! {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use logstream_core::line::Level;
 
 use super::{
+    context::{LATENCY, TestContext, agent, millis, secs},
     fake::Scripted,
-    world::{LATENCY, World, agent, millis, secs},
 };
-use crate::{coder::Failure, deliver::lanes::Endpoint};
+use crate::{coder::Failure, deliver::rate::priority::Endpoint};
 
 const MISSING: &str = "(1 line from Kubernetes is missing here)";
 
@@ -27,135 +27,135 @@ fn refusals() -> Vec<Failure> {
 }
 
 /// Something in front of Coder answers this to every request with lines whose text contains `bad`.
-fn refuse(world: &World, failure: Failure) {
-    world.coder.state().script = Box::new(move |request| {
+fn refuse(context: &TestContext, failure: Failure) {
+    context.coder.state().script = Box::new(move |request| {
         let bad = request.lines.iter().any(|line| line.contains("bad"));
         bad.then(|| Scripted::Failure(failure.clone()))
     });
 }
 
 /// The texts of a log without the times of late lines.
-fn texts(world: &World, number: u32) -> Vec<String> {
-    let log = world.log(number);
+fn texts(context: &TestContext, number: u32) -> Vec<String> {
+    let log = context.log(number);
     log.iter().map(|text| text.split_once("Z] ").map_or(text.as_str(), |(_, text)| text).to_owned()).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_refused_line_is_left_out_and_all_others_arrive() {
     for failure in refusals() {
-        let mut world = World::new();
-        world.valid(1);
-        refuse(&world, failure.clone());
-        world.open(1).await;
+        let mut context = TestContext::new();
+        context.valid(1);
+        refuse(&context, failure.clone());
+        context.open(1).await;
         let mut expected = Vec::new();
         for number in 0..100 {
             let bad = number == 20 || number == 63;
             let text = format!("{} {number}", if bad { "bad" } else { "good" });
-            world.line(1, text.clone()).await;
+            context.line(1, text.clone()).await;
             expected.push(if bad { MISSING.to_owned() } else { text });
         }
-        let took = world.until_lines(1, 100, secs(120)).await;
-        assert_eq!(texts(&world, 1), expected, "{failure} after {took:?}");
-        world.pass(LATENCY).await;
-        assert_eq!(world.metric("lines_dropped_total{reason=\"refused\"}"), 2.0, "{failure}");
-        assert_eq!(world.acked(), 100, "{failure}");
+        let took = context.until_lines(1, 100, secs(120)).await;
+        assert_eq!(texts(&context, 1), expected, "{failure} after {took:?}");
+        context.permit(LATENCY).await;
+        assert_eq!(context.metric("lines_dropped_total{reason=\"refused\"}"), 2.0, "{failure}");
+        assert_eq!(context.acked(), 100, "{failure}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_only_line_of_the_only_agent_blocks_no_later_line() {
     for failure in refusals() {
-        let mut world = World::new();
-        world.valid(1);
-        refuse(&world, failure.clone());
-        world.open(1).await;
-        world.line(1, "bad").await;
-        world.pass(secs(1)).await;
-        world.line(1, "good").await;
-        let took = world.until_lines(1, 2, secs(60)).await;
-        assert_eq!(texts(&world, 1), [MISSING, "good"], "{failure} after {took:?}");
+        let mut context = TestContext::new();
+        context.valid(1);
+        refuse(&context, failure.clone());
+        context.open(1).await;
+        context.line(1, "bad").await;
+        context.permit(secs(1)).await;
+        context.line(1, "good").await;
+        let took = context.until_lines(1, 2, secs(60)).await;
+        assert_eq!(texts(&context, 1), [MISSING, "good"], "{failure} after {took:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_everything_drops_no_line_whatever_it_answers() {
     for failure in refusals() {
-        let mut world = World::new();
-        world.valid(1);
-        world.open(1).await;
-        world.line(1, "first").await;
-        world.until_lines(1, 1, secs(1)).await;
+        let mut context = TestContext::new();
+        context.valid(1);
+        context.open(1).await;
+        context.line(1, "first").await;
+        context.until_lines(1, 1, secs(1)).await;
         if matches!(failure, Failure::BadRequest { .. }) {
             continue;
         }
         let outage = failure.clone();
-        world.coder.state().script = Box::new(move |_| Some(Scripted::Failure(outage.clone())));
+        context.coder.state().script = Box::new(move |_| Some(Scripted::Failure(outage.clone())));
         for line in 0..10 {
-            world.line(1, format!("{line}")).await;
-            world.pass(secs(30)).await;
+            context.line(1, format!("{line}")).await;
+            context.permit(secs(30)).await;
         }
-        world.coder.state().script = Box::new(|_| None);
-        world.until_lines(1, 11, secs(31)).await;
-        world.pass(LATENCY).await;
-        assert_eq!(world.metric("lines_dropped_total{reason=\"refused\"}"), 0.0, "{failure}");
-        assert_eq!(world.metric("lines_delivered_total"), 11.0, "{failure}");
+        context.coder.state().script = Box::new(|_| None);
+        context.until_lines(1, 11, secs(31)).await;
+        context.permit(LATENCY).await;
+        assert_eq!(context.metric("lines_dropped_total{reason=\"refused\"}"), 0.0, "{failure}");
+        assert_eq!(context.metric("lines_delivered_total"), 11.0, "{failure}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_proxy_that_refuses_all_lines_but_not_the_source_drops_none() {
-    let mut world = World::new();
-    world.valid(1);
+    let mut context = TestContext::new();
+    context.valid(1);
     let refused = Failure::NotCoder { reason: "it answers 405".into() };
-    world.coder.state().script =
+    context.coder.state().script =
         Box::new(move |request| (request.endpoint == Endpoint::Logs).then(|| Scripted::Failure(refused.clone())));
-    world.open(1).await;
+    context.open(1).await;
     for line in 0..10 {
-        world.line(1, format!("{line}")).await;
-        world.pass(secs(60)).await;
+        context.line(1, format!("{line}")).await;
+        context.permit(secs(60)).await;
     }
-    let requests = world.coder.state().requests.len();
+    let requests = context.coder.state().requests.len();
     assert!(requests < 400, "{requests} in ten minutes");
-    assert_eq!(world.metric("lines_dropped_total{reason=\"refused\"}"), 0.0);
-    world.coder.state().script = Box::new(|_| None);
-    world.until_lines(1, 10, secs(61)).await;
+    assert_eq!(context.metric("lines_dropped_total{reason=\"refused\"}"), 0.0);
+    context.coder.state().script = Box::new(|_| None);
+    context.until_lines(1, 10, secs(61)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_proxy_with_a_small_body_limit_closes_no_agent() {
-    let mut world = World::new();
-    world.valid(1);
-    world.coder.state().script = Box::new(|request| {
+    let mut context = TestContext::new();
+    context.valid(1);
+    context.coder.state().script = Box::new(|request| {
         let bytes: usize = request.lines.iter().map(String::len).sum();
         (bytes > 1_000).then_some(Scripted::Failure(Failure::BodyTooLarge))
     });
-    world.open(1).await;
+    context.open(1).await;
     for line in 0..100 {
-        world.line(1, format!("{line:>90}")).await;
+        context.line(1, format!("{line:>90}")).await;
     }
-    let took = world.until_lines(1, 100, secs(10)).await;
-    assert_eq!(world.metric("lines_dropped_total{reason=\"refused\"}"), 0.0, "{took:?}");
-    assert_eq!(world.metric("agents{state=\"full\"}"), 0.0);
+    let took = context.until_lines(1, 100, secs(10)).await;
+    assert_eq!(context.metric("lines_dropped_total{reason=\"refused\"}"), 0.0, "{took:?}");
+    assert_eq!(context.metric("agents{state=\"full\"}"), 0.0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_agent_delays_no_other() {
-    let mut world = World::new();
+    let mut context = TestContext::new();
     for number in 1..=2 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "first").await;
-        world.until_lines(number, 1, secs(1)).await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "first").await;
+        context.until_lines(number, 1, secs(1)).await;
     }
-    refuse(&world, Failure::NotCoder { reason: "it answers 403".into() });
+    refuse(&context, Failure::NotCoder { reason: "it answers 403".into() });
     for line in 0..20 {
-        world.tell(1, Level::Warn, false, format!("bad {line}")).await;
-        world.line(2, format!("good {line}")).await;
-        let took = world.until_lines(2, line + 2, secs(1)).await;
+        context.tell(1, Level::Warn, false, format!("bad {line}")).await;
+        context.line(2, format!("good {line}")).await;
+        let took = context.until_lines(2, line + 2, secs(1)).await;
         assert!(took <= 2 * LATENCY, "{took:?}");
-        world.pass(millis(500)).await;
+        context.permit(millis(500)).await;
     }
-    let log = |number| world.coder.state().agents[&agent(number)].log.len();
-    world.until(Duration::from_mins(5), "all told", |state| state.agents[&agent(1)].log.len() == 21).await;
+    let log = |number| context.coder.state().agents[&agent(number)].log.len();
+    context.until(Duration::from_mins(5), "all told", |state| state.agents[&agent(1)].log.len() == 21).await;
     assert_eq!(log(2), 21);
 }

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use logstream_core::line::Level;
 
 use super::{
+    context::{LATENCY, TestContext, agent, millis, secs},
     fake::Scripted,
-    world::{LATENCY, World, agent, millis, secs},
 };
 use crate::{
     coder::Failure,
     deliver::{
-        lanes::Endpoint,
-        outbox::{MAX_BYTES, MAX_LINES},
+        queue::outbox::{MAX_BYTES, MAX_LINES},
+        rate::priority::Endpoint,
     },
 };
 
@@ -22,35 +22,35 @@ fn cut() -> Failure {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_whose_requests_hang_delays_no_other() {
-    let mut world = World::new();
-    world.valid(2);
-    world.open(2).await;
-    world.line(2, "Created pod").await;
-    world.until_lines(2, 1, secs(1)).await;
-    world.coder.state().script = Box::new(|request| {
+    let mut context = TestContext::new();
+    context.valid(2);
+    context.open(2).await;
+    context.line(2, "Created pod").await;
+    context.until_lines(2, 1, secs(1)).await;
+    context.coder.state().script = Box::new(|request| {
         let hangs = (1_000..1_200).any(|number| request.agent == agent(number));
         hangs.then_some(Scripted::After(secs(3_600)))
     });
     for number in 1_000..1_200 {
-        world.open(number).await;
-        world.line(number, "Created pod").await;
+        context.open(number).await;
+        context.line(number, "Created pod").await;
     }
-    world.pass(secs(1)).await;
-    world.valid(1);
-    world.open(1).await;
+    context.permit(secs(1)).await;
+    context.valid(1);
+    context.open(1).await;
     for line in 0..5 {
-        world.line(1, format!("{line}")).await;
+        context.line(1, format!("{line}")).await;
     }
-    let took = world.until_lines(1, 5, secs(1)).await;
+    let took = context.until_lines(1, 5, secs(1)).await;
     assert!(took <= 3 * LATENCY, "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn agents_that_fail_again_and_again_leave_room_for_all_others() {
-    let mut world = World::new();
+    let mut context = TestContext::new();
     // For these alone Coder fails once, and hangs ever after: more than there may be requests under way.
     let mut failed = HashSet::new();
-    world.coder.state().script = Box::new(move |request| {
+    context.coder.state().script = Box::new(move |request| {
         let bad = (1_000..1_500).any(|number| request.agent == agent(number));
         bad.then(|| {
             if failed.insert(request.agent) {
@@ -61,14 +61,14 @@ async fn agents_that_fail_again_and_again_leave_room_for_all_others() {
         })
     });
     for number in 1_000..1_500 {
-        world.open(number).await;
-        world.line(number, "Created pod").await;
+        context.open(number).await;
+        context.line(number, "Created pod").await;
     }
-    world.pass(secs(60)).await;
-    world.valid(1);
-    world.open(1).await;
-    world.line(1, "Created pod").await;
-    let took = world.until_lines(1, 1, secs(1)).await;
+    context.permit(secs(60)).await;
+    context.valid(1);
+    context.open(1).await;
+    context.line(1, "Created pod").await;
+    let took = context.until_lines(1, 1, secs(1)).await;
     assert!(took <= 3 * LATENCY, "{took:?}");
 }
 
@@ -81,123 +81,123 @@ async fn a_coder_that_is_away_for_a_minute_loses_nothing_and_keeps_the_order() {
         Failure::Timeout,
         Failure::Network { reason: "connection refused".into(), connected: false },
     ] {
-        let mut world = World::new();
-        world.valid(1);
-        world.open(1).await;
-        world.line(1, "0").await;
-        world.until_lines(1, 1, secs(1)).await;
+        let mut context = TestContext::new();
+        context.valid(1);
+        context.open(1).await;
+        context.line(1, "0").await;
+        context.until_lines(1, 1, secs(1)).await;
         let told = failure.clone();
-        world.coder.state().script = Box::new(move |_| Some(Scripted::Failure(told.clone())));
+        context.coder.state().script = Box::new(move |_| Some(Scripted::Failure(told.clone())));
         for line in 1..=60 {
-            world.line(1, format!("{line}")).await;
-            world.pass(secs(1)).await;
+            context.line(1, format!("{line}")).await;
+            context.permit(secs(1)).await;
         }
-        assert_eq!(world.log(1).len(), 1);
-        world.coder.state().script = Box::new(|_| None);
-        world.until_lines(1, 61, secs(31)).await;
+        assert_eq!(context.log(1).len(), 1);
+        context.coder.state().script = Box::new(|_| None);
+        context.until_lines(1, 61, secs(31)).await;
         let expected: Vec<_> = (0..=60).map(|line| line.to_string()).collect();
-        let log = world.log(1);
+        let log = context.log(1);
         let texts: Vec<_> = log.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
         assert_eq!(texts, expected, "{failure}");
-        world.pass(LATENCY).await;
-        assert_eq!(world.acked(), 61);
+        context.permit(LATENCY).await;
+        assert_eq!(context.acked(), 61);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_start_that_ended_while_coder_was_away_is_told_when_it_is_back() {
-    let mut world = World::new();
-    world.valid(1);
-    world.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));
-    world.open(1).await;
-    world.tell(1, Level::Error, false, "Failed").await;
-    world.ended(1).await;
-    world.pass(secs(1_800)).await;
-    world.coder.state().script = Box::new(|_| None);
-    world.until_lines(1, 1, secs(31)).await;
-    assert_eq!(world.log(1), ["[12:00:00Z] Failed"]);
+    let mut context = TestContext::new();
+    context.valid(1);
+    context.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));
+    context.open(1).await;
+    context.tell(1, Level::Error, false, "Failed").await;
+    context.ended(1).await;
+    context.permit(secs(1_800)).await;
+    context.coder.state().script = Box::new(|_| None);
+    context.until_lines(1, 1, secs(31)).await;
+    assert_eq!(context.log(1), ["[12:00:00Z] Failed"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn when_coder_is_back_every_agent_follows_the_first_at_once() {
-    let mut world = World::new();
+    let mut context = TestContext::new();
     for number in 0..200 {
-        world.valid(number);
-        world.open(number).await;
+        context.valid(number);
+        context.open(number).await;
     }
-    world.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 502 })));
+    context.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 502 })));
     for number in 0..200 {
-        world.line(number, "Created pod").await;
+        context.line(number, "Created pod").await;
     }
-    world.pass(secs(300)).await;
-    world.coder.state().script = Box::new(|_| None);
-    world.until(secs(30), "one", |state| state.agents.values().any(|agent| !agent.log.is_empty())).await;
-    let took = world.until(secs(30), "all", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    context.permit(secs(300)).await;
+    context.coder.state().script = Box::new(|_| None);
+    context.until(secs(30), "one", |state| state.agents.values().any(|agent| !agent.log.is_empty())).await;
+    let took = context.until(secs(30), "all", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
     assert!(took <= millis(1_500), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_log_is_never_sent_to_again() {
-    let mut world = World::new();
-    world.valid(1);
-    world.open(1).await;
-    world.line(1, "Created pod").await;
-    world.until_lines(1, 1, secs(1)).await;
-    world.coder.state().script =
+    let mut context = TestContext::new();
+    context.valid(1);
+    context.open(1).await;
+    context.line(1, "Created pod").await;
+    context.until_lines(1, 1, secs(1)).await;
+    context.coder.state().script =
         Box::new(|request| (request.agent == agent(1)).then_some(Scripted::Failure(Failure::TooLarge)));
     for line in 0..5 {
-        world.line(1, format!("{line}")).await;
-        world.pass(millis(1)).await;
+        context.line(1, format!("{line}")).await;
+        context.permit(millis(1)).await;
     }
-    world.pass(secs(1)).await;
-    let before = world.coder.state().requests.len();
+    context.permit(secs(1)).await;
+    let before = context.coder.state().requests.len();
     for line in 5..10 {
-        world.line(1, format!("{line}")).await;
-        world.pass(secs(100)).await;
+        context.line(1, format!("{line}")).await;
+        context.permit(secs(100)).await;
     }
-    assert_eq!(world.coder.state().requests.len(), before);
-    assert_eq!(world.metric("lines_dropped_total{reason=\"full\"}"), 10.0);
-    assert_eq!(world.metric("agents{state=\"full\"}"), 1.0);
-    assert_eq!(world.acked(), 11);
+    assert_eq!(context.coder.state().requests.len(), before);
+    assert_eq!(context.metric("lines_dropped_total{reason=\"full\"}"), 10.0);
+    assert_eq!(context.metric("agents{state=\"full\"}"), 1.0);
+    assert_eq!(context.acked(), 11);
 }
 
 #[tokio::test(start_paused = true)]
 async fn lines_that_coder_cannot_read_are_dropped_and_the_reader_is_told() {
-    let mut world = World::new();
-    world.valid(1);
-    world.coder.state().script = Box::new(|request| {
+    let mut context = TestContext::new();
+    context.valid(1);
+    context.coder.state().script = Box::new(|request| {
         let bad = request.lines.iter().any(|line| line.contains("bad"));
         bad.then(|| Scripted::Failure(Failure::BadRequest { message: "Invalid".into() }))
     });
-    world.open(1).await;
-    world.line(1, "good").await;
-    world.until_lines(1, 1, secs(1)).await;
-    world.pass(LATENCY).await;
-    world.line(1, "bad").await;
-    world.pass(secs(1)).await;
-    assert_eq!(world.metric("lines_dropped_total{reason=\"refused\"}"), 1.0);
-    world.line(1, "good again").await;
-    world.until_lines(1, 3, secs(1)).await;
-    assert_eq!(world.log(1), ["good", "(1 line from Kubernetes is missing here)", "good again"]);
+    context.open(1).await;
+    context.line(1, "good").await;
+    context.until_lines(1, 1, secs(1)).await;
+    context.permit(LATENCY).await;
+    context.line(1, "bad").await;
+    context.permit(secs(1)).await;
+    assert_eq!(context.metric("lines_dropped_total{reason=\"refused\"}"), 1.0);
+    context.line(1, "good again").await;
+    context.until_lines(1, 3, secs(1)).await;
+    assert_eq!(context.log(1), ["good", "(1 line from Kubernetes is missing here)", "good again"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_overflow_lets_repeats_go_first_then_routine_and_tells_where() {
-    let mut world = World::new();
-    world.open(1).await;
-    world.tell(1, Level::Error, false, "the oldest, and an error").await;
+    let mut context = TestContext::new();
+    context.open(1).await;
+    context.tell(1, Level::Error, false, "the oldest, and an error").await;
     for line in 0..10 {
-        world.tell(1, Level::Warn, true, format!("repeat {line}")).await;
+        context.tell(1, Level::Warn, true, format!("repeat {line}")).await;
     }
     for line in 0..MAX_LINES + 20 {
-        world.line(1, format!("routine {line}")).await;
+        context.line(1, format!("routine {line}")).await;
     }
-    world.pass(secs(1)).await;
+    context.permit(secs(1)).await;
     // One error and MAX_LINES + 20 routine lines that are no repeats: 31 had to go.
-    assert_eq!(world.metric("lines_dropped_total{reason=\"overflow\"}"), 31.0);
-    world.valid(1);
-    world.until_lines(1, MAX_LINES + 1, secs(2)).await;
-    let log = world.log(1);
+    assert_eq!(context.metric("lines_dropped_total{reason=\"overflow\"}"), 31.0);
+    context.valid(1);
+    context.until_lines(1, MAX_LINES + 1, secs(2)).await;
+    let log = context.log(1);
     assert_eq!(log[0], "the oldest, and an error");
     assert_eq!(log[1], "(31 lines from Kubernetes are missing here)");
     assert_eq!(log[2], "routine 21");
@@ -207,74 +207,74 @@ async fn an_overflow_lets_repeats_go_first_then_routine_and_tells_where() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outbox_is_bounded_in_bytes_too() {
-    let mut world = World::new();
-    world.open(1).await;
+    let mut context = TestContext::new();
+    context.open(1).await;
     for _ in 0..200 {
-        world.line(1, "x".repeat(1_000)).await;
+        context.line(1, "x".repeat(1_000)).await;
     }
-    world.pass(millis(10)).await;
-    let kept = world.metric("lines_waiting");
+    context.permit(millis(10)).await;
+    let kept = context.metric("lines_waiting");
     assert!(kept * 1_000.0 <= MAX_BYTES as f64 && kept > 120.0, "{kept}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_budget_leaves_the_log_to_the_workspace_and_says_so() {
-    let mut world = World::new();
-    world.valid(1);
-    world.open(1).await;
+    let mut context = TestContext::new();
+    context.valid(1);
+    context.open(1).await;
     for line in 0..2_000 {
-        world.line(1, format!("{line:>500}")).await;
+        context.line(1, format!("{line:>500}")).await;
         if line % 32 == 0 {
-            world.pass(millis(100)).await;
+            context.permit(millis(100)).await;
         }
     }
-    world.pass(secs(1)).await;
-    let log = world.log(1);
+    context.permit(secs(1)).await;
+    let log = context.log(1);
     let said = log.iter().filter(|line| line.contains("only its warnings")).count();
     assert_eq!(said, 1);
     let used: usize = log.iter().map(String::len).sum();
     assert!((226_000..=227_328).contains(&used), "{used}");
     for line in 0..200 {
-        world.tell(1, Level::Warn, false, format!("{line:>500}")).await;
+        context.tell(1, Level::Warn, false, format!("{line:>500}")).await;
         if line % 32 == 0 {
-            world.pass(millis(100)).await;
+            context.permit(millis(100)).await;
         }
     }
-    world.pass(secs(1)).await;
-    let log = world.log(1);
+    context.permit(secs(1)).await;
+    let log = context.log(1);
     assert_eq!(log.iter().filter(|line| line.contains("no more of it is shown except errors")).count(), 1);
-    world.tell(1, Level::Error, false, "out of memory").await;
-    world.pass(secs(1)).await;
-    assert_eq!(world.log(1).last().unwrap(), "out of memory");
+    context.tell(1, Level::Error, false, "out of memory").await;
+    context.permit(secs(1)).await;
+    assert_eq!(context.log(1).last().unwrap(), "out of memory");
     for line in 0..200 {
-        world.tell(1, Level::Error, false, format!("{line:>500}")).await;
+        context.tell(1, Level::Error, false, format!("{line:>500}")).await;
         if line % 32 == 0 {
-            world.pass(millis(100)).await;
+            context.permit(millis(100)).await;
         }
     }
-    world.pass(secs(1)).await;
-    let log = world.log(1);
+    context.permit(secs(1)).await;
+    let log = context.log(1);
     assert_eq!(log.iter().filter(|line| line.contains("not even its errors")).count(), 1);
     let used: usize = log.iter().map(String::len).sum();
     assert!((250_000..=262_144).contains(&used), "{used}");
-    let delivered = world.metric("lines_delivered_total");
-    assert_eq!(world.metric("lines_dropped_total{reason=\"budget\"}"), 2_401.0 - delivered);
-    assert_eq!(world.acked(), 2_401);
+    let delivered = context.metric("lines_delivered_total");
+    assert_eq!(context.metric("lines_dropped_total{reason=\"budget\"}"), 2_401.0 - delivered);
+    assert_eq!(context.acked(), 2_401);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_after_days_of_a_chronic_warning_is_told() {
-    let mut world = World::new();
-    world.valid(1);
-    world.open(1).await;
+    let mut context = TestContext::new();
+    context.valid(1);
+    context.open(1).await;
     for time in 0..25_710 {
         let text = format!("Readiness probe failed: connection refused (x{time})");
-        world.tell(1, Level::Warn, time > 0, text).await;
-        world.pass(secs(10)).await;
+        context.tell(1, Level::Warn, time > 0, text).await;
+        context.permit(secs(10)).await;
     }
-    world.tell(1, Level::Error, false, "Container dev was killed: out of memory").await;
-    world.pass(secs(1)).await;
-    let log = world.log(1);
+    context.tell(1, Level::Error, false, "Container dev was killed: out of memory").await;
+    context.permit(secs(1)).await;
+    let log = context.log(1);
     assert!(log.last().unwrap().ends_with("out of memory"), "{:?}", log.last());
     assert_eq!(log.iter().filter(|line| line.contains("repetitions are shown less")).count(), 1);
     // The reader still sees that it goes on.
@@ -284,58 +284,58 @@ async fn an_error_after_days_of_a_chronic_warning_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn the_budget_outlives_the_process_and_the_agents_rest() {
-    let mut world = World::new();
+    let mut context = TestContext::new();
     for start in 0..6 {
-        world.valid(1);
-        world.open(1).await;
+        context.valid(1);
+        context.open(1).await;
         for line in 0..1_000 {
-            world.line(1, format!("{start} {line:>500}")).await;
+            context.line(1, format!("{start} {line:>500}")).await;
             if line % 32 == 0 {
-                world.pass(millis(100)).await;
+                context.permit(millis(100)).await;
             }
         }
         // It is forgotten after that, as by a new process.
-        world.ended(1).await;
-        world.pass(secs(300)).await;
+        context.ended(1).await;
+        context.permit(secs(300)).await;
     }
-    let used: u64 = world.log(1).iter().map(|line| line.len() as u64).sum();
+    let used: u64 = context.log(1).iter().map(|line| line.len() as u64).sum();
     assert!((200_000..=262_144).contains(&used), "{used}");
-    assert_eq!(world.acks.spent.lock().unwrap()[&agent(1)], used);
+    assert_eq!(context.acks.spent.lock().unwrap()[&agent(1)], used);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_coder_that_stores_and_then_loses_the_answer_never_fills_the_log() {
-    let mut world = World::new();
-    world.valid(1);
-    world.coder.state().script =
+    let mut context = TestContext::new();
+    context.valid(1);
+    context.coder.state().script =
         Box::new(|request| (request.endpoint == Endpoint::Logs).then(|| Scripted::StoredThen(cut())));
-    world.open(1).await;
+    context.open(1).await;
     for line in 0..64 {
-        world.line(1, format!("{line:>900}")).await;
+        context.line(1, format!("{line:>900}")).await;
     }
-    world.pass(secs(20_000)).await;
-    let used: usize = world.log(1).iter().map(String::len).sum();
+    context.permit(secs(20_000)).await;
+    let used: usize = context.log(1).iter().map(String::len).sum();
     assert!(used <= 512 * 1024, "{used}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn missing_lines_are_told_although_no_line_follows() {
     let settings = crate::deliver::Settings { max_lines: 1, ..Default::default() };
-    let mut world = World::with(super::fake::FakeCoder::new(LATENCY), settings);
-    world.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));
+    let mut context = TestContext::with(super::fake::FakeCoder::new(LATENCY), settings);
+    context.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));
     for number in 1..=2 {
-        world.valid(number);
-        world.open(number).await;
-        world.line(number, "Created pod").await;
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "Created pod").await;
     }
-    world.pass(secs(1)).await;
+    context.permit(secs(1)).await;
     // Both hold one line, so one of them holds none now.
-    assert_eq!(world.metric("lines_dropped_total{reason=\"overflow\"}"), 1.0);
-    world.coder.state().script = Box::new(|_| None);
+    assert_eq!(context.metric("lines_dropped_total{reason=\"overflow\"}"), 1.0);
+    context.coder.state().script = Box::new(|_| None);
     for number in 1..=2 {
-        world.until_lines(number, 1, secs(60)).await;
+        context.until_lines(number, 1, secs(60)).await;
     }
-    let mut told = [world.log(1), world.log(2)].concat();
+    let mut told = [context.log(1), context.log(2)].concat();
     told.sort();
     assert_eq!(told, ["(1 line from Kubernetes is missing here)", "Created pod"]);
 }
@@ -343,21 +343,21 @@ async fn missing_lines_are_told_although_no_line_follows() {
 #[tokio::test(start_paused = true)]
 async fn too_many_lines_over_all_are_taken_from_the_agent_that_holds_most() {
     let settings = crate::deliver::Settings { max_lines: 300, ..Default::default() };
-    let mut world = World::with(super::fake::FakeCoder::new(LATENCY), settings);
-    world.open(1).await;
+    let mut context = TestContext::with(super::fake::FakeCoder::new(LATENCY), settings);
+    context.open(1).await;
     for line in 0..200 {
-        world.line(1, format!("{line}")).await;
+        context.line(1, format!("{line}")).await;
     }
     for number in 2..120 {
-        world.open(number).await;
-        world.line(number, "Created pod").await;
+        context.open(number).await;
+        context.line(number, "Created pod").await;
     }
-    world.pass(millis(100)).await;
-    assert!(world.metric("lines_waiting") <= 300.0);
+    context.permit(millis(100)).await;
+    assert!(context.metric("lines_waiting") <= 300.0);
     for number in 1..120 {
-        world.valid(number);
+        context.valid(number);
     }
-    world.until(secs(30), "every agent", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
-    assert_eq!(world.log(1)[0], "(100 lines from Kubernetes are missing here)");
-    assert_eq!(world.log(2), ["Created pod"]);
+    context.until(secs(30), "every agent", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
+    assert_eq!(context.log(1)[0], "(100 lines from Kubernetes are missing here)");
+    assert_eq!(context.log(2), ["Created pod"]);
 }

@@ -1,20 +1,20 @@
-//! Finds the line because of which an agent's batches are refused.
+//! Isolates the line because of which an agent's batches are rejected.
 //!
 //! A proxy in front of Coder may refuse a request because of the text or the size of its lines, with any status. Such
 //! a batch must not block its agent for ever, and an outage must cost no line. So:
 //!
-//! 1. After a few refusals the agent registers its log source again. Only if that is taken is Coder there, and the
-//!    lines are at fault.
+//! 1. After a few refusals the agent registers its log source again. If that succeeds, Coder is available and the lines
+//!    are at fault.
 //! 2. The batch is halved until the refused line is alone.
-//! 3. A line that is refused alone is replaced by the words for a missing line. If these are taken, the line is
-//!    dropped; if they are refused too, nothing is dropped and the line is tried again later.
+//! 3. A line that is refused alone is replaced by a note that it is missing. If the note is accepted, the line is
+//!    dropped; if the note is refused too, nothing is dropped and the line is tried again later.
 
 use std::time::Duration;
 
-use super::outbox::BATCH_LINES;
 use crate::coder::Failure;
+use crate::deliver::queue::outbox::BATCH_LINES;
 
-/// Maximum wait between two tries while Coder is known to be there.
+/// Maximum wait between two tries while Coder is known to be available.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How much a refusal says about the lines in the batch.
@@ -26,7 +26,7 @@ enum Weight {
     Size,
     /// Something in between answered, or nothing did.
     Proxy,
-    /// Trouble that usually passes.
+    /// Usually temporary.
     Trouble,
 }
 
@@ -54,7 +54,7 @@ impl Weight {
         }
     }
 
-    /// Whether the refusal alone proves that Coder is there.
+    /// True if the refusal itself proves that Coder is available.
     fn is_proof(self, size: Size) -> bool {
         self == Self::Coder || (self == Self::Size && size != Size::Single)
     }
@@ -69,10 +69,10 @@ enum Size {
 
 /// What to do after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Wait, then send again.
     Wait,
-    /// Register the log source, to learn whether Coder is there.
+    /// Register the log source, to check whether Coder is available.
     Confirm,
     /// Send less, or the replacement, at once.
     Go,
@@ -81,12 +81,12 @@ pub(super) enum Step {
 /// What is known of Coder's availability during a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Proof {
-    /// Nothing: it may be away.
+    /// Unknown.
     #[default]
     None,
-    /// The log source is registered to learn it.
+    /// Being checked by registering the log source.
     Wanted,
-    /// It was there after the last refusal.
+    /// Available after the last refusal.
     There,
     /// The same, and the next request carries the replacement for its first entry.
     Replace,
@@ -94,12 +94,12 @@ enum Proof {
 
 /// The search in one agent's outbox.
 #[derive(Debug, Default)]
-pub(super) struct Isolation {
-    /// Number of entries at the head of the outbox among which the refused one is; 0 without a suspicion.
+pub(crate) struct Isolation {
+    /// Number of entries at the head of the outbox that include the rejected one; 0 without a suspicion.
     suspects: u8,
-    /// Refusals in a row since the last step.
+    /// Consecutive refusals since the last step.
     refusals: u8,
-    /// How often the size of a request was halved because it was too large.
+    /// Number of times the request size was halved because it was too large.
     halvings: u8,
     proof: Proof,
     /// A line of this agent was dropped before: the next search begins at the first refusal.
@@ -108,7 +108,7 @@ pub(super) struct Isolation {
 
 impl Isolation {
     /// Maximum number of entries of the next request.
-    pub(super) fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         let most = (BATCH_LINES >> self.halvings).max(1);
         match self.suspects {
             0 => most,
@@ -117,17 +117,17 @@ impl Isolation {
     }
 
     /// Whether the next request carries the replacement for its first entry.
-    pub(super) fn replaces(&self) -> bool {
+    pub(crate) fn replaces(&self) -> bool {
         self.proof == Proof::Replace
     }
 
-    /// Bounds the wait before the next try while Coder is there.
-    pub(super) fn wait(&self, wait: Duration) -> Duration {
+    /// Limits the wait before the next try while Coder is available.
+    pub(crate) fn wait(&self, wait: Duration) -> Duration {
         if self.proof == Proof::None { wait } else { wait.min(LONGEST_WAIT) }
     }
 
-    /// A batch of this many entries was taken.
-    pub(super) fn taken(&mut self, entries: usize) {
+    /// A batch of this many entries was accepted.
+    pub(crate) fn taken(&mut self, entries: usize) {
         if self.replaces() {
             self.wary = true;
             self.suspects = 0;
@@ -139,8 +139,8 @@ impl Isolation {
         self.proof = if self.suspects > 0 { Proof::There } else { Proof::None };
     }
 
-    /// A batch of this many entries was not taken.
-    pub(super) fn refused(&mut self, failure: &Failure, entries: usize) -> Step {
+    /// A batch of this many entries was refused.
+    pub(crate) fn refused(&mut self, failure: &Failure, entries: usize) -> Step {
         let Some(weight) = Weight::of(failure) else {
             self.away();
             return Step::Wait;
@@ -174,8 +174,8 @@ impl Isolation {
         Step::Confirm
     }
 
-    /// The log source was registered. Says whether the search goes on.
-    pub(super) fn registered(&mut self) -> bool {
+    /// The log source was registered. Returns whether the search continues.
+    pub(crate) fn registered(&mut self) -> bool {
         let wanted = self.proof == Proof::Wanted;
         if wanted {
             self.advance();
@@ -183,8 +183,8 @@ impl Isolation {
         wanted
     }
 
-    /// Begins anew: Coder is away, the agent is not valid, or its lines are gone.
-    pub(super) fn away(&mut self) {
+    /// Resets the search: Coder is unavailable, the agent is not valid, or its lines are gone.
+    pub(crate) fn away(&mut self) {
         *self = Self { halvings: self.halvings, wary: self.wary, ..Self::default() };
     }
 
@@ -193,7 +193,7 @@ impl Isolation {
         self.proof = if self.suspects == 1 { Proof::Replace } else { Proof::There };
     }
 
-    /// So that the next request has at most half of these entries.
+    /// Limits the next request to half of these entries.
     fn halvings_for(&self, entries: usize) -> u8 {
         let mut halvings = self.halvings;
         while (BATCH_LINES >> halvings) > (entries / 2).max(1) {

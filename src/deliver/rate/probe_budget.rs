@@ -1,49 +1,48 @@
-//! The part of a pace that may go to requests which will probably be refused: probes of agents that are not yet
-//! valid, and posts ahead for claims that nobody has bound.
+//! The share of the rate limit for requests that will probably be refused: probes of agents that are not valid yet, and
+//! log sources registered ahead.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pace::as_f64;
+use crate::deliver::rate::limiter::as_f64;
 
-/// How fast such requests may go.
+/// The budget of one kind of such requests.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
-    /// The part of the limit, where there is one.
-    pub(super) of_limit: f64,
-    /// Requests a second, where there is none.
-    pub(super) unlimited: f64,
+pub(crate) struct Part {
+    /// Share of the rate limit, if there is one.
+    pub(crate) of_limit: f64,
+    /// Requests per second without a limit.
+    pub(crate) unlimited: f64,
 }
 
-/// A bucket that fills with a part of the pace, and faster while what it pays for succeeds: once the first of many
-/// waiting agents has become valid, the others probably have.
+/// A token bucket that fills with a share of the rate limit, and faster while its requests succeed: once one of many
+/// waiting agents is valid, the others probably are.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(crate) struct ProbeBudget {
     part: Part,
     credit: f64,
     at: Option<Instant>,
-    /// How often the last few succeeded, from 0 to 1.
+    /// Success rate of recent requests, from 0 to 1.
     success: f64,
 }
 
-/// A full bucket lets this much time's worth go at once, so that a few agents are probed every second for a while
-/// even under a limit.
+/// Size of the bucket, as time to fill it: under a limit a few agents can be probed every second for a while.
 const BURST: Duration = Duration::from_secs(30);
-/// The same without a limit, where a second's worth is a lot already.
+/// The same without a limit.
 const UNLIMITED_BURST: Duration = Duration::from_secs(1);
-/// How much faster it may go without a limit, while all succeed.
+/// Factor on the rate without a limit, while all requests succeed.
 const UNLIMITED_RISE: f64 = 10.0;
-/// The weight of the last outcome: four in a row tell.
+/// Weight of the last outcome in the success rate.
 const NEWEST: f64 = 0.25;
 
-impl Share {
-    pub(super) fn new(part: Part) -> Self {
+impl ProbeBudget {
+    pub(crate) fn new(part: Part) -> Self {
         Self { part, credit: 0.0, at: None, success: 0.0 }
     }
 
-    /// When the next may go, of so many that ask for one each second.
-    pub(super) fn ready_at(&mut self, now: Instant, limit: Option<f64>, asking: usize) -> Instant {
+    /// Time at which the next request may be sent, while `asking` agents want one each second.
+    pub(crate) fn ready_at(&mut self, now: Instant, limit: Option<f64>, asking: usize) -> Instant {
         let rate = self.rate(limit, asking);
         let burst = if limit.is_some() { BURST } else { UNLIMITED_BURST };
         // Below one request's worth it could never go.
@@ -59,13 +58,13 @@ impl Share {
         now + Duration::from_secs_f64(wait) + Duration::from_millis(1)
     }
 
-    /// One goes now.
-    pub(super) fn take(&mut self) {
+    /// Takes one token.
+    pub(crate) fn take(&mut self) {
         self.credit -= 1.0;
     }
 
-    /// Whether one that went was of use.
-    pub(super) fn outcome(&mut self, success: bool) {
+    /// Records whether a request succeeded.
+    pub(crate) fn outcome(&mut self, success: bool) {
         let target = if success { 1.0 } else { 0.0 };
         self.success += (target - self.success) * NEWEST;
     }
@@ -85,12 +84,12 @@ impl Share {
 mod tests {
     use super::*;
 
-    /// More than any limit here lets be asked every second.
+    /// More agents than any limit here allows to probe every second.
     const MANY: usize = 1_000;
 
     const PART: Part = Part { of_limit: 0.5, unlimited: 100.0 };
 
-    fn taken(share: &mut Share, start: Instant, limit: Option<f64>, length: Duration) -> u32 {
+    fn taken(share: &mut ProbeBudget, start: Instant, limit: Option<f64>, length: Duration) -> u32 {
         let (mut now, mut count) = (start, 0);
         loop {
             now = now.max(share.ready_at(now, limit, MANY));
@@ -104,7 +103,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn under_a_limit_it_is_a_part_of_it() {
-        let (mut share, start) = (Share::new(PART), Instant::now());
+        let (mut share, start) = (ProbeBudget::new(PART), Instant::now());
         let first = taken(&mut share, start, Some(512.0), Duration::from_mins(1));
         assert!((380..=386).contains(&first), "half a burst and half the pace: {first}");
         let then = taken(&mut share, start + Duration::from_mins(1), Some(512.0), Duration::from_mins(1));
@@ -114,14 +113,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn as_many_as_the_limit_lets_be_asked_every_second_are() {
         for (limit, asking, expected) in [(512.0, 1, 512.0), (512.0, 8, 512.0), (512.0, 9, 256.0), (30.0, 1, 15.0)] {
-            let rate = Share::new(PART).rate(Some(limit), asking) * 60.0;
+            let rate = ProbeBudget::new(PART).rate(Some(limit), asking) * 60.0;
             assert!((rate - expected).abs() < 0.1, "{asking} by {limit} a minute: {rate}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn success_opens_it_and_failure_closes_it() {
-        let (mut share, start) = (Share::new(PART), Instant::now());
+        let (mut share, start) = (ProbeBudget::new(PART), Instant::now());
         for _ in 0..20 {
             share.outcome(true);
         }
@@ -136,7 +135,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_tiny_limit_still_lets_one_go() {
-        let (mut share, start) = (Share::new(PART), Instant::now());
+        let (mut share, start) = (ProbeBudget::new(PART), Instant::now());
         assert_eq!(share.ready_at(start, Some(1.0), MANY), start);
         share.take();
         assert!(share.ready_at(start, Some(1.0), MANY) <= start + Duration::from_secs(121));

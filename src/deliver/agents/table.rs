@@ -1,99 +1,111 @@
-//! Who is known: the agents, each with its seat in a lane and its timer.
+//! The agents, each with its position in the priority queue and its timer.
 
 use std::collections::{BTreeSet, HashMap, hash_map};
 
 use logstream_core::{token::AgentToken, workspace::WorkspaceKey};
 use tokio::time::Instant;
 
-use super::{
-    agent::{Access, Agent, Life},
-    lanes::{Lane, Lanes},
+use crate::deliver::{
+    agents::agent::{Agent, Life, State},
     metrics::Metrics,
+    rate::priority::{Priority, PriorityQueue},
     settings::Settings,
 };
 
-/// The agents. Whoever changes one calls [`Roster::reseat`] afterwards.
-pub(super) struct Roster {
+/// The agents. An agent that was handed out for a change is requeued by [`AgentTable::requeue`], which the engine calls
+/// before it looks at queue, timers or counts.
+pub(crate) struct AgentTable {
     agents: HashMap<AgentToken, Agent>,
     by_workspace: HashMap<WorkspaceKey, Vec<AgentToken>>,
-    pub(super) lanes: Lanes,
+    /// Agents handed out for a change since the last requeue.
+    changed: Vec<AgentToken>,
+    settings: Settings,
+    pub(crate) queue: PriorityQueue,
     timers: BTreeSet<(Instant, AgentToken)>,
-    claims: usize,
+    expected: usize,
     /// Agents with lines that could still be delivered.
     pending: usize,
-    /// Of these, those that are tried until they are valid.
+    /// Pending agents whose token Coder does not accept yet.
     waiting: usize,
     metrics: Metrics,
 }
 
-impl Roster {
-    pub(super) fn new(metrics: Metrics) -> Self {
+impl AgentTable {
+    pub(crate) fn new(settings: Settings, metrics: Metrics) -> Self {
         Self {
             agents: HashMap::new(),
             by_workspace: HashMap::new(),
-            lanes: Lanes::new(),
+            changed: Vec::new(),
+            settings,
+            queue: PriorityQueue::new(),
             timers: BTreeSet::new(),
-            claims: 0,
+            expected: 0,
             pending: 0,
             waiting: 0,
             metrics,
         }
     }
 
-    pub(super) fn get_mut(&mut self, token: AgentToken) -> Option<&mut Agent> {
-        self.agents.get_mut(&token)
+    /// An agent, for a change.
+    pub(crate) fn get_mut(&mut self, token: AgentToken) -> Option<&mut Agent> {
+        let agent = self.agents.get_mut(&token)?;
+        if self.changed.last() != Some(&token) {
+            self.changed.push(token);
+        }
+        Some(agent)
     }
 
-    pub(super) fn knows(&self, token: AgentToken) -> bool {
+    pub(crate) fn knows(&self, token: AgentToken) -> bool {
         self.agents.contains_key(&token)
     }
 
-    pub(super) fn agents(&self) -> impl Iterator<Item = (AgentToken, &Agent)> {
+    pub(crate) fn agents(&self) -> impl Iterator<Item = (AgentToken, &Agent)> {
         self.agents.iter().map(|(token, agent)| (*token, agent))
     }
 
-    pub(super) fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.pending
     }
 
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Adds an agent if there is room, if need be in place of those that are gone and idle.
-    pub(super) fn add(&mut self, token: AgentToken, life: Life, now: Instant, settings: &Settings) -> bool {
-        if life == Life::Claimed && self.claims >= settings.max_claims {
+    /// Adds an agent if there is room. A full table drops agents that are gone and idle.
+    pub(crate) fn add(&mut self, token: AgentToken, life: Life, now: Instant) -> bool {
+        if life == Life::Expected && self.expected >= self.settings.max_expected {
             return false;
         }
-        if self.agents.len() >= settings.max_agents {
+        if self.agents.len() >= self.settings.max_agents {
             for idle in self.tokens(Agent::is_idle) {
                 self.remove(idle);
             }
-            if self.agents.len() >= settings.max_agents {
+            if self.agents.len() >= self.settings.max_agents {
                 return false;
             }
         }
         if let hash_map::Entry::Vacant(vacant) = self.agents.entry(token) {
             vacant.insert(Agent::new(life, now));
-            self.claims += usize::from(life == Life::Claimed);
+            self.expected += usize::from(life == Life::Expected);
         }
         true
     }
 
-    /// The agents of whom this is so.
-    pub(super) fn tokens(&self, which: impl Fn(&Agent) -> bool) -> Vec<AgentToken> {
+    /// The agents that match.
+    pub(crate) fn tokens(&self, which: impl Fn(&Agent) -> bool) -> Vec<AgentToken> {
         self.agents().filter(|(_, agent)| which(agent)).map(|(token, _)| token).collect()
     }
 
     /// The agents of a workspace.
-    pub(super) fn of_workspace(&self, workspace: &WorkspaceKey) -> &[AgentToken] {
+    pub(crate) fn of_workspace(&self, workspace: &WorkspaceKey) -> &[AgentToken] {
         self.by_workspace.get(workspace).map_or(&[], Vec::as_slice)
     }
 
-    /// Acks an agent as bound to a live object.
-    pub(super) fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
+    /// A live object carries the agent.
+    pub(crate) fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
         let Some(agent) = self.agents.get_mut(&token) else { return };
-        self.claims -= usize::from(agent.life == Life::Claimed);
+        self.changed.push(token);
+        self.expected -= usize::from(agent.life == Life::Expected);
         let before = agent.workspace.clone();
         agent.open(workspace, now);
         let after = agent.workspace.clone();
@@ -105,13 +117,13 @@ impl Roster {
         }
     }
 
-    pub(super) fn remove(&mut self, token: AgentToken) {
+    pub(crate) fn remove(&mut self, token: AgentToken) {
         let Some(agent) = self.agents.remove(&token) else { return };
-        self.claims -= usize::from(agent.life == Life::Claimed);
+        self.expected -= usize::from(agent.life == Life::Expected);
         self.pending -= usize::from(agent.place.pending);
         self.waiting -= usize::from(agent.place.waiting);
-        if let Some(seat) = agent.place.seat {
-            self.lanes.leave(seat);
+        if let Some(position) = agent.place.position {
+            self.queue.leave(position);
         }
         if let Some(at) = agent.place.timer {
             self.timers.remove(&(at, token));
@@ -120,31 +132,29 @@ impl Roster {
         self.leave_workspace(agent.workspace.as_ref(), token);
     }
 
-    /// Puts an agent where it now belongs: into its lane, its timer and the metrics.
-    pub(super) fn reseat(&mut self, token: AgentToken, now: Instant, settings: &Settings) {
-        self.seat(token, now, settings, false);
+    /// Updates queue, timers and metrics for each agent that was changed.
+    pub(crate) fn requeue(&mut self, now: Instant) {
+        for token in std::mem::take(&mut self.changed) {
+            self.requeue_agent(token, now);
+        }
     }
 
-    /// The same, at the head of its lane: its turn came and was taken back.
-    pub(super) fn reseat_first(&mut self, token: AgentToken, now: Instant, settings: &Settings) {
-        self.seat(token, now, settings, true);
-    }
-
-    fn seat(&mut self, token: AgentToken, now: Instant, settings: &Settings, first: bool) {
+    fn requeue_agent(&mut self, token: AgentToken, now: Instant) {
         let Some(agent) = self.agents.get_mut(&token) else { return };
-        let lane = agent.lane(now);
-        if agent.place.seat.map(|seat| seat.lane) != lane {
-            if let Some(seat) = agent.place.seat.take() {
-                self.lanes.leave(seat);
+        let first = std::mem::take(&mut agent.place.first);
+        let priority = agent.priority(now);
+        if agent.place.position.map(|position| position.priority) != priority {
+            if let Some(position) = agent.place.position.take() {
+                self.queue.leave(position);
             }
             let turn = agent.place.turn.filter(|_| agent.failures == 1);
-            agent.place.seat = lane.map(|lane| match turn {
-                _ if first => self.lanes.rejoin(lane, token),
-                Some(turn) => self.lanes.rejoin_at(lane, turn, token),
-                None => self.lanes.join(lane, token),
+            agent.place.position = priority.map(|priority| match turn {
+                _ if first => self.queue.rejoin(priority, token),
+                Some(turn) => self.queue.rejoin_at(priority, turn, token),
+                None => self.queue.join(priority, token),
             });
         }
-        let deadline = agent.deadline(now, settings);
+        let deadline = agent.deadline(now, &self.settings);
         if agent.place.timer != deadline {
             if let Some(at) = agent.place.timer {
                 self.timers.remove(&(at, token));
@@ -157,7 +167,7 @@ impl Roster {
         let pending = agent.is_pending();
         self.pending = self.pending + usize::from(pending) - usize::from(agent.place.pending);
         agent.place.pending = pending;
-        let waiting = pending && agent.access == Access::Waiting;
+        let waiting = pending && agent.state == State::Unauthorized;
         self.waiting = self.waiting + usize::from(waiting) - usize::from(agent.place.waiting);
         agent.place.waiting = waiting;
         let state = agent.state();
@@ -165,22 +175,23 @@ impl Roster {
         agent.place.state = Some(state);
     }
 
-    /// The next agent of a lane, which has no seat then.
-    pub(super) fn call(&mut self, lane: Lane) -> Option<(AgentToken, &mut Agent)> {
-        let (number, token) = self.lanes.pop(lane)?;
+    /// Takes the next agent of a priority out of the queue.
+    pub(crate) fn pop(&mut self, priority: Priority) -> Option<(AgentToken, &mut Agent)> {
+        let (number, token) = self.queue.pop(priority)?;
         let agent = self.agents.get_mut(&token)?;
-        agent.place.seat = None;
+        self.changed.push(token);
+        agent.place.position = None;
         agent.place.turn = Some(number);
         Some((token, agent))
     }
 
-    /// When the next timer fires.
-    pub(super) fn next_timer(&self) -> Option<Instant> {
+    /// Time of the next timer.
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// An agent whose timer has fired.
-    pub(super) fn fired(&mut self, now: Instant) -> Option<AgentToken> {
+    /// Takes an agent whose timer is due.
+    pub(crate) fn fired(&mut self, now: Instant) -> Option<AgentToken> {
         let (at, token) = *self.timers.first()?;
         if at > now {
             return None;

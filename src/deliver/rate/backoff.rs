@@ -1,23 +1,23 @@
-//! The wait before a repetition.
+//! Waits before retries.
 
 use std::time::Duration;
 
-/// The first wait, at most.
+/// Upper bound of the first wait.
 const BASE: Duration = Duration::from_millis(500);
-/// The longest wait: a Coder that is back is found within this, and by one agent for all.
+/// Longest wait. An available Coder is noticed within it, by one agent for all.
 const CAP: Duration = Duration::from_secs(30);
-/// The shortest wait: full jitter could draw none at all.
+/// Shortest wait, because full jitter could choose zero.
 const FLOOR: Duration = Duration::from_millis(50);
 
-/// The wait before the try that follows `failures` failed ones: any time up to a bound that doubles each time (full
-/// jitter), so that many agents that failed together do not return together.
-pub(super) fn full_jitter(failures: u8, random: &mut fastrand::Rng) -> Duration {
+/// The wait after `failures` consecutive failures: exponential backoff with full jitter, so that agents that failed
+/// together do not retry together.
+pub(crate) fn full_jitter(failures: u8, random: &mut fastrand::Rng) -> Duration {
     let bound = BASE.saturating_mul(2_u32.saturating_pow(u32::from(failures.saturating_sub(1)))).min(CAP);
     bound.mul_f64(random.f64()).max(FLOOR)
 }
 
-/// About this long: between nine and eleven tenths of it, so that steady tries spread.
-pub(super) fn about(wait: Duration, random: &mut fastrand::Rng) -> Duration {
+/// The given wait with 10 % jitter, to spread steady tries.
+pub(crate) fn about(wait: Duration, random: &mut fastrand::Rng) -> Duration {
     wait.mul_f64(0.9 + 0.2 * random.f64())
 }
 

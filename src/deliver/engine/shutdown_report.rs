@@ -1,31 +1,31 @@
-//! What a drain came to.
+//! The result of a drain.
 
 use std::fmt;
 
-/// What was delivered at the end, and what was not. Undelivered lines are not settled: the next process tells them.
+/// Delivered and undelivered lines at shutdown. Undelivered lines are not acknowledged: the next process delivers them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
     /// Lines delivered since the shutdown began.
     pub delivered: u64,
-    /// Lines that were not, by what held them up.
+    /// Undelivered lines by reason.
     pub undelivered: Undelivered,
 }
 
-/// Undelivered lines by what held them up.
+/// Undelivered lines by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Undelivered {
     /// Their agents are not valid yet.
     pub not_yet: u64,
-    /// Coder could not be reached, or did not take them.
+    /// Coder was unavailable, or rejected them.
     pub unreachable: u64,
     /// Coder's rate limit.
     pub limited: u64,
-    /// The grace period was over.
+    /// The grace period ended.
     pub time: u64,
 }
 
 impl Undelivered {
-    /// All of them.
+    /// Total number.
     pub fn total(&self) -> u64 {
         self.not_yet + self.unreachable + self.limited + self.time
     }

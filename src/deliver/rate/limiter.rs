@@ -1,13 +1,12 @@
-//! The pace towards one endpoint of Coder: a copy of its rate limiter, kept true by every answer.
+//! The rate limiter of one endpoint: a model of Coder's own limiter, corrected by every answer.
 //!
-//! Coder's limiter (go-chi/httprate) counts requests in windows of a minute that begin with the minute of its own
-//! clock, and weighs the window before with the share of it that is still within the last 60 s:
-//! `used = previous * left / 60 s + current`. A request is refused where `used + 1` would exceed the limit, and a
-//! refused one is not counted. Knowing that, a burst may take what remains at once, and afterwards requests may go
-//! just as fast as the old ones fall out of the window; a plain token bucket would be refused or would waste a part.
+//! Coder's limiter (go-chi/httprate) counts requests in windows of one minute of its own clock, and weights the previous
+//! window by the part of it within the last 60 s: `used = previous * left / 60 s + current`. A request is refused if
+//! `used + 1` exceeds the limit; refused requests are not counted. With this model a burst can use what remains at once,
+//! and later requests go as fast as old ones leave the window. A plain token bucket would be refused, or waste a part.
 //!
-//! All doubt is resolved to the slower side: a request without an answer counts as counted, and the server's clock is
-//! taken for as early as its answers allow.
+//! Uncertainty is resolved to the slower side: an unanswered request counts, and the server's clock is assumed to be as
+//! early as its answers allow.
 
 use std::time::Duration;
 
@@ -15,58 +14,57 @@ use tokio::time::Instant;
 
 use crate::coder::Rate;
 
-/// The window of Coder's limiter. Another window is still obeyed, by what remains and by 429; only less exactly.
+/// Window of Coder's limiter. Another window is respected too, less exactly, by the remaining count and by 429.
 const WINDOW: Duration = Duration::from_mins(1);
-/// Requests without an answer before the first answer has told whether there is a limit: enough for one round trip's
-/// worth of a normal start, too few to run into a small limit.
+/// Maximum number of unanswered requests before the first answer shows whether there is a limit: enough for one round
+/// trip of a normal start, too few to exceed a small limit.
 const FIRST_ALLOWANCE: u32 = 32;
-/// Where there is a limit that only refusals tell, the allowance doubles with each request taken, up to this.
+/// With a limit known only from refusals, the allowance doubles with each accepted request, up to this.
 const FULL_ALLOWANCE: u32 = 256;
-/// With no allowance left, one more request goes after so long without an answer: those under way may hang.
+/// With no allowance left, one more request is sent after this time without an answer: those in flight may hang.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// Coder never asks for more than its window, a minute. A server that wants more quiet than this is asked again all
-/// the same.
+/// Longest Retry-After that is respected. Coder never asks for more than its window, a minute.
 const LONGEST_STOP: Duration = Duration::from_mins(2);
-/// Without Retry-After, the first stop; it doubles with each refusal in a row.
+/// First pause after a 429 without Retry-After. It doubles with each consecutive refusal.
 const FIRST_STOP: Duration = Duration::from_secs(1);
 
-/// The pace of one endpoint.
+/// The rate limiter of one endpoint.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct RateLimiter {
     window: Option<Window>,
-    /// How many requests may lack an answer; `None`: any number.
+    /// Maximum number of unanswered requests; `None` if unlimited.
     allowance: Option<u32>,
     unanswered: u32,
     sent: u64,
     last_sent: Option<Instant>,
     answered: u64,
     stopped_until: Option<Instant>,
-    /// Refusals in a row.
+    /// Consecutive refusals.
     refusals: u32,
-    /// There is a limit, told by refusals if not by headers.
+    /// A limit is known from refusals, if not from headers.
     refused: bool,
 }
 
-/// A request that was let through, to be handed back with its answer.
+/// Permit of one request, to be returned with its answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pass {
-    /// How many requests had their answers when this one went: those the server surely counted before it.
+pub(crate) struct Permit {
+    /// Number of requests answered when this one was sent: the server has certainly counted them before it.
     answered: u64,
 }
 
-/// What an answer means for the pace.
+/// Meaning of an answer for the limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The limiter let it through.
+pub(crate) enum Outcome {
+    /// Coder's limiter accepted the request.
     Taken,
     /// 429, with Retry-After.
     Refused(Option<Duration>),
-    /// No answer, so nothing is known.
+    /// No answer.
     Lost,
 }
 
-impl Pace {
-    pub(super) fn new() -> Self {
+impl RateLimiter {
+    pub(crate) fn new() -> Self {
         Self {
             window: None,
             allowance: Some(FIRST_ALLOWANCE),
@@ -80,8 +78,8 @@ impl Pace {
         }
     }
 
-    /// When the next request may go: now, or at that time, or sooner if an answer comes.
-    pub(super) fn ready_at(&mut self, now: Instant) -> Instant {
+    /// Time at which the next request may be sent; earlier if an answer arrives before.
+    pub(crate) fn ready_at(&mut self, now: Instant) -> Instant {
         if let Some(until) = self.stopped_until {
             if until > now {
                 return until;
@@ -101,9 +99,9 @@ impl Pace {
         }
     }
 
-    /// Counts a request that goes now.
-    pub(super) fn send(&mut self, now: Instant) -> Pass {
-        let pass = Pass { answered: self.answered };
+    /// Counts a request that is sent now.
+    pub(crate) fn send(&mut self, now: Instant) -> Permit {
+        let permit = Permit { answered: self.answered };
         self.sent += 1;
         self.last_sent = Some(now);
         if let Some(window) = &mut self.window {
@@ -111,18 +109,18 @@ impl Pace {
             window.current += 1.0;
         }
         self.unanswered += 1;
-        pass
+        permit
     }
 
-    /// Learns from what became of a request.
-    pub(super) fn answer(&mut self, now: Instant, pass: Pass, verdict: Verdict, rate: Option<Rate>) {
+    /// Updates the model from the answer to a request.
+    pub(crate) fn answer(&mut self, now: Instant, permit: Permit, outcome: Outcome, rate: Option<Rate>) {
         // Those that the server may or may not have counted before it answered this one.
-        let concurrent = self.sent - 1 - pass.answered;
+        let concurrent = self.sent - 1 - permit.answered;
         self.answered += 1;
         self.unanswered = self.unanswered.saturating_sub(1);
-        match verdict {
-            Verdict::Lost => return,
-            Verdict::Taken => {
+        match outcome {
+            Outcome::Lost => return,
+            Outcome::Taken => {
                 self.refusals = 0;
                 self.allowance = match self.allowance {
                     Some(allowance) if rate.is_none() && self.refused && allowance < FULL_ALLOWANCE => {
@@ -131,14 +129,14 @@ impl Pace {
                     _ => None,
                 };
             }
-            Verdict::Refused(retry_after) => self.stop(now, retry_after),
+            Outcome::Refused(retry_after) => self.stop(now, retry_after),
         }
         if let Some(rate) = rate {
-            let counted = verdict == Verdict::Taken;
+            let counted = outcome == Outcome::Taken;
             let unanswered = self.unanswered;
             let window = self.window.get_or_insert_with(|| Window::first(now, &rate, unanswered + 1));
             window.learn(now, &rate, as_f64(concurrent), unanswered, counted);
-        } else if let (Some(window), Verdict::Refused(_)) = (&mut self.window, verdict) {
+        } else if let (Some(window), Outcome::Refused(_)) = (&mut self.window, outcome) {
             window.current = (window.current - 1.0).max(0.0);
         }
     }
@@ -156,33 +154,33 @@ impl Pace {
         self.allowance = Some(1);
     }
 
-    /// How many requests may lack an answer, where that is bounded.
-    pub(super) fn allowance(&self) -> Option<usize> {
+    /// Maximum number of unanswered requests, if limited.
+    pub(crate) fn allowance(&self) -> Option<usize> {
         self.allowance.and_then(|allowance| usize::try_from(allowance).ok())
     }
 
-    /// Requests a minute, where there is a limit.
-    pub(super) fn limit(&self) -> Option<f64> {
+    /// Coder's limit in requests per minute, if there is one.
+    pub(crate) fn limit(&self) -> Option<f64> {
         self.window.as_ref().map(|window| window.limit)
     }
 
-    /// How many requests could go at once, where there is a limit.
-    pub(super) fn remaining(&mut self, now: Instant) -> Option<f64> {
+    /// Number of requests that could be sent at once, if there is a limit.
+    pub(crate) fn remaining(&mut self, now: Instant) -> Option<f64> {
         let window = self.window.as_mut()?;
         window.roll(now, self.unanswered);
         Some((window.limit - window.used(now)).max(0.0))
     }
 }
 
-/// The limiter's counters, as far as they can be known from here.
+/// The counters of Coder's limiter, as far as they are known here.
 #[derive(Debug)]
 struct Window {
     limit: f64,
-    /// Requests counted in the window before.
+    /// Requests counted in the previous window.
     previous: f64,
-    /// What was taken off these since this window began, as answers said that it was too much.
+    /// Amount subtracted from `previous` in this window, because answers showed that it was too high.
     taken_off: f64,
-    /// Requests counted in this window, and those that may be.
+    /// Requests counted in this window, including unanswered ones.
     current: f64,
     /// The end of this window by the server's clock.
     reset: i64,
@@ -206,12 +204,12 @@ impl Window {
         }
     }
 
-    /// The time by the server's clock, at the earliest.
+    /// Earliest possible time of the server's clock.
     fn clock(&self, now: Instant) -> f64 {
         self.clock + now.saturating_duration_since(self.seen).as_secs_f64()
     }
 
-    /// How much of this window is left, at most.
+    /// Longest possible rest of this window.
     fn left(&self, now: Instant) -> f64 {
         as_time(self.reset) - self.clock(now)
     }
@@ -220,12 +218,12 @@ impl Window {
         self.previous * self.share(now) + self.current
     }
 
-    /// The weight of the window before.
+    /// Weight of the previous window.
     fn share(&self, now: Instant) -> f64 {
         (self.left(now) / WINDOW.as_secs_f64()).clamp(0.0, 1.0)
     }
 
-    /// Goes on to the window that `now` is in. What lacks an answer may be counted in either.
+    /// Advances to the window of `now`. Unanswered requests may be counted in either window.
     fn roll(&mut self, now: Instant, unanswered: u32) {
         let over = -self.left(now);
         if over < 0.0 {
@@ -271,7 +269,7 @@ impl Window {
         }
     }
 
-    /// More is used than was known.
+    /// Corrects the model: more is used than it assumed.
     fn add(&mut self, more: f64, share: f64) {
         // The server rounds and its clock is not known exactly: what was taken off the window before for that comes back
         // first. Put into this window it would pile up, and nothing would seem to fall out before its end.
@@ -283,7 +281,7 @@ impl Window {
         self.current += more - back * share;
     }
 
-    /// Less is used than was feared.
+    /// Corrects the model: less is used than it assumed.
     fn take_off(&mut self, excess: f64, share: f64) {
         let from_previous = excess.min(self.previous * share);
         if share > 0.0 {
@@ -293,7 +291,7 @@ impl Window {
         self.current = (self.current - (excess - from_previous)).max(0.0);
     }
 
-    /// When one more request fits.
+    /// Time at which one more request fits.
     fn room_at(&self, now: Instant) -> Instant {
         // The server rounds, and its clock is known to a second: one request of a large limit is worth not being
         // refused.
@@ -313,7 +311,7 @@ impl Window {
     }
 }
 
-/// The earliest time by the server's clock at which it can have given this answer.
+/// Earliest time of the server's clock at which it can have sent this answer.
 fn earliest(rate: &Rate, reset: i64) -> i64 {
     let start = reset - seconds(WINDOW);
     rate.date.map_or(start, |date| date.max(start))
@@ -329,6 +327,6 @@ fn as_time(seconds: i64) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of requests or agents fits a double")]
-pub(super) fn as_f64(count: u64) -> f64 {
+pub(crate) fn as_f64(count: u64) -> f64 {
     count as f64
 }

@@ -1,20 +1,20 @@
-//! A line's text as it goes out.
+//! The text of a line as it is sent.
 
 use std::{borrow::Cow, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::line::MAX_CHARS;
 
-/// The page shows when a line arrived, not when its fact happened: beyond this the difference matters to a reader.
+/// Coder's page shows the arrival of a line, not the time of its fact. Later lines start with the time of the fact.
 const LATE: SignedDuration = SignedDuration::from_secs(30);
-/// Beyond this the hour alone would mislead.
+/// Lines later than this start with the date too.
 const ANOTHER_DAY: SignedDuration = SignedDuration::from_hours(12);
-/// Ends ANSI colours, where a cut took their own end away.
+/// Ends ANSI colours whose own end was cut off.
 const RESET: &str = "\u{1b}[0m";
 
 /// The output for a text about `at` that goes out at `now`: with the time before it when it is late, without a NUL,
 /// which Coder's database refuses, and with at most [`MAX_CHARS`] characters.
-pub(super) fn output(text: &str, at: Timestamp, now: Timestamp) -> Cow<'_, str> {
+pub(crate) fn output(text: &str, at: Timestamp, now: Timestamp) -> Cow<'_, str> {
     let age = now.duration_since(at);
     let mut output = if age > ANOTHER_DAY {
         Cow::Owned(format!("{} {text}", at.strftime("[%m-%d %H:%M:%SZ]")))
@@ -41,8 +41,8 @@ fn cut(text: &str) -> Option<String> {
     Some(format!("{kept}…{reset}"))
 }
 
-/// How long ago, for a metric.
-pub(super) fn age(at: Timestamp, now: Timestamp) -> Duration {
+/// Age of a time, for a metric.
+pub(crate) fn age(at: Timestamp, now: Timestamp) -> Duration {
     now.duration_since(at).try_into().unwrap_or_default()
 }
 

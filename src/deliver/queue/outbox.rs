@@ -1,4 +1,4 @@
-//! What one agent has yet to be sent, in order.
+//! The outbox of one agent: lines to be sent, in order.
 
 use std::{borrow::Cow, collections::VecDeque};
 
@@ -6,30 +6,30 @@ use jiff::Timestamp;
 use logstream_core::line::{Level, LogLine};
 use tokio::time::Instant;
 
-use super::{
-    budget::{Budget, Charge, Grant},
-    text,
-};
 use crate::coder::WireLine;
+use crate::deliver::{
+    queue::budget::{Budget, Charge, Grant},
+    queue::text,
+};
 
-/// Lines an agent may have waiting. A start that goes wrong in every known way says about thirty.
-pub(super) const MAX_LINES: usize = 256;
-/// Bytes of text an agent may have waiting.
-pub(super) const MAX_BYTES: usize = 128 * 1024;
-/// Lines of one request: the whole outbox in four.
-pub(super) const BATCH_LINES: usize = 64;
-/// Bytes of one request's lines: one refused for its size would have to cross Coder's limit with a fraction of it.
+/// Maximum number of lines in an outbox. A start that fails in every known way has about thirty.
+pub(crate) const MAX_LINES: usize = 256;
+/// Maximum size of the texts in an outbox, in bytes.
+pub(crate) const MAX_BYTES: usize = 128 * 1024;
+/// Maximum number of lines in a request: a quarter of the outbox.
+pub(crate) const BATCH_LINES: usize = 64;
+/// Maximum size of the texts in a request, in bytes: a small fraction of Coder's limit.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// A line with the time it came in.
+/// A line with the time of its receipt.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) line: LogLine,
-    pub(super) received: Instant,
+pub(crate) struct Held {
+    pub(crate) line: LogLine,
+    pub(crate) received: Instant,
 }
 
 impl Held {
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.line.text.len()
     }
 }
@@ -37,29 +37,29 @@ impl Held {
 #[derive(Debug)]
 enum Entry {
     Line(Held),
-    /// Lines that were here and are gone.
+    /// Number of lines dropped here.
     Gap(u32),
-    /// Our own words.
+    /// A note of this program.
     Note(Note),
 }
 
-/// Our own words to the reader.
+/// A note of this program to the reader.
 #[derive(Debug)]
-pub(super) struct Note {
-    pub(super) at: Timestamp,
-    pub(super) level: Level,
-    pub(super) text: Box<str>,
+pub(crate) struct Note {
+    pub(crate) at: Timestamp,
+    pub(crate) level: Level,
+    pub(crate) text: Box<str>,
 }
 
 impl Note {
-    pub(super) fn warning(at: Timestamp, text: impl Into<Box<str>>) -> Self {
+    pub(crate) fn warning(at: Timestamp, text: impl Into<Box<str>>) -> Self {
         Self { at, level: Level::Warn, text: text.into() }
     }
 }
 
-/// The queue of one agent. What is under way in a [`Batch`] is not in it.
+/// The outbox of one agent, without the [`Batch`] in flight.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     entries: VecDeque<Entry>,
     lines: usize,
     fresh: usize,
@@ -67,38 +67,38 @@ pub(super) struct Outbox {
     bytes: usize,
 }
 
-/// What one request carries.
+/// The entries of one request.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     parts: Vec<Part>,
     charge: Charge,
-    /// The words for a missing line stand in place of the only part.
+    /// The only entry is replaced by the note for a missing line.
     replaced: bool,
 }
 
 #[derive(Debug)]
 struct Part {
     entry: Entry,
-    /// What goes out, where it is not the line's own text.
+    /// The text to send, if it is not the line's own.
     output: Option<Box<str>>,
     at: Timestamp,
 }
 
-/// What was taken out of an outbox.
+/// Entries taken out of an outbox.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    /// To be sent; may be empty where the budget refused all.
-    pub(super) batch: Batch,
+pub(crate) struct Taken {
+    /// To be sent; empty if the budget refused all.
+    pub(crate) batch: Batch,
     /// Refused by the budget.
-    pub(super) refused: Vec<Held>,
+    pub(crate) refused: Vec<Held>,
 }
 
-/// What remains of lines that were never shown.
+/// Lines that were never shown.
 #[derive(Debug)]
-pub(super) struct Remains {
-    pub(super) lines: Vec<Held>,
-    /// With those that had gone before.
-    pub(super) count: u32,
+pub(crate) struct Remains {
+    pub(crate) lines: Vec<Held>,
+    /// Including those dropped before.
+    pub(crate) count: u32,
 }
 
 impl Remains {
@@ -119,9 +119,9 @@ impl Remains {
 }
 
 impl Outbox {
-    /// Adds a line, and returns those that had to go for it: the oldest repeats, then the oldest of the lowest level.
-    /// Each leaves a gap in its place.
-    pub(super) fn push(&mut self, held: Held) -> Vec<Held> {
+    /// Adds a line. Returns those dropped for it: the oldest repeats, then the oldest of the lowest level. Each leaves a
+    /// gap.
+    pub(crate) fn push(&mut self, held: Held) -> Vec<Held> {
         self.count_in(&held);
         self.entries.push_back(Entry::Line(held));
         let mut gone = Vec::new();
@@ -131,14 +131,14 @@ impl Outbox {
         gone
     }
 
-    /// Puts our own words before everything else.
-    pub(super) fn push_note_front(&mut self, note: Note) {
+    /// Puts a note before all other entries.
+    pub(crate) fn push_note_front(&mut self, note: Note) {
         self.notes += 1;
         self.entries.push_front(Entry::Note(note));
     }
 
-    /// Lets go of lines until half are left.
-    pub(super) fn halve(&mut self) -> Vec<Held> {
+    /// Drops lines until half of them are left.
+    pub(crate) fn halve(&mut self) -> Vec<Held> {
         let keep = self.lines / 2;
         let mut gone = Vec::new();
         while self.lines > keep {
@@ -147,13 +147,13 @@ impl Outbox {
         gone
     }
 
-    /// Lets go of everything; of what the reader was not told, nothing stays but the count.
-    pub(super) fn clear(&mut self) -> Remains {
+    /// Drops all entries. Returns the lines, and the number of lines the reader did not see.
+    pub(crate) fn clear(&mut self) -> Remains {
         Remains::of(std::mem::take(self).entries)
     }
 
-    /// Acks that lines are missing before what is here.
-    pub(super) fn gap_front(&mut self, count: u32) {
+    /// Adds a gap before all entries.
+    pub(crate) fn gap_front(&mut self, count: u32) {
         match self.entries.front_mut() {
             Some(Entry::Gap(there)) => *there += count,
             _ if count > 0 => self.entries.push_front(Entry::Gap(count)),
@@ -161,28 +161,28 @@ impl Outbox {
         }
     }
 
-    /// Whether there is something to send that is worth finding out whether the agent is valid.
-    pub(super) fn is_ready(&self) -> bool {
+    /// True if it holds something worth a try of an agent that may not be valid.
+    pub(crate) fn is_ready(&self) -> bool {
         self.lines + self.notes > 0
     }
 
-    /// Whether there is nothing to send, not even that lines are missing.
-    pub(super) fn is_empty(&self) -> bool {
+    /// True if it holds nothing, not even a gap.
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Whether all there is to send repeats what the reader knows.
-    pub(super) fn only_repeats(&self) -> bool {
+    /// True if all lines are repeats.
+    pub(crate) fn only_repeats(&self) -> bool {
         // What is neither a line nor a note is a gap, and what is missing is news.
         self.fresh + self.notes == 0 && self.entries.len() == self.lines
     }
 
-    pub(super) fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         self.lines
     }
 
-    /// Takes the next request's worth, with at most this many entries, charged to the budget.
-    pub(super) fn take(&mut self, limit: usize, budget: &mut Budget, now: Timestamp) -> Taken {
+    /// Takes the entries of the next request, at most `limit`, charged to the budget.
+    pub(crate) fn take(&mut self, limit: usize, budget: &mut Budget, now: Timestamp) -> Taken {
         let mut taken = Taken::default();
         let batch = &mut taken.batch;
         while batch.parts.len() < limit.min(BATCH_LINES) {
@@ -222,8 +222,8 @@ impl Outbox {
         taken
     }
 
-    /// Takes the first entry alone, to be sent as the words for a missing line.
-    pub(super) fn take_replaced(&mut self, budget: &mut Budget, now: Timestamp) -> Taken {
+    /// Takes the first entry alone, to be sent as the note for a missing line.
+    pub(crate) fn take_replaced(&mut self, budget: &mut Budget, now: Timestamp) -> Taken {
         let mut taken = Taken::default();
         let Some(entry) = self.entries.pop_front() else { return taken };
         let missing = match &entry {
@@ -245,8 +245,8 @@ impl Outbox {
         taken
     }
 
-    /// Puts back what was not sent, before everything else, in its order.
-    pub(super) fn put_back(&mut self, batch: Batch) {
+    /// Puts an unsent batch back at the head, in order.
+    pub(crate) fn put_back(&mut self, batch: Batch) {
         for part in batch.parts.into_iter().rev() {
             match &part.entry {
                 Entry::Line(held) => self.count_in(held),
@@ -272,7 +272,7 @@ impl Outbox {
         self.fresh -= usize::from(!held.line.repeat);
     }
 
-    /// Takes out the line that matters least and leaves a gap, joined with those beside it.
+    /// Drops the least important line, and leaves a gap that is joined with adjacent ones.
     fn drop_least(&mut self) -> Option<Held> {
         let rank = |entry: &Entry| match entry {
             Entry::Line(held) => Some((!held.line.repeat, held.line.level)),
@@ -291,7 +291,7 @@ impl Outbox {
         Some(held)
     }
 
-    /// Joins a gap with the one before it.
+    /// Joins a gap with the previous one.
     fn join(&mut self, index: usize) {
         let Some(&Entry::Gap(count)) = self.entries.get(index) else { return };
         let Some(Entry::Gap(before)) = index.checked_sub(1).and_then(|before| self.entries.get_mut(before)) else {
@@ -358,39 +358,39 @@ impl Batch {
         self.parts.push(part);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// What was charged for it.
-    pub(super) fn charge(&self) -> Charge {
+    /// The amount charged for it.
+    pub(crate) fn charge(&self) -> Charge {
         self.charge
     }
 
-    /// Number of entries, our own words included.
-    pub(super) fn entries(&self) -> usize {
+    /// Number of entries, including notes.
+    pub(crate) fn entries(&self) -> usize {
         self.parts.len()
     }
 
-    /// Whether the words for a missing line stand in place of its only line.
-    pub(super) fn is_replaced(&self) -> bool {
+    /// True if its only line is replaced by the note for a missing line.
+    pub(crate) fn is_replaced(&self) -> bool {
         self.replaced
     }
 
-    /// How many lines of the reader's it carries; our own words do not count.
-    pub(super) fn lines(&self) -> usize {
+    /// Number of lines, without notes.
+    pub(crate) fn lines(&self) -> usize {
         self.parts.iter().filter(|part| matches!(part.entry, Entry::Line(_))).count()
     }
 
-    /// The lines as they go out.
-    pub(super) fn wire(&self) -> Vec<WireLine<'_>> {
+    /// The lines in Coder's format.
+    pub(crate) fn wire(&self) -> Vec<WireLine<'_>> {
         let level = |part: &Part| if self.replaced { Level::Warn } else { part.level() };
         let parts = self.parts.iter();
         parts.map(|part| WireLine { created_at: part.at, level: level(part), output: part.output().into() }).collect()
     }
 
-    /// The lines, and how many are missing with them if they are not shown.
-    pub(super) fn into_remains(self) -> Remains {
+    /// The lines, with the number that is missing if they are not shown.
+    pub(crate) fn into_remains(self) -> Remains {
         Remains::of(self.parts.into_iter().map(|part| part.entry))
     }
 }

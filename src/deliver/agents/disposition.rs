@@ -1,48 +1,48 @@
-//! What becomes of a request's lines: the one table.
+//! The disposition of a request's lines, by the answer: the single table.
 
 use std::time::Duration;
 
 use crate::coder::Failure;
 
-/// What to do after a request.
+/// The next step after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Disposition {
-    /// It is done.
+pub(crate) enum Disposition {
+    /// Delivered.
     Sent,
-    /// The agent has not come to be: hold, and try steadily.
+    /// The agent is not valid yet: hold its lines and try steadily.
     NotYet,
-    /// The agent is another one now (a claimed prebuilt workspace), or restarts: register the source again, then
-    /// send again.
-    Claimed,
-    /// The agent is gone for good: drop what is held.
-    Over,
-    /// Trouble that passes: hold, and send again later.
+    /// The token belongs to a new agent (a claimed prebuilt workspace), or the workspace restarts: register the log source
+    /// again, then send again.
+    Reregister,
+    /// The token is revoked: drop its lines.
+    Revoked,
+    /// A temporary failure: hold the lines and retry later.
     Retry,
-    /// The limit is reached: nobody sends for a while, then this one first.
+    /// The rate limit is reached: pause all agents, then continue with this one.
     Pause(Option<Duration>),
-    /// The agent's log takes no more: drop what is held and what comes.
+    /// The agent's log is full: drop its lines, including later ones.
     Full,
-    /// Coder cannot read what we sent, and never will: drop it.
+    /// Coder rejects the request as malformed: drop the line at fault.
     Drop,
 }
 
-/// What is known of the agent when the answer comes.
+/// What is known about the agent when the answer arrives.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     /// Coder has accepted its token before.
-    pub(super) worked: bool,
+    pub(crate) accepted: bool,
     /// No object carries its token any more.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
 }
 
-/// The table. 401 is the only row in which the agent's standing matters.
-pub(super) fn dispose(result: Result<(), &Failure>, standing: Standing) -> Disposition {
+/// The disposition of a result. The agent's standing matters only for 401.
+pub(crate) fn dispose(result: Result<(), &Failure>, standing: Standing) -> Disposition {
     let Err(failure) = result else { return Disposition::Sent };
     match failure {
-        Failure::Unauthorized => match (standing.worked, standing.ended) {
+        Failure::Unauthorized => match (standing.accepted, standing.ended) {
             (false, _) => Disposition::NotYet,
-            (true, false) => Disposition::Claimed,
-            (true, true) => Disposition::Over,
+            (true, false) => Disposition::Reregister,
+            (true, true) => Disposition::Revoked,
         },
         Failure::Server { .. }
         | Failure::Timeout
@@ -59,10 +59,10 @@ pub(super) fn dispose(result: Result<(), &Failure>, standing: Standing) -> Dispo
 mod tests {
     use super::*;
 
-    const NEW: Standing = Standing { worked: false, ended: false };
-    const WORKED: Standing = Standing { worked: true, ended: false };
-    const ENDED: Standing = Standing { worked: false, ended: true };
-    const WORKED_AND_ENDED: Standing = Standing { worked: true, ended: true };
+    const NEW: Standing = Standing { accepted: false, ended: false };
+    const WORKED: Standing = Standing { accepted: true, ended: false };
+    const ENDED: Standing = Standing { accepted: false, ended: true };
+    const WORKED_AND_ENDED: Standing = Standing { accepted: true, ended: true };
 
     fn everywhere(failure: &Failure, expected: Disposition) {
         for standing in [NEW, WORKED, ENDED, WORKED_AND_ENDED] {
@@ -83,13 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn a_401_of_an_agent_that_worked_and_lives_is_a_claim() {
-        assert_eq!(dispose(Err(&Failure::Unauthorized), WORKED), Disposition::Claimed);
+    fn a_401_of_a_live_agent_that_worked_reregisters() {
+        assert_eq!(dispose(Err(&Failure::Unauthorized), WORKED), Disposition::Reregister);
     }
 
     #[test]
     fn a_401_of_an_agent_that_worked_and_ended_is_over() {
-        assert_eq!(dispose(Err(&Failure::Unauthorized), WORKED_AND_ENDED), Disposition::Over);
+        assert_eq!(dispose(Err(&Failure::Unauthorized), WORKED_AND_ENDED), Disposition::Revoked);
     }
 
     #[test]

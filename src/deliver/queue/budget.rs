@@ -1,43 +1,43 @@
-//! An agent's budget: how much of its log's one mebibyte this program takes.
+//! An agent's budget: this program's share of its log.
 //!
-//! The log is shared with the agent's own startup script, and whoever crosses its limit closes it for both. So we stay
-//! far below, and count what may have been stored twice and what earlier processes sent.
+//! Coder limits the log to 1 MiB, which the agent's own startup script shares. Exceeding the limit closes the log for
+//! both, so this program stays far below, and counts output that may have been stored twice or by earlier processes.
 //!
-//! What comes often must not take the room of what comes once: a part is kept for errors alone, one more for warnings,
-//! and repeats thin out the more of them were sent.
+//! Frequent lines must not displace rare ones: one part is reserved for errors, another for warnings and errors, and
+//! repeats are thinned out the more of them were sent.
 
 use logstream_core::line::Level;
 
 /// A quarter of Coder's 1 MiB, in bytes of output.
 const TOTAL: usize = 256 * 1024;
-/// The part kept for errors alone: room for over fifteen messages of full length.
+/// Bytes reserved for errors: room for over fifteen messages of full length.
 const ERRORS: usize = 16 * 1024;
-/// The part beside it that is kept for warnings, and errors, that are told for the first time.
+/// Further bytes reserved for warnings and errors that are not repeats.
 const WARNINGS: usize = 16 * 1024;
-/// The part kept for our own words on lines that are missing: they are short, and few.
+/// Bytes reserved for notes about missing lines, which are short and few.
 const NOTES: usize = 2 * 1024;
-/// After each this much output of repeats, only half as many of the next ones are sent.
+/// Each time this many bytes of repeats were sent, the share of repeats that are sent is halved.
 const REPEATS: usize = 8 * 1024;
-/// Output that may have been stored although its request failed, and was sent again. As much again as the budget: with
-/// it we still take at most half of the log. What is beyond this counts as used.
+/// Maximum output that may have been stored although its request failed, and was sent again. With it this program uses
+/// at most half of the log. More than this counts as used.
 const DOUBT: usize = 256 * 1024;
 
-/// What an agent has used.
+/// Output of one agent so far.
 #[derive(Debug, Default)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     used: usize,
     doubted: usize,
-    /// Output of repeats that were sent.
+    /// Bytes of repeats sent.
     repeats: usize,
-    /// Repeats since the last one that was sent.
+    /// Number of repeats since the last one sent.
     skipped: u32,
-    /// The lines that may still go. Stays so, even after a refund: the reader was told.
+    /// The lines that are still accepted. A refund does not change it, because the log already says so.
     limit: Limit,
-    /// The reader was told that repeats are thinned out.
+    /// The log says that repeats are thinned out.
     thinned: bool,
 }
 
-/// Which lines may still go.
+/// The lines that are still accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Limit {
     #[default]
@@ -47,22 +47,22 @@ enum Limit {
     Nothing,
 }
 
-/// Whether a line may go.
+/// Decision about one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grant {
-    /// It may, and was charged.
+pub(crate) enum Grant {
+    /// Accepted and charged.
     Granted,
-    /// It may not; with what the reader has to be told, the first time.
+    /// Refused; the first time with a note for the log.
     Refused(Option<&'static str>),
 }
 
-/// What was charged for a request, to be taken back if it was not stored.
+/// Amount charged for a request, to be refunded if it was not stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Charge {
+pub(crate) struct Charge {
     /// Bytes of output.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     /// Of these, bytes of repeats.
-    pub(super) repeats: usize,
+    pub(crate) repeats: usize,
 }
 
 const FEWER_REPEATS: &str = "Kubernetes has repeated itself so often that from here on its repetitions are shown less \
@@ -75,19 +75,18 @@ const NO_MORE: &str = "Kubernetes has said so much about this start that from he
                        so that the log has room for the workspace itself";
 
 impl Budget {
-    /// The budget of an agent to which earlier processes have already sent this many bytes.
-    pub(super) fn resumed(spent: u64) -> Self {
+    /// The budget of an agent that got this many bytes from earlier processes.
+    pub(crate) fn resumed(spent: u64) -> Self {
         Self { used: usize::try_from(spent).unwrap_or(usize::MAX).min(2 * TOTAL + DOUBT), ..Self::default() }
     }
 
-    /// Bytes of output in the agent's log by now, at most: with what may have been stored twice.
-    pub(super) fn spent(&self) -> u64 {
+    /// Upper bound of the output in the agent's log, in bytes, including what may have been stored twice.
+    pub(crate) fn spent(&self) -> u64 {
         u64::try_from(self.used + self.doubted).unwrap_or(u64::MAX)
     }
 
-    /// Charges a line of this many bytes of output, if there is room for it. A repeat has no part in what is kept for
-    /// warnings and errors.
-    pub(super) fn charge(&mut self, level: Level, repeat: bool, bytes: usize) -> Grant {
+    /// Charges a line of this many bytes if there is room. A repeat cannot use the reserved parts.
+    pub(crate) fn charge(&mut self, level: Level, repeat: bool, bytes: usize) -> Grant {
         let (kept, limit, words) = match level {
             _ if repeat || level < Level::Warn => (ERRORS + WARNINGS, Limit::Warnings, NO_MORE_ROUTINE),
             Level::Warn => (ERRORS, Limit::Errors, NO_MORE_WARNINGS),
@@ -111,14 +110,14 @@ impl Budget {
         Grant::Granted
     }
 
-    /// Whether the next repeat is left out: of the repeats after the n-th part, one in two to the power of n is sent.
+    /// True if the next repeat is dropped: after the n-th part, one of 2^n repeats is sent.
     fn is_thinned_out(&self) -> bool {
         let halvings = u32::try_from(self.repeats / REPEATS).unwrap_or(u32::MAX);
         self.skipped < 1_u32.checked_shl(halvings).map_or(u32::MAX, |one_in| one_in - 1)
     }
 
-    /// Charges our own words, which may take the last part too. Says whether there was room.
-    pub(super) fn charge_note(&mut self, bytes: usize) -> bool {
+    /// Charges a note, which may use the last reserved part. Returns whether there was room.
+    pub(crate) fn charge_note(&mut self, bytes: usize) -> bool {
         let room = self.used + bytes <= TOTAL;
         if room {
             self.used += bytes;
@@ -126,14 +125,14 @@ impl Budget {
         room
     }
 
-    /// Takes back the charge for what was not stored.
-    pub(super) fn refund(&mut self, charge: Charge) {
+    /// Refunds output that was not stored.
+    pub(crate) fn refund(&mut self, charge: Charge) {
         self.used = self.used.saturating_sub(charge.bytes);
         self.repeats = self.repeats.saturating_sub(charge.repeats);
     }
 
-    /// Takes back the charge for what may have been stored, and will be sent again.
-    pub(super) fn refund_in_doubt(&mut self, charge: Charge) {
+    /// Refunds output that may have been stored and will be sent again.
+    pub(crate) fn refund_in_doubt(&mut self, charge: Charge) {
         self.doubted += charge.bytes;
         let beyond = self.doubted.saturating_sub(DOUBT);
         self.doubted -= beyond;
@@ -147,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    /// Sends lines until one is refused. Returns the bytes sent and the words for the reader.
+    /// Sends lines until one is refused. Returns the bytes sent and the note for the log.
     fn fill(budget: &mut Budget, level: Level) -> (usize, Option<&'static str>) {
         let mut taken = 0;
         loop {

@@ -27,31 +27,31 @@ use tokio_util::sync::CancellationToken;
 use super::fake::{FakeCoder, State};
 use crate::deliver::{AckSink, Command, Metrics, Outlet, Report, Settings, channel};
 
-pub(super) const LATENCY: Duration = Duration::from_millis(20);
+pub(crate) const LATENCY: Duration = Duration::from_millis(20);
 
-pub(super) fn secs(seconds: u64) -> Duration {
+pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub(super) fn millis(millis: u64) -> Duration {
+pub(crate) fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
 /// The agent of this number.
-pub(super) fn agent(number: u32) -> AgentToken {
+pub(crate) fn agent(number: u32) -> AgentToken {
     AgentToken::parse(&format!("00000000-0000-4000-8000-0000{number:08x}")).unwrap()
 }
 
-pub(super) fn workspace(name: &str) -> WorkspaceKey {
+pub(crate) fn workspace(name: &str) -> WorkspaceKey {
     let labels = [("com.coder.workspace.id".to_owned(), name.to_owned())].into();
     WorkspaceKey::of("workspaces", &Meta { labels, ..Meta::default() }).unwrap()
 }
 
 #[derive(Default)]
-pub(super) struct Acks {
+pub(crate) struct Acks {
     times: Mutex<HashMap<u64, u32>>,
     /// Bytes in each agent's log, as a checkpoint keeps them.
-    pub(super) spent: Mutex<HashMap<AgentToken, u64>>,
+    pub(crate) spent: Mutex<HashMap<AgentToken, u64>>,
 }
 
 impl AckSink for Acks {
@@ -70,16 +70,16 @@ impl AckSink for Acks {
 
 impl Acks {
     /// Number of acknowledgements of each fact, by its resourceVersion.
-    pub(super) fn all(&self) -> HashMap<u64, u32> {
+    pub(crate) fn all(&self) -> HashMap<u64, u32> {
         self.times.lock().unwrap().clone()
     }
 }
 
-pub(super) struct World {
-    pub(super) coder: FakeCoder,
-    pub(super) outlet: Outlet,
-    pub(super) acks: Arc<Acks>,
-    pub(super) start: Instant,
+pub(crate) struct TestContext {
+    pub(crate) coder: FakeCoder,
+    pub(crate) outlet: Outlet,
+    pub(crate) acks: Arc<Acks>,
+    pub(crate) start: Instant,
     registry: Registry,
     shutdown: CancellationToken,
     engine: JoinSet<Report>,
@@ -87,20 +87,20 @@ pub(super) struct World {
 }
 
 /// The time of day when a test starts.
-pub(super) fn noon() -> Timestamp {
+pub(crate) fn noon() -> Timestamp {
     "2026-07-20T12:00:00Z".parse().unwrap()
 }
 
-impl World {
-    pub(super) fn new() -> Self {
+impl TestContext {
+    pub(crate) fn new() -> Self {
         Self::with(FakeCoder::new(LATENCY), Settings::default())
     }
 
-    pub(super) fn with(coder: FakeCoder, settings: Settings) -> Self {
+    pub(crate) fn with(coder: FakeCoder, settings: Settings) -> Self {
         Self::led(coder, settings, None)
     }
 
-    pub(super) fn led(coder: FakeCoder, settings: Settings, leave: Option<watch::Receiver<bool>>) -> Self {
+    pub(crate) fn led(coder: FakeCoder, settings: Settings, leave: Option<watch::Receiver<bool>>) -> Self {
         let start = Instant::now();
         let acks = Arc::<Acks>::default();
         let mut registry = Registry::default();
@@ -118,39 +118,39 @@ impl World {
     }
 
     /// Coder knows this agent from now on.
-    pub(super) fn valid(&self, number: u32) {
+    pub(crate) fn valid(&self, number: u32) {
         self.valid_at(number, Instant::now());
     }
 
-    pub(super) fn valid_at(&self, number: u32, at: Instant) {
+    pub(crate) fn valid_at(&self, number: u32, at: Instant) {
         self.coder.state().agents.entry(agent(number)).or_default().valid_from = Some(at);
     }
 
-    pub(super) fn invalid(&self, number: u32) {
+    pub(crate) fn invalid(&self, number: u32) {
         self.coder.state().agents.entry(agent(number)).or_default().valid_from = None;
     }
 
-    pub(super) async fn send(&self, command: Command) {
+    pub(crate) async fn send(&self, command: Command) {
         self.outlet.send(command).await.unwrap();
     }
 
-    pub(super) async fn open(&self, number: u32) {
+    pub(crate) async fn open(&self, number: u32) {
         self.send(Command::Open { agent: agent(number), workspace: None }).await;
     }
 
-    pub(super) async fn open_of(&self, number: u32, name: &str) {
+    pub(crate) async fn open_of(&self, number: u32, name: &str) {
         self.send(Command::Open { agent: agent(number), workspace: Some(workspace(name)) }).await;
     }
 
-    pub(super) async fn ended(&self, number: u32) {
+    pub(crate) async fn ended(&self, number: u32) {
         self.send(Command::Ended { agent: agent(number) }).await;
     }
 
-    pub(super) async fn line(&mut self, number: u32, text: impl Into<String>) {
+    pub(crate) async fn line(&mut self, number: u32, text: impl Into<String>) {
         self.tell(number, Level::Debug, false, text).await;
     }
 
-    pub(super) async fn tell(&mut self, number: u32, level: Level, repeat: bool, text: impl Into<String>) {
+    pub(crate) async fn tell(&mut self, number: u32, level: Level, repeat: bool, text: impl Into<String>) {
         let at = noon() + SignedDuration::try_from(self.start.elapsed()).unwrap();
         self.revision += 1;
         let fact_id = FactId {
@@ -164,18 +164,18 @@ impl World {
     }
 
     /// What the reader of this agent's log sees.
-    pub(super) fn log(&self, number: u32) -> Vec<String> {
+    pub(crate) fn log(&self, number: u32) -> Vec<String> {
         self.log_with_times(number).into_iter().map(|(_, text)| text).collect()
     }
 
-    pub(super) fn log_with_times(&self, number: u32) -> Vec<(Duration, String)> {
+    pub(crate) fn log_with_times(&self, number: u32) -> Vec<(Duration, String)> {
         let state = self.coder.state();
         let log = state.agents.get(&agent(number)).map(|agent| agent.log.as_slice()).unwrap_or_default();
         log.iter().map(|(at, _, text)| (*at - self.start, text.clone())).collect()
     }
 
     /// Waits for this to be so, at most for as long; says how long it took.
-    pub(super) async fn until(&self, limit: Duration, what: &str, condition: impl Fn(&State) -> bool) -> Duration {
+    pub(crate) async fn until(&self, limit: Duration, what: &str, condition: impl Fn(&State) -> bool) -> Duration {
         let start = Instant::now();
         while !condition(&self.coder.state()) {
             assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
@@ -184,23 +184,23 @@ impl World {
         start.elapsed()
     }
 
-    pub(super) async fn until_lines(&self, number: u32, lines: usize, limit: Duration) -> Duration {
+    pub(crate) async fn until_lines(&self, number: u32, lines: usize, limit: Duration) -> Duration {
         let what = format!("{lines} lines of agent {number}");
         self.until(limit, &what, |state| state.agents.get(&agent(number)).is_some_and(|agent| agent.log.len() >= lines))
             .await
     }
 
     /// Lets time pass.
-    pub(super) async fn pass(&self, time: Duration) {
+    pub(crate) async fn permit(&self, time: Duration) {
         sleep(time).await;
     }
 
-    pub(super) fn acked(&self) -> usize {
+    pub(crate) fn acked(&self) -> usize {
         self.acks.all().len()
     }
 
     /// A number out of the metrics.
-    pub(super) fn metric(&self, series: &str) -> f64 {
+    pub(crate) fn metric(&self, series: &str) -> f64 {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -208,13 +208,13 @@ impl World {
     }
 
     /// SIGTERM, with ten seconds of grace.
-    pub(super) async fn stop(&mut self) -> Report {
+    pub(crate) async fn stop(&mut self) -> Report {
         self.shutdown.cancel();
         self.engine.join_next().await.unwrap().unwrap()
     }
 }
 
-impl Drop for World {
+impl Drop for TestContext {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             for (revision, times) in self.acks.all() {

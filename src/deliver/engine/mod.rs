@@ -1,4 +1,8 @@
-//! The engine: one task that owns every outbox and every request.
+//! The engine: one task that owns all outboxes and requests.
+
+mod drain;
+mod response;
+pub(super) mod shutdown_report;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -11,53 +15,54 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{
-    agent::{Access, Life},
-    books::{AckSink, Books},
+use crate::deliver::{
+    accounting::{Accounting, AckSink},
+    agents::agent::{Life, State},
+    agents::failed_starts::FailedStarts,
+    agents::table::AgentTable,
     command::{Command, Inlet, Outlet, pipe},
-    lanes::{Endpoint, Lane},
-    leftovers::Leftovers,
-    link::Link,
+    engine::shutdown_report::Report,
     metrics::{Dropped, Metrics},
-    outbox::{Held, Note, Taken},
-    report::Report,
-    roster::Roster,
+    queue::outbox::{Held, Note, Taken},
+    rate::availability::Availability,
+    rate::in_flight::{InFlight, Next, Request},
+    rate::priority::{Endpoint, Priority},
     settings::Settings,
-    traffic::{Next, Traffic, Trip},
 };
 use crate::{coder::CoderApi, runtime::Heartbeat};
 
-/// The most commands taken in before requests are looked after again.
+/// Maximum number of commands handled between two looks at the requests.
 const TURN: usize = 128;
 
-/// Delivery's engine, to be [run](Engine::run).
+/// The engine of delivery, to be [run](Engine::run).
 pub struct Engine<A> {
-    pub(super) api: Arc<A>,
-    pub(super) settings: Settings,
+    pub(crate) api: Arc<A>,
+    pub(crate) settings: Settings,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    pub(super) inlet: Inlet,
+    pub(crate) inlet: Inlet,
     leave: Option<watch::Receiver<bool>>,
     heartbeat: Heartbeat,
-    pub(super) roster: Roster,
-    pub(super) traffic: Traffic,
-    pub(super) link: Link,
-    pub(super) leftovers: Leftovers,
-    pub(super) books: Books,
-    pub(super) random: fastrand::Rng,
-    pub(super) draining: bool,
-    pub(super) said: Said,
+    pub(crate) agents: AgentTable,
+    pub(crate) in_flight: InFlight,
+    pub(crate) availability: Availability,
+    pub(crate) failed_starts: FailedStarts,
+    pub(crate) accounting: Accounting,
+    pub(crate) random: fastrand::Rng,
+    pub(crate) draining: bool,
+    pub(crate) logged: LoggedOnce,
 }
 
-/// What the log was told once, and need not be told again.
+/// Conditions that are logged once.
 #[derive(Default)]
-pub(super) struct Said {
+pub(crate) struct LoggedOnce {
+    /// An agent was ignored because there are too many.
     crowded: bool,
-    /// Coder could not read what we sent.
-    pub(super) refused: bool,
+    /// Coder rejected a request as malformed.
+    pub(crate) refused: bool,
 }
 
-/// An engine and the way into it. `clock` tells the time of day, for the text of late lines and the metrics of delay;
-/// `settled` hears of every line that was delivered or dropped.
+/// Creates an engine and the [`Outlet`] that leads to it. `clock` is the time of day, for late lines and delay metrics.
+/// `acks` receives the fact of each line that was delivered or dropped.
 pub fn channel<A: CoderApi>(
     api: A,
     settings: Settings,
@@ -72,14 +77,14 @@ pub fn channel<A: CoderApi>(
         inlet,
         leave: None,
         heartbeat: Heartbeat::new("deliver"),
-        roster: Roster::new(metrics.clone()),
-        traffic: Traffic::new(settings.max_in_flight, metrics.clone()),
-        link: Link::Unknown,
-        leftovers: Leftovers::default(),
-        books: Books::new(acks, metrics),
+        agents: AgentTable::new(settings.clone(), metrics.clone()),
+        in_flight: InFlight::new(settings.max_in_flight, metrics.clone()),
+        availability: Availability::Unknown,
+        failed_starts: FailedStarts::default(),
+        accounting: Accounting::new(acks, metrics),
         random: fastrand::Rng::new(),
         draining: false,
-        said: Said::default(),
+        logged: LoggedOnce::default(),
         settings,
     };
     (outlet, engine)
@@ -122,8 +127,8 @@ impl<A: CoderApi> Engine<A> {
                         self.take_in(command, now);
                     }
                 }
-                Some(agent) = self.inlet.claims.recv() => self.prepare(agent, Instant::now()),
-                done = self.traffic.back() => self.settle(done, Instant::now()),
+                Some(agent) = self.inlet.expected.recv() => self.prepare(agent, Instant::now()),
+                done = self.in_flight.finished() => self.handle_response(done, Instant::now()),
                 () = leave_changed(&mut self.leave) => {}
                 () = alarm(wake) => {}
             }
@@ -131,37 +136,42 @@ impl<A: CoderApi> Engine<A> {
         self.drain(grace).await
     }
 
-    /// Does what is due: timers, then requests. Returns when to do so again.
-    pub(super) fn turn(&mut self, now: Instant) -> Option<Instant> {
-        while let Some(agent) = self.roster.fired(now) {
+    /// Handles due timers, then starts requests. Returns when to do so again.
+    pub(crate) fn turn(&mut self, now: Instant) -> Option<Instant> {
+        self.agents.requeue(now);
+        while let Some(agent) = self.agents.fired(now) {
             self.timer_fired(agent, now);
+            self.agents.requeue(now);
         }
         let requests = self.grant(now);
-        match (requests, self.roster.next_timer()) {
+        match (requests, self.agents.next_timer()) {
             (Some(requests), Some(timer)) => Some(requests.min(timer)),
             (requests, timer) => requests.or(timer),
         }
     }
 
-    /// Whether this process is the one that sends.
-    pub(super) fn may_send(&self) -> bool {
+    /// Whether this process may send.
+    pub(crate) fn may_send(&self) -> bool {
         self.leave.as_ref().is_none_or(|leave| *leave.borrow())
     }
 
     fn grant(&mut self, now: Instant) -> Option<Instant> {
         while self.may_send() {
-            match self.traffic.next(&self.roster.lanes, now, self.draining, self.roster.waiting()) {
-                Next::Go(lane) => self.start(lane, now),
+            match self.in_flight.next(&self.agents.queue, now, self.draining, self.agents.waiting()) {
+                Next::Go(priority) => {
+                    self.start(priority, now);
+                    self.agents.requeue(now);
+                }
                 Next::Wait(until) => return until,
             }
         }
         None
     }
 
-    fn start(&mut self, lane: Lane, now: Instant) {
-        let Some((token, agent)) = self.roster.call(lane) else { return };
+    fn start(&mut self, priority: Priority, now: Instant) {
+        let Some((token, agent)) = self.agents.pop(priority) else { return };
         let api = Arc::clone(&self.api);
-        let trip: Trip = match lane.endpoint() {
+        let request: Request = match priority.endpoint() {
             Endpoint::LogSource => {
                 agent.in_flight = Some(0);
                 Box::pin(async move { (None, api.post_log_source(&token).await) })
@@ -169,9 +179,8 @@ impl<A: CoderApi> Engine<A> {
             Endpoint::Logs => {
                 let Taken { batch, refused } = agent.take((self.clock)());
                 agent.in_flight = (!batch.is_empty()).then(|| batch.lines());
-                self.books.dropped(refused, Dropped::Budget);
+                self.accounting.dropped(refused, Dropped::Budget);
                 if batch.is_empty() {
-                    self.roster.reseat(token, now, &self.settings);
                     return;
                 }
                 Box::pin(async move {
@@ -183,11 +192,10 @@ impl<A: CoderApi> Engine<A> {
                 })
             }
         };
-        self.roster.reseat(token, now, &self.settings);
-        self.traffic.send(token, lane, trip, now);
+        self.in_flight.send(token, priority, request, now);
     }
 
-    pub(super) fn take_in(&mut self, command: Command, now: Instant) {
+    pub(crate) fn take_in(&mut self, command: Command, now: Instant) {
         match command {
             Command::Prepare { agent } => self.prepare(agent, now),
             Command::Open { agent, workspace } => self.open(agent, workspace, now),
@@ -198,43 +206,41 @@ impl<A: CoderApi> Engine<A> {
 
     /// Adds an agent if there is room, with what earlier processes left of its budget.
     fn add(&mut self, token: AgentToken, life: Life, now: Instant) -> bool {
-        let added = self.roster.add(token, life, now, &self.settings);
-        if added && let Some(agent) = self.roster.get_mut(token) {
-            agent.budget = self.books.budget(token);
+        let added = self.agents.add(token, life, now);
+        if added && let Some(agent) = self.agents.get_mut(token) {
+            agent.budget = self.accounting.budget(token);
         }
         added
     }
 
     fn prepare(&mut self, agent: AgentToken, now: Instant) {
-        if self.roster.knows(agent) {
+        if self.agents.knows(agent) {
             return;
         }
-        if !self.add(agent, Life::Claimed, now) {
-            self.books.metrics.claim_ignored();
+        if !self.add(agent, Life::Expected, now) {
+            self.accounting.metrics.registration_ignored();
         }
-        self.roster.reseat(agent, now, &self.settings);
     }
 
     fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
-        if !self.roster.knows(token) && !self.add(token, Life::Live, now) {
-            if !std::mem::replace(&mut self.said.crowded, true) {
-                warn!(agent = %token.fingerprint(), "too many agents, from this one on they get no lines");
+        if !self.agents.knows(token) && !self.add(token, Life::Live, now) {
+            if !std::mem::replace(&mut self.logged.crowded, true) {
+                warn!(agent = %token.fingerprint(), "too many agents, ignoring further ones");
             }
             return;
         }
-        self.roster.open(token, workspace.clone(), now);
+        self.agents.open(token, workspace.clone(), now);
         if let Some(workspace) = workspace {
             self.end_earlier_starts(&workspace, token, now);
-            self.tell_earlier_failure(&workspace, token, now);
+            self.note_earlier_failure(&workspace, token, now);
         }
-        self.roster.reseat(token, now, &self.settings);
     }
 
-    /// A token works for the latest build only: what has ended without having worked never will.
+    /// A token is valid for the latest build only: an earlier start that ended without a valid token never gets one.
     fn end_earlier_starts(&mut self, workspace: &WorkspaceKey, latest: AgentToken, now: Instant) {
-        let others = self.roster.of_workspace(workspace).to_vec();
+        let others = self.agents.of_workspace(workspace).to_vec();
         for other in others.into_iter().filter(|other| *other != latest) {
-            let Some(agent) = self.roster.get_mut(other) else { continue };
+            let Some(agent) = self.agents.get_mut(other) else { continue };
             match (agent.has_failed(), agent.in_flight) {
                 (false, _) => {}
                 (true, Some(_)) => agent.followed_by = Some(latest),
@@ -243,106 +249,98 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// The same for one that had a request under way, which has come back now.
-    pub(super) fn end_if_followed(&mut self, token: AgentToken, now: Instant) {
-        let Some(agent) = self.roster.get_mut(token) else { return };
+    /// The same for an agent whose request was in flight at that time.
+    pub(crate) fn end_if_followed(&mut self, token: AgentToken, now: Instant) {
+        let Some(agent) = self.agents.get_mut(token) else { return };
         let Some(latest) = agent.followed_by.take() else { return };
         let Some(workspace) = agent.workspace.clone() else { return };
         if agent.has_failed() {
             self.give_up(token, now);
-            self.tell_earlier_failure(&workspace, latest, now);
-            self.roster.reseat(latest, now, &self.settings);
+            self.note_earlier_failure(&workspace, latest, now);
         }
     }
 
-    fn tell_earlier_failure(&mut self, workspace: &WorkspaceKey, latest: AgentToken, now: Instant) {
-        let Some(agent) = self.roster.get_mut(latest) else { return };
-        if let Some(text) = self.leftovers.tell(workspace, latest, now) {
+    fn note_earlier_failure(&mut self, workspace: &WorkspaceKey, latest: AgentToken, now: Instant) {
+        let Some(agent) = self.agents.get_mut(latest) else { return };
+        if let Some(text) = self.failed_starts.take(workspace, latest, now) {
             agent.outbox.push_note_front(Note::warning((self.clock)(), text));
         }
     }
 
     fn line(&mut self, token: AgentToken, line: LogLine, now: Instant) {
-        self.books.received();
+        self.accounting.received();
         let held = Held { line, received: now };
-        if !self.roster.knows(token) && !self.add(token, Life::Ended, now) {
-            self.books.dropped(vec![held], Dropped::TooManyAgents);
+        if !self.agents.knows(token) && !self.add(token, Life::Ended, now) {
+            self.accounting.dropped(vec![held], Dropped::TooManyAgents);
             return;
         }
-        let Some(agent) = self.roster.get_mut(token) else { return };
+        let Some(agent) = self.agents.get_mut(token) else { return };
         agent.last_line = now;
-        let closed = match agent.access {
-            Access::Full => Some(Dropped::Full),
-            Access::Over => Some(Dropped::Over),
-            Access::Fresh | Access::Registered | Access::Waiting => None,
+        let closed = match agent.state {
+            State::Full => Some(Dropped::Full),
+            State::Revoked => Some(Dropped::Revoked),
+            State::New | State::Registered | State::Unauthorized => None,
         };
         if let Some(reason) = closed {
-            self.books.dropped(vec![held], reason);
+            self.accounting.dropped(vec![held], reason);
         } else {
-            let claimed = agent.life == Life::Claimed;
+            let expected = agent.life == Life::Expected;
             let gone = agent.outbox.push(held);
-            self.books.dropped(gone, Dropped::Overflow);
-            if claimed {
-                // A line is only made for an agent whose token was seen in an object.
-                self.roster.open(token, None, now);
+            self.accounting.dropped(gone, Dropped::Overflow);
+            if expected {
+                // Lines exist only for agents whose token was seen in an object.
+                self.agents.open(token, None, now);
             }
         }
-        self.roster.reseat(token, now, &self.settings);
-        if self.books.lines() > self.settings.max_lines {
-            self.relieve(now);
+        if self.accounting.lines() > self.settings.max_lines {
+            self.relieve();
         }
     }
 
-    /// Too many lines are held over all: the one that holds most loses half.
-    fn relieve(&mut self, now: Instant) {
-        let most = self.roster.agents().max_by_key(|(_, agent)| agent.outbox.lines()).map(|(token, _)| token);
+    /// Too many lines are held over all agents: the agent with most lines loses half of them.
+    fn relieve(&mut self) {
+        let most = self.agents.agents().max_by_key(|(_, agent)| agent.outbox.lines()).map(|(token, _)| token);
         let Some(token) = most else { return };
-        if let Some(agent) = self.roster.get_mut(token) {
+        if let Some(agent) = self.agents.get_mut(token) {
             let gone = agent.outbox.halve();
-            self.books.dropped(gone, Dropped::Overflow);
+            self.accounting.dropped(gone, Dropped::Overflow);
         }
-        self.roster.reseat(token, now, &self.settings);
     }
 
     fn ended(&mut self, token: AgentToken, now: Instant) {
-        let Some(agent) = self.roster.get_mut(token) else { return };
+        let Some(agent) = self.agents.get_mut(token) else { return };
         if agent.life == Life::Live {
             agent.life = Life::Ended;
             agent.since = now;
-            self.roster.reseat(token, now, &self.settings);
         }
     }
 
     fn timer_fired(&mut self, token: AgentToken, now: Instant) {
-        let Some(agent) = self.roster.get_mut(token) else { return };
+        let Some(agent) = self.agents.get_mut(token) else { return };
         if agent.in_flight.is_none() && agent.end(&self.settings).is_some_and(|at| at <= now) {
             self.give_up(token, now);
-        } else {
-            self.roster.reseat(token, now, &self.settings);
         }
     }
 
-    /// Gives up what an agent holds, and the agent itself unless it lives.
-    pub(super) fn give_up(&mut self, token: AgentToken, now: Instant) {
-        let Some(agent) = self.roster.get_mut(token) else { return };
-        let (life, worked, never_valid) = (agent.life, agent.worked, agent.never_valid());
+    /// Drops what an agent holds, and the agent itself unless a live object carries it.
+    pub(crate) fn give_up(&mut self, token: AgentToken, now: Instant) {
+        let Some(agent) = self.agents.get_mut(token) else { return };
+        let (life, accepted, never_valid) = (agent.life, agent.accepted, agent.never_valid());
         let remains = agent.let_go();
         if !remains.lines.is_empty() {
-            debug!(agent = %token.fingerprint(), lines = remains.count, worked, "gave up lines");
+            debug!(agent = %token.fingerprint(), lines = remains.count, accepted, "gave up lines");
         }
-        if let (false, Some(workspace)) = (worked, agent.workspace.clone()) {
-            self.leftovers.remember(workspace, token, &remains, now);
+        if let (false, Some(workspace)) = (accepted, agent.workspace.clone()) {
+            self.failed_starts.remember(workspace, token, &remains, now);
         }
         let reason = if never_valid { Dropped::NeverValid } else { Dropped::Expired };
-        self.books.dropped(remains.lines, reason);
-        if life == Life::Live {
-            self.roster.reseat(token, now, &self.settings);
-        } else {
-            self.roster.remove(token);
+        self.accounting.dropped(remains.lines, reason);
+        if life != Life::Live {
+            self.agents.remove(token);
         }
     }
 
-    pub(super) fn time(&self) -> Timestamp {
+    pub(crate) fn time(&self) -> Timestamp {
         (self.clock)()
     }
 }
@@ -358,7 +356,7 @@ async fn leave_changed(leave: &mut Option<watch::Receiver<bool>>) {
 }
 
 /// Fires at that time; never without one.
-pub(super) async fn alarm(at: Option<Instant>) {
+pub(crate) async fn alarm(at: Option<Instant>) {
     match at {
         Some(at) => pin!(sleep_until(at)).await,
         None => std::future::pending().await,

@@ -1,0 +1,258 @@
+//! One agent: its state, and which request it needs next.
+
+use jiff::Timestamp;
+use logstream_core::{token::AgentToken, workspace::WorkspaceKey};
+use tokio::time::Instant;
+
+use crate::deliver::{
+    agents::disposition::Standing,
+    metrics::AgentState,
+    queue::budget::Budget,
+    queue::isolation::Isolation,
+    queue::outbox::{Outbox, Remains, Taken},
+    rate::priority::{Position, Priority},
+    settings::Settings,
+};
+
+/// Whether an object in the cluster carries the agent's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Known from admission only.
+    Expected,
+    /// A live object carries its token.
+    Live,
+    /// No object carries it any more.
+    Ended,
+}
+
+/// What Coder last said about the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The log source is not registered.
+    New,
+    /// The log source is registered: lines can be sent.
+    Registered,
+    /// 401: not valid yet, or not now. Tried again steadily.
+    Unauthorized,
+    /// 413: its log is full.
+    Full,
+    /// 401 after its token was accepted and its objects are gone.
+    Revoked,
+}
+
+/// An agent. An idle one owns no heap memory.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) life: Life,
+    pub(crate) state: State,
+    /// Time of the last change of `life`.
+    pub(crate) since: Instant,
+    pub(crate) last_line: Instant,
+    /// Coder has accepted its token.
+    pub(crate) accepted: bool,
+    /// A line was delivered.
+    pub(crate) has_lines: bool,
+    /// Number of lines in its request in flight, if there is one.
+    pub(crate) in_flight: Option<usize>,
+    /// Consecutive failures that are retried with growing waits.
+    pub(crate) failures: u8,
+    pub(crate) not_before: Option<Instant>,
+    /// In a drain: its last try was refused.
+    pub(crate) given_up: bool,
+    pub(crate) outbox: Outbox,
+    pub(crate) budget: Budget,
+    pub(crate) isolation: Isolation,
+    pub(crate) workspace: Option<WorkspaceKey>,
+    /// The agent of the workspace's next start, if that began while a request of this one was in flight.
+    pub(crate) followed_by: Option<AgentToken>,
+    pub(crate) place: Place,
+}
+
+/// An agent's entries in the table's queue, timers and counts.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) position: Option<Position>,
+    /// Queue number of its last request: it keeps its turn after one failure.
+    pub(crate) turn: Option<i64>,
+    /// To be queued at the head of its priority: its turn was taken back.
+    pub(crate) first: bool,
+    pub(crate) timer: Option<Instant>,
+    /// Its state in the metrics.
+    pub(crate) state: Option<AgentState>,
+    /// Counted as an agent with deliverable lines.
+    pub(crate) pending: bool,
+    /// Counted as one of these whose token is not accepted yet.
+    pub(crate) waiting: bool,
+}
+
+impl Agent {
+    pub(crate) fn new(life: Life, now: Instant) -> Self {
+        Self {
+            life,
+            state: State::New,
+            since: now,
+            last_line: now,
+            accepted: false,
+            has_lines: false,
+            in_flight: None,
+            failures: 0,
+            not_before: None,
+            given_up: false,
+            outbox: Outbox::default(),
+            budget: Budget::default(),
+            isolation: Isolation::default(),
+            workspace: None,
+            followed_by: None,
+            place: Place::default(),
+        }
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        Standing { accepted: self.accepted, ended: self.life == Life::Ended }
+    }
+
+    /// Its current priority; `None` while it has nothing to send or has to wait.
+    pub(crate) fn priority(&self, now: Instant) -> Option<Priority> {
+        if self.in_flight.is_some() || self.given_up || self.not_before.is_some_and(|at| at > now) {
+            return None;
+        }
+        if self.life == Life::Expected {
+            return (self.state == State::New).then_some(Priority::Prepare);
+        }
+        if !self.is_ready() {
+            return None;
+        }
+        let priority = match self.state {
+            State::Full | State::Revoked => return None,
+            State::Unauthorized => Priority::Probe,
+            State::New => Priority::Register,
+            State::Registered if !self.has_lines => Priority::FirstLines,
+            State::Registered if self.outbox.only_repeats() => Priority::Repeats,
+            State::Registered => Priority::FurtherLines,
+        };
+        Some(if self.failures > 0 { priority.retry() } else { priority })
+    }
+
+    /// Whether it has something to send. A note about missing lines alone is sent to a valid agent, and is no reason to
+    /// try one that is not valid.
+    fn is_ready(&self) -> bool {
+        let gap_alone = matches!(self.state, State::New | State::Registered);
+        self.outbox.is_ready() || (gap_alone && !self.outbox.is_empty())
+    }
+
+    /// Time of its next timer.
+    pub(crate) fn deadline(&self, now: Instant, settings: &Settings) -> Option<Instant> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let retry = self.not_before.filter(|at| *at > now && self.is_ready());
+        let end = self.end(settings);
+        match (retry, end) {
+            (Some(retry), Some(end)) => Some(retry.min(end)),
+            (retry, end) => retry.or(end),
+        }
+    }
+
+    /// Time at which the agent, or what it holds, is given up.
+    pub(crate) fn end(&self, settings: &Settings) -> Option<Instant> {
+        let last = self.since.max(self.last_line);
+        match self.life {
+            Life::Expected => Some(self.since + settings.hold_expected),
+            Life::Ended if !self.outbox.is_ready() => Some(last + settings.linger),
+            Life::Ended if self.never_valid() => Some(last + settings.hold_ended),
+            Life::Ended => Some(last + settings.hold),
+            Life::Live if self.state == State::Unauthorized && self.outbox.is_ready() => {
+                Some(self.last_line + settings.hold)
+            }
+            Life::Live => None,
+        }
+    }
+
+    /// True if its objects are gone and Coder never accepted its token.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.life == Life::Ended && !self.accepted
+    }
+
+    /// True if Coder was asked and has never accepted its token.
+    pub(crate) fn never_valid(&self) -> bool {
+        self.state == State::Unauthorized && !self.accepted
+    }
+
+    pub(crate) fn state(&self) -> AgentState {
+        match (self.life, self.state) {
+            (_, State::Full) => AgentState::Full,
+            (Life::Expected, _) => AgentState::Expected,
+            (_, State::Unauthorized) => AgentState::Waiting,
+            (Life::Ended, _) => AgentState::Ended,
+            (Life::Live, _) => AgentState::Active,
+        }
+    }
+
+    /// True if it can be dropped in favour of another agent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && !self.is_ready() && self.life != Life::Live
+    }
+
+    /// True if lines of it could still be delivered.
+    pub(crate) fn is_pending(&self) -> bool {
+        let deliverable = !self.given_up && !matches!(self.state, State::Full | State::Revoked);
+        self.in_flight.is_some() || (deliverable && self.is_ready())
+    }
+
+    /// A live object carries its token.
+    pub(crate) fn open(&mut self, workspace: Option<WorkspaceKey>, now: Instant) {
+        if self.life != Life::Live {
+            self.life = Life::Live;
+            self.since = now;
+        }
+        self.followed_by = None;
+        if self.state == State::Revoked {
+            self.state = State::New;
+        }
+        if workspace.is_some() {
+            self.workspace = workspace;
+        }
+    }
+
+    /// Takes the lines of the next request out of the outbox.
+    pub(crate) fn take(&mut self, now: Timestamp) -> Taken {
+        if !self.isolation.replaces() {
+            return self.outbox.take(self.isolation.limit(), &mut self.budget, now);
+        }
+        let taken = self.outbox.take_replaced(&mut self.budget, now);
+        if taken.batch.is_empty() {
+            self.isolation.taken(1);
+        }
+        taken
+    }
+
+    /// Drops everything it holds, and leaves a note with the count for a later reader.
+    pub(crate) fn let_go(&mut self) -> Remains {
+        let remains = self.outbox.clear();
+        self.isolation.away();
+        self.outbox.gap_front(remains.count);
+        remains
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{coder::Failure, deliver::queue::isolation::Step};
+
+    #[test]
+    fn an_idle_agent_is_small() {
+        let size = size_of::<Agent>();
+        assert!(size <= 320, "{size} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_whose_lines_are_gone_suspects_none_that_follow() {
+        let mut agent = Agent::new(Life::Live, Instant::now());
+        while agent.isolation.refused(&Failure::BodyTooLarge, 1) != Step::Confirm {}
+        agent.isolation.registered();
+        assert!(agent.isolation.replaces());
+        agent.let_go();
+        assert!(!agent.isolation.replaces());
+    }
+}
