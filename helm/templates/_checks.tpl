@@ -29,6 +29,14 @@
 {{- if and (or $values.serviceMonitor.enabled $values.podMonitor.enabled) (not $values.metrics.enabled) -}}
   {{- fail "serviceMonitor.enabled and podMonitor.enabled need metrics.enabled: without it there is nothing to scrape" -}}
 {{- end -}}
+{{- if and (or $values.prometheusRule.enabled $values.dashboard.enabled) (not $values.metrics.enabled) -}}
+  {{- fail "prometheusRule.enabled and dashboard.enabled need metrics.enabled: without it there is nothing to show" -}}
+{{- end -}}
+{{- range $values.prometheusRule.disabled -}}
+  {{- if not (contains (printf "alert: %s\n" .) ($.Files.Get "files/alerts.yaml")) -}}
+    {{- fail (printf "prometheusRule.disabled names %s, which is no alert of this chart" .) -}}
+  {{- end -}}
+{{- end -}}
 {{- if and $values.networkPolicy.enabled $values.networkPolicy.metricsFrom $values.metrics.enabled (eq (int $values.metrics.port) (int $values.probes.port)) -}}
   {{- fail (printf "networkPolicy.metricsFrom cannot take effect, as metrics.port and probes.port are both %v and that port is open to everyone, for the kubelet; give the metrics a port of their own" $values.metrics.port) -}}
 {{- end -}}

@@ -1,16 +1,17 @@
 #!/bin/sh
-# Checks the chart: what it renders against tests/golden, what it must refuse, helm lint, and README.md.
+# Checks the chart: what it renders against tests/golden, what it must refuse, helm lint, the alerts, and README.md.
 #
 #   tests/run.sh            compares
 #   tests/run.sh --update   rewrites tests/golden and README.md; read the difference before you keep it
 #
-# HELM and KUBECTL name the programs. With KUBECONFIG set, a real API server checks every object too (a strict dry run,
+# HELM, KUBECTL and PROMTOOL name the programs; without promtool the alerts are not tested. With KUBECONFIG set, a real API server checks every object too (a strict dry run,
 # which changes nothing; kinds that it does not know are left out and named).
 set -eu
 
 chart=$(cd "$(dirname "$0")/.." && pwd)
 helm=${HELM:-helm}
 kubectl=${KUBECTL:-kubectl}
+promtool=${PROMTOOL:-promtool}
 case ${1:-} in
     '') update='' ;;
     --update) update=yes ;;
@@ -133,6 +134,38 @@ VALUES
         fail "as a dependency its Deployment selects by the release alone"
 }
 
+# The unit tests of the alerts, the rules as the operator gets them, and that no alert has no test.
+check_alerts() {
+    if ! command -v "$promtool" > /dev/null; then
+        echo "skipped: the alerts are not tested, as there is no promtool (Debian's package prometheus has it)" >&2
+        return
+    fi
+    "$promtool" test rules "$chart/tests/alerts.yaml" > "$scratch/promtool" 2>&1 ||
+        fail "the alerts: $(cat "$scratch/promtool")"
+    # Indented as YAML needs it, the spec of a PrometheusRule is a rule file.
+    sed -n '/^kind: PrometheusRule/,/^---/{/^spec:/,/^---/{/^spec:/d;/^---/d;s/^  //;p}}' \
+        "$scratch/everything.yaml" > "$scratch/rules.yaml"
+    grep -q 'team: platform' "$scratch/rules.yaml" || fail "ruleLabels are not in the rules"
+    ! grep -q CoderLogstreamAbsent "$scratch/rules.yaml" || fail "a disabled alert is rendered"
+    "$promtool" check rules "$scratch/rules.yaml" > "$scratch/promtool" 2>&1 ||
+        fail "the rendered rules: $(cat "$scratch/promtool")"
+    for alert in $(sed -n 's/^ *- alert: //p' "$chart/files/alerts.yaml"); do
+        grep -qx "      - alertname: $alert" "$chart/tests/alerts.yaml" || fail "$alert has no test"
+    done
+}
+
+# Not in a golden, where it would be two thousand lines: the ConfigMap has the dashboard as it is, and its settings.
+check_dashboard() {
+    "$helm" template coder-logstream-kube "$chart" --namespace coder --set url=https://coder.example.com \
+        --set metrics.enabled=true,dashboard.enabled=true,dashboard.annotations.grafana_folder=Coder \
+        --show-only templates/dashboard.yaml > "$scratch/dashboard" 2> "$scratch/error" ||
+        fail "the dashboard does not render: $(cat "$scratch/error")"
+    sed '1,/^  coder-logstream-kube.json: |-/d;/^$/d;s/^    //' "$scratch/dashboard" | diff - "$chart/files/dashboard.json" ||
+        fail "the ConfigMap has another dashboard"
+    grep -qx '    grafana_dashboard: "1"' "$scratch/dashboard" || fail "Grafana's sidecar does not find the dashboard"
+    grep -qx '    grafana_folder: Coder' "$scratch/dashboard" || fail "dashboard.annotations are not used"
+}
+
 goldens=0
 for values in "$chart"/tests/values/*.yaml; do
     check_golden "$values"
@@ -187,9 +220,14 @@ for golden in "$chart"/tests/golden/*.yaml; do
     esac
 done
 
+check_alerts
+check_dashboard
+
 if [ -n "$update" ]; then
     python3 "$chart/tools/readme.py"
+    python3 "$chart/tools/dashboard.py"
 else
+    python3 "$chart/tools/dashboard.py" --check || fail "the dashboard or the alerts in docs/monitoring are out of date"
     python3 "$chart/tools/readme.py" --check || fail "README.md or the schema does not fit values.yaml"
 fi
 
