@@ -28,6 +28,14 @@ cluster:
 chart:
     cargo run --locked --package logstream-testing --example with_cluster -- helm/tests/run.sh
 
+# The documentation's links, and the site in target/site
+docs:
+    docs/tools/site.py build
+
+# Image, SBOMs and chart in dist/; `just release amd64` for one architecture
+release *ARCH:
+    packaging/release {{ARCH}}
+
 # Licences, banned crates and sources (needs cargo-deny)
 deny:
     cargo deny check licenses bans sources
