@@ -20,8 +20,16 @@ pub(super) enum Problem {
     #[error("{0}")]
     Denied(String),
     /// The API server gives no useful answer.
-    #[error("the cluster cannot be read: {0}")]
-    Unreachable(String),
+    #[error("{0}")]
+    Unreadable(String),
+    /// The same, with the server's address.
+    #[error("the cluster at {server} cannot be read: {why}")]
+    Unreachable {
+        /// The API server's address.
+        server: String,
+        /// For people.
+        why: String,
+    },
     /// There is no such object.
     #[error("{0}")]
     NotFound(String),

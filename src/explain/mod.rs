@@ -74,6 +74,7 @@ async fn explain(options: &Options) -> Result<bool, Problem> {
         None => vec![cluster.config.default_namespace.clone()],
     };
     let scopes = Arc::new(Scopes::new(&namespaces));
+    let server = cluster.config.cluster_url.to_string();
     let client = kubernetes::client(cluster)?;
     let mut reading = Reading::start(&client, &scopes);
     let mut progress = Progress::new(format!("reading {}", place("pods, workloads and events", &namespaces)));
@@ -85,6 +86,7 @@ async fn explain(options: &Options) -> Result<bool, Problem> {
             let advice = permission::missing(&client, options, &scopes).await;
             return Err(Problem::Denied(problem.to_string() + &advice));
         }
+        Err(Problem::Unreadable(why)) => return Err(Problem::Unreachable { server, why }),
         Err(problem) => return Err(problem),
     };
     if !snapshot.denied.is_empty() {

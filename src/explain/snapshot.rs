@@ -79,7 +79,7 @@ pub(super) async fn read(
                     listed.insert(scope);
                 }
                 Some(observation) => snapshot.take(observation),
-                None => return Err(Problem::Unreachable("the watch ended".to_owned())),
+                None => return Err(Problem::Unreadable("the watch ended".to_owned())),
             },
             _ = changes.changed() => {}
             _ = redraw.tick() => progress.show(snapshot.len()),
@@ -112,14 +112,76 @@ fn check(
                 denied.insert(id);
             }
             Reason::Unauthorized | Reason::NotFound | Reason::Refused => {
-                return Err(Problem::Unreachable(text.to_string()));
+                return Err(Problem::Unreadable(text.to_string()));
             }
             Reason::Overloaded | Reason::Unreachable | Reason::Undecodable | Reason::Gone => {
                 if failing.entry(id).or_insert_with(Instant::now).elapsed() >= PATIENCE {
-                    return Err(Problem::Unreachable(text.to_string()));
+                    return Err(Problem::Unreadable(text.to_string()));
                 }
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        explain::Reading,
+        watch::testing::{Answer, Script, added, listed},
+    };
+
+    /// Reads a cluster that has one pod and is else as the script has it.
+    async fn read_from(script: Script) -> Result<Snapshot, Problem> {
+        let pod = json!({ "kind": "Pod", "apiVersion": "v1",
+            "metadata": { "name": "dev", "namespace": "ns", "uid": "1", "resourceVersion": "5" } });
+        let server = script
+            .always("/pods?watch=true", Answer::watch(&[added(&pod), listed(7)]))
+            .always("watch=true", Answer::watch(&[listed(7)]))
+            .start();
+        let scopes = Arc::new(Scopes::new(&["ns".to_owned()]));
+        let mut reading = Reading::start(&server.client(), &scopes);
+        let mut progress = Progress::new("reading".to_owned());
+        read(&mut reading.observations, &reading.states, &scopes, &mut progress).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_is_complete_when_every_scope_was_listed() {
+        let snapshot = read_from(Script::new()).await.unwrap();
+        assert_eq!((snapshot.len(), snapshot.denied.len()), (1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn workloads_that_may_not_be_read_are_left_out() {
+        let snapshot = read_from(Script::new().always("/jobs?", Answer::status(403, "no"))).await.unwrap();
+        assert_eq!((snapshot.len(), snapshot.denied.len()), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_pods_or_events_there_is_no_snapshot() {
+        for stream in ["events", "pods"] {
+            let script = Script::new().always(&format!("/{stream}?"), Answer::status(403, "no"));
+            match read_from(script).await {
+                Err(Problem::Forbidden(scope)) => assert_eq!(scope.resource.plural(), stream),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_login_ends_at_once_and_a_failing_connection_after_some_seconds() {
+        let began = Instant::now();
+        let problem = read_from(Script::new().always("/pods?", Answer::status(401, "Unauthorized"))).await.unwrap_err();
+        assert!(problem.to_string().contains("does not accept this program's token"), "{problem}");
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+
+        let problem = read_from(Script::new().always("/pods?", Answer::Unreachable)).await.unwrap_err();
+        assert!(matches!(problem, Problem::Unreadable(_)), "{problem:?}");
+        assert!(began.elapsed() >= PATIENCE, "{:?}", began.elapsed());
+    }
 }
