@@ -32,7 +32,8 @@ pub struct CaBundle {
 }
 
 impl CaCertificate {
-    pub(crate) fn read(der: CertificateDer<'static>) -> Option<Self> {
+    /// Parses DER; `None` if it is not a certificate.
+    pub fn read(der: CertificateDer<'static>) -> Option<Self> {
         let (rest, parsed) = x509_parser::parse_x509_certificate(&der).ok()?;
         if !rest.is_empty() {
             return None;
@@ -71,7 +72,8 @@ impl CaCertificate {
         format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
     }
 
-    pub(crate) fn der(&self) -> &CertificateDer<'static> {
+    /// DER encoding.
+    pub fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
 }

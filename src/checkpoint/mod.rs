@@ -17,4 +17,4 @@ mod tracking;
 pub use keeper::keep;
 pub use ledger::Ledger;
 pub use saved::Saved;
-pub use store::{Store, StoreError, Version};
+pub use store::{KEY, Store, StoreError, Version};

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use super::Saved;
 
-/// The key in the ConfigMap.
-const KEY: &str = "checkpoint.json";
+/// Key of the checkpoint in the ConfigMap.
+pub const KEY: &str = "checkpoint.json";
 
 /// The API server reads and writes a ConfigMap within milliseconds; after this time it will not.
 const DEADLINE: Duration = Duration::from_secs(10);

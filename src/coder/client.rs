@@ -37,7 +37,7 @@ const BODY_LIMIT: usize = 16 * 1024;
 
 const LOG_SOURCE_ENDPOINT: &str = "api/v2/workspaceagents/me/log-source";
 const LOGS_ENDPOINT: &str = "api/v2/workspaceagents/me/logs";
-const BUILD_INFO: &str = "api/v2/buildinfo";
+pub(super) const BUILD_INFO: &str = "api/v2/buildinfo";
 
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("coder-session-token");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -88,23 +88,7 @@ impl CoderClient {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ConfigError::NoProvider);
         }
-        let mut http = Client::builder()
-            .user_agent(concat!("coder-logstream-kube/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_INTERVAL / 2);
-        if !["http", "https"].into_iter().any(environment_has_proxy) {
-            http = http.no_proxy();
-        }
-        // An image without CA certificates is good enough for a Coder that is reached in the clear.
-        let http = http.tls_backend_preconfigured(tls::config(url.scheme() == "http")?);
-        let http = http.build().map_err(|error| ConfigError::Client(reason(error)))?;
+        let http = http(url, false)?;
         Ok(Self { inner: Arc::new(Inner { http, base: ArcSwap::from_pointee(url.clone()) }) })
     }
 
@@ -165,8 +149,30 @@ impl CoderApi for CoderClient {
     }
 }
 
+/// An HTTP client for the Coder at `url`. With `tls_info` each response holds the server's certificate.
+pub(super) fn http(url: &Url, tls_info: bool) -> Result<Client, ConfigError> {
+    let mut http = Client::builder()
+        .user_agent(concat!("coder-logstream-kube/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_INTERVAL / 2)
+        .tls_info(tls_info);
+    if !["http", "https"].into_iter().any(environment_has_proxy) {
+        http = http.no_proxy();
+    }
+    // An image without CA certificates is good enough for a Coder that is reached in the clear.
+    let http = http.tls_backend_preconfigured(tls::config(url.scheme() == "http")?);
+    http.build().map_err(|error| ConfigError::Client(reason(error)))
+}
+
 /// `path` below the URL's own path, whether or not that ends with a slash.
-fn below(url: &Url, path: &str) -> Url {
+pub(super) fn below(url: &Url, path: &str) -> Url {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
@@ -202,7 +208,7 @@ fn reason(error: reqwest::Error) -> Box<str> {
 }
 
 /// Success with the response to read on, or the failure that its head and the start of its body tell.
-async fn judge(response: Response) -> Result<(Response, Option<Rate>), SendError> {
+pub(super) async fn judge(response: Response) -> Result<(Response, Option<Rate>), SendError> {
     let rate = Rate::read(response.headers());
     match classify(response.status(), response.headers()) {
         None => Ok((response, rate)),
@@ -214,7 +220,7 @@ async fn judge(response: Response) -> Result<(Response, Option<Rate>), SendError
 }
 
 /// The body, as much of it as is wanted.
-async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
+pub(super) async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);

@@ -6,6 +6,7 @@
 mod answer;
 mod client;
 mod error;
+mod probe;
 mod redirect;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use self::{
     answer::{Answer, BuildInfo, Rate},
     client::{CoderClient, ConfigError},
     error::{Failure, SendError},
+    probe::{Probe, ProbeError, probe},
     wire::{LOG_SOURCE_ICON, LOG_SOURCE_ID, LOG_SOURCE_NAME, WireLine},
 };
 

@@ -30,11 +30,13 @@ pub(crate) fn config(flags: Flags, environment: &Environment) -> Result<Config, 
     let coder_url = optional(setting::CODER_URL, flags.coder_url, environment, coder_url::parse)?
         .ok_or_else(|| ConfigError::missing(setting::CODER_URL, "is required"))?;
     let coder_trust = Trust {
-        file: optional(setting::SSL_CERT_FILE, None, environment, certificates::file)?,
-        folders: optional(setting::SSL_CERT_DIR, None, environment, certificates::folders)?.unwrap_or_default(),
+        file: optional(setting::SSL_CERT_FILE, None, environment, environment.file(certificates::file))?,
+        folders: optional(setting::SSL_CERT_DIR, None, environment, environment.files(certificates::folders))?
+            .unwrap_or_default(),
     };
 
-    let kubeconfig = optional(setting::KUBECONFIG, flags.kubeconfig, environment, cluster::existing_file)?;
+    let kubeconfig =
+        optional(setting::KUBECONFIG, flags.kubeconfig, environment, environment.file(cluster::existing_file))?;
     let namespaces = Given::find(setting::NAMESPACES, flags.namespaces, environment)?;
     warnings.extend(namespaces.as_ref().and_then(|given| overruled(given, environment)));
     let namespaces = namespaces.map_or(Ok(Namespaces::All), |given| given.parse(Namespaces::parse))?;

@@ -14,21 +14,23 @@ const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/servicea
 pub struct Environment {
     variables: HashMap<String, OsString>,
     namespace_file: PathBuf,
+    /// Files that settings name are on another machine.
+    elsewhere: bool,
 }
 
 impl Environment {
     /// The environment of this process; only the variables that this program knows are kept.
     #[expect(clippy::disallowed_methods, reason = "this is the one place the environment is read")]
     pub fn of_process() -> Self {
-        let variables =
-            setting::variables().filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
-        Self { variables, namespace_file: PathBuf::from(SERVICE_ACCOUNT_NAMESPACE) }
+        let known = setting::variables().chain(setting::PROXY_VARIABLES);
+        let variables = known.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
+        Self { variables, namespace_file: PathBuf::from(SERVICE_ACCOUNT_NAMESPACE), elsewhere: false }
     }
 
     /// An environment made up for a test, outside a cluster.
     pub fn of<K: Into<String>, V: Into<OsString>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { variables, namespace_file: PathBuf::new() }
+        Self { variables, namespace_file: PathBuf::new(), elsewhere: false }
     }
 
     /// The same, as in a pod whose service account has this file for its namespace.
@@ -38,8 +40,39 @@ impl Environment {
         self
     }
 
+    /// The same, for a configuration that is read but not run: the files it names are on another machine, and are not
+    /// opened.
+    #[must_use]
+    pub fn on_another_machine(mut self) -> Self {
+        self.elsewhere = true;
+        self
+    }
+
+    /// `parse`, which opens the file that a setting names; only the path where it is on another machine.
+    pub(crate) fn file(
+        &self,
+        parse: impl FnOnce(&str) -> Result<PathBuf, String>,
+    ) -> impl FnOnce(&str) -> Result<PathBuf, String> {
+        let elsewhere = self.elsewhere;
+        move |text| if elsewhere { Ok(PathBuf::from(text)) } else { parse(text) }
+    }
+
+    /// The same for a list of paths.
+    pub(crate) fn files(
+        &self,
+        parse: impl FnOnce(&str) -> Result<Vec<PathBuf>, String>,
+    ) -> impl FnOnce(&str) -> Result<Vec<PathBuf>, String> {
+        let elsewhere = self.elsewhere;
+        move |text| if elsewhere { Ok(text.split(':').map(PathBuf::from).collect()) } else { parse(text) }
+    }
+
     pub(crate) fn get(&self, variable: &str) -> Option<&OsStr> {
         self.variables.get(variable).map(OsString::as_os_str)
+    }
+
+    /// The value of a variable that this program or its HTTP client reads, if it is UTF-8.
+    pub fn text(&self, variable: &str) -> Option<String> {
+        self.get(variable)?.to_str().map(str::to_owned)
     }
 
     /// As [`Environment::get`], where set but empty counts as not set.

@@ -45,6 +45,7 @@ use url::Url;
 pub use certificates::Trust;
 pub(crate) use cluster::existing_file;
 pub use cluster::{Cluster, ClusterAccess, ClusterError};
+pub(crate) use duration::parse as duration;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use field_selector::FieldSelector;

@@ -86,6 +86,10 @@ pub(crate) const NO_COLOR_VARIABLE: &str = "NO_COLOR";
 /// Kind of terminal; `dumb` has no colours.
 pub(crate) const TERM_VARIABLE: &str = "TERM";
 
+/// Read by the HTTP client, in this order of precedence for each pair.
+pub(crate) const PROXY_VARIABLES: [&str; 8] =
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
+
 /// Every variable that this program reads.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
     let beside = [SSL_CERT_FILE, SSL_CERT_DIR];

@@ -52,14 +52,24 @@ impl WebhookParts {
         let object = |setting, flag| optional(setting, flag, environment, names::subdomain);
         Ok(Self {
             mode: optional(WEBHOOK_CERT_MODE, flags.webhook_cert_mode, environment, mode)?,
-            folder: optional(WEBHOOK_CERT_DIR, flags.webhook_cert_dir, environment, certificates::folder)?,
+            folder: optional(
+                WEBHOOK_CERT_DIR,
+                flags.webhook_cert_dir,
+                environment,
+                environment.file(certificates::folder),
+            )?,
             secret: object(WEBHOOK_CERT_SECRET, flags.webhook_cert_secret)?,
             ca_lifetime: lifetime(WEBHOOK_CA_LIFETIME, flags.webhook_ca_lifetime)?,
             cert_lifetime: lifetime(WEBHOOK_CERT_LIFETIME, flags.webhook_cert_lifetime)?,
             configuration: object(WEBHOOK_CONFIG_NAME, flags.webhook_config_name)?,
             service: optional(WEBHOOK_SERVICE, flags.webhook_service, environment, service)?,
             names: optional(WEBHOOK_NAMES, flags.webhook_names, environment, webhook::names)?,
-            client_ca: optional(WEBHOOK_CLIENT_CA, flags.webhook_client_ca, environment, certificates::file)?,
+            client_ca: optional(
+                WEBHOOK_CLIENT_CA,
+                flags.webhook_client_ca,
+                environment,
+                environment.file(certificates::file),
+            )?,
         })
     }
 

@@ -1,35 +1,38 @@
-//! The `doctor` command: checks of an installation.
+//! The `doctor` command: named checks of an installation, and what to do about those that fail.
+//!
+//! A [`Check`] is data: group, description, expectation, severity and a function. Each is a file of [`checks`]. They
+//! read a [`Context`]: the program's configuration, clients, and the Deployment if there is one. The [`Report`] is
+//! rendered as text or JSON.
+//!
+//! Nothing is changed. Besides reads there are access reviews, and pods created by a server-side dry run.
 
+mod access;
+mod api;
 mod args;
+mod check;
+mod checks;
+mod command;
+mod context;
+mod grants;
+mod handshake;
+mod installation;
+mod needs;
+mod probe_pod;
+mod proxies;
+mod render;
+mod report;
+mod run;
+mod selector;
+#[cfg(test)]
+mod testing;
+mod words;
+mod workspaces;
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
+pub use self::{
+    args::{Args, Options},
+    command::run,
 };
-
-pub use args::{Args, Options};
-
-use crate::kubernetes;
-
-/// Runs the checks. Exit code 0 if each of them passed, 1 otherwise.
-pub async fn run(options: Options) -> io::Result<ExitCode> {
-    let style = options.style;
-    let mut out = io::stdout().lock();
-    let found = match options.cluster.load().await {
-        Ok(cluster) => match kubernetes::client(cluster) {
-            Ok(client) => client.apiserver_version().await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        },
-        Err(error) => Err(error.to_string()),
-    };
-    match found {
-        Ok(version) => {
-            writeln!(out, "{} Kubernetes API server: {}", style.green("✓"), version.git_version)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => {
-            writeln!(out, "{} Kubernetes API server: {error}", style.red("✗"))?;
-            Ok(ExitCode::FAILURE)
-        }
-    }
-}
+use self::{
+    context::Context,
+    report::{Outcome, Report, Status},
+};

@@ -1,0 +1,101 @@
+//! A look at Coder without a token: for diagnosis, not for delivery.
+
+use std::{error::Error, io, time::Duration};
+
+use reqwest::{Client, Response, Url};
+use tokio::time::Instant;
+
+use super::{
+    answer::{BuildInfo, Rate, date},
+    client::{BUILD_INFO, ConfigError, below, judge, read},
+    error::SendError,
+    redirect::{self, MAX_REDIRECTS},
+};
+
+/// What a response to `GET buildinfo` shows.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// Coder's build information.
+    pub info: BuildInfo,
+    /// The URL that answered, after redirects.
+    pub url: Url,
+    /// The state of the rate limit; `None` without one.
+    pub rate: Option<Rate>,
+    /// Coder's clock, in seconds since 1970, if the response is dated.
+    pub date: Option<i64>,
+    /// The certificate of the server, or of a proxy that inspects TLS, as DER; `None` without TLS.
+    pub certificate: Option<Vec<u8>>,
+    /// Time from the request to its answer, with a new connection.
+    pub took: Duration,
+}
+
+/// Coder could not be asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{error}")]
+pub struct ProbeError {
+    /// The failure.
+    pub error: SendError,
+    /// Why the server's certificate was rejected, if that is the failure.
+    pub certificate: Option<rustls::CertificateError>,
+}
+
+impl From<SendError> for ProbeError {
+    fn from(error: SendError) -> Self {
+        Self { error, certificate: None }
+    }
+}
+
+/// Asks the Coder at `url` for its build information. Proxies of the environment apply, redirects are followed as for
+/// delivery.
+///
+/// # Errors
+/// [`ConfigError`] if no client can be made.
+pub async fn probe(url: &Url) -> Result<Result<Probe, ProbeError>, ConfigError> {
+    let http = super::client::http(url, true)?;
+    Ok(ask(&http, url).await)
+}
+
+async fn ask(http: &Client, url: &Url) -> Result<Probe, ProbeError> {
+    let mut base = url.clone();
+    for _ in 0..=MAX_REDIRECTS {
+        let started = Instant::now();
+        let response = http.get(below(&base, BUILD_INFO)).send().await.map_err(lost)?;
+        let took = started.elapsed();
+        let rate = Rate::read(response.headers());
+        match redirect::read(&response, &base, BUILD_INFO).map_err(|failure| SendError { failure, rate })? {
+            Some(redirect) => base = redirect.base,
+            None => return answered(response, base, took).await,
+        }
+    }
+    Err(SendError { failure: super::Failure::not_coder("it redirects in a circle"), rate: None }.into())
+}
+
+async fn answered(response: Response, url: Url, took: Duration) -> Result<Probe, ProbeError> {
+    let date = date(response.headers());
+    let tls = response.extensions().get::<reqwest::tls::TlsInfo>();
+    let certificate = tls.and_then(reqwest::tls::TlsInfo::peer_certificate).map(<[u8]>::to_vec);
+    let (response, rate) = judge(response).await?;
+    let body = read(response).await.map_err(|failure| SendError { failure, rate })?;
+    let info = serde_json::from_slice(&body)
+        .map_err(|_| SendError { failure: super::Failure::not_coder("its build information is not JSON"), rate })?;
+    Ok(Probe { info, url, rate, date, certificate, took })
+}
+
+fn lost(error: reqwest::Error) -> ProbeError {
+    let certificate = rejected(&error);
+    ProbeError { error: SendError { failure: error.into(), rate: None }, certificate }
+}
+
+/// The reason why TLS rejected the server's certificate, somewhere below an error.
+fn rejected(error: &(dyn Error + 'static)) -> Option<rustls::CertificateError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let of_io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = error.downcast_ref::<rustls::Error>().or_else(|| of_io?.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls {
+            return Some(reason.clone());
+        }
+        next = error.source();
+    }
+    None
+}

@@ -1,0 +1,55 @@
+//! Coder's certificate is trusted, and will be for a while.
+
+use futures::FutureExt;
+use jiff::SignedDuration;
+use logstream_certs::CaCertificate;
+use rustls::pki_types::CertificateDer;
+
+use super::coder_reachable::answer;
+use crate::doctor::{
+    Context,
+    check::{Check, Group, Problem, Severity, Verdict},
+    context::Vantage,
+    handshake::in_words,
+};
+
+/// ACME clients renew thirty days before the end.
+const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+pub(super) const CHECK: Check = Check {
+    id: "coder-certificate",
+    group: Group::Coder,
+    description: "Coder's certificate is trusted",
+    expected: "the CA certificates of SSL_CERT_FILE, SSL_CERT_DIR or the system verify it, for more than seven days",
+    severity: Severity::Failure,
+    fatal: false,
+    retry: false,
+    run: |context| run(context).boxed(),
+};
+
+async fn run(context: &Context) -> Verdict {
+    if let Some(Err(error)) = &*context.coder.lock().await
+        && let Some(reason) = &error.certificate
+    {
+        let action = "mount the CA that issued it and set SSL_CERT_FILE (image.sslCertFile in the chart), or renew it";
+        let found = in_words(reason);
+        // The roots here are those of this machine, unless it is the pod's.
+        let is_own = context.config.coder_trust.file.is_some() || !context.config.coder_trust.folders.is_empty();
+        return Err(match (context.vantage, is_own) {
+            (Vantage::Outside, true) => Problem::doubtful(
+                format!("{found} on this machine; the program has CA certificates of its own"),
+                "run `helm test`, which uses the program's",
+            ),
+            _ => Problem::unmet(found, action),
+        });
+    }
+    let probe = answer(context).await?;
+    let Some(certificate) = probe.certificate.and_then(|der| CaCertificate::read(CertificateDer::from(der))) else {
+        return Err(Problem::skipped(format!("{} is not encrypted, agent tokens are sent in the clear", probe.url)));
+    };
+    let expiry = certificate.not_after();
+    if expiry.duration_since(context.clock.now()) < SOON {
+        return Err(Problem::doubtful(format!("it expires at {expiry}"), "renew it"));
+    }
+    Ok(format!("valid until {expiry}"))
+}

@@ -1,0 +1,227 @@
+//! What checks read: the program's configuration and its clients.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use serde_json::json;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::{
+    access::Access,
+    api::{Api, ApiError, attributes, is_allowed},
+    check::Problem,
+    installation::{Installed, Release},
+    proxies::Variables,
+    workspaces::Workspaces,
+};
+use crate::{
+    coder::{Probe, ProbeError},
+    config::{Cluster, ClusterAccess, ClusterError, Config, ConfigError, Namespaces},
+    kubernetes,
+    runtime::{Clock, SystemClock},
+};
+
+/// Maximum number of namespaces that are checked one by one.
+const MAX_NAMESPACES: usize = 50;
+
+/// The checks cannot begin. The exit code is 2.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DoctorError {
+    /// The kubeconfig or the ServiceAccount cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// No client can be made of it.
+    #[error("no Kubernetes client can be made of the kubeconfig: {0}")]
+    Client(#[from] kube::Error),
+    /// The Deployment cannot be read.
+    #[error("cannot read the release: {0}")]
+    Read(String),
+    /// There is no such release.
+    #[error("{0}; `helm list --all-namespaces` shows all")]
+    NoRelease(Release),
+    /// There are several.
+    #[error("several releases of this program in the namespace {0}; --release names one")]
+    SeveralReleases(String),
+    /// This process has no settings of the program.
+    #[error("{0}. To check an installed release: doctor --namespace NAMESPACE --release NAME")]
+    NoTarget(String),
+    /// The program would reject its own configuration.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+}
+
+impl From<ApiError> for DoctorError {
+    fn from(error: ApiError) -> Self {
+        Self::Read(error.to_string())
+    }
+}
+
+/// Where `doctor` runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vantage {
+    /// In a pod, which reaches what the program reaches.
+    Cluster,
+    /// Elsewhere: addresses of the cluster may not be reachable, and name resolution, proxies and clocks are others.
+    Outside,
+}
+
+/// The installation under examination.
+pub(super) struct Context {
+    pub(super) api: Api,
+    pub(super) config: Config,
+    pub(super) vantage: Vantage,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Proxy variables of the program.
+    pub(super) proxies: Variables,
+    /// Name of the Deployment, if known.
+    pub(super) deployment: Option<String>,
+    /// Variables of the Deployment that cannot be read.
+    pub(super) unread: Vec<String>,
+    /// Coder's response, as soon as it was asked.
+    pub(super) coder: Mutex<Option<Result<Probe, ProbeError>>>,
+    pub(super) workspaces: OnceCell<Result<Workspaces, ApiError>>,
+}
+
+impl Context {
+    /// The installation that this process's flags and environment belong to.
+    ///
+    /// # Errors
+    /// If no client for Kubernetes can be made.
+    pub(super) fn of_process(cluster: Cluster, config: Config) -> Result<Self, DoctorError> {
+        let api = Api::new(kubernetes::client(cluster)?);
+        let vantage = Vantage::of(&config.cluster);
+        let deployment = config.owner.as_ref().map(|owner| owner.deployment.clone());
+        Ok(Self::new(api, config, vantage, Variables::of_process(), deployment, Vec::new()))
+    }
+
+    /// An installed release, whose Deployment has its flags.
+    ///
+    /// # Errors
+    /// If the release cannot be found or read.
+    pub(super) async fn of_release(
+        cluster: Cluster,
+        vantage: Vantage,
+        namespace: Option<String>,
+        name: Option<String>,
+    ) -> Result<Self, DoctorError> {
+        let namespace = namespace.unwrap_or_else(|| cluster.config.default_namespace.clone());
+        let api = Api::new(kubernetes::client(cluster)?);
+        let release = Release { namespace, name };
+        let Installed { deployment, config, variables, unread } = Installed::read(&api, &release).await?;
+        let proxies = Variables::of(&variables);
+        Ok(Self::new(api, config, vantage, proxies, Some(deployment), unread))
+    }
+
+    pub(super) fn new(
+        api: Api,
+        config: Config,
+        vantage: Vantage,
+        proxies: Variables,
+        deployment: Option<String>,
+        unread: Vec<String>,
+    ) -> Self {
+        Self {
+            api,
+            config,
+            vantage,
+            clock: Arc::new(SystemClock),
+            proxies,
+            deployment,
+            unread,
+            coder: Mutex::default(),
+            workspaces: OnceCell::new(),
+        }
+    }
+
+    /// Namespace of the program's own objects.
+    pub(super) fn home(&self) -> Option<&str> {
+        let of_owner = self.config.owner.as_ref().map(|owner| owner.namespace.as_str());
+        of_owner.or_else(|| self.config.state.as_ref().map(|state| state.namespace.as_str()))
+    }
+
+    /// Name of the webhook's configuration, or why there is nothing to verify.
+    pub(super) fn configuration(&self) -> Result<&str, Problem> {
+        let webhook = self.config.webhook.as_ref();
+        let webhook = webhook.ok_or_else(|| Problem::skipped("the webhook is off (--webhook-addr is empty)"))?;
+        let unknown = || Problem::skipped("the configuration's name is unknown (--webhook-config-name is not set)");
+        webhook.certificate.configuration().ok_or_else(unknown)
+    }
+
+    /// The Deployment, or why it is unknown.
+    pub(super) async fn deployment(&self) -> Result<Deployment, Problem> {
+        let (Some(namespace), Some(name)) = (self.home(), &self.deployment) else {
+            let reason = "the Deployment is unknown (--owner-deployment is not set)";
+            return Err(Problem::skipped(reason));
+        };
+        let get = Access::new("get", "apps", "deployments").within(namespace).named(name);
+        match self.api.find(&get).await? {
+            Some(deployment) => Ok(deployment),
+            None => Err(Problem::unmet(
+                format!("the Deployment {name} does not exist in {namespace}"),
+                "install the chart, or correct --owner-deployment",
+            )),
+        }
+    }
+
+    /// User name of the program's ServiceAccount; `None` if `doctor` runs with the same account, or there is no
+    /// Deployment that names one.
+    pub(super) async fn other_user(&self) -> Result<Option<(String, String)>, Problem> {
+        if self.deployment.is_none() {
+            return Ok(None);
+        }
+        let deployment = self.deployment().await?;
+        let pod = deployment.spec.and_then(|spec| spec.template.spec).unwrap_or_default();
+        let account = pod.service_account_name.unwrap_or_else(|| "default".to_owned());
+        let namespace = self.home().unwrap_or_default().to_owned();
+        let user = format!("system:serviceaccount:{namespace}:{account}");
+        Ok((self.api.user().await != user).then_some((namespace, account)))
+    }
+
+    /// True if the program has a permission. `other` is its account, unless `doctor` runs with the same one.
+    pub(super) async fn program_may(
+        &self,
+        access: &Access,
+        other: Option<&(String, String)>,
+    ) -> Result<bool, ApiError> {
+        let Some((namespace, account)) = other else { return self.api.may(access).await };
+        let (kind, resource) = match access.namespace {
+            Some(_) => ("LocalSubjectAccessReview", "localsubjectaccessreviews"),
+            None => ("SubjectAccessReview", "subjectaccessreviews"),
+        };
+        let create = Access::new("create", "authorization.k8s.io", resource).within(access.namespace.as_deref());
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": kind, "metadata": { "namespace": access.namespace },
+            "spec": {
+                "resourceAttributes": attributes(access),
+                "user": format!("system:serviceaccount:{namespace}:{account}"),
+                "groups": ["system:serviceaccounts", format!("system:serviceaccounts:{namespace}"), "system:authenticated"],
+            },
+        });
+        Ok(is_allowed(&self.api.review(&create, &review).await?))
+    }
+
+    /// The watched namespaces for requests: each, or `None` for all at once.
+    pub(super) fn scopes(&self) -> Vec<Option<&str>> {
+        match &self.config.namespaces {
+            Namespaces::All => vec![None],
+            Namespaces::Listed(names) => names.iter().take(MAX_NAMESPACES).map(|name| Some(name.as_str())).collect(),
+        }
+    }
+
+    /// Namespaces in which a pod is created by dry run.
+    pub(super) fn sampled_namespaces(&self) -> Vec<&str> {
+        match &self.config.namespaces {
+            Namespaces::All => vec![self.home().unwrap_or("default")],
+            Namespaces::Listed(names) => names.iter().take(MAX_NAMESPACES).map(String::as_str).collect(),
+        }
+    }
+}
+
+impl Vantage {
+    pub(super) fn of(access: &ClusterAccess) -> Self {
+        match access {
+            ClusterAccess::ServiceAccount => Self::Cluster,
+            ClusterAccess::File(_) | ClusterAccess::Found => Self::Outside,
+        }
+    }
+}
