@@ -19,11 +19,15 @@ const LOG: &str = "The container's own log says why.";
 pub(super) static CAUSES: &[Cause] = &[
     Cause::new(AREA, "crash_loop", Warn, Owner, "The container ends again and again")
         .on(&[START.reason(&["CrashLoopBackOff"]), EVENT.reason(&["BackOff"]).text(&["restarting failed container", "back-off restarting"])])
-        .says("Kubernetes waits longer before each new try.", LOG)
+        .says("Kubernetes waits longer before each new try.", "How it ended is in the lines above.")
         .seen("CrashLoopBackOff", "back-off 40s restarting failed container=dev pod=ws-1"),
+    Cause::new(AREA, "stop_hook", Warn, TemplateAuthor, "The hook before a stop fails")
+        .on(&[START.reason(&["FailedPreStopHook"]), START.text(&["prestop"])])
+        .says("A command or request that the template runs before the container stops (a preStop hook) failed.", "The container stops all the same.")
+        .seen("FailedPreStopHook", "PreStopHook failed"),
     Cause::new(AREA, "lifecycle_hook", Error, TemplateAuthor, "A lifecycle hook fails")
-        .on(&[START.reason(&["PostStartHookError", "FailedPostStartHook", "FailedPreStopHook"]), START.text(&["lifecycle hook"])])
-        .says("A command or request that the template runs when the container starts or stops (a lifecycle hook) failed. A failed postStart hook ends the container.", "The template's author must correct it.")
+        .on(&[START.reason(&["PostStartHookError", "FailedPostStartHook"]), START.text(&["lifecycle hook"])])
+        .says("A command or request that the template runs when the container starts (a postStart hook) failed, which ends the container.", "The template's author must correct it.")
         .seen("PostStartHookError", "Exec lifecycle hook ([sh -c exit 3]) for Container \"dev\" in Pod \"ws-1\" failed - error: command 'sh -c exit 3' exited with 3"),
     Cause::new(AREA, "secret_missing", Error, TemplateAuthor, "A Secret does not exist")
         .on(&[START.text(&["secret ? not found", "secrets ? not found"])])
@@ -167,7 +171,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .seen("Error", ""),
     Cause::new(AREA, "exit_sigkill", Error, Owner, "Exit code 137: the container was killed")
         .on(&[EXIT.code(137, 137)])
-        .says("It was killed (SIGKILL): one of its processes ran out of memory, or it did not end in time when it was asked to, as after a failed liveness probe.", LOG)
+        .says("It was killed (SIGKILL): one of its processes ran out of memory, or it did not end in time when it was asked to, as after a failed probe or hook.", LOG)
         .seen("Error", ""),
     Cause::new(AREA, "exit_sigsegv", Error, TemplateAuthor, "Exit code 139: a program crashed")
         .on(&[EXIT.code(139, 139), EXIT.code(132, 132), EXIT.code(134, 136)])

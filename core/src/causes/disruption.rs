@@ -20,6 +20,10 @@ pub(super) static CAUSES: &[Cause] = &[
         .on(&[TAKEN.text(&["exceeds the limit", "exceeds the total limit", "exceeded its local ephemeral", "exceeds its limit", "ephemeral local storage usage exceeds"])])
         .says("The workspace used more temporary disk space than its limit allows.", "Keep large files in its home volume, or ask the template's author for a higher limit.")
         .seen("Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi."),
+    Cause::new(AREA, "evicted_on_arrival", Error, Administrator, "The node is under pressure and takes no pod")
+        .on(&[TAKEN.text(&["node had condition: [?]", "node had condition"])])
+        .says("The node is low on memory, disk space or process IDs ({1}) and does not keep the workspace.", "Start the workspace again; if it happens often, tell your administrator.")
+        .seen("Evicted", "The node had condition: [DiskPressure]."),
     Cause::new(AREA, "evicted_memory", Error, Owner, "The node ran out of memory")
         .on(&[TAKEN.text(&["low on resource: memory", "memorypressure", "memory pressure"])])
         .says("The node ran out of memory and ended the workspace's pod.", "Start the workspace again; if it happens often, the template should request as much memory as the workspace uses.")
@@ -101,7 +105,10 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The pod ran longer than the template allows (activeDeadlineSeconds).", "The template's author must raise or remove that limit.")
         .seen("DeadlineExceeded", "Pod was active on the node longer than the specified deadline"),
     Cause::new(AREA, "node_out_of_resource", Error, Nobody, "The node has too little left for the pod")
-        .on(&[FAILED.reason(&["OutOf*"]), FAILED.text(&["didn't have enough resource: ?,", "didn't have enough resource"])])
+        .on(&[
+            FAILED.text(&["didn't have enough resource: ?, requested", "didn't have enough capacity: ?, requested", "didn't have enough"]),
+            FAILED.reason(&["OutOf*"]),
+        ])
         .says("The node had too little{ 1} left when the workspace arrived there.", AGAIN)
         .seen("OutOfcpu", "Node didn't have enough resource: cpu, requested: 64000, used: 125, capacity: 2000"),
     Cause::new(AREA, "device_unavailable", Error, Administrator, "The device is not available on the node")

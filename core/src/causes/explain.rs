@@ -36,6 +36,36 @@ pub(crate) fn of_image_pull(message: &str, image: &str) -> Option<&'static Cause
     Cause::find(&symptom).map(|(cause, _)| cause)
 }
 
+/// Entries whose messages are told apart by their words.
+const CATCH_ALLS: [&str; 9] = [
+    "container_config",
+    "container_start",
+    "network_setup",
+    "sandbox",
+    "volume_attach_timeout",
+    "volume_mount",
+    "volume_provisioning_failed",
+    "volume_resize",
+    "volume_timeout",
+];
+
+/// Why a container cannot be created or started, and what it lacks, if an entry other than a catch-all recognizes it.
+pub(crate) fn of_container_start(reason: &str, message: &str) -> Option<(&'static str, Vec<String>)> {
+    specific(&Symptom::new(Topic::Container, reason, message.strip_prefix("Error: ").unwrap_or(message)))
+}
+
+/// The same for an Event about a volume, a sandbox or a network.
+pub(crate) fn of_preparation(kind: &FindingKind) -> Option<(&'static str, Vec<String>)> {
+    let symptom = Symptom::of(kind).filter(|symptom| matches!(symptom.topic, Topic::Volume | Topic::Sandbox))?;
+    specific(&symptom)
+}
+
+fn specific(symptom: &Symptom<'_>) -> Option<(&'static str, Vec<String>)> {
+    let (cause, words) = Cause::find(symptom)?;
+    let names = words.into_iter().map(str::to_owned).collect();
+    (!CATCH_ALLS.contains(&cause.id)).then_some((cause.id, names))
+}
+
 impl Explanation {
     fn of(sentence: Option<String>, cause: Option<&'static Cause>) -> Self {
         let level = cause.filter(|cause| cause.area != Area::Unknown).map(|cause| cause.level);

@@ -31,7 +31,7 @@ pub(super) static CAUSES: &[Cause] = &[
             ]),
             Pattern::of(Topic::Container).reason(&["InspectFailed", "InvalidImageName"]).text(&["invalid reference format", "couldn't parse image", "failed to apply default image tag"]),
         ])
-        .says("This is not a valid image name.", "The template's author must correct it.")
+        .says("Image names are in lower case and have the form registry/name:tag.", "The template's author must correct it.")
         .seen(
             "InvalidImageName",
             "Failed to apply default image tag \"registry.example.com/team/Workspace:latest\": couldn't parse image name: \

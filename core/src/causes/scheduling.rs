@@ -231,6 +231,10 @@ pub(super) static CAUSES: &[Cause] = &[
         .on(&[REASON.text(&["node affinity", "node selector", "nodeselector", "matchnodeselector", "nodeaffinity", "didn't match the requested hostname", "requested node name", "hostname"])])
         .says("{n} {does|do} not match the template's node selector or affinity", CHANGE_PLACE)
         .seen("FailedScheduling", "1 node(s) didn't match Pod's node affinity/selector"),
+    Cause::new(AREA, "taint_unnamed", Warn, Administrator, "The node has a taint that is not named (Kubernetes from 1.35)")
+        .on(&[REASON.text(&["untolerated taint(s)"])])
+        .says("{n} {is|are} closed to the workspace by a taint: reserved for other work, not ready, or in trouble", "Kubernetes keeps trying; if it stays so, your administrator can see which taint it is.")
+        .seen("FailedScheduling", "1 node(s) had untolerated taint(s)"),
     Cause::new(AREA, "taint", Warn, TemplateAuthor, "The node is reserved for other work")
         .on(&[REASON.text(&["taint {*}", "taint", "toleratesnodetaints", "tolerate"])])
         .says("{n} {is|are} reserved for other work{taint}", "If the workspace should run there, the template's author must add a toleration.")

@@ -139,6 +139,10 @@ pub(super) static CAUSES: &[Cause] = &[
         .on(&[VOLUME.text(&["no space left on device"])])
         .says("No disk space is left on the node or the volume.", "An administrator must make room; starting the workspace again may find another node.")
         .seen("FailedMount", "MountVolume.SetUp failed for volume \"kube-api-access\" : write /var/lib/kubelet/x: no space left on device"),
+    Cause::new(AREA, "volume_mount_tools", Error, Administrator, "The node lacks the program that mounts this kind of volume")
+        .on(&[VOLUME.text(&["unknown filesystem type 'nfs", "unknown filesystem type 'cifs", "unknown filesystem type 'ceph", "unknown filesystem type 'gluster", "need a /sbin/mount", "helper program", "executable file not found", "command not found"])])
+        .says("The node lacks the program that mounts this kind of volume (such as nfs-common).", "An administrator must install it on the nodes.")
+        .seen("FailedMount", "MountVolume.SetUp failed for volume \"data\" : mount failed: exit status 32 Mounting command: mount Mounting arguments: -t nfs 10.0.0.9:/home /x Output: mount: /x: bad option; for several filesystems (e.g. nfs, cifs) you might need a /sbin/mount.<type> helper program."),
     Cause::new(AREA, "volume_filesystem", Error, Administrator, "The volume's file system is damaged or of another type")
         .on(&[VOLUME.text(&["fsck found errors", "fsck", "wrong fs type", "unknown filesystem type", "bad superblock", "structure needs cleaning", "input/output error", "bad option", "superblock", "format of disk", "failed to format", "corrupt", "already contains a file system", "contains unknown data", "mkfs"])])
         .says("The volume's file system is damaged, or the node cannot read its type.", "Ask your administrator; the data may have to be repaired.")

@@ -254,10 +254,15 @@ impl<D: AgentIndex> Correlator<D> {
         }
         let fact_id = fact_id_of(fact_scope, meta, uid);
         if !known && self.is_new(fact_scope, meta, uid, how) {
+            if let Some(owner) = meta.controller() {
+                self.recover_workload(now, owner.uid, effects);
+            }
             let at = meta.creation_timestamp.unwrap_or(now);
             self.announce(now, uid, Report::new(FindingKind::Created, at, fact_id), effects);
         }
         if let Object::Pod(pod) = object {
+            self.settle_pulls(uid, pod);
+            self.recover(now, uid, pod, effects);
             self.status(now, uid, pod, (known, how), fact_id, effects);
         }
         if !known || was_missing {
@@ -403,17 +408,20 @@ impl<D: AgentIndex> Correlator<D> {
             let key = cause.key;
             let decision = match (&kind, end) {
                 (FindingKind::Terminated { container, .. }, Some(_)) => {
-                    tracked.dedup.status(fact::ended(container));
+                    tracked.dedup.note(fact::ended(container));
                     if let Some(last) = fact::said_by_end(&kind) {
-                        tracked.dedup.status(last);
+                        tracked.dedup.note(last);
                     }
-                    tracked.dedup.incident(cause, at.unwrap_or(now))
+                    if follows_eviction(tracked, &kind) {
+                        continue;
+                    }
+                    tracked.dedup.incident(cause, at.unwrap_or(now), now)
                 }
                 _ if old => {
                     tracked.dedup.history(cause);
                     Decision::Duplicate
                 }
-                _ => tracked.dedup.status(cause),
+                _ => tracked.dedup.status(cause, at.unwrap_or(now), now),
             };
             // It stays remembered as told, so that what follows is a repeat.
             if how != Arrival::ListedKnown && !old {
@@ -559,6 +567,12 @@ impl<D: AgentIndex> Correlator<D> {
         self.non_workspaces.insert(subject);
         give_up(self.waiting.take(subject), Counted::NonWorkspace, effects);
     }
+}
+
+/// Whether a container ended only because its pod is taken away.
+fn follows_eviction(tracked: &Tracked, kind: &FindingKind) -> bool {
+    let FindingKind::Terminated { reason, exit_code, .. } = kind else { return false };
+    tracked.taken_away && reason != "OOMKilled" && matches!(exit_code, 0 | 137 | 143)
 }
 
 pub(super) fn parts(object: &Object) -> (Kind, &Meta) {

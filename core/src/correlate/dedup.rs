@@ -18,19 +18,25 @@ const LIMIT: usize = 48;
 /// Parts remembered for each cause. Beyond, the oldest is forgotten and may be said twice.
 const PARTS: usize = 32;
 
-/// A repeat is said when this long has passed since it was last said. A storm that goes on for ten minutes takes five
-/// lines, one of an hour eight.
+/// A repeat is said when this long has passed since the last line of its family. A storm that goes on for ten minutes takes
+/// at most five lines, one of a day less than twenty.
 const PAUSES: [SignedDuration; 6] = [
     SignedDuration::from_secs(10),
-    SignedDuration::from_secs(20),
-    SignedDuration::from_secs(40),
-    SignedDuration::from_mins(4),
-    SignedDuration::from_mins(10),
+    SignedDuration::from_mins(1),
+    SignedDuration::from_mins(5),
     SignedDuration::from_mins(15),
+    SignedDuration::from_hours(1),
+    SignedDuration::from_hours(2),
 ];
 
-/// A repeat is said at once when there are this many times as many as were last said.
+/// A repeat is said at once when there are this many times as many as were last said, within the first of the pauses.
 const BURST: u32 = 8;
+
+/// The pauses that a burst may cut short.
+const BURST_PAUSES: usize = 2;
+
+/// Causes of one family that are each said at once; what comes then waits like a repeat.
+const FIRSTS: u32 = 5;
 
 /// A secondary fact waits this long for the one that explains it.
 const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_secs(5);
@@ -48,18 +54,43 @@ const FACT_KEPT: SignedDuration = SignedDuration::from_mins(1);
 pub(super) struct Cause {
     pub(super) key: Key,
     pub(super) parts: Vec<Key>,
+    /// Causes of one family share the pauses between their lines, as what a failing container says in several ways.
+    pub(super) family: Key,
+}
+
+impl Cause {
+    pub(super) fn new(key: Key, parts: Vec<Key>) -> Self {
+        Self { key, parts, family: key }
+    }
+
+    pub(super) fn of_family(self, family: Key) -> Self {
+        Self { family, ..self }
+    }
 }
 
 impl From<Key> for Cause {
     fn from(key: Key) -> Self {
-        Self { key, parts: Vec::new() }
+        Self::new(key, Vec::new())
     }
+}
+
+/// The lines of a family so far.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    family: Key,
+    /// When the last of them happened, by the clock of those who write Events.
+    at: Timestamp,
+    /// An index into [`PAUSES`].
+    pause: usize,
+    /// Causes that were said for the first time.
+    firsts: u32,
 }
 
 /// What was told about one object.
 #[derive(Debug, Default)]
 pub(super) struct Deduplicator {
     entries: Vec<Entry>,
+    paces: Vec<Pace>,
     /// Of facts that are held no more.
     released: Vec<FactId>,
 }
@@ -67,13 +98,15 @@ pub(super) struct Deduplicator {
 #[derive(Debug)]
 struct Entry {
     key: Key,
+    family: Key,
     parts: Vec<Key>,
     /// How often, over all Events that say the same.
     times: u32,
     /// The count last seen of each Event, for those Events that may still grow.
     events: Vec<(Uid, u32)>,
     since: Option<Timestamp>,
-    reported: Option<LastReport>,
+    /// How often it had happened when it was last said.
+    reported: Option<u32>,
     /// Deduplicator before a restart, as far as the status shows: an Event that began later is news.
     history: bool,
     /// Nothing of it was said yet: it waits for the fact that explains it.
@@ -83,9 +116,10 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(Cause { key, parts }: Cause) -> Self {
+    fn new(Cause { key, parts, family }: Cause) -> Self {
         Self {
             key,
+            family,
             parts,
             times: 0,
             events: Vec::new(),
@@ -126,14 +160,6 @@ impl Entry {
         let since = self.since.unwrap_or(at);
         Repeat { times: self.times, over: at.duration_since(since).max(SignedDuration::ZERO) }
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct LastReport {
-    times: u32,
-    at: Timestamp,
-    /// An index into [`PAUSES`].
-    pause: usize,
 }
 
 /// A fact that is not said yet.
@@ -183,16 +209,36 @@ pub(super) struct Count {
 
 impl Deduplicator {
     /// A fact of the object's status, which has no count: said once.
-    pub(super) fn status(&mut self, cause: impl Into<Cause>) -> Decision {
+    pub(super) fn status(&mut self, cause: impl Into<Cause>, at: Timestamp, now: Timestamp) -> Decision {
         let cause = cause.into();
-        let learned = self.find(cause.key).map(|entry| entry.learns(cause.parts.clone()));
-        match learned {
-            Some(false) => Decision::Duplicate,
-            Some(true) => Decision::Report(None),
+        let (key, family) = (cause.key, cause.family);
+        let decision = match self.find(key).map(|entry| entry.learns(cause.parts.clone())) {
+            Some(false) => return Decision::Duplicate,
+            Some(true) => self.first(family, at),
             None => {
                 self.insert(Entry::new(cause));
-                Decision::Report(None)
+                self.first(family, at)
             }
+        };
+        match decision {
+            Decision::Report(_) => self.paced(family, at, now, true),
+            _ => {
+                if let Some(entry) = self.find(key) {
+                    entry.times = entry.times.max(1);
+                    entry.since.get_or_insert(at);
+                    entry.unreported = true;
+                }
+            }
+        }
+        decision
+    }
+
+    /// Notes a fact as said without a line of its own, as another line says it too.
+    pub(super) fn note(&mut self, cause: impl Into<Cause>) {
+        let cause = cause.into();
+        match self.find(cause.key) {
+            Some(entry) => entry.unreported = false,
+            None => self.insert(Entry::new(cause)),
         }
     }
 
@@ -206,21 +252,22 @@ impl Deduplicator {
     }
 
     /// One more of the same, at a time of its own, such as a container's end.
-    pub(super) fn incident(&mut self, cause: impl Into<Cause>, at: Timestamp) -> Decision {
-        self.count(cause.into(), 1, None, (at, at), false)
+    pub(super) fn incident(&mut self, cause: impl Into<Cause>, at: Timestamp, now: Timestamp) -> Decision {
+        self.count(cause.into(), 1, None, (at, at), false, now)
     }
 
     /// Like [`Self::incident`], but the first `free` ones are each reported.
-    pub(super) fn incident_after(&mut self, free: u32, key: Key, at: Timestamp) -> Decision {
+    pub(super) fn incident_after(&mut self, free: u32, key: Key, at: Timestamp, now: Timestamp) -> Decision {
         match self.find(key) {
-            Some(entry) if entry.times >= free => self.incident(key, at),
+            Some(entry) if entry.times >= free => self.incident(key, at, now),
             _ => {
-                let decision = self.count(key.into(), 1, None, (at, at), false);
+                let decision = self.count(key.into(), 1, None, (at, at), false, now);
                 if let Some(entry) = self.find(key) {
-                    entry.reported = Some(LastReport { times: entry.times, at, pause: 0 });
+                    entry.reported = Some(entry.times);
                     let held = entry.held.take();
                     self.release(held);
                 }
+                self.set_pace(Pace { family: key, at, pause: 0, firsts: 1 });
                 if decision == Decision::Duplicate { decision } else { Decision::Report(None) }
             }
         }
@@ -234,11 +281,12 @@ impl Deduplicator {
         count: Count,
         secondary: bool,
         until: Timestamp,
+        now: Timestamp,
     ) -> Decision {
         let cause = cause.into();
         let Count { event, times, since, at } = count;
         let Some(entry) = self.find(cause.key) else {
-            return self.count(cause, times, Some((event, times)), (since, at), secondary);
+            return self.count(cause, times, Some((event, times)), (since, at), secondary, now);
         };
         if entry.history && since >= until {
             entry.history = false;
@@ -251,7 +299,7 @@ impl Deduplicator {
         if more == 0 {
             return Decision::Duplicate;
         }
-        self.count(cause, more, Some((event, times)), (since, at), secondary)
+        self.count(cause, more, Some((event, times)), (since, at), secondary, now)
     }
 
     fn count(
@@ -261,12 +309,14 @@ impl Deduplicator {
         event: Option<(Uid, u32)>,
         (since, at): (Timestamp, Timestamp),
         secondary: bool,
+        now: Timestamp,
     ) -> Decision {
-        let Cause { key, parts } = cause;
-        let known = self.find(key).is_some();
-        if !known {
-            self.insert(Entry { unreported: true, ..Entry::new(key.into()) });
+        let Cause { key, parts, family } = cause;
+        if self.find(key).is_none() {
+            self.insert(Entry { unreported: true, ..Entry::new(Cause::from(key).of_family(family)) });
         }
+        let first = self.first(family, at);
+        let pace = self.pace(family).copied();
         let Some(entry) = self.find(key) else { return Decision::Duplicate };
         let learned = entry.learns(parts);
         entry.times = entry.times.saturating_add(more);
@@ -278,47 +328,84 @@ impl Deduplicator {
             return Decision::Defer;
         }
         let repeat = entry.repeat(at);
+        let over = pace.is_none_or(|pace| at.duration_since(pace.at) >= PAUSES[pace.pause]);
+        let bursts =
+            |last: u32| entry.times >= last.saturating_mul(BURST) && pace.is_none_or(|pace| pace.pause < BURST_PAUSES);
         let decision = match entry.reported {
+            _ if (entry.unreported || learned) && first == Decision::Defer => Decision::Defer,
             _ if entry.unreported => Decision::Report((entry.times > 1).then_some(repeat)),
             _ if learned => Decision::Report(None),
             // Status said it; this is the Event that says the same.
             None if entry.times == 1 => Decision::Duplicate,
-            None => Decision::Report(Some(repeat)),
-            Some(last)
-                if entry.times >= last.times.saturating_mul(BURST)
-                    || at.duration_since(last.at) >= PAUSES[last.pause] =>
-            {
-                Decision::Report(Some(repeat))
-            }
-            Some(_) => return Decision::Defer,
+            None if over => Decision::Report(Some(repeat)),
+            Some(last) if over || bursts(last) => Decision::Report(Some(repeat)),
+            _ => Decision::Defer,
         };
-        self.reported(key, at);
+        if decision != Decision::Defer && decision != Decision::Duplicate {
+            let is_first = entry.unreported || learned;
+            self.reported(key, at, now, is_first);
+        }
         decision
     }
 
+    /// Whether another cause of this family is said at once.
+    fn first(&self, family: Key, at: Timestamp) -> Decision {
+        match self.pace(family) {
+            Some(pace) if pace.firsts >= FIRSTS && at.duration_since(pace.at) < PAUSES[pace.pause] => Decision::Defer,
+            _ => Decision::Report(None),
+        }
+    }
+
     /// Notes that this was said, and lets go of what was held of it.
-    fn reported(&mut self, key: Key, at: Timestamp) {
+    fn reported(&mut self, key: Key, at: Timestamp, now: Timestamp, first: bool) {
         let Some(entry) = self.find(key) else { return };
-        let pause = match entry.reported {
-            Some(last) => (last.pause + 1).min(PAUSES.len() - 1),
-            None => 0,
-        };
         entry.unreported = false;
-        entry.reported = Some(LastReport { times: entry.times, at, pause });
-        let held = entry.held.take();
+        entry.reported = Some(entry.times);
+        let (held, family) = (entry.held.take(), entry.family);
         self.release(held);
+        self.paced(family, at, now, first);
+    }
+
+    /// Notes a line of a family: what is held of it waits for another pause.
+    fn paced(&mut self, family: Key, at: Timestamp, now: Timestamp, first: bool) {
+        let before = self.pace(family).copied();
+        let pause = before.map_or(0, |pace| (pace.pause + 1).min(PAUSES.len() - 1));
+        let firsts = before.map_or(0, |pace| pace.firsts) + u32::from(first);
+        let at = before.map_or(at, |pace| pace.at.max(at));
+        self.set_pace(Pace { family, at, pause, firsts });
+        let earliest = now.saturating_add(PAUSES[pause]).unwrap_or(now);
+        for entry in self.entries.iter_mut().filter(|entry| entry.family == family && !entry.unreported) {
+            if let Some((due, _)) = &mut entry.held {
+                *due = (*due).max(earliest);
+            }
+        }
+    }
+
+    fn pace(&self, family: Key) -> Option<&Pace> {
+        self.paces.iter().find(|pace| pace.family == family)
+    }
+
+    fn set_pace(&mut self, pace: Pace) {
+        self.paces.retain(|known| known.family != pace.family);
+        if self.paces.len() >= LIMIT {
+            self.paces.remove(0);
+        }
+        self.paces.push(pace);
     }
 
     /// Keeps a collapsed fact until its pause ends, instead of the one kept before. Returns whether the checkpoint waits for it.
     pub(super) fn hold(&mut self, key: Key, now: Timestamp, mut fact: Held) -> bool {
+        let Some(family) = self.find(key).map(|entry| entry.family) else { return false };
+        let pace = self.pace(family).copied();
         let Some(entry) = self.find(key) else { return false };
-        let wait = match entry.reported {
+        let wait = match pace {
+            _ if matches!(fact.explained_by, Some(ExplainedBy::FactLater(_))) && entry.unreported => LATER,
+            _ if fact.explained_by.is_some() && entry.unreported => UNEXPLAINED_AFTER,
             // By the clock of those who write Events, as both times are theirs.
             Some(last) => {
                 let pause = PAUSES[last.pause];
                 (pause - fact.at.duration_since(last.at)).clamp(SignedDuration::ZERO, pause)
             }
-            None if matches!(fact.explained_by, Some(ExplainedBy::FactLater(_))) => LATER,
             None => UNEXPLAINED_AFTER,
         };
         let due = match &entry.held {
@@ -332,24 +419,37 @@ impl Deduplicator {
         keeps_fact
     }
 
+    /// Lets go of what is held of a family: it is over.
+    pub(super) fn drop_family(&mut self, family: Key) {
+        for at in 0..self.entries.len() {
+            if self.entries[at].family == family {
+                let held = self.entries[at].held.take();
+                self.release(held);
+            }
+        }
+    }
+
     /// When the next held fact is to be said.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.entries.iter().filter_map(|entry| entry.held.as_ref()).map(|(due, _)| *due).min()
     }
 
-    /// Takes a held fact whose time has come. Where it is said, [`Self::report_held`] notes that.
+    /// Takes a held fact whose time has come; an end before what leads to it or follows from it. Where it is said,
+    /// [`Self::report_held`] notes that.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(Key, Held)> {
-        self.entries.iter_mut().find_map(|entry| {
-            let (_, held) = entry.held.take_if(|(due, _)| *due <= now)?;
-            Some((entry.key, held))
-        })
+        let is_end = |held: &Held| matches!(held.kind, FindingKind::Terminated { .. });
+        let due = self.entries.iter_mut().filter(|entry| entry.held.as_ref().is_some_and(|(due, _)| *due <= now));
+        let entry = due.min_by_key(|entry| entry.held.as_ref().is_none_or(|(_, held)| !is_end(held)))?;
+        let (_, held) = entry.held.take()?;
+        Some((entry.key, held))
     }
 
     /// A held fact is said now: how often it happened by now.
-    pub(super) fn report_held(&mut self, key: Key, at: Timestamp) -> Option<Repeat> {
+    pub(super) fn report_held(&mut self, key: Key, at: Timestamp, now: Timestamp) -> Option<Repeat> {
         let entry = self.find(key)?;
         let repeat = (entry.times > 1).then(|| entry.repeat(at));
-        self.reported(key, at);
+        let first = entry.unreported;
+        self.reported(key, at, now, first);
         repeat
     }
 
@@ -401,7 +501,7 @@ mod tests {
     }
 
     fn event(dedup: &mut Deduplicator, key: Key, event: Uid, times: u32, since: Timestamp, at: Timestamp) -> Decision {
-        dedup.event(key, Count { event, times, since, at }, false, Timestamp::UNIX_EPOCH)
+        dedup.event(key, Count { event, times, since, at }, false, Timestamp::UNIX_EPOCH, at)
     }
 
     fn repeated(times: u32, over: i64) -> Decision {
@@ -417,7 +517,21 @@ mod tests {
         }
         assert_eq!(event(&mut dedup, 1, uid(7), 1, at(1), at(1)), repeated(8, 1));
         assert_eq!(event(&mut dedup, 1, uid(9), 1, at(2), at(2)), Decision::Defer);
-        assert_eq!(event(&mut dedup, 1, uid(9), 2, at(2), at(30)), repeated(10, 30));
+        assert_eq!(event(&mut dedup, 1, uid(9), 2, at(2), at(62)), repeated(10, 62));
+    }
+
+    #[test]
+    fn causes_of_one_family_share_their_pauses() {
+        let mut dedup = Deduplicator::default();
+        let mut say = |key: Key, second| dedup.incident(Cause::from(key).of_family(9), at(second), at(second));
+        for key in 0..u64::from(FIRSTS) {
+            assert_eq!(say(key, 0), Decision::Report(None));
+        }
+        // A further cause, and each repeat, wait for the family's pause.
+        assert_eq!(say(100, 1), Decision::Defer);
+        assert_eq!(say(0, 60), Decision::Defer);
+        assert_eq!(say(0, 3_700), repeated(3, 3_700));
+        assert_eq!(say(1, 3_800), Decision::Defer);
     }
 
     #[test]
@@ -427,19 +541,19 @@ mod tests {
         assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Duplicate);
         assert_eq!(event(&mut dedup, 1, uid(0), 9, at(0), at(120)), repeated(9, 120));
         assert_eq!(event(&mut dedup, 1, uid(0), 10, at(0), at(130)), Decision::Defer);
-        assert_eq!(event(&mut dedup, 1, uid(0), 11, at(0), at(140)), repeated(11, 140));
+        assert_eq!(event(&mut dedup, 1, uid(0), 11, at(0), at(181)), repeated(11, 181));
     }
 
     #[test]
     fn status_and_event_say_the_same_once_whichever_comes_first() {
         let mut dedup = Deduplicator::default();
-        assert_eq!(dedup.status(1), Decision::Report(None));
+        assert_eq!(dedup.status(1, at(0), at(0)), Decision::Report(None));
         assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Duplicate);
         assert_eq!(event(&mut dedup, 1, uid(0), 2, at(0), at(20)), repeated(2, 20));
 
         let mut dedup = Deduplicator::default();
         assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Report(None));
-        assert_eq!(dedup.status(1), Decision::Duplicate);
+        assert_eq!(dedup.status(1, at(0), at(0)), Decision::Duplicate);
         assert_eq!(event(&mut dedup, 1, uid(0), 2, at(0), at(20)), repeated(2, 20));
     }
 
@@ -447,7 +561,7 @@ mod tests {
     fn it_remembers_a_bounded_number_of_things() {
         let mut dedup = Deduplicator::default();
         for key in 0..1_000 {
-            dedup.status(key);
+            dedup.status(key, at(0), at(0));
         }
         assert_eq!(dedup.entries.len(), LIMIT);
     }

@@ -3,7 +3,10 @@
 use super::{
     cause::{normalized, reasons, without_numbers},
     dedup::{Cause, ExplainedBy},
-    fact::{cause, crash_loop, disrupted, ended, hash, image_name, image_pull, no_start},
+    fact::{
+        cause, container_family, crash_loop, disrupted, ended, family, hash, image_name, image_pull, no_start,
+        unhealthy,
+    },
 };
 use crate::{
     finding::FindingKind,
@@ -35,6 +38,11 @@ impl Images {
         let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
         let images = all.map(|container| (container.name.as_str().into(), container.image.as_str().into()));
         Self(images.take(Self::LIMIT).collect())
+    }
+
+    /// True if it has to be said which container is meant.
+    fn several(&self) -> bool {
+        self.0.len() > 1
     }
 
     fn first_with(&self, image: &str) -> Option<&str> {
@@ -79,9 +87,15 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
             if let Some(pull) = failed_pull(event, message, images) {
                 return said(pull);
             }
-            let kind = verbatim();
+            let mut kind = verbatim();
             let once = is_step(subject, event);
             let cause = if once { step(event) } else { cause_of(&kind, event) };
+            if let FindingKind::Event { message, .. } = &mut kind
+                && let ("Container created" | "Container started", true) = (message.as_str(), images.several())
+                && !container(event).is_empty()
+            {
+                *message = format!("{message}: {}", container(event));
+            }
             EventFact { cause, explained_by: explained_by(subject, event, message, images), once, kind }
         }
     }
@@ -105,15 +119,29 @@ fn ends_the_pod(reason: &str) -> bool {
 /// Of each container by itself: kubelet's `Container started` does not name it.
 fn cause_of(what: &FindingKind, event: &Event) -> Cause {
     let path = &event.involved_object.field_path;
-    // How many nodes a reason is about changes with each try, and so does which reasons there are.
-    if event.reason == "NotTriggerScaleUp" {
-        let message = event.message.split_once(": ").map_or("", |(_, reasons)| reasons);
-        let reasons = reasons(&format!("nodes are available: {message}"));
-        let parts = reasons.iter().map(|reason| hash(&without_numbers(reason))).collect();
-        return Cause { key: hash(&("event", path, &event.reason)), parts };
+    let of_family = |cause: Cause| match container(event) {
+        "" => cause.of_family(family(&event.reason)),
+        container => cause.of_family(container_family(container)),
+    };
+    match event.reason.as_str() {
+        // How many nodes a reason is about changes with each try, and so does which reasons there are.
+        "NotTriggerScaleUp" => {
+            let message = event.message.split_once(": ").map_or("", |(_, reasons)| reasons);
+            let reasons = reasons(&format!("nodes are available: {message}"));
+            let parts = reasons.iter().map(|reason| hash(&without_numbers(reason))).collect();
+            of_family(Cause::new(hash(&("event", path, &event.reason)), parts))
+        }
+        // The kubelet says the same failure under several reasons.
+        "Failed" | "InspectFailed" | "FailedPostStartHook" => {
+            let key = no_start(container(event), &event.reason, event.message.trim_start_matches("Error: "));
+            of_family(hash(&("event", key)).into())
+        }
+        _ => {
+            let Cause { key, parts, family } = cause(what);
+            let cause = Cause::new(hash(&("event", path, key)), parts);
+            if event.kind == "Warning" { of_family(cause) } else { cause.of_family(family) }
+        }
     }
-    let Cause { key, parts } = cause(what);
-    Cause { key: hash(&("event", path, key)), parts }
 }
 
 /// `Failed to pull image "X": why`, which the status says as `ErrImagePull`.
@@ -135,7 +163,7 @@ fn failed_pull(event: &Event, message: &str, images: &Images) -> Option<FindingK
 }
 
 /// The container that the Event is about; empty where it is about none.
-fn container(event: &Event) -> &str {
+pub(super) fn container(event: &Event) -> &str {
     let path = &event.involved_object.field_path;
     path.split_once('{').and_then(|(_, name)| name.strip_suffix('}')).unwrap_or_default()
 }
@@ -160,10 +188,19 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
         "Failed" => match message.strip_prefix("Error: ")? {
             "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => told(images.pulls(container, None)),
             "InvalidImageName" => told(vec![image_name(container)]),
-            why => told(vec![no_start(container, why)]),
+            why => told(vec![no_start(container, &event.reason, why)]),
         },
+        "FailedPostStartHook" => Some(ExplainedBy::FactLater(vec![no_start(container, &event.reason, message)])),
+        "Killing" if message == "FailedPostStartHook" => {
+            Some(ExplainedBy::FactLater(vec![no_start(container, message, message)]))
+        }
+        "Killing" => {
+            let probe = message.strip_suffix(" probe, will be restarted")?.rsplit(' ').next()?;
+            let probe = if probe == "startup" { "Startup" } else { "Liveness" };
+            told(vec![unhealthy(container, probe)])
+        }
         "ErrImageNeverPull" => told(images.pulls(container, None)),
-        "InspectFailed" => told(vec![image_name(container)]),
+        "InspectFailed" => told(vec![image_name(container), no_start(container, &event.reason, message)]),
         "BackOff" => {
             if let Some(name) = restarted(message) {
                 let container = if container.is_empty() { name } else { container };
@@ -195,7 +232,7 @@ fn step(event: &Event) -> Cause {
 fn is_step(subject: &Subject, event: &Event) -> bool {
     let step = match event.reason.as_str() {
         "Pulling" | "Pulled" | "Created" | "Started" => true,
-        "Killing" => event.message.ends_with("will be restarted") || event.message == "FailedPostStartHook",
+        "Killing" => event.message.ends_with("will be restarted"),
         _ => false,
     };
     step && subject.kind == Kind::Pod && event.kind == "Normal"

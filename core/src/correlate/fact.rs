@@ -42,19 +42,31 @@ impl StatusFact {
 /// The cause of a fact, the same for status and Events.
 pub(super) fn cause(kind: &FindingKind) -> Cause {
     match kind {
-        FindingKind::Event { reason, message, warning: true } => hash(&("event", reason, normalized(message))).into(),
+        FindingKind::Event { reason, message, warning: true } => {
+            let key = match causes::of_preparation(kind) {
+                Some((cause, names)) => hash(&("event", cause, of_names(&names))),
+                None => hash(&("event", reason, normalized(message))),
+            };
+            Cause::from(key).of_family(family(reason))
+        }
         // A step of an ordinary start is another step when it says something else.
         FindingKind::Event { reason, message, .. } => hash(&("event", reason, message)).into(),
-        FindingKind::Refused { message } => hash(&("refused", without_numbers(message))).into(),
+        FindingKind::Refused { message } => {
+            Cause::from(hash(&("refused", without_numbers(message)))).of_family(hash(&"refused"))
+        }
         FindingKind::Unschedulable { message } => {
             let parts = reasons(message).iter().map(hash).collect();
-            Cause { key: hash(&"unschedulable"), parts }
+            Cause::new(hash(&"unschedulable"), parts).of_family(scheduling())
+        }
+        FindingKind::Evicted { message } if message.starts_with("Evicted pod: ") => {
+            // Karpenter says why it evicts, and the status that the pod is evicted.
+            Cause::new(disrupted("EvictionByEvictionAPI"), vec![hash(message)])
         }
         FindingKind::Evicted { .. } => hash(&"evicted").into(),
         FindingKind::Disrupted { reason, .. } => disrupted(reason).into(),
         FindingKind::Failed { reason, message } => hash(&("failed", reason, normalized(message))).into(),
         FindingKind::Terminated { container, exit_code, reason, .. } => {
-            hash(&("ended", container, exit_code, reason)).into()
+            Cause::from(hash(&("ended", container, exit_code, reason))).of_family(container_family(container))
         }
         FindingKind::ImagePull { image, message, .. } => {
             // A failure that is known is one cause in whatever words.
@@ -62,18 +74,73 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
                 Some(known) => hash(known.id),
                 None => hash(&normalized(beginning(message))),
             };
-            Cause { key: image_pull(image), parts: vec![cause] }
+            Cause::new(image_pull(image), vec![cause]).of_family(images())
         }
-        FindingKind::Waiting { why: WaitingFor::Image, image, .. } => image_pull(image).into(),
-        FindingKind::Waiting { why: WaitingFor::CrashLoop, container, .. } => crash_loop(container).into(),
+        FindingKind::Waiting { why: WaitingFor::Image, image, .. } => {
+            Cause::from(image_pull(image)).of_family(images())
+        }
+        FindingKind::Waiting { why: WaitingFor::CrashLoop, container, .. } => {
+            Cause::from(crash_loop(container)).of_family(container_family(container))
+        }
         FindingKind::Waiting { why: WaitingFor::ImageName, container, .. } => image_name(container).into(),
-        FindingKind::Waiting { container, message, .. } => no_start(container, message).into(),
-        FindingKind::Unhealthy { container, message } => hash(&("unhealthy", container, normalized(message))).into(),
-        FindingKind::SlowPull { image, .. } => hash(&("slow pull", image)).into(),
+        FindingKind::Waiting { container, reason, message, .. } => {
+            Cause::from(no_start(container, reason, message)).of_family(container_family(container))
+        }
+        FindingKind::Unhealthy { container, message } => {
+            let key = unhealthy(container, message);
+            let readiness = key == unhealthy(container, READINESS);
+            Cause::from(key).of_family(if readiness { key } else { container_family(container) })
+        }
+        FindingKind::SlowPull { image, .. } => Cause::from(hash(&("slow pull", image))).of_family(images()),
         FindingKind::Recovered { stage, .. } => hash(&("recovered", stage)).into(),
         FindingKind::Created => hash(&"created").into(),
         FindingKind::Deleted => hash(&"deleted").into(),
     }
+}
+
+/// How a failed readiness probe is told; the container goes on.
+const READINESS: &str = "Readiness probe";
+
+/// What is said about where the pod is to run.
+pub(super) fn scheduling() -> Key {
+    hash(&"scheduling")
+}
+
+/// What is said about all images of a pod.
+pub(super) fn images() -> Key {
+    hash(&"images")
+}
+
+/// What is said about how a container starts, ends and is restarted.
+pub(super) fn container_family(container: &str) -> Key {
+    hash(&("container", container))
+}
+
+/// What is said about the volumes of a pod.
+pub(super) fn volumes() -> Key {
+    hash(&"volumes")
+}
+
+/// What is said about the sandbox and the network of a pod.
+pub(super) fn sandbox() -> Key {
+    hash(&"sandbox")
+}
+
+/// The family of an Event.
+pub(super) fn family(reason: &str) -> Key {
+    match reason {
+        "NotTriggerScaleUp" | "FailedScaleUp" | "FailedBinding" | "ProvisioningFailed" => scheduling(),
+        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => volumes(),
+        "FailedCreatePodSandBox" | "NetworkNotReady" | "FailedPodSandBoxStatus" => sandbox(),
+        "FailedToRetrieveImagePullSecret" => images(),
+        reason => hash(&("family", reason)),
+    }
+}
+
+/// That a probe of this kind fails, in whatever words.
+pub(super) fn unhealthy(container: &str, message: &str) -> Key {
+    let kind = message.split(' ').next().unwrap_or_default();
+    hash(&("unhealthy", container, kind))
 }
 
 /// That an image cannot be pulled, for whatever reason.
@@ -96,9 +163,18 @@ pub(super) fn ended(container: &str) -> Key {
     hash(&("ended", container))
 }
 
-/// That a container cannot be created or started.
-pub(super) fn no_start(container: &str, message: &str) -> Key {
-    hash(&("no start", container, normalized(beginning(message))))
+/// What a message names, without what differs from try to try.
+fn of_names(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| normalized(name)).collect()
+}
+
+/// That a container cannot be created or started: a failure that is known is one in whatever words, unless it names what
+/// is missing.
+pub(super) fn no_start(container: &str, reason: &str, message: &str) -> Key {
+    match causes::of_container_start(reason, message) {
+        Some((cause, names)) => hash(&("no start", container, cause, of_names(&names))),
+        None => hash(&("no start", container, normalized(beginning(message)))),
+    }
 }
 
 /// As much of a message as an Event holds too, which is cut at 1,024 bytes with what stands before it.
@@ -113,7 +189,7 @@ pub(super) fn said_by_end(kind: &FindingKind) -> Option<Key> {
         FindingKind::Terminated { container, reason, message, .. }
             if matches!(reason.as_str(), "StartError" | "ContainerCannotRun") =>
         {
-            Some(no_start(container, message))
+            Some(no_start(container, reason, message))
         }
         _ => None,
     }
@@ -192,7 +268,7 @@ fn of_container(
     facts: &mut Vec<StatusFact>,
 ) {
     for (terminated, end) in super::ends::of(status) {
-        if ended_well(pod, terminated) {
+        if ended_well(pod, init, terminated) {
             continue;
         }
         let kind = FindingKind::Terminated {
@@ -229,14 +305,17 @@ fn pull_error(reason: &str, message: &str) -> Option<String> {
     (!cause.trim().is_empty()).then(|| cause.to_owned())
 }
 
-/// Exit code 0, or the end that was asked for: a pod being deleted gets SIGTERM, then SIGKILL.
-fn ended_well(pod: &Pod, terminated: &Terminated) -> bool {
+/// The end that was asked for, as a pod being deleted gets SIGTERM, then SIGKILL; or one without an error, where the
+/// container need not stay.
+fn ended_well(pod: &Pod, init: bool, terminated: &Terminated) -> bool {
     let oom = terminated.reason == "OOMKilled";
     let asked_for = pod.metadata.deletion_timestamp.is_some() && !oom;
     // A pod thrown out is told by its phase or condition; its containers' ends say nothing more.
     let disrupted = |condition: &Condition| condition.kind == "DisruptionTarget" && condition.status == "True";
     let thrown_out = (!pod.status.reason.is_empty() || pod.status.conditions.iter().any(disrupted)) && !oom;
-    (terminated.exit_code == 0 && !oom) || asked_for || thrown_out
+    let stays = matches!(pod.spec.restart_policy.as_str(), "" | "Always") || pod.status.phase == "Succeeded";
+    let done = terminated.exit_code == 0 && !oom && (init || !stays);
+    done || asked_for || thrown_out
 }
 
 fn memory_limit(pod: &Pod, container: &str) -> Option<String> {

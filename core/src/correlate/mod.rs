@@ -17,6 +17,8 @@ mod non_workspaces;
 mod observation;
 mod past;
 mod presence;
+mod pulls;
+mod recovery;
 mod report;
 #[cfg(test)]
 mod tests;

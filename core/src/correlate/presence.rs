@@ -63,9 +63,10 @@ impl<D: AgentIndex> Correlator<D> {
             return;
         }
         tracked.gone_at = Some(now);
+        tracked.pulls.clear();
         forget_known(tracked, effects);
         self.report_all_held(uid, effects);
-        self.report(uid, Report::new(FindingKind::Deleted, at.unwrap_or(now).min(now), fact_id), None, effects);
+        self.announce(now, uid, Report::new(FindingKind::Deleted, at.unwrap_or(now).min(now), fact_id), effects);
         effects.extend(self.index.end(uid).into_iter().map(Effect::Ended));
     }
 

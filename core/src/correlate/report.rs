@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::{
     AgentIndex, Correlator, Counted, Effect,
     cause::without_numbers,
-    dedup::{Count, Decision, ExplainedBy, Held, Key},
-    event_fact::of_event,
-    fact::hash,
+    dedup::{Cause, Count, Decision, ExplainedBy, Held, Key},
+    event_fact::{container, of_event},
+    fact::{cause, hash},
     tracked::{HELD, Tracked},
 };
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     finding::{Finding, FindingKind, Repeat},
     identity::{Subject, Uid},
     object::Event,
+    render::level,
     resource::Kind,
 };
 
@@ -43,6 +44,18 @@ pub(super) struct ByEvent {
     explained_by: Option<ExplainedBy>,
 }
 
+/// What a workload's next pod may say again.
+fn is_trouble(kind: &FindingKind) -> bool {
+    !matches!(
+        kind,
+        FindingKind::Created
+            | FindingKind::Deleted
+            | FindingKind::Recovered { .. }
+            | FindingKind::SlowPull { .. }
+            | FindingKind::Event { warning: false, .. }
+    )
+}
+
 impl<D: AgentIndex> Correlator<D> {
     /// Tells an Event about an object that is followed.
     pub(super) fn handle_event(
@@ -67,17 +80,21 @@ impl<D: AgentIndex> Correlator<D> {
             return effects.push(Effect::Count(Counted::Collapsed));
         }
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        if tracked.subject.kind == Kind::Pod && tracked.pulls.note(container(event), event, now) {
+            self.schedule(uid);
+        }
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         let key = fact.cause.key;
         if tracked.only_counted && (fact.once || event.reason == "Scheduled") {
             return effects.push(Effect::Count(Counted::Collapsed));
         }
         let decision = if fact.once {
-            match tracked.dedup.status(fact.cause) {
+            match tracked.dedup.status(fact.cause, at, now) {
                 Decision::Duplicate => return effects.push(Effect::Count(Counted::Collapsed)),
                 decision => decision,
             }
         } else {
-            tracked.dedup.event(fact.cause, count, fact.explained_by.is_some(), status_until)
+            tracked.dedup.event(fact.cause, count, fact.explained_by.is_some(), status_until, now)
         };
         let report = Report::new(fact.kind, at, Some(fact_id));
         let by = ByEvent { explained_by: fact.explained_by };
@@ -96,9 +113,7 @@ impl<D: AgentIndex> Correlator<D> {
     ) {
         match decision {
             Decision::Duplicate => {}
-            Decision::Report(None)
-                if matches!(report.kind, FindingKind::Evicted { .. } | FindingKind::Failed { .. }) =>
-            {
+            Decision::Report(None) if is_trouble(&report.kind) => {
                 self.report_for_workload(now, uid, report, by.is_some(), effects);
             }
             Decision::Report(repeat) => self.report(uid, report, repeat, effects),
@@ -110,7 +125,7 @@ impl<D: AgentIndex> Correlator<D> {
         self.ack_released(uid, effects);
     }
 
-    /// Announces an object. Of a workload whose pods fail one after the other the first few are announced.
+    /// Announces an object, or its end. Of a workload whose pods fail one after the other the first few are announced.
     pub(super) fn announce(&mut self, now: Timestamp, uid: Uid, report: Report, effects: &mut Vec<Effect>) {
         self.report_for_workload(now, uid, report, false, effects);
     }
@@ -135,11 +150,20 @@ impl<D: AgentIndex> Correlator<D> {
         let (key, decision) = match &report.kind {
             FindingKind::Evicted { message } | FindingKind::Failed { message, .. } => {
                 let key = hash(&("pods end", without_numbers(message)));
-                (key, dedup.incident(key, report.at))
+                (key, dedup.incident(key, report.at, now))
             }
-            _ => {
+            FindingKind::Deleted => {
+                let key = hash(&"pods deleted");
+                (key, dedup.incident_after(ANNOUNCED, key, report.at, now))
+            }
+            FindingKind::Created => {
                 let key = hash(&"pods created");
-                (key, dedup.incident_after(ANNOUNCED, key, report.at))
+                (key, dedup.incident_after(ANNOUNCED, key, report.at, now))
+            }
+            kind => {
+                let Cause { key, parts, family } = cause(kind);
+                let key = hash(&("pods", key, parts));
+                (key, dedup.incident(Cause::from(key).of_family(family), report.at, now))
             }
         };
         match decision {
@@ -188,6 +212,7 @@ impl<D: AgentIndex> Correlator<D> {
                 tracked.due = None;
             }
             self.report_held_until(now, uid, effects);
+            self.report_slow_pulls(now, uid, effects);
             self.schedule(uid);
         }
     }
@@ -204,7 +229,7 @@ impl<D: AgentIndex> Correlator<D> {
             let Some(tracked) = self.tracked.get(&uid) else { return };
             let explained = explained_by.is_some_and(|by| self.is_explained(tracked, &by));
             if !explained && let Some(tracked) = self.tracked.get_mut(&uid) {
-                let repeat = tracked.dedup.report_held(key, at);
+                let repeat = tracked.dedup.report_held(key, at, until);
                 self.report(uid, Report { kind, at, fact_id, about }, repeat, effects);
             }
             effects.extend(fact_id.filter(|_| keeps_fact).map(Effect::Ack));
@@ -219,9 +244,9 @@ impl<D: AgentIndex> Correlator<D> {
         }
     }
 
-    fn schedule(&mut self, uid: Uid) {
+    pub(super) fn schedule(&mut self, uid: Uid) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        let due = tracked.dedup.due();
+        let due = [tracked.dedup.due(), tracked.pulls.due()].into_iter().flatten().min();
         let before = std::mem::replace(&mut tracked.due, due);
         if before != due {
             if let Some(before) = before {
@@ -256,6 +281,11 @@ impl<D: AgentIndex> Correlator<D> {
             _ => fact_id,
         });
         let finding = Finding { agents: tracked.agents.clone(), subject, at, kind, repeat, fact_id };
+        tracked.taken_away |= matches!(
+            finding.kind,
+            FindingKind::Evicted { .. } | FindingKind::Disrupted { .. } | FindingKind::Failed { .. }
+        );
+        tracked.trouble.note(&finding, level(&finding.kind));
         if !tracked.unresolved.is_empty() {
             if tracked.held.len() >= HELD {
                 effects.push(Effect::Count(Counted::Overflow));

@@ -11,6 +11,8 @@ use super::{
     dedup::{Deduplicator, Key},
     ends::Ends,
     event_fact::Images,
+    pulls::Pulls,
+    recovery::Trouble,
 };
 use crate::{
     checkpoint::FactKey,
@@ -60,6 +62,11 @@ pub(super) struct Tracked {
     /// When the next held fact of `told` is due, as the correlator has it in its order.
     pub(super) due: Option<Timestamp>,
     pub(super) ends: Ends,
+    /// Stages of its start that trouble was reported about.
+    pub(super) trouble: Trouble,
+    pub(super) pulls: Pulls,
+    /// It was told that the cluster takes it away: its containers' ends follow from that.
+    pub(super) taken_away: bool,
     seen: VecDeque<Key>,
     /// The facts of its status that a restart need not report again.
     pub(super) known: BTreeSet<FactKey>,
@@ -91,6 +98,9 @@ impl Tracked {
             dedup: Deduplicator::default(),
             due: None,
             ends: Ends::default(),
+            trouble: Trouble::default(),
+            pulls: Pulls::default(),
+            taken_away: false,
             seen: VecDeque::new(),
             known: BTreeSet::new(),
             gone_at: None,

@@ -144,6 +144,9 @@ pub struct PodSpec {
     /// Volumes, those kinds alone that can hold a token file.
     #[serde(deserialize_with = "bounded::list")]
     pub volumes: Vec<Volume>,
+    /// `Always` (also if empty), `OnFailure` or `Never`.
+    #[serde(deserialize_with = "text::word")]
+    pub restart_policy: String,
 }
 
 /// A container of a pod's spec.
@@ -427,14 +430,24 @@ pub struct ContainerStatus {
     pub last_state: ContainerState,
 }
 
-/// One of waiting, running (which tells nothing here) and terminated.
+/// One of waiting, running and terminated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ContainerState {
     /// Not running yet, or not again.
     pub waiting: Option<Waiting>,
+    /// It runs.
+    pub running: Option<Running>,
     /// It ended.
     pub terminated: Option<Terminated>,
+}
+
+/// A container that runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Running {
+    /// By the node's clock.
+    pub started_at: Option<Timestamp>,
 }
 
 /// Why a container waits.

@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 
 pub(crate) use self::quantity::requested;
 use crate::{
-    causes,
-    finding::{Finding, FindingKind, Repeat, WaitingFor},
+    causes::{self, Explanation},
+    finding::{Finding, FindingKind, Repeat},
     line::{Level, LogLine, MAX_CHARS},
     resource::Kind,
     text,
@@ -67,6 +67,24 @@ pub fn render(finding: &Finding, style: LogStyle, is_agent: impl Fn(AgentToken) 
     }
 }
 
+/// The level of a finding's line.
+pub(crate) fn level(kind: &FindingKind) -> Level {
+    level_of(kind, &causes::explain(kind))
+}
+
+fn level_of(kind: &FindingKind, explanation: &Explanation) -> Level {
+    explanation.level.unwrap_or(match kind {
+        FindingKind::Created | FindingKind::Recovered { .. } | FindingKind::Event { warning: false, .. } => {
+            Level::Debug
+        }
+        FindingKind::Event { .. }
+        | FindingKind::Unschedulable { .. }
+        | FindingKind::Unhealthy { .. }
+        | FindingKind::SlowPull { .. } => Level::Warn,
+        _ => Level::Error,
+    })
+}
+
 struct Words {
     level: Level,
     /// The Kubernetes reason, where the text does not hold it: people search for it.
@@ -112,55 +130,48 @@ impl Words {
 
 fn words(finding: &Finding, style: LogStyle) -> Words {
     let explanation = causes::explain(&finding.kind);
-    let level = explanation.level;
+    let level = level_of(&finding.kind, &explanation);
+    let kind = finding.subject.kind;
     let words = match &finding.kind {
-        FindingKind::Created => Words::object(finding, style, Level::Debug, "🐳", &created(finding.subject.kind)),
-        FindingKind::Deleted => {
-            Words::object(finding, style, Level::Error, "🗑️", &format!("Deleted {}", noun(finding.subject.kind)))
-        }
-        FindingKind::Event { reason, message, warning } => {
-            let level = level.unwrap_or(if *warning { Level::Warn } else { Level::Debug });
+        FindingKind::Created => Words::object(finding, style, level, "🐳", &created(kind)),
+        FindingKind::Deleted => Words::object(finding, style, level, "🗑️", &format!("Deleted {}", noun(kind))),
+        FindingKind::Event { reason, message, .. } => {
             Words::said(level, reason, if message.is_empty() { reason } else { message })
         }
-        FindingKind::Refused { message } => Words::said(level.unwrap_or(Level::Error), "FailedCreate", message),
-        FindingKind::Unschedulable { message } => {
-            Words::said(level.unwrap_or(Level::Warn), "FailedScheduling", message)
-        }
-        FindingKind::Evicted { message } => Words::said(level.unwrap_or(Level::Error), "Evicted", message),
+        FindingKind::Refused { message } => Words::said(level, "FailedCreate", message),
+        FindingKind::Unschedulable { message } => Words::said(level, "FailedScheduling", message),
+        FindingKind::Evicted { message } => Words::said(level, "Evicted", message),
         kind => own_words(kind, level),
     };
     Words { hint: explanation.sentence, ..words }
 }
 
 /// The words for what Kubernetes has none for, or several.
-fn own_words(kind: &FindingKind, level: Option<Level>) -> Words {
-    let error = level.unwrap_or(Level::Error);
+fn own_words(kind: &FindingKind, level: Level) -> Words {
     match kind {
         FindingKind::Failed { reason, message } if message.is_empty() => {
-            Words::plain(error, format!("The pod failed: {reason}"))
+            Words::plain(level, format!("The pod failed: {reason}"))
         }
-        FindingKind::Failed { reason, message } => Words::plain(error, format!("The pod failed: {reason}: {message}")),
+        FindingKind::Failed { reason, message } => Words::plain(level, format!("The pod failed: {reason}: {message}")),
         FindingKind::Terminated { container, init, exit_code, reason, message, .. } => {
             let text = cause::terminated(container, *init, *exit_code, reason);
-            Words::plain(error, text + &cause::last_words(message))
+            Words::plain(level, text + &cause::last_words(message))
         }
         FindingKind::ImagePull { container, image, message } => {
-            Words::with_reason(error, "ErrImagePull", cause::image_pull(container, image, message))
+            Words::with_reason(level, "ErrImagePull", cause::image_pull(container, image, message))
         }
-        FindingKind::Disrupted { reason, message } => Words::with_reason(error, reason, cause::disrupted(message)),
+        FindingKind::Disrupted { reason, message } => Words::with_reason(level, reason, cause::disrupted(message)),
         FindingKind::Waiting { container, why, reason, image, message } => {
-            // The end that leads to a crash loop is an error of its own.
-            let level = if *why == WaitingFor::CrashLoop { Level::Warn } else { error };
             Words::plain(level, cause::waiting(container, *why, reason, image, message))
         }
         FindingKind::Unhealthy { container, message } => {
-            Words::with_reason(level.unwrap_or(Level::Warn), "Unhealthy", cause::unhealthy(container, message))
+            Words::with_reason(level, "Unhealthy", cause::unhealthy(container, message))
         }
         FindingKind::SlowPull { container, image, elapsed } => {
-            Words::with_reason(Level::Warn, "Pulling", cause::slow_pull(container, image, *elapsed))
+            Words::with_reason(level, "Pulling", cause::slow_pull(container, image, *elapsed))
         }
-        FindingKind::Recovered { stage, after } => Words::plain(Level::Debug, cause::recovered(stage, *after)),
-        kind => Words::plain(error, format!("{kind:?}")),
+        FindingKind::Recovered { stage, after } => Words::plain(level, cause::recovered(stage, *after)),
+        kind => Words::plain(level, format!("{kind:?}")),
     }
 }
 
@@ -209,7 +220,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::identity::{Subject, Uid};
+    use crate::{
+        finding::WaitingFor,
+        identity::{Subject, Uid},
+    };
 
     const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
 

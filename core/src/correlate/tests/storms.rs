@@ -89,6 +89,8 @@ fn a_storm_is_few_lines() {
             assert!((2..=limit).contains(&told), "{what}: {told} lines in {minutes} minutes");
         }
     }
+    let day = lines_of(24 * 60, "Pod", "ws", "FailedScheduling", nodes);
+    assert!((10..=20).contains(&day), "{day} lines in a day");
 }
 
 #[test]

@@ -1,0 +1,133 @@
+//! Trouble that is over, and pulls that take long.
+
+use super::*;
+use crate::{
+    finding::Stage,
+    render::{LogStyle, render},
+};
+
+fn lines(story: &Story) -> Vec<String> {
+    story.findings().into_iter().map(|finding| render(finding, LogStyle::Plain, |_| false).text).collect()
+}
+
+fn scheduled(scheduled: bool) -> serde_json::Value {
+    let (status, reason, message) = if scheduled {
+        ("True", "", "")
+    } else {
+        ("False", "Unschedulable", "0/2 nodes are available: 2 Insufficient cpu.")
+    };
+    json!({"conditions": [{"type": "PodScheduled", "status": status, "reason": reason, "message": message}]})
+}
+
+#[test]
+fn a_pod_that_waited_for_a_node_says_when_it_has_one() {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &scheduled(false))));
+    story.observe(event("Pod", "ns", "ws", "FailedScheduling", "0/2 nodes are available: 2 Insufficient cpu.", 2, 30));
+    for _ in 0..240 {
+        story.tick(1);
+    }
+    story.observe(seen(pod("ws", "ns", ALICE, &scheduled(true))));
+    let told = lines(&story);
+    assert!(told.last().unwrap().contains("scheduled after 4m"), "{told:#?}");
+    // What was held back of the trouble is not said after it.
+    let before = told.len();
+    story.tick(100_000);
+    assert_eq!(lines(&story).len(), before);
+}
+
+#[test]
+fn a_start_without_trouble_says_nothing_of_it() {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    story.tick(300);
+    story.observe(seen(pod("ws", "ns", ALICE, &scheduled(true))));
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
+}
+
+#[test]
+fn a_workload_says_when_its_refused_pod_could_be_created() {
+    let mut story = Story::new();
+    story.observe(seen(replicaset("rs", "ns", ALICE)));
+    story.observe(event(
+        "ReplicaSet",
+        "ns",
+        "rs",
+        "FailedCreate",
+        "pods \"rs-\" is forbidden: exceeded quota: q",
+        1,
+        0,
+    ));
+    story.tick(180);
+    let mut json = pod_json("rs-1", "ns", &env(ALICE));
+    json["metadata"]["ownerReferences"] =
+        json!([{"kind": "ReplicaSet", "name": "rs", "uid": "ns/rs", "controller": true}]);
+    story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
+    let told = lines(&story);
+    assert!(told.iter().any(|line| line == "The pod could be created after 3m"), "{told:#?}");
+}
+
+fn pulling(reason: &str, message: &str) -> Observation {
+    let Observation::Event { scope, mut event } = event("Pod", "ns", "ws", reason, message, 1, 1) else {
+        unreachable!()
+    };
+    event.kind = "Normal".into();
+    event.involved_object.field_path = "spec.containers{dev}".into();
+    Observation::Event { scope, event }
+}
+
+#[test]
+fn a_long_pull_is_told_with_how_long_and_when_it_is_over() {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &scheduled(true))));
+    story.observe(pulling("Pulling", "Pulling image \"img\""));
+    for _ in 0..300 {
+        story.tick(1);
+    }
+    let slow: Vec<_> = lines(&story).into_iter().filter(|line| line.contains("has been pulled for")).collect();
+    assert!(
+        slow.len() == 1 && slow[0].contains("Container dev waits: image \"img\" has been pulled for 2m"),
+        "{slow:#?}"
+    );
+    story.observe(pulling("Pulled", "Successfully pulled image \"img\" in 5m"));
+    let running = json!({"containerStatuses": [{"name": "dev", "state": {"running": {}}}]});
+    story.observe(seen(pod("ws", "ns", ALICE, &running)));
+    let told = lines(&story);
+    assert!(told.last().unwrap().contains("Image \"img\" pulled after 5m"), "{told:#?}");
+    story.tick(100_000);
+    assert_eq!(lines(&story).len(), told.len());
+    let finding = story.findings().last().unwrap().kind.clone();
+    assert!(matches!(finding, FindingKind::Recovered { stage: Stage::Pulled(_), .. }));
+}
+
+#[test]
+fn a_quick_pull_is_no_news() {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &scheduled(true))));
+    story.observe(pulling("Pulling", "Pulling image \"img\""));
+    story.tick(60);
+    story.observe(pulling("Pulled", "Successfully pulled image \"img\" in 60s"));
+    story.tick(100_000);
+    assert!(!lines(&story).iter().any(|line| line.contains("has been pulled for")));
+}
+
+#[test]
+fn the_same_failure_of_a_workloads_next_pods_is_counted() {
+    let mut story = Story::new();
+    story.observe(seen(replicaset("job", "ns", ALICE)));
+    for n in 0..20 {
+        let mut json = pod_json(&format!("job-{n}"), "ns", &env(ALICE));
+        json["metadata"]["ownerReferences"] =
+            json!([{"kind": "ReplicaSet", "name": "job", "uid": "ns/job", "controller": true}]);
+        json["spec"]["restartPolicy"] = "Never".into();
+        let ended = (start() + SignedDuration::from_secs(n * 30)).to_string();
+        json["status"] = json!({"phase": "Failed", "containerStatuses": [{"name": "dev",
+            "state": {"terminated": {"exitCode": 3, "reason": "Error", "finishedAt": ended}}}]});
+        story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
+        for _ in 0..30 {
+            story.tick(1);
+        }
+    }
+    let told: Vec<_> = lines(&story).into_iter().filter(|line| line.contains("exit code 3")).collect();
+    assert!((2..=5).contains(&told.len()) && told.last().unwrap().contains("(x"), "{told:#?}");
+}
