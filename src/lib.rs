@@ -14,5 +14,6 @@ pub mod kubernetes;
 pub mod leader;
 pub mod ownership;
 pub mod registry;
-pub mod runtime;
 pub mod watch;
+
+pub use logstream_runtime as runtime;

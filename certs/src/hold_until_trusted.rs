@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use logstream_runtime::Clock;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -9,7 +10,7 @@ use crate::{
     bundle::Bundle,
     metrics::{Metrics, Refused},
     self_managed::PROPAGATION_DELAY,
-    source::{CertSource, Clock},
+    source::CertSource,
     trust::Trust,
 };
 
@@ -27,7 +28,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct HoldUntilTrusted<S> {
     source: S,
     trust: Arc<Trust>,
-    clock: Clock,
+    clock: Arc<dyn Clock>,
     metrics: Metrics,
     given: Option<Bundle>,
     waiting: Option<Waiting>,
@@ -41,7 +42,7 @@ struct Waiting {
 
 impl<S: CertSource> HoldUntilTrusted<S> {
     /// Wraps `source`.
-    pub fn new(source: S, trust: Arc<Trust>, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(source: S, trust: Arc<Trust>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         Self { source, trust, clock, metrics, given: None, waiting: None }
     }
 
@@ -53,7 +54,7 @@ impl<S: CertSource> HoldUntilTrusted<S> {
             info!(serial = bundle.serial(), "serving certificate unchanged after all");
             return None;
         }
-        let now = (self.clock)();
+        let now = self.clock.now();
         let Err(error) = self.trust.judge(Some(&bundle), now) else { return Some(bundle) };
         if self.trust.judge(Some(given), now).is_err() {
             return Some(bundle);
@@ -67,7 +68,7 @@ impl<S: CertSource> HoldUntilTrusted<S> {
     /// Returns the held bundle once it may be served.
     fn look(&mut self) -> Option<Bundle> {
         let waiting = self.waiting.as_mut()?;
-        let now = (self.clock)();
+        let now = self.clock.now();
         if self.trust.judge(self.given.as_ref(), now).is_ok() {
             if self.trust.judge(Some(&waiting.bundle), now).is_err() {
                 waiting.trusted = None;

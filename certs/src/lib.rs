@@ -37,5 +37,5 @@ pub use resolver::Resolver;
 pub use serve::{Ended, serve_from};
 pub use server_config::{ServerConfigError, server_config};
 pub use server_verifier::{NoRoots, ServerVerifier};
-pub use source::{CertSource, Clock};
+pub use source::CertSource;
 pub use trust::{Trust, TrustError};

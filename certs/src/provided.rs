@@ -2,10 +2,12 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use jiff::Timestamp;
+use logstream_runtime::Clock;
 use rustls::pki_types::ServerName;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep_until};
@@ -15,7 +17,7 @@ use crate::{
     bundle::{Bundle, BundleError},
     file::{FileError, read},
     metrics::{Metrics, Refused},
-    source::{CertSource, Clock},
+    source::CertSource,
 };
 
 /// Default poll interval. The kubelet itself refreshes a mounted Secret only once a minute or so.
@@ -72,7 +74,7 @@ pub struct Source {
     files: Files,
     names: Vec<ServerName<'static>>,
     interval: Duration,
-    clock: Clock,
+    clock: Arc<dyn Clock>,
     metrics: Metrics,
     /// Time of the next poll.
     next_read: Instant,
@@ -105,7 +107,7 @@ impl Source {
         files: Files,
         names: Vec<ServerName<'static>>,
         interval: Duration,
-        clock: Clock,
+        clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
         Self { files, names, interval, clock, metrics, next_read: Instant::now(), given: None, refused: None }
@@ -117,7 +119,7 @@ impl Source {
     }
 
     fn parse(&self, contents: &Contents) -> Result<Bundle, Refusal> {
-        let now: Timestamp = (self.clock)();
+        let now: Timestamp = self.clock.now();
         Ok(Bundle::parse(&contents.certificate, &contents.key, &self.names, now)?)
     }
 

@@ -1,9 +1,5 @@
 //! The contract of serving certificate sources.
 
-use std::sync::Arc;
-
-use jiff::Timestamp;
-
 use crate::bundle::Bundle;
 
 /// A stream of serving certificates.
@@ -20,6 +16,3 @@ pub trait CertSource: Send {
     /// Cancel safe.
     fn next(&mut self) -> impl Future<Output = Option<Bundle>> + Send;
 }
-
-/// Returns the current time.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

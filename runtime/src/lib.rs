@@ -1,3 +1,22 @@
-//! Ground-floor pieces shared by the webhook, the certificates and the program. Nothing here knows Kubernetes or Coder.
+//! What every part of the program needs at run time: clock, backoff, servers, tasks, signals, health and logging.
+//! Nothing here knows Kubernetes or Coder.
 
+pub mod backoff;
+pub mod clock;
+pub mod heartbeat;
 pub mod listen;
+pub mod liveness;
+pub mod logging;
+pub mod panics;
+pub mod readiness;
+pub mod server;
+pub mod shutdown;
+pub mod tasks;
+
+pub use backoff::Backoff;
+pub use clock::{Clock, SystemClock, TokioClock};
+pub use heartbeat::Heartbeat;
+pub use liveness::Liveness;
+pub use readiness::{Check, Readiness};
+pub use shutdown::Signals;
+pub use tasks::{Supervisor, TaskFailed};

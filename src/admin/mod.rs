@@ -1,4 +1,4 @@
-//! What the process says of itself over plain HTTP: health and metrics.
+//! Health and metrics over plain HTTP.
 
 mod endpoints;
 mod metrics;
@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 pub use endpoints::{Content, router};
 pub use metrics::Metrics;
-pub use server::AdminServer;
 
 use crate::runtime::listen::ListenError;
+use crate::runtime::server::Bound;
 use crate::runtime::{Heartbeat, Liveness, Readiness};
 
 /// Where the endpoints get what they show.
@@ -30,14 +30,14 @@ pub struct Sources {
 }
 
 /// Opens the ports that are configured: two listeners, or one for both if the addresses are equal. Nothing is answered
-/// before [`AdminServer::run`].
+/// before [`Bound::run`].
 pub async fn bind(
     health: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     sources: &Sources,
-) -> Result<Vec<AdminServer>, ListenError> {
+) -> Result<Vec<Bound>, ListenError> {
     let mut servers = Vec::new();
-    let open = |setting, address, content| AdminServer::bind(setting, address, router(content, sources.clone()));
+    let open = |setting, address, content| server::server(router(content, sources.clone())).bind(setting, address);
     if let Some(address) = health {
         let content = if metrics == health { Content::Both } else { Content::Health };
         servers.push(open("--health-addr", address, content).await?);

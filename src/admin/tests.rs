@@ -156,7 +156,7 @@ async fn equal_addresses_are_one_listener_and_different_ones_two() {
     let address = |text: &str| Some(text.parse().unwrap());
     let settings = async |health, metrics| {
         let servers = bind(health, metrics, &sources).await.unwrap();
-        servers.iter().map(AdminServer::setting).collect::<Vec<_>>()
+        servers.iter().map(|server| server.setting().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(settings(address("127.0.0.1:0"), address("127.0.0.1:0")).await, ["--health-addr"]);
     assert_eq!(settings(address("127.0.0.1:0"), address("127.0.0.2:0")).await, ["--health-addr", "--metrics-addr"]);

@@ -15,7 +15,7 @@ use super::AppError;
 use crate::{
     config::{CertMode, SelfManaged, Webhook},
     registry::Registry,
-    runtime::{Clock, Readiness, Supervisor},
+    runtime::{Clock, Readiness, Supervisor, server::Server},
 };
 
 /// What it needs of the other parts.
@@ -44,13 +44,12 @@ impl Admission {
         supervisor: &mut Supervisor,
     ) -> Result<CancellationToken, AppError> {
         let Self { client, registry, policy, clock, webhook: webhook_metrics, certs: metrics, grace, owned } = self;
-        let now: certs::Clock = Arc::new(move || clock.now());
         let resolver = Arc::new(certs::Resolver::new());
         let clients = clients(settings, &metrics).await?;
         let tls = certs::server_config(resolver.clone(), clients.as_ref().map(certs::ClientCaFile::verifier))?;
         let registrar = Arc::new(Counting::new(registry, supervisor.token()));
-        let router = webhook::router(registrar.clone(), policy, webhook_metrics.clone(), now.clone());
-        let server = webhook::server::Server::new(Arc::new(tls), router, webhook_metrics);
+        let router = webhook::router(registrar.clone(), policy, webhook_metrics.clone(), clock.clone());
+        let server = Server::new("webhook", router, webhook_metrics.connections).tls(Arc::new(tls));
         let server = server.limits(leaving::limits(grace)).bind("--webhook-addr", settings.address).await?;
         let mut keeper = Keeper { supervisor, served: CancellationToken::new() };
 
@@ -58,18 +57,18 @@ impl Admission {
         match &settings.certificate {
             CertMode::SelfManaged(kept) => {
                 let trust = trust(&kept.configuration);
-                tell(readiness, &resolver, Some(&trust), &now);
+                tell(readiness, &resolver, Some(&trust), &clock);
                 let source =
-                    self_managed::Source::new(&client, kept_by(settings, kept, owned), now, metrics.clone(), trust);
+                    self_managed::Source::new(&client, kept_by(settings, kept, owned), clock, metrics.clone(), trust);
                 keeper.certificate(resolver, source, metrics);
             }
             CertMode::Mounted { folder, configuration } => {
                 let trust = configuration.as_ref().map(trust);
-                tell(readiness, &resolver, trust.as_ref(), &now);
+                tell(readiness, &resolver, trust.as_ref(), &clock);
                 let (files, names) = (provided::Files::in_folder(folder), settings.names.clone());
-                let source = provided::Source::new(files, names, provided::INTERVAL, now.clone(), metrics.clone());
+                let source = provided::Source::new(files, names, provided::INTERVAL, clock.clone(), metrics.clone());
                 if let (Some(name), Some(trust)) = (configuration.clone(), trust) {
-                    let source = certs::HoldUntilTrusted::new(source, trust.clone(), now, metrics.clone());
+                    let source = certs::HoldUntilTrusted::new(source, trust.clone(), clock, metrics.clone());
                     keeper.certificate(resolver, source, metrics);
                     keeper.keep("trust", async move { certs::watch_ca_bundle(client, &name, trust).await });
                 } else {
@@ -141,16 +140,16 @@ async fn clients(settings: &Webhook, metrics: &certs::Metrics) -> Result<Option<
 }
 
 /// Whether there is a valid certificate, and where it can be known, whether the API server trusts it.
-fn tell(readiness: &Readiness, resolver: &Arc<certs::Resolver>, trust: Option<&Arc<Trust>>, now: &certs::Clock) {
-    let (serving, clock) = (resolver.clone(), now.clone());
+fn tell(readiness: &Readiness, resolver: &Arc<certs::Resolver>, trust: Option<&Arc<Trust>>, clock: &Arc<dyn Clock>) {
+    let (serving, now) = (resolver.clone(), clock.clone());
     readiness.probe("certificate", move || match serving.current() {
         None => Err("there is none to serve yet".into()),
-        Some(bundle) => bundle.check_time(clock()).map_err(|error| error.to_string().into()),
+        Some(bundle) => bundle.check_time(now.now()).map_err(|error| error.to_string().into()),
     });
     if let Some(trust) = trust.cloned() {
-        let (serving, clock) = (resolver.clone(), now.clone());
+        let (serving, now) = (resolver.clone(), clock.clone());
         readiness.probe("trust", move || {
-            let checked = trust.check(serving.current().as_deref(), clock());
+            let checked = trust.check(serving.current().as_deref(), now.now());
             checked.map_err(|error| error.to_string().into())
         });
     }

@@ -58,9 +58,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         readiness: readiness.clone(),
         metrics: Arc::new(registered),
     };
-    for server in admin::bind(config.health_addr, config.metrics_addr, &sources).await? {
-        supervisor.spawn_until_closing(format!("server {}", server.setting()), server.run(supervisor.closing()));
-    }
+    serve_admin(&config, &sources, &mut supervisor).await?;
 
     let scopes = Arc::new(scopes(&config));
     let ledger = Ledger::new(scopes.clone());
@@ -152,6 +150,18 @@ fn scopes(config: &Config) -> Scopes {
         Namespaces::All => Scopes::new(&[]),
         Namespaces::Listed(names) => Scopes::new(names),
     }
+}
+
+/// Serves health and metrics until the very end of the shutdown.
+async fn serve_admin(config: &Config, sources: &admin::Sources, supervisor: &mut Supervisor) -> Result<(), AppError> {
+    for server in admin::bind(config.health_addr, config.metrics_addr, sources).await? {
+        let closing = supervisor.closing().cancelled_owned();
+        // A request that is unanswered at the end was logged by the server, and is not a failure of the program.
+        supervisor.spawn_until_closing(format!("server {}", server.setting()), async move {
+            let _ = server.run(closing).await;
+        });
+    }
+    Ok(())
 }
 
 /// Labels and owner of the objects that the program creates.

@@ -1,4 +1,4 @@
-//! A client that findings an API server, or a balancer before it, that no longer answers.
+//! Deadlines and backoff of requests to the API server: a client that notices when it no longer answers.
 //!
 //! A watch is quiet for as long as nothing happens, and so is a connection whose other end is gone. Every watch asks to
 //! be ended by the server after [`WATCH`]; a response that brings nothing for longer than that is dead.
@@ -9,6 +9,7 @@ use futures::{StreamExt, stream};
 use http::{Request, Response};
 use http_body_util::{BodyStream, StreamBody};
 use kube::{Client, client::Body};
+use logstream_runtime::Backoff;
 use tokio::time::timeout;
 use tower::service_fn;
 
@@ -48,4 +49,10 @@ pub(super) fn with_deadlines(client: Client) -> Client {
         }
     });
     Client::new(service, namespace)
+}
+
+/// Backoff after requests that the API server refused or did not answer: 0.5 s to 30 s, with jitter, so that an API
+/// server that comes back is not met by all clients at once.
+pub(super) fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(500), Duration::from_secs(30))
 }

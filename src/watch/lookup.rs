@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use super::{
     ask::ask,
-    backoff::Backoff,
+    deadlines,
     failure::{Failure, Reason},
     metrics::{LookupOutcome, Metrics},
     names::is_name,
@@ -141,14 +141,14 @@ async fn find(client: &Client, selectors: &Selectors, subject: &Subject) -> Resu
     if !is_name(&subject.name) || !is_name(&subject.namespace) {
         return Ok(None);
     }
-    let mut backoff = Backoff::of_requests();
+    let mut backoff = deadlines::backoff();
     loop {
         let failure = match look(client, selectors, subject).await {
             Ok(found) => return Ok(found),
             Err(failure) if failure.reason == Reason::NotFound => return Ok(None),
             Err(failure) => failure,
         };
-        let wait = backoff.wait();
+        let wait = backoff.pause();
         if !failure.reason.is_transient() || backoff.tries() >= TRIES {
             tracing::warn!(namespace = %subject.namespace, kind = %subject.kind, name = %subject.name,
                 error = %failure, "lookup failed");

@@ -9,7 +9,6 @@
 //! another `Relisting`. A list is announced when its first part is there, never before a request that may fail.
 
 mod ask;
-mod backoff;
 mod deadlines;
 mod failure;
 mod lookup;

@@ -17,6 +17,7 @@ use logstream_core::{
     identity::{Subject, Uid},
     token::{AgentToken, Sealed},
 };
+use logstream_runtime::Backoff;
 use serde::Deserialize;
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -26,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ask::ask,
-    backoff::Backoff,
     failure::{Failure, Reason},
     lookup::QueueFull,
     metrics::{Metrics, ReferenceOutcome},
@@ -261,7 +261,7 @@ impl Reader {
                 }
                 return (None, outcome);
             }
-            tokio::time::sleep(backoff.wait()).await;
+            tokio::time::sleep(backoff.pause()).await;
         }
     }
 

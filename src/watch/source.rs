@@ -20,10 +20,10 @@ use logstream_core::{
     fact_id::ScopeId,
     resource::{Kind, Resource},
 };
+use logstream_runtime::Backoff;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    backoff::Backoff,
     deadlines,
     failure::{Failure, Reason},
     metrics::Metrics,
@@ -123,7 +123,7 @@ impl<T: Decoded> Source<T> {
             shared,
             saved,
             position: Position::new(&Checkpoint::default()),
-            backoff: Backoff::of_requests(),
+            backoff: deadlines::backoff(),
             must_list: true,
             announced: false,
             broken_lists: 0,
@@ -161,7 +161,7 @@ impl<T: Decoded> Source<T> {
                 Err(failure) => {
                     self.shared.metrics.error(self.scope.resource, failure.reason);
                     self.tell(&failure);
-                    tokio::time::sleep(self.backoff.wait()).await;
+                    tokio::time::sleep(self.backoff.pause()).await;
                 }
             }
         };
@@ -365,7 +365,7 @@ impl<T: Decoded> Source<T> {
             let in_watch = !std::mem::replace(&mut self.must_list, true);
             self.shared.states.listing(self.id);
             if in_watch {
-                tokio::time::sleep(self.backoff.wait()).await;
+                tokio::time::sleep(self.backoff.pause()).await;
                 return Some(Left::Expired);
             }
         } else {
@@ -373,7 +373,7 @@ impl<T: Decoded> Source<T> {
         }
         let answered = !matches!(failure.reason, Reason::Unreachable);
         self.refusals = if answered && !self.must_list { self.refusals + 1 } else { 0 };
-        tokio::time::sleep(self.backoff.wait()).await;
+        tokio::time::sleep(self.backoff.pause()).await;
         (self.refusals >= RESUMES).then_some(Left::Stuck)
     }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::body::Bytes;
+use logstream_runtime::Clock;
 use tracing::{debug, debug_span, error};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     metrics::{Kind, Metrics, Outcome},
     policy::Policy,
     recent_patches::RecentPatches,
-    registrar::{Clock, Registrar},
+    registrar::Registrar,
     rejection::Rejection,
     review::{Answer, Request, Review},
 };
@@ -28,12 +29,12 @@ pub(crate) struct Admission {
     registrar: Arc<dyn Registrar>,
     policy: Policy,
     metrics: Metrics,
-    clock: Clock,
+    clock: Arc<dyn Clock>,
     recent: RecentPatches,
 }
 
 impl Admission {
-    pub(crate) fn new(registrar: Arc<dyn Registrar>, policy: Policy, metrics: Metrics, clock: Clock) -> Self {
+    pub(crate) fn new(registrar: Arc<dyn Registrar>, policy: Policy, metrics: Metrics, clock: Arc<dyn Clock>) -> Self {
         Self { registrar, policy, metrics, clock, recent: RecentPatches::default() }
     }
 
@@ -60,7 +61,7 @@ impl Admission {
 
     fn decide(&self, review: &Review<'_>) -> (Kind, Outcome, Answer) {
         let request = review.request.as_ref();
-        let now = (self.clock)();
+        let now = self.clock.now();
         let decision = request.map_or_else(Decision::unreadable, |request| {
             Decision::of(request, &review.uid, now, &self.policy, &self.recent)
         });

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use logstream_core::resource;
+use logstream_runtime::server;
 use prometheus_client::{
     metrics::{
         counter::Counter,
         family::Family,
-        gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::{Registry, Unit},
@@ -94,28 +94,6 @@ impl Outcome {
     }
 }
 
-/// Reason of a failed TLS handshake, as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HandshakeFailure {
-    /// It took longer than [`Limits::handshake`](crate::server::Limits::handshake).
-    Deadline,
-    /// No agreement on parameters, an untrusted certificate, or a closed connection.
-    Tls,
-}
-
-impl HandshakeFailure {
-    /// Every failure.
-    pub const ALL: [Self; 2] = [Self::Deadline, Self::Tls];
-
-    /// The label's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deadline => "deadline",
-            Self::Tls => "tls",
-        }
-    }
-}
-
 /// Labels of a series. Their values are those of the enums above, so the sets are closed.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
@@ -135,11 +113,8 @@ pub struct Metrics {
     not_tokens: Counter,
     registrations: Counter,
     handling: Histogram,
-    connections: Gauge,
-    connections_refused: Counter,
-    connections_evicted: Counter,
-    handshake_failures: Family<Labels<1>, Counter>,
-    accept_errors: Counter,
+    /// Of the server.
+    pub connections: server::Metrics,
 }
 
 impl Default for Metrics {
@@ -161,10 +136,6 @@ impl Metrics {
         for reason in Reason::ALL {
             drop(rejections.get_or_create(&because(reason.as_str())));
         }
-        let handshake_failures = Family::<Labels<1>, Counter>::default();
-        for reason in HandshakeFailure::ALL {
-            drop(handshake_failures.get_or_create(&because(reason.as_str())));
-        }
         Self {
             reviews,
             rejections,
@@ -172,28 +143,13 @@ impl Metrics {
             registrations: Counter::default(),
             // 25 µs, which is less than an ordinary pod takes, to 100 ms, which is more than 4 MiB should.
             handling: Histogram::new(exponential_buckets(25e-6, 2.0, 13)),
-            connections: Gauge::default(),
-            connections_refused: Counter::default(),
-            connections_evicted: Counter::default(),
-            handshake_failures,
-            accept_errors: Counter::default(),
+            connections: server::Metrics::default(),
         }
     }
 
     /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
-        let Self {
-            reviews,
-            rejections,
-            not_tokens,
-            registrations,
-            handling,
-            connections,
-            connections_refused,
-            connections_evicted,
-            handshake_failures,
-            accept_errors,
-        } = self;
+        let Self { reviews, rejections, not_tokens, registrations, handling, connections } = self;
         registry.register("admission_reviews", "Reviews answered, by kind of object and outcome", reviews.clone());
         registry.register(
             "admission_rejections",
@@ -212,19 +168,7 @@ impl Metrics {
             Unit::Seconds,
             handling.clone(),
         );
-        registry.register("webhook_connections", "Connections open now", connections.clone());
-        registry.register(
-            "webhook_connections_refused",
-            "Connections closed at once because too many were open",
-            connections_refused.clone(),
-        );
-        registry.register("webhook_handshake_failures", "TLS handshakes that failed", handshake_failures.clone());
-        registry.register(
-            "webhook_connections_evicted",
-            "Connections closed to make room for a new one",
-            connections_evicted.clone(),
-        );
-        registry.register("webhook_accept_errors", "Errors while accepting connections", accept_errors.clone());
+        connections.register(registry.sub_registry_with_prefix("webhook"));
     }
 
     /// Number of reviews of this kind with this outcome.
@@ -247,31 +191,6 @@ impl Metrics {
         self.registrations.get()
     }
 
-    /// Number of connections rejected because too many were open.
-    pub fn connections_refused(&self) -> u64 {
-        self.connections_refused.get()
-    }
-
-    /// Number of connections closed to make room for a new one.
-    pub fn connections_evicted(&self) -> u64 {
-        self.connections_evicted.get()
-    }
-
-    /// Number of open connections.
-    pub fn connections(&self) -> i64 {
-        self.connections.get()
-    }
-
-    /// Number of handshakes that failed for this reason.
-    pub fn handshake_failures(&self, reason: HandshakeFailure) -> u64 {
-        self.handshake_failures.get_or_create(&because(reason.as_str())).get()
-    }
-
-    /// Number of failed accepts.
-    pub fn accept_errors(&self) -> u64 {
-        self.accept_errors.get()
-    }
-
     pub(crate) fn reviewed(&self, kind: Kind, outcome: Outcome, took: Duration) {
         self.reviews.get_or_create(&review(kind, outcome)).inc();
         self.handling.observe(took.as_secs_f64());
@@ -287,38 +206,6 @@ impl Metrics {
 
     pub(crate) fn registered(&self) {
         self.registrations.inc();
-    }
-
-    /// Counts a connection as open until the value is dropped.
-    pub(crate) fn connected(&self) -> Connected {
-        self.connections.inc();
-        Connected(self.connections.clone())
-    }
-
-    pub(crate) fn evicted_connection(&self) {
-        self.connections_evicted.inc();
-    }
-
-    pub(crate) fn refused_connection(&self) {
-        self.connections_refused.inc();
-    }
-
-    pub(crate) fn handshake_failed(&self, reason: HandshakeFailure) {
-        self.handshake_failures.get_or_create(&because(reason.as_str())).inc();
-    }
-
-    pub(crate) fn accept_failed(&self) {
-        self.accept_errors.inc();
-    }
-}
-
-/// An open connection, for the gauge.
-#[derive(Debug)]
-pub(crate) struct Connected(Gauge);
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

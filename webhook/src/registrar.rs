@@ -1,8 +1,5 @@
-//! The dependencies of admission: a registrar and a clock.
+//! The port to the registry.
 
-use std::sync::Arc;
-
-use jiff::Timestamp;
 use logstream_core::registration::Registration;
 
 /// Records registrations.
@@ -12,6 +9,3 @@ pub trait Registrar: Send + Sync + 'static {
     /// implementation limits what it keeps, and trusts it only once the object itself confirms it.
     fn register(&self, registration: Registration);
 }
-
-/// The current time.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -9,14 +9,10 @@ use axum::{
     routing::post,
 };
 use http::{HeaderMap, header};
+use logstream_runtime::Clock;
 
 use crate::{
-    admission::Admission,
-    body::Bodies,
-    metrics::Metrics,
-    policy::Policy,
-    registrar::{Clock, Registrar},
-    rejection::Rejection,
+    admission::Admission, body::Bodies, metrics::Metrics, policy::Policy, registrar::Registrar, rejection::Rejection,
 };
 
 /// Path of the webhook.
@@ -34,7 +30,7 @@ struct App {
 /// `body.rs`).
 ///
 /// Pods that `policy` does not select are admitted unchanged and not recorded.
-pub fn router(registrar: Arc<dyn Registrar>, policy: Policy, metrics: Metrics, clock: Clock) -> Router {
+pub fn router(registrar: Arc<dyn Registrar>, policy: Policy, metrics: Metrics, clock: Arc<dyn Clock>) -> Router {
     let admission = Arc::new(Admission::new(registrar, policy, metrics, clock));
     Router::new()
         .route(PATH, post(mutate))

@@ -36,7 +36,7 @@ impl World {
         let metrics = Metrics::new();
         let trust = Arc::new(Trust::new("logstream", metrics.clone()));
         let begun = Instant::now();
-        let clock: Clock = Arc::new(move || start() + begun.elapsed());
+        let clock: Arc<dyn Clock> = Arc::new(move || start() + begun.elapsed());
         let source = HoldUntilTrusted::new(Sent(bundles), trust.clone(), clock, metrics.clone());
         Self { send, trust, metrics, source }
     }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use kube::Client;
+use logstream_runtime::Clock;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -22,7 +23,7 @@ use crate::{
     ca_bundle_watch::{POLL_INTERVAL, RESYNC_INTERVAL},
     issue::{IssueError, SigningCa},
     metrics::{Contended, Issuance, Metrics},
-    source::{CertSource, Clock},
+    source::CertSource,
     trust::{self, Trust},
 };
 
@@ -38,7 +39,7 @@ pub struct Source {
     changes: (Watch, Watch),
     settings: Settings,
     policy: Policy,
-    clock: Clock,
+    clock: Arc<dyn Clock>,
     metrics: Metrics,
     trust: Arc<Trust>,
     trusted_since: BTreeMap<CaId, Timestamp>,
@@ -72,7 +73,13 @@ struct Seen {
 
 impl Source {
     /// Creates the source of one replica. It updates `trust` with the webhook configuration it reads.
-    pub fn new(client: &Client, settings: Settings, clock: Clock, metrics: Metrics, trust: Arc<Trust>) -> Self {
+    pub fn new(
+        client: &Client,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        trust: Arc<Trust>,
+    ) -> Self {
         let secret = Object::new(client.clone(), secret_path(&settings.namespace), &settings.secret);
         let configuration = Object::new(client.clone(), CONFIGURATIONS, &settings.configuration);
         let changes = (Watch::new(secret.clone()), Watch::new(configuration.clone()));
@@ -116,7 +123,7 @@ impl Source {
         if let Some(secret) = &secret {
             self.adopt(secret).await;
         }
-        let now = (self.clock)();
+        let now = self.clock.now();
         self.trust.read(configuration.as_ref());
         let secret = secret.map(|secret| {
             let (content, invalid) = Content::read(secret.data.as_ref().unwrap_or(&BTreeMap::new()), now);

@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use logstream_certs::{
-    Clock, Metrics,
+    Metrics,
     issue::{Issued, SigningCa},
     provided::{self, Files, Source},
 };
@@ -26,7 +26,7 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
-pub(crate) fn clock() -> Clock {
+pub(crate) fn clock() -> std::sync::Arc<dyn logstream_runtime::Clock> {
     Arc::new(now)
 }
 

@@ -9,7 +9,8 @@ use std::{
 };
 
 use logstream_core::registration::Registration;
-use logstream_webhook::{Registrar, server::Limits};
+use logstream_runtime::server::Limits;
+use logstream_webhook::Registrar;
 use tokio_util::sync::CancellationToken;
 
 /// How long the webhook is answered after the signal. The signal and the removal of the endpoint begin at the same

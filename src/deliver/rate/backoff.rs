@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use logstream_runtime::backoff::ceiling;
+
 /// Upper bound of the first wait.
 const BASE: Duration = Duration::from_millis(500);
 /// Longest wait. An available Coder is noticed within it, by one agent for all.
@@ -12,8 +14,7 @@ const FLOOR: Duration = Duration::from_millis(50);
 /// The wait after `failures` consecutive failures: exponential backoff with full jitter, so that agents that failed
 /// together do not retry together.
 pub(crate) fn full_jitter(failures: u8, random: &mut fastrand::Rng) -> Duration {
-    let bound = BASE.saturating_mul(2_u32.saturating_pow(u32::from(failures.saturating_sub(1)))).min(CAP);
-    bound.mul_f64(random.f64()).max(FLOOR)
+    ceiling(BASE, CAP, u32::from(failures.saturating_sub(1))).mul_f64(random.f64()).max(FLOOR)
 }
 
 /// The given wait with 10 % jitter, to spread steady tries.

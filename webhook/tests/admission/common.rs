@@ -10,7 +10,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use logstream_core::registration::Registration;
-use logstream_webhook::{Clock, Metrics, Policy, Registrar, router};
+use logstream_runtime::Clock;
+use logstream_webhook::{Metrics, Policy, Registrar, router};
 use serde_json::Value;
 use tower::ServiceExt as _;
 use tracing_subscriber::fmt::MakeWriter;
@@ -59,7 +60,7 @@ pub(crate) struct Webhook {
     pub(crate) metrics: Metrics,
 }
 
-pub(crate) fn clock() -> Clock {
+pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(|| NOW.parse().expect("a timestamp"))
 }
 

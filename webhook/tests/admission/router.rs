@@ -385,7 +385,7 @@ async fn no_token_appears_in_an_answer_or_in_what_is_traced() {
         seen.push_str(&webhook.post(review).await.1);
     }
     let traced = captured.text();
-    assert!(traced.contains("review judged") && traced.contains("request rejected"), "{traced}");
+    assert!(traced.contains("review decided") && traced.contains("request rejected"), "{traced}");
     assert!(traced.contains(&fingerprint(ALICE)), "{traced}");
     // All tokens of the fixtures share this part.
     for text in [&seen, &traced] {

@@ -6,10 +6,8 @@ use axum::{Router, body::Body, routing::get};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use logstream_webhook::{
-    HandshakeFailure, Kind, Metrics, Outcome,
-    server::{Limits, ServeError, Server},
-};
+use logstream_runtime::server::{self, HandshakeFailure, Limits, ServeError, Server};
+use logstream_webhook::{Kind, Metrics, Outcome};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     pki_types::{PrivateKeyDer, ServerName},
@@ -50,7 +48,7 @@ async fn serve(router: Router, metrics: Metrics, limits: Limits) -> Running {
         .with_single_cert(vec![issued.cert.der().clone()], key)
         .unwrap();
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let server = Server::new(Arc::new(tls), router, metrics.clone()).limits(limits);
+    let server = Server::new("webhook", router, metrics.connections.clone()).tls(Arc::new(tls)).limits(limits);
     let bound = server.bind("--webhook-addr", ([127, 0, 0, 1], 0).into()).await.unwrap();
     let (address, stop, mut ended) = (bound.local_addr(), CancellationToken::new(), JoinSet::new());
     ended.spawn(bound.run(stop.clone().cancelled_owned()));
@@ -131,10 +129,10 @@ async fn reviews_are_answered_over_http1_and_h2_and_no_layer_traces_a_token() {
     }
 
     assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::Patched), 6);
-    assert_eq!(running.metrics.connections(), 2);
+    assert_eq!(running.metrics.connections.open(), 2);
     let metrics = running.metrics.clone();
     running.stopped().await.unwrap();
-    assert_eq!(metrics.connections(), 0);
+    assert_eq!(metrics.connections.open(), 0);
 
     let traced = captured.text();
     for layer in ["h2::", "logstream_webhook::"] {
@@ -149,12 +147,12 @@ async fn a_handshake_that_never_comes_is_closed() {
     let running = serve(Router::new(), Metrics::new(), limits).await;
     let silent = TcpStream::connect(running.address).await.unwrap();
     assert_eq!(closed(silent).await, b"");
-    assert_eq!(running.metrics.handshake_failures(HandshakeFailure::Deadline), 1);
+    assert_eq!(running.metrics.connections.handshake_failures(HandshakeFailure::Deadline), 1);
 
     let mut plain = TcpStream::connect(running.address).await.unwrap();
     plain.write_all(b"GET /mutate HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     closed(plain).await;
-    assert_eq!(running.metrics.handshake_failures(HandshakeFailure::Tls), 1);
+    assert_eq!(running.metrics.connections.handshake_failures(HandshakeFailure::Tls), 1);
 }
 
 #[tokio::test]
@@ -198,8 +196,8 @@ async fn idle_and_malformed_connections_do_not_keep_the_api_server_out() {
     assert_eq!(api_server.send_request(review()).await.unwrap().status(), StatusCode::OK);
     let mut another = http1(running.connect(b"http/1.1").await, &mut tasks).await;
     assert_eq!(another.send_request(review()).await.unwrap().status(), StatusCode::OK);
-    assert!(running.metrics.connections_evicted() > 0);
-    assert_eq!(running.metrics.connections_refused(), 0);
+    assert!(running.metrics.connections.evicted() > 0);
+    assert_eq!(running.metrics.connections.refused(), 0);
 }
 
 #[tokio::test]
@@ -210,7 +208,7 @@ async fn a_new_connection_replaces_the_least_useful_one() {
     let _second = running.connect(b"http/1.1").await;
     running.connect(b"http/1.1").await;
     closed(first).await;
-    assert_eq!((running.metrics.connections_evicted(), running.metrics.connections_refused()), (1, 0));
+    assert_eq!((running.metrics.connections.evicted(), running.metrics.connections.refused()), (1, 0));
 }
 
 #[tokio::test]
@@ -275,7 +273,7 @@ async fn after_the_shutdown_began_it_answers_for_a_while_and_sends_callers_elsew
         let answer = String::from_utf8(closed(stream).await).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("connection: close"), "{answer}");
     }
-    assert_eq!(running.metrics.connections(), 1, "one that nobody uses stays until the end");
+    assert_eq!(running.metrics.connections.open(), 1, "one that nobody uses stays until the end");
     closed(idle).await;
     assert!(TcpStream::connect(running.address).await.is_err());
     running.stopped().await.unwrap();
@@ -307,8 +305,11 @@ async fn an_address_in_use_is_named() {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new())),
     );
-    let again = Server::new(tls, Router::new(), Metrics::new()).bind("--webhook-addr", running.address).await;
-    let error = again.err().expect("the address is in use").to_string();
+    let again = Server::new("webhook", Router::new(), server::Metrics::default())
+        .tls(tls)
+        .bind("--webhook-addr", running.address)
+        .await;
+    let error = again.expect_err("the address is in use").to_string();
     assert!(error.contains(&running.address.to_string()) && error.contains("--webhook-addr: cannot listen"), "{error}");
 }
 

@@ -1,15 +1,15 @@
-//! The TLS server: configured, bound, run, drained.
+//! An HTTP server that slow or hostile clients cannot occupy: configured, bound, run, drained.
 
 mod acceptor;
 mod activity;
 mod connection;
 mod connections;
 mod limits;
+mod metrics;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use logstream_runtime::listen::{self, ListenError};
 use tokio::{
     net::TcpListener,
     task::{JoinError, JoinSet},
@@ -19,24 +19,31 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-pub use self::limits::Limits;
 use self::{
     acceptor::Acceptor,
     connection::Connection,
     connections::{Admitted, Connections, Id},
 };
-use crate::metrics::Metrics;
+pub use self::{
+    limits::Limits,
+    metrics::{HandshakeFailure, Metrics},
+};
+use crate::listen::{self, ListenError};
 
 /// A configured server.
+#[derive(Debug)]
 pub struct Server {
-    tls: Arc<rustls::ServerConfig>,
+    name: &'static str,
+    tls: Option<Arc<rustls::ServerConfig>>,
     router: Router,
     limits: Limits,
     metrics: Metrics,
 }
 
 /// A bound server. Connections wait in the kernel's backlog until it runs.
+#[derive(Debug)]
 pub struct Bound {
+    setting: String,
     server: Server,
     listener: TcpListener,
     local_addr: SocketAddr,
@@ -46,7 +53,7 @@ pub struct Bound {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServeError {
     /// Requests were unanswered at the end of the drain and were cancelled.
-    #[error("{connections} connections were still busy {after:?} after the shutdown began and were broken off")]
+    #[error("{connections} connections were still busy {after:?} after the start of the drain and were cancelled")]
     Drain {
         /// Number of cancelled connections.
         connections: usize,
@@ -56,11 +63,15 @@ pub enum ServeError {
 }
 
 impl Server {
-    /// Creates a server for this router with the default [`Limits`].
-    ///
-    /// The TLS configuration decides the protocol by ALPN: `h2` gives HTTP/2, anything else HTTP/1.1.
-    pub fn new(tls: Arc<rustls::ServerConfig>, router: Router, metrics: Metrics) -> Self {
-        Self { tls, router, limits: Limits::default(), metrics }
+    /// Creates a plain HTTP/1.1 server with the default [`Limits`]. `name` is used in log messages.
+    pub fn new(name: &'static str, router: Router, metrics: Metrics) -> Self {
+        Self { name, tls: None, router, limits: Limits::default(), metrics }
+    }
+
+    /// Serves over TLS. The protocol is chosen by ALPN: `h2` gives HTTP/2, anything else HTTP/1.1.
+    #[must_use]
+    pub fn tls(self, tls: Arc<rustls::ServerConfig>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Replaces the limits.
@@ -77,11 +88,16 @@ impl Server {
         let listener = listen::bind(setting, address).await?;
         let fail = |source: io::Error| ListenError { setting: setting.to_owned(), address, source };
         let local_addr = listener.local_addr().map_err(fail)?;
-        Ok(Bound { server: self, listener, local_addr })
+        Ok(Bound { setting: setting.to_owned(), server: self, listener, local_addr })
     }
 }
 
 impl Bound {
+    /// The setting that asked for it, such as `--health-addr`.
+    pub fn setting(&self) -> &str {
+        &self.setting
+    }
+
     /// The address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
@@ -90,36 +106,37 @@ impl Bound {
     /// Serves until [`Limits::linger`] after `shutdown`, then drains: no new connections, requests in flight are answered,
     /// idle connections are closed. Requests still open after [`Limits::drain`] are cancelled.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-        let Self { server, listener, local_addr } = self;
+        let Self { server, listener, local_addr, .. } = self;
         let limits = server.limits;
+        let name = server.name;
         let mut serving = Serving {
             acceptor: Acceptor::new(listener, server.metrics.clone()),
             open: Connections::default(),
             connections: JoinSet::new(),
             leaving: CancellationToken::new(),
             drain: CancellationToken::new(),
-            tls: TlsAcceptor::from(server.tls.clone()),
+            tls: server.tls.clone().map(TlsAcceptor::from),
             server,
         };
-        info!(address = %local_addr, "webhook serving");
+        info!(address = %local_addr, "{name} serving");
         serving.until(shutdown).await;
         serving.leaving.cancel();
         if !limits.linger.is_zero() {
-            info!(linger = ?limits.linger, "webhook leaving, it still answers");
+            info!(linger = ?limits.linger, "{name} leaving, it still answers");
             serving.until(sleep(limits.linger)).await;
         }
         let Serving { acceptor, mut connections, drain, .. } = serving;
         drop(acceptor);
-        info!(connections = connections.len(), "webhook draining");
+        info!(connections = connections.len(), "{name} draining");
         drain.cancel();
-        finish(&mut connections, limits.drain).await
+        finish(name, &mut connections, limits.drain).await
     }
 }
 
 /// A running server.
 struct Serving {
     server: Server,
-    tls: TlsAcceptor,
+    tls: Option<TlsAcceptor>,
     acceptor: Acceptor<TcpListener>,
     open: Connections,
     /// Tasks of the connections. Each returns its id.
@@ -143,15 +160,15 @@ impl Serving {
                 }
                 accepted = self.acceptor.next() => accepted,
             };
-            // Closed rather than left waiting: under `failurePolicy: Ignore` a refused call costs the pod nothing,
-            // and one that hangs costs it the whole timeout.
+            // Closed rather than left waiting: a client that is refused can go on at once. With `failurePolicy: Ignore`
+            // that costs a pod nothing, while a hanging call costs it the whole timeout.
             let Some(Admitted { id, activity, evict, evicted }) = self.open.admit(peer, &self.server.limits) else {
-                self.server.metrics.refused_connection();
+                self.server.metrics.refuse();
                 debug!(%peer, "connection refused, too many are in use");
                 continue;
             };
             if evicted {
-                self.server.metrics.evicted_connection();
+                self.server.metrics.evict();
                 debug!(%peer, "too many connections, closed the least useful one");
             }
             let connection = Connection {
@@ -172,7 +189,7 @@ impl Serving {
 }
 
 /// Waits for the connections, up to a time limit.
-async fn finish(connections: &mut JoinSet<Id>, within: Duration) -> Result<(), ServeError> {
+async fn finish(name: &str, connections: &mut JoinSet<Id>, within: Duration) -> Result<(), ServeError> {
     let all = async {
         while let Some(ended) = connections.join_next().await {
             reap(ended);
@@ -182,7 +199,7 @@ async fn finish(connections: &mut JoinSet<Id>, within: Duration) -> Result<(), S
         return Ok(());
     }
     let error = ServeError::Drain { connections: connections.len(), after: within };
-    warn!(%error, "webhook drain ran out of time");
+    warn!(%error, "{name} drain ran out of time");
     connections.shutdown().await;
     Err(error)
 }

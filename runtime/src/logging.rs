@@ -47,6 +47,7 @@ fn ceiling() -> Targets {
         .with_default(LevelFilter::DEBUG)
         .with_target("coder_logstream_kube", LevelFilter::TRACE)
         .with_target("logstream_core", LevelFilter::TRACE)
+        .with_target("logstream_runtime", LevelFilter::TRACE)
         .with_target("logstream_webhook", LevelFilter::TRACE)
         .with_target("logstream_certs", LevelFilter::TRACE)
         // kube 5.0 logs, as a warning, the whole answer that it could not decode: a pod with its token, or a Secret.
@@ -104,7 +105,7 @@ mod tests {
     fn the_filter_applies() {
         let log = || tracing::debug!("detail");
         assert_eq!(written(LogFormat::Text, "info", log), "");
-        assert!(written(LogFormat::Text, "coder_logstream_kube=debug", log).contains("detail"));
+        assert!(written(LogFormat::Text, "logstream_runtime=debug", log).contains("detail"));
     }
 
     #[test]

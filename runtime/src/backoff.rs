@@ -1,72 +1,57 @@
-//! How long to pause before the next try.
+//! Exponential backoff with full jitter.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// Exponential backoff with full jitter: the n-th pause is drawn evenly from nothing up to `base * 2^n`, at most `cap`.
+/// Exponential backoff with full jitter: each pause is random between zero and a ceiling that doubles with each try.
 ///
-/// Full jitter spreads callers that failed together over the whole interval; a fixed part would keep them in step.
-/// Some pauses are therefore close to zero. Whoever must never be faster than a server's Retry-After adds that.
+/// Full jitter spreads clients that failed together. Some pauses are close to zero; the caller adds a minimum where a
+/// server asks for one, such as Retry-After.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     base: Duration,
     cap: Duration,
     tries: u32,
-    random: SplitMix,
+    random: fastrand::Rng,
 }
 
 impl Backoff {
-    /// A backoff that has not failed yet. Each one draws from its own sequence.
+    /// Creates a backoff with ceilings from `base`, doubling up to `cap`. Each instance has its own random sequence.
     pub fn new(base: Duration, cap: Duration) -> Self {
-        // The standard library seeds each RandomState differently: enough to part callers, and no more is wanted.
-        Self::seeded(base, cap, RandomState::new().hash_one(0_u8))
+        Self { base, cap, tries: 0, random: fastrand::Rng::new() }
     }
 
-    /// Like [`Backoff::new`], with a sequence that repeats: for tests.
-    pub fn seeded(base: Duration, cap: Duration, seed: u64) -> Self {
-        Self { base, cap, tries: 0, random: SplitMix(seed) }
+    /// The same with a repeatable random sequence, for tests.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { random: fastrand::Rng::with_seed(seed), ..self }
     }
 
-    /// The pause before the next try; the one after it may be longer.
+    /// The pause before the next try.
     pub fn pause(&mut self) -> Duration {
         let ceiling = self.ceiling();
         self.tries = self.tries.saturating_add(1);
-        ceiling.mul_f64(self.random.unit())
+        ceiling.mul_f64(self.random.f64())
     }
 
-    /// The longest that the next pause can be.
+    /// The ceiling of the next pause.
     pub fn ceiling(&self) -> Duration {
-        let factor = 2_u32.checked_pow(self.tries).unwrap_or(u32::MAX);
-        self.base.saturating_mul(factor).min(self.cap)
+        ceiling(self.base, self.cap, self.tries)
     }
 
-    /// How many pauses were asked for since the last success.
+    /// Number of pauses since the last success.
     pub fn tries(&self) -> u32 {
         self.tries
     }
 
-    /// A success: the next pause is short again.
+    /// Records a success: the next pause is short again.
     pub fn reset(&mut self) {
         self.tries = 0;
     }
 }
 
-/// The generator of Steele, Lea and Flood (SplitMix64): eight bytes of state, and good enough to spread retries.
-#[derive(Clone, Debug)]
-struct SplitMix(u64);
-
-impl SplitMix {
-    /// Evenly from [0, 1).
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^= mixed >> 31;
-        // The upper 32 bits fit an f64 exactly.
-        let upper = u32::try_from(mixed >> 32).unwrap_or(u32::MAX);
-        f64::from(upper) / (f64::from(u32::MAX) + 1.0)
-    }
+/// The ceiling of the pause after `tries` earlier ones, for callers that keep the count themselves.
+pub fn ceiling(base: Duration, cap: Duration, tries: u32) -> Duration {
+    base.saturating_mul(2_u32.saturating_pow(tries)).min(cap)
 }
 
 #[cfg(test)]
@@ -81,7 +66,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_pause_exceeds_its_ceiling_or_the_cap(seed: u64, tries in 1..200_u32) {
-            let mut backoff = Backoff::seeded(BASE, CAP, seed);
+            let mut backoff = Backoff::new(BASE, CAP).with_seed(seed);
             for _ in 0..tries {
                 let ceiling = backoff.ceiling();
                 prop_assert!(ceiling <= CAP);
@@ -92,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_ceiling_doubles_up_to_the_cap_and_starts_over_after_a_success() {
-        let mut backoff = Backoff::seeded(BASE, CAP, 7);
+        let mut backoff = Backoff::new(BASE, CAP);
         let ceilings: Vec<_> = (0..10)
             .map(|_| {
                 let ceiling = backoff.ceiling().as_millis();
@@ -108,7 +93,7 @@ mod tests {
 
     #[test]
     fn pauses_fill_the_interval() {
-        let mut backoff = Backoff::seeded(CAP, CAP, 1);
+        let mut backoff = Backoff::new(CAP, CAP).with_seed(1);
         let mut quarters = [0_u32; 4];
         for _ in 0..4_000 {
             let quarter = backoff.pause().as_millis() * 4 / CAP.as_millis();

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::metrics::Metrics;
+use super::Metrics;
 
 /// First pause: long enough for a connection to end and free its file descriptor.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -87,7 +87,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn running_out_of_descriptors_is_waited_out_and_not_looped_on() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::default();
         let mut acceptor = Acceptor::new(Exhausted, metrics.clone());
         timeout(Duration::from_secs(10), acceptor.next()).await.unwrap_err();
         // 50, 100, 200, 400, 800 ms, then one a second.
@@ -96,7 +96,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_outlives_a_cancelled_call() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::default();
         let mut acceptor = Acceptor::new(Exhausted, metrics.clone());
         for _ in 0..100 {
             timeout(Duration::from_millis(1), acceptor.next()).await.unwrap_err();

@@ -99,7 +99,7 @@ pub async fn watch(heartbeats: Vec<Heartbeat>, check: Check, shutdown: Cancellat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::Readiness;
+    use crate::Readiness;
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_task_is_never_stuck() {

@@ -17,20 +17,20 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tracing::debug;
 
 use super::{
-    Limits,
+    HandshakeFailure, Limits, Metrics,
     activity::{Activity, Next},
 };
-use crate::metrics::{HandshakeFailure, Metrics};
 
 /// Buffer for the head of an HTTP/1.1 request, in bytes. The API server's has a few hundred.
 const HEAD_LIMIT: usize = 32 * 1024;
@@ -45,7 +45,8 @@ const PING_WITHIN: Duration = Duration::from_secs(10);
 
 /// Dependencies of a connection.
 pub(super) struct Connection {
-    pub(super) tls: TlsAcceptor,
+    /// `None` for plain HTTP.
+    pub(super) tls: Option<TlsAcceptor>,
     pub(super) router: Router,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
@@ -62,8 +63,12 @@ impl Connection {
         let _connected = self.metrics.connected();
         // Answers are one small write each. A socket that refuses the option is about to fail anyway.
         let _ = tcp.set_nodelay(true);
-        match timeout(self.limits.handshake, self.tls.accept(tcp)).await {
-            Ok(Ok(stream)) => self.serve_stream(stream, peer).await,
+        let Some(tls) = &self.tls else { return self.serve_stream(tcp, false, peer).await };
+        match timeout(self.limits.handshake, tls.accept(tcp)).await {
+            Ok(Ok(stream)) => {
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.serve_stream(stream, h2, peer).await;
+            }
             Ok(Err(error)) => {
                 self.metrics.handshake_failed(HandshakeFailure::Tls);
                 debug!(%peer, %error, "handshake failed");
@@ -75,7 +80,10 @@ impl Connection {
         }
     }
 
-    async fn serve_stream(self, stream: TlsStream<TcpStream>, peer: SocketAddr) {
+    async fn serve_stream<S>(self, stream: S, h2: bool, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let Self { router, limits, leaving, drain, activity, .. } = self;
         // Cancelled after a request that was rejected: the API server sends none.
         let rejected = CancellationToken::new();
@@ -104,7 +112,7 @@ impl Connection {
                 }
             }
         });
-        let builder = builder(stream.get_ref().1.alpn_protocol() == Some(b"h2"), &limits);
+        let builder = builder(h2, &limits);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut look = Instant::now();
         let mut closing = false;
