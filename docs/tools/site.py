@@ -25,6 +25,7 @@ MDBOOK = "0.5.4"
 
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]`]|`[^`]*`)*)\]\((?P<target>[^()\s]+)\)")
 FENCE = re.compile(r"^ *(```|~~~)")
+METRIC = re.compile(r"coder_logstream_[a-z_]+")
 # A mention in code, such as an error message that names a section.
 MENTION = re.compile(r"docs/[\w/-]+\.md(?:#[\w-]+)?")
 
@@ -112,9 +113,18 @@ def code_problems() -> list[str]:
             for mention in MENTION.findall((REPOSITORY / name).read_text()):
                 if one := problem("README.md", mention):
                     problems.append(f"{name}: {one}")
-    operations = anchors((DOCS / "operations.md").read_text())
+    return problems + monitoring_problems()
+
+
+def monitoring_problems() -> list[str]:
+    """Alerts without an entry in the documentation, and metrics in alerts and dashboard that it does not list."""
+    operations = (DOCS / "operations.md").read_text()
+    entries, listed = anchors(operations), set(METRIC.findall(operations))
     alerts = re.findall(r"- alert: (\S+)", (REPOSITORY / "helm/files/alerts.yaml").read_text())
-    problems += [f"docs/operations.md: no entry for {alert}" for alert in alerts if alert.lower() not in operations]
+    problems = [f"docs/operations.md: no entry for {alert}" for alert in alerts if alert.lower() not in entries]
+    for name in ("helm/files/alerts.yaml", "helm/files/dashboard.json"):
+        used = set(METRIC.findall((REPOSITORY / name).read_text()))
+        problems += [f"{name}: {metric} is not in docs/operations.md" for metric in sorted(used - listed)]
     return problems if alerts else ["helm/files/alerts.yaml: no alerts"]
 
 

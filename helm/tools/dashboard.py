@@ -60,14 +60,14 @@ ROWS = {
         Panel("Workspace objects", "Pods and workloads with an agent token.", ((f"max({series('workspace_objects')})", "objects"),), kind="stat", width=4),
         Panel("Lines delivered", "Lines that Coder accepted.", ((f"sum(increase({series('lines_delivered_total')}[$__range]))", "lines"),), kind="stat", width=4),
         Panel("Lines dropped", "Lines given up, for any reason.", ((f"sum(increase({series('lines_dropped_total')}[$__range]))", "lines"),), kind="stat", width=4, red_above=1),
-        Panel("Pods missed by the webhook", "Workspace pods that only the watch found.", ((f"sum(increase({series('pods_repaired_total')}[$__range]))", "pods"),), kind="stat", width=4, red_above=1),
+        Panel("Pods missed by the webhook", "Workspace pods that only the watch found.", ((f"sum(increase({series('pods_missed_by_webhook_total')}[$__range]))", "pods"),), kind="stat", width=4, red_above=1),
         Panel("Certificate expires in", "Time until the serving certificate expires. Empty without the webhook.", ((f"min({series('certificate_expiration_timestamp_seconds')} > 0) - time()", "remaining"),), unit="s", kind="stat", width=4, red_below=3 * 86400),
     ),
     "Admission": (
         Panel("Reviews", "Reviews answered, by outcome. Each admits its pod.", ((rate("admission_reviews_total", "outcome"), "{{outcome}}"),), unit="reqps", stacked=True),
         Panel("Handling time", "Time for a review after its body was read.", quantiles("admission_handling_seconds"), unit="s"),
-        Panel("Pods missed and repaired", "Workspace pods that the webhook had not seen, and registrations whose object did not appear.", (
-            (rate("pods_repaired_total"), "repaired"), (rate("claims_expired_total"), "expired"), (rate("claims_refused_total"), "refused"),
+        Panel("Pods missed, registrations without a pod", "Workspace pods that only the watch found, and registrations whose object did not appear or that were not kept.", (
+            (rate("pods_missed_by_webhook_total"), "missed"), (rate("registrations_expired_total"), "expired"), (rate("registrations_rejected_total"), "rejected"),
         ), unit="ops"),
         Panel("Connections", "Open connections of the webhook's port.", ((f"sum({series('webhook_connections')})", "open"),)),
         Panel("Rejected requests and handshakes", "Requests that are not reviews, failed TLS handshakes and refused connections.", (
@@ -79,7 +79,7 @@ ROWS = {
     "Delivery": (
         Panel("Delay of a line", "From the time of a fact to the delivery of its line. It includes Kubernetes' own delay, and whole seconds in timestamps.", quantiles("line_delay_seconds"), unit="s"),
         Panel("Time in delivery", "From a line's creation to its delivery.", quantiles("line_delivery_seconds"), unit="s"),
-        Panel("Lines by level", "Lines produced, before delivery.", ((rate("lines_told_total", "level"), "{{level}}"),), unit="ops", stacked=True),
+        Panel("Lines by level", "Lines produced, before delivery.", ((rate("lines_rendered_total", "level"), "{{level}}"),), unit="ops", stacked=True),
         Panel("Lines waiting", "Lines held or in flight.", ((f"sum({series('lines_waiting')})", "waiting"),)),
         Panel("Lines dropped", "Lines given up, by reason.", ((rate("lines_dropped_total", "reason"), "{{reason}}"),), unit="ops", stacked=True),
         Panel("Agents", "Agents known to delivery, by state.", ((f"sum by (state) ({series('agents')})", "{{state}}"),), stacked=True),
@@ -90,12 +90,12 @@ ROWS = {
         Panel("Requests in flight", "Requests to Coder that are not answered yet.", ((f"sum({series('coder_requests_in_flight')})", "in flight"),)),
     ),
     "Watch and processing": (
-        Panel("Watches in sync", "1 while every namespace of a resource is listed and watched.", ((f"min by (stream) ({series('watch_synced')})", "{{stream}}"),)),
+        Panel("Watches in sync", "1 while every namespace of a resource is listed and watched, by the replica that leads.", ((f"max by (stream) ({series('watch_synced')})", "{{stream}}"),)),
         Panel("Watch errors", "Failed lists and watches by reason.", ((rate("watch_errors_total", "reason"), "{{reason}}"),), unit="ops", stacked=True),
         Panel("Lists after the first", "Relists by resource. Many mean a broken connection or an overloaded API server.", ((rate("watch_relists_total", "stream"), "{{stream}}"),), unit="ops", stacked=True),
-        Panel("Facts without a line", "Facts that are not reported, by reason.", ((rate("facts_untold_total", "reason"), "{{reason}}"),), unit="ops", stacked=True),
+        Panel("Facts without a line", "Facts that are not reported, by reason.", ((rate("facts_skipped_total", "reason"), "{{reason}}"),), unit="ops", stacked=True),
         Panel("Objects", "Pods and workloads followed, Events waiting for their object, and pending registrations.", (
-            (f"sum({series('objects_tracked')})", "followed"), (f"sum({series('events_waiting')})", "Events waiting"), (f"sum({series('claims')})", "registrations pending"),
+            (f"sum({series('objects_tracked')})", "followed"), (f"sum({series('events_waiting')})", "Events waiting"), (f"sum({series('pending_registrations')})", "registrations pending"),
         )),
         Panel("Longest processing", "Time that the fact in processing has taken so far, by task.", ((f"max by (task) ({series('oldest_unprocessed_fact_age_seconds')})", "{{task}}"),), unit="s"),
     ),
