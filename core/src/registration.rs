@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use crate::{identity::Uid, resource::Kind, token::AgentToken};
 
+/// The annotation that the webhook writes to each pod it has seen, whichever replica answered. Anyone may write it: it
+/// serves for counting only.
+pub const ANNOTATION: &str = "logstream.coder.com/registration";
+
 /// An object with an agent, as the webhook saw it at its creation.
 ///
 /// Anyone who reaches the webhook's port can forge one. It only leads to a lookup and to a head start: no line is sent

@@ -33,6 +33,11 @@
 {{ include "logstream.fullname" . }}-progress
 {{- end -}}
 
+{{/* The Lease by which one replica is elected to deliver. */}}
+{{- define "logstream.leaseName" -}}
+{{ include "logstream.fullname" . }}
+{{- end -}}
+
 {{/* A Secret of its own for each mode, so that none finds another's key. */}}
 {{- define "logstream.certSecret" -}}
 {{- if eq .Values.certs.mode "provided" -}}

@@ -13,6 +13,8 @@
 {{- $env = concat $env (list
   (dict "name" "POD_NAMESPACE" "valueFrom" $own)
   (dict "name" "CODER_LOGSTREAM_STATE_NAME" "value" (include "logstream.progressName" .))
+  (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "apiVersion" "v1" "fieldPath" "metadata.name")))
+  (dict "name" "CODER_LOGSTREAM_LEASE_NAME" "value" (include "logstream.leaseName" .))
   (dict "name" "CODER_LOGSTREAM_OWNER_DEPLOYMENT" "value" (include "logstream.fullname" .))
   (dict "name" "CODER_LOGSTREAM_LOG" "value" $values.log.level)
   (dict "name" "CODER_LOGSTREAM_LOG_FORMAT" "value" $values.log.format)
@@ -124,6 +126,22 @@
   {{- $annotations = dict "prometheus.io/scrape" "true" "prometheus.io/port" (toString .Values.metrics.port) "prometheus.io/path" "/metrics" -}}
 {{- end -}}
 {{- with mergeOverwrite $annotations (.Values.podAnnotations | default dict) }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{/* Where none are given, several replicas are spread as far as the nodes allow. */}}
+{{- define "logstream.topologySpread" -}}
+{{- if kindIs "slice" .Values.topologySpreadConstraints -}}
+{{- with .Values.topologySpreadConstraints }}{{ toYaml . }}{{ end -}}
+{{- else if gt (int .Values.replicas) 1 -}}
+{{- range $index, $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+{{- if $index }}{{ "\n" }}{{ end -}}
+- maxSkew: 1
+  topologyKey: {{ $key }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels: {{- include "logstream.selectorLabels" $ | nindent 6 }}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Defaults that stand in values.yaml would be mixed with what is given: a request above our limit is refused. */}}

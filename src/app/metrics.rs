@@ -4,13 +4,15 @@ use logstream_certs as certs;
 use logstream_webhook as webhook;
 use prometheus_client::registry::Registry;
 
-use crate::{correlate, deliver, registry, watch};
+use crate::{checkpoint, correlate, deliver, leader, registry, watch};
 
 /// One of each.
 pub(super) struct Metrics {
     pub(super) webhook: webhook::Metrics,
     pub(super) certs: certs::Metrics,
     pub(super) registry: registry::Metrics,
+    pub(super) leader: leader::Metrics,
+    pub(super) checkpoint: checkpoint::Metrics,
     pub(super) watch: watch::Metrics,
     pub(super) correlate: correlate::Metrics,
     pub(super) deliver: deliver::Metrics,
@@ -22,6 +24,8 @@ impl Metrics {
             webhook: webhook::Metrics::new(),
             certs: certs::Metrics::new(),
             registry: registry::Metrics::default(),
+            leader: leader::Metrics::default(),
+            checkpoint: checkpoint::Metrics::default(),
             watch: watch::Metrics::register(into),
             correlate: correlate::Metrics::default(),
             deliver: deliver::Metrics::register(into),
@@ -29,6 +33,8 @@ impl Metrics {
         metrics.webhook.register(into);
         metrics.certs.register(into);
         metrics.registry.register(into);
+        metrics.leader.register(into);
+        metrics.checkpoint.register(into);
         metrics.correlate.register(into);
         metrics
     }

@@ -4,39 +4,39 @@ mod admission;
 mod error;
 mod greeting;
 mod metrics;
+mod pipeline;
 mod policy;
 mod watching;
 
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use logstream_core::correlate::{Correlator, Limits};
-use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub use self::error::AppError;
-use self::{admission::Admission, metrics::Metrics, watching::Watching};
+use self::{
+    admission::Admission,
+    metrics::Metrics,
+    pipeline::{CurrentOutlet, Pipeline},
+};
 use crate::{
-    admin,
-    checkpoint::{self, Ledger},
+    admin, checkpoint,
     coder::CoderClient,
-    config::{Config, LineFilter, Namespaces},
-    correlate::{self, Correlation},
-    deliver::{self, Engine, Outlet},
-    kubernetes, ownership,
+    config::{Config, Election, Namespaces},
+    kubernetes,
+    leader::{self, Elector, LeaderGauge, Leadership, Timing, Uptime},
+    ownership,
     registry::{self, Registry},
     runtime::{Clock, Heartbeat, Readiness, Signals, Supervisor, SystemClock, heartbeat, shutdown},
-    watch::{Lookups, References, Scopes, Setup, Watch},
+    watch::Scopes,
 };
-
-/// Facts that wait for the correlator. It takes microseconds for each: more would only be memory while a list comes in.
-const OBSERVATIONS: usize = 256;
 
 /// Runs the program until a signal ends it, or a part of it fails.
 ///
 /// What may be wrong with the settings is found before anything is served: ports, certificate, kubeconfig.
 pub async fn run(config: Config) -> Result<(), AppError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (clock, started): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), Instant::now());
     let mut registered = admin::Metrics::new(env!("CARGO_PKG_VERSION"), clock.now());
     let metrics = Metrics::register(registered.registry());
     let (correlating, delivering) = (Heartbeat::new("correlate"), Heartbeat::new("deliver"));
@@ -45,6 +45,11 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let signals = Signals::install().map_err(AppError::Signals)?;
     let client = kubernetes::client(config.cluster.load().await?)?;
     let coder = CoderClient::new(&config.coder_url)?;
+    let (elector, leadership) = match &config.election {
+        Some(settings) => elector(settings, &clock, metrics.leader),
+        None => (None, Leadership::without_election()),
+    };
+    registered.registry().register_collector(Box::new(LeaderGauge(leadership.clone())));
     let mut supervisor = Supervisor::new(config.shutdown_grace);
     let token = supervisor.token();
 
@@ -60,19 +65,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     };
     serve_admin(&config, &sources, &mut supervisor).await?;
 
-    let scopes = Arc::new(scopes(&config));
-    let ledger = Ledger::new(scopes.clone());
-    let time = clock.clone();
-    let (outlet, engine) = deliver::channel(
-        coder.clone(),
-        deliver::Settings::default(),
-        move || time.now(),
-        ledger.clone(),
-        metrics.deliver,
-    );
-    let engine = engine.with_heartbeat(delivering);
-    let registry = registry(outlet.clone(), clock.clone(), metrics.registry);
     let owned = owned(&config, &client).await;
+    let outlet = CurrentOutlet::default();
+    let registry = registry(outlet.clone(), clock.clone(), metrics.registry);
     let mut stop_watch = token.clone();
     let mut linger = Duration::ZERO;
     if let Some(settings) = &config.webhook {
@@ -90,40 +85,39 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         linger = admission::linger(config.shutdown_grace);
         stop_watch = stop_after(&mut supervisor, served, linger);
     }
-
-    let (observations, observed) = mpsc::channel(OBSERVATIONS);
-    let Watch { lookups, references, states, prepared } =
-        Watch::new(setup(&config, &client, &scopes, &*clock, metrics.watch), observations, &stop_watch);
-    let watching =
-        Watching { scopes, prepared, states, store: store(&config, &client, &owned), ledger: ledger.clone() };
+    // The Lease is released once the pipeline has ended.
+    let done = CancellationToken::new();
+    if let (Some(elector), Some(settings)) = (elector, &config.election) {
+        let (store, check) = (lease(settings, &client, &owned), readiness.check("leader election"));
+        let election = elector.run(store, check, token.clone(), done.clone());
+        supervisor.spawn("leader election", election);
+    }
     supervisor.spawn("heartbeat", heartbeat::watch(heartbeats, readiness.check("pipeline"), token.clone()));
-    supervisor.spawn("watch", watching.run(check, stop_watch.clone()));
-
-    // The end comes in stages: no more facts, then no more lines, then no more progress.
-    let (told, delivered) = (CancellationToken::new(), CancellationToken::new());
-    let correlating = Correlating {
-        heartbeat: correlating,
-        registry,
-        outlet,
-        ledger: ledger.clone(),
-        lookups,
-        references,
-        clock: clock.clone(),
+    supervisor.spawn("greeting", greeting::greet(coder.clone(), config.coder_url.clone(), token.clone()));
+    let pipeline = Pipeline {
+        store: store(&config, &client, &owned),
+        scopes: Arc::new(scopes(&config)),
+        selectors: selectors(&config),
         has_webhook: config.webhook.is_some(),
         confirms_workloads: config.field_selector.is_some(),
         filter: config.lines.clone(),
-        metrics: metrics.correlate,
+        // What the watch takes at the end is not there for delivery.
+        grace: config.shutdown_grace.saturating_sub(linger),
+        started,
+        client,
+        coder,
+        registry,
+        outlet,
+        leadership,
+        clock,
+        correlating,
+        delivering,
+        checkpoint: metrics.checkpoint,
+        watch: metrics.watch,
+        correlate: metrics.correlate,
+        deliver: metrics.deliver,
     };
-    supervisor.spawn("correlate", correlating.run(observed, stop_watch, told.clone().drop_guard()));
-    // What the watch takes at the end is not there for delivery.
-    let grace = config.shutdown_grace.saturating_sub(linger);
-    supervisor.spawn("deliver", delivering_until(told, engine, grace, delivered.clone().drop_guard()));
-    if let Some(store) = store(&config, &client, &owned) {
-        supervisor.spawn("checkpoint", checkpoint::keep(store, ledger, clock, delivered));
-    } else {
-        tracing::warn!("no ConfigMap for the checkpoint, a restart may lose lines");
-    }
-    supervisor.spawn("greeting", greeting::greet(coder, config.coder_url.clone(), token.clone()));
+    supervisor.spawn("pipeline", pipeline.run(check, stop_watch, done.drop_guard()));
 
     match shutdown::until_done(signals, &token, supervisor.run_until_done()).await {
         Ok(ended) => Ok(ended?),
@@ -132,17 +126,11 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 }
 
 /// The registry. A new agent's log source is registered ahead of its first line.
-fn registry(outlet: Outlet, clock: Arc<dyn Clock>, metrics: registry::Metrics) -> Arc<Registry> {
+fn registry(outlet: CurrentOutlet, clock: Arc<dyn Clock>, metrics: registry::Metrics) -> Arc<Registry> {
     let prepare = move |agent| {
         outlet.prepare(agent);
     };
     Arc::new(Registry::new(Box::new(prepare), clock, metrics))
-}
-
-/// Delivers until `told`, then what it can within `grace`; then lets go of `_done`.
-async fn delivering_until(told: CancellationToken, engine: Engine<CoderClient>, grace: Duration, _done: DropGuard) {
-    let report = engine.run(told, grace).await;
-    tracing::info!(%report, "delivery ended");
 }
 
 fn scopes(config: &Config) -> Scopes {
@@ -172,66 +160,28 @@ async fn owned(config: &Config, client: &kube::Client) -> ObjectMeta {
     }
 }
 
-fn store(config: &Config, client: &kube::Client, owned: &ObjectMeta) -> Option<checkpoint::Store> {
-    let state = config.state.as_ref()?;
-    Some(checkpoint::Store::new(client.clone(), &state.namespace, &state.name, owned.clone()))
+/// This process's part in an election, and the permission that comes from it.
+fn elector(settings: &Election, clock: &Arc<dyn Clock>, metrics: leader::Metrics) -> (Option<Elector>, Leadership) {
+    let identity = settings.identity.clone().unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
+    let timing = Timing::of_lease(settings.lease);
+    let (elector, leadership) = Elector::new(identity, timing, Uptime::of_machine(), clock.clone(), metrics);
+    (Some(elector), leadership)
 }
 
-fn setup(
-    config: &Config,
-    client: &kube::Client,
-    scopes: &Arc<Scopes>,
-    clock: &dyn Clock,
-    metrics: crate::watch::Metrics,
-) -> Setup {
-    Setup { client: client.clone(), scopes: scopes.clone(), selectors: selectors(config), time: clock.now(), metrics }
+fn lease(settings: &Election, client: &kube::Client, owned: &ObjectMeta) -> leader::Store {
+    let Election { namespace, name, lease, .. } = settings;
+    leader::Store::new(client.clone(), namespace, name, owned.clone(), Timing::of_lease(*lease).request())
+}
+
+fn store(config: &Config, client: &kube::Client, owned: &ObjectMeta) -> Option<Arc<checkpoint::Store>> {
+    let state = config.state.as_ref()?;
+    Some(Arc::new(checkpoint::Store::new(client.clone(), &state.namespace, &state.name, owned.clone())))
 }
 
 fn selectors(config: &Config) -> crate::watch::Selectors {
     crate::watch::Selectors {
         field: config.field_selector.as_ref().map(ToString::to_string),
         label: config.label_selector.clone(),
-    }
-}
-
-/// What the correlating task needs besides where the telling begins.
-struct Correlating {
-    heartbeat: Heartbeat,
-    registry: Arc<Registry>,
-    outlet: Outlet,
-    ledger: Arc<Ledger>,
-    lookups: Lookups,
-    references: References,
-    clock: Arc<dyn Clock>,
-    has_webhook: bool,
-    /// Whether only pods tell what is selected.
-    confirms_workloads: bool,
-    filter: LineFilter,
-    metrics: correlate::Metrics,
-}
-
-impl Correlating {
-    /// Correlates until `shutdown`. `_told` is released at the end: no line comes after it.
-    async fn run(
-        self,
-        observed: mpsc::Receiver<logstream_core::correlate::Observation>,
-        shutdown: CancellationToken,
-        _told: DropGuard,
-    ) {
-        let correlator = Correlator::new(self.registry, Limits::default(), self.has_webhook);
-        let correlation = Correlation {
-            correlator: if self.confirms_workloads { correlator.confirming_workloads() } else { correlator },
-            filter: self.filter,
-            outlet: self.outlet,
-            ledger: self.ledger,
-            lookups: self.lookups,
-            references: self.references,
-            clock: self.clock,
-            heartbeat: self.heartbeat,
-            metrics: self.metrics,
-            postponed: correlate::Requests::default(),
-        };
-        correlation.run(observed, shutdown).await;
     }
 }
 

@@ -26,15 +26,19 @@ pub(super) struct Watching {
     pub(super) scopes: Arc<Scopes>,
     pub(super) prepared: Prepared,
     pub(super) states: SyncStates,
-    pub(super) store: Option<Store>,
+    pub(super) store: Option<Arc<Store>>,
     pub(super) ledger: Arc<Ledger>,
+    /// Whether the process was ready before: while it takes over from another replica, its webhook goes on.
+    pub(super) was_ready: bool,
 }
 
 impl Watching {
     /// Watches until `shutdown`. While the API server is away it waits for it, at the beginning too.
-    pub(super) async fn run(self, check: Check, shutdown: CancellationToken) -> Result<(), Ended> {
-        check.not_ready("the API server was not reached yet");
-        let Some(saved) = shutdown.run_until_cancelled(load(self.store.as_ref())).await else { return Ok(()) };
+    pub(super) async fn run(self, check: Arc<Check>, shutdown: CancellationToken) -> Result<(), Ended> {
+        if !self.was_ready {
+            check.not_ready("the API server was not reached yet");
+        }
+        let Some(saved) = shutdown.run_until_cancelled(load(self.store.as_deref())).await else { return Ok(()) };
         tracing::info!(
             resumed = saved.is_some(),
             "{}",
@@ -57,7 +61,7 @@ impl Watching {
         };
         tokio::select! {
             ended = supervised => ended,
-            () = tell(self.states, check) => Err(Ended),
+            () = tell(self.states, &check, self.was_ready) => Err(Ended),
         }
     }
 }
@@ -97,12 +101,12 @@ async fn load(store: Option<&Store>) -> Option<Saved> {
 
 /// Lets readiness say how the watch is until everything was listed once. Later trouble is for the log and the metrics:
 /// were it readiness's too, a moment without the API server would take the webhook out of its Service for longer.
-async fn tell(states: SyncStates, check: Check) {
+async fn tell(states: SyncStates, check: &Check, was_ready: bool) {
     let mut changes = states.subscribe();
     loop {
         if states.all_listed() {
             check.ready();
-        } else {
+        } else if !was_ready {
             check.not_ready(states.problems().join("; "));
         }
         if changes.changed().await.is_err() {

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Ledger, Saved, Store, StoreError, Version};
-use crate::runtime::Clock;
+use super::{Ledger, Metrics, Saved, Store, StoreError, Version};
+use crate::{leader::Leadership, runtime::Clock};
 
 /// While lines are delivered, saves are this far apart: a process killed outright repeats what it delivered since.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -18,49 +18,17 @@ const ALL_STARTED: Duration = Duration::from_secs(1);
 /// Attempts of one save to write over an older process.
 const TRIES: usize = 5;
 
-/// Saves the ledger while it changes, and once more at the end. A failure is logged once and tried again.
-///
-/// Only the latest process saves: each continues from the generation it has loaded, with one more. A process that
-/// finds a later one in the ConfigMap stops saving, so that it cannot overwrite what that one knows.
-pub async fn keep(store: Store, ledger: Arc<Ledger>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
-    let mut keeper = Keeper::new(store);
-    let mut ending = false;
-    while !ending {
-        tokio::select! {
-            () = ledger.changed() => {}
-            () = tokio::time::sleep(IDLE_PAUSE) => {}
-            () = shutdown.cancelled() => ending = true,
-        }
-        if keeper.version.is_none() && !keeper.failing && !ending && ledger.is_loaded() {
-            // Scopes start within milliseconds of each other; one that cannot start is not waited for.
-            tokio::select! {
-                _ = tokio::time::timeout(ALL_STARTED, ledger.all_started()) => {}
-                () = shutdown.cancelled() => ending = true,
-            }
-        }
-        let Some(snapshot) = ledger.snapshot(clock.now()) else { continue };
-        let pause = pause_after(&snapshot);
-        if !keeper.is_saved(&snapshot) && !keeper.save(snapshot).await {
-            tracing::warn!("another process saves the checkpoint now, this one no longer does");
-            return shutdown.cancelled().await;
-        }
-        if !ending {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = shutdown.cancelled() => {}
-            }
-        }
-    }
-}
-
 fn pause_after(saved: &Saved) -> Duration {
     let entries: usize = saved.scopes.values().map(|scope| 1 + scope.pending.len() + scope.known.len()).sum::<usize>();
     let hundreds = u32::try_from((entries + saved.agents.len()) / 100).unwrap_or(u32::MAX);
     PAUSE + PAUSE_PER_HUNDRED.saturating_mul(hundreds)
 }
 
-struct Keeper {
-    store: Store,
+/// Saves the checkpoints of one process, or of one term of it.
+pub struct Keeper {
+    store: Arc<Store>,
+    leadership: Leadership,
+    metrics: Metrics,
     /// The version that was read or written last; `None` when that is not known.
     version: Option<Version>,
     last: Saved,
@@ -70,9 +38,62 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(store: Store) -> Self {
+    /// A keeper that has saved nothing yet. It saves only while this process may send.
+    pub fn new(store: Arc<Store>, leadership: Leadership, metrics: Metrics) -> Self {
         let own = (0, fastrand::u64(..));
-        Self { store, version: None, last: Saved::default(), own, failing: false }
+        Self { store, leadership, metrics, version: None, last: Saved::default(), own, failing: false }
+    }
+
+    /// Saves the ledger while it changes, and once more at the end. A failure is logged once and tried again.
+    ///
+    /// Only the latest process saves: each continues from the generation it has loaded, with one more. A process that
+    /// finds a later one in the ConfigMap stops saving, so that it cannot overwrite what that one knows.
+    pub async fn keep(mut self, ledger: Arc<Ledger>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
+        let mut ending = false;
+        while !ending {
+            tokio::select! {
+                () = ledger.changed() => {}
+                () = tokio::time::sleep(IDLE_PAUSE) => {}
+                () = shutdown.cancelled() => ending = true,
+            }
+            if self.version.is_none() && !self.failing && !ending && ledger.is_loaded() {
+                // Scopes start within milliseconds of each other; one that cannot start is not waited for.
+                tokio::select! {
+                    _ = tokio::time::timeout(ALL_STARTED, ledger.all_started()) => {}
+                    () = shutdown.cancelled() => ending = true,
+                }
+            }
+            if !self.may_save(&shutdown).await {
+                return;
+            }
+            let Some(snapshot) = ledger.snapshot(clock.now()) else { continue };
+            let pause = pause_after(&snapshot);
+            if !self.is_saved(&snapshot) {
+                self.metrics.is_outdated();
+                if !self.save(snapshot).await {
+                    tracing::warn!("another process saves the checkpoint now, this one no longer does");
+                    return shutdown.cancelled().await;
+                }
+            }
+            if !ending {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = shutdown.cancelled() => {}
+                }
+            }
+        }
+    }
+
+    /// Waits for the permission to save; false if the end comes first.
+    async fn may_save(&mut self, shutdown: &CancellationToken) -> bool {
+        while !self.leadership.may_send() {
+            self.metrics.is_outdated();
+            tokio::select! {
+                () = self.leadership.changed() => {}
+                () = shutdown.cancelled() => return self.leadership.may_send(),
+            }
+        }
+        true
     }
 
     fn is_saved(&self, snapshot: &Saved) -> bool {
@@ -90,11 +111,13 @@ impl Keeper {
                     tracing::info!("saving the checkpoint works again");
                 }
                 self.last = saved;
+                self.metrics.is_saved();
                 true
             }
             Ok(false) => false,
             Err(error) => {
                 self.version = None;
+                self.metrics.failed();
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::warn!(%error, "cannot save the checkpoint, a restart may repeat lines");
                 }
@@ -138,7 +161,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::watch::testing::{Answer, Script};
+    use crate::{
+        leader::{Role, Uptime},
+        watch::testing::{Answer, Script},
+    };
 
     const PATH: &str = "/configmaps/state";
 
@@ -152,7 +178,8 @@ mod tests {
     }
 
     fn keeper(script: Script) -> Keeper {
-        Keeper::new(Store::new(script.start().client(), "ns", "state", ObjectMeta::default()))
+        let store = Store::new(script.start().client(), "ns", "state", ObjectMeta::default());
+        Keeper::new(Arc::new(store), Leadership::without_election(), Metrics::default())
     }
 
     #[tokio::test]
@@ -160,6 +187,24 @@ mod tests {
         let mut keeper = keeper(Script::new().always(PATH, saved_by(9, 7)));
         let own = Saved { generation: 3, ..Saved::default() };
         assert!(!keeper.save(own).await, "the process that continued from generation 8 or 9 saves");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_without_the_lease_saves_nothing() {
+        let server = Script::new().always(PATH, saved_by(3, 7)).start();
+        let store = Arc::new(Store::new(server.client(), "ns", "state", ObjectMeta::default()));
+        let origin = tokio::time::Instant::now();
+        let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || origin.elapsed()));
+        grantor.set(Role::Leader(1), Duration::from_secs(10));
+        let ledger = Ledger::new(Arc::new(crate::watch::Scopes::new(&[])));
+        ledger.load(&Saved { generation: 3, ..Saved::default() });
+        let keeper = Keeper::new(store, leadership, Metrics::default());
+        let shutdown = CancellationToken::new();
+        // As in a process that was stopped for this time.
+        tokio::time::advance(Duration::from_secs(11)).await;
+        shutdown.cancel();
+        keeper.keep(ledger, Arc::new(|| jiff::Timestamp::UNIX_EPOCH), shutdown).await;
+        assert_eq!(server.seen(), [""; 0]);
     }
 
     #[tokio::test]

@@ -8,13 +8,15 @@
 mod agents;
 mod keeper;
 mod ledger;
+mod metrics;
 mod saved;
 mod store;
 #[cfg(test)]
 mod tests;
 mod tracking;
 
-pub use keeper::keep;
+pub use keeper::Keeper;
 pub use ledger::Ledger;
+pub use metrics::Metrics;
 pub use saved::Saved;
 pub use store::{KEY, Store, StoreError, Version};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use logstream_core::line::Level;
 
+use super::election::{Election, ElectionFlags};
 use super::environment::Environment;
 use super::error::{ConfigError, Origin};
 use super::flags::Flags;
@@ -24,8 +25,9 @@ const HEALTH_PORT: u16 = 8081;
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
 /// The configuration, or what is wrong with the first setting that cannot be used.
-pub(crate) fn config(flags: Flags, environment: &Environment) -> Result<Config, ConfigError> {
+pub(crate) fn config(mut flags: Flags, environment: &Environment) -> Result<Config, ConfigError> {
     let mut warnings = Vec::new();
+    let election = ElectionFlags::take(&mut flags);
 
     let coder_url = optional(setting::CODER_URL, flags.coder_url, environment, coder_url::parse)?
         .ok_or_else(|| ConfigError::missing(setting::CODER_URL, "is required"))?;
@@ -48,6 +50,8 @@ pub(crate) fn config(flags: Flags, environment: &Environment) -> Result<Config, 
     let webhook = WebhookParts::find(flags.webhook, environment)?;
     let owner = Owner::find(flags.owner_deployment, flags.state_namespace.as_ref(), environment)?;
     let webhook = webhook.at(ports.webhook, flags.state_namespace.as_ref(), environment, &mut warnings)?;
+
+    let state = State::find(flags.state_namespace, flags.state_name, environment)?;
 
     Ok(Config {
         coder_url,
@@ -78,7 +82,8 @@ pub(crate) fn config(flags: Flags, environment: &Environment) -> Result<Config, 
         health_addr: ports.health,
         shutdown_grace: optional(setting::SHUTDOWN_GRACE, flags.shutdown_grace, environment, duration::parse)?
             .unwrap_or(SHUTDOWN_GRACE),
-        state: State::find(flags.state_namespace, flags.state_name, environment)?,
+        election: Election::find(election, state.as_ref(), environment)?,
+        state,
         owner,
         warnings,
     })

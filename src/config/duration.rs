@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Longer than any pod is given to end.
 const LONGEST: Duration = Duration::from_mins(10);
 
+/// A shorter Lease would be lost to an API server that is merely slow.
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+
 /// A certificate of a shorter life would be renewed before everybody has seen it.
 const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 /// Twenty years.
@@ -14,6 +17,14 @@ const LONGEST_LIFE: Duration = Duration::from_hours(20 * 365 * 24);
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let total = total(text)?;
     if total > LONGEST { Err("which is too long".to_owned()) } else { Ok(total) }
+}
+
+/// The same, as long as a Lease may last.
+pub(crate) fn lease(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        total if total < SHORTEST_LEASE => Err("which is too short".to_owned()),
+        total => Ok(total),
+    }
 }
 
 /// The same, as long as a certificate may live.

@@ -100,6 +100,21 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NAME", help_heading = "Running")]
     pub(crate) state_name: Option<OsString>,
 
+    /// Name of the Lease by which one of several replicas is elected to deliver, in the namespace of the ConfigMap.
+    /// Default, and meaning of an empty value: no election, so at most one replica may run.
+    #[arg(long, value_name = "NAME", help_heading = "Running")]
+    pub(crate) lease_name: Option<OsString>,
+
+    /// This replica in the Lease. Must be unique among processes that run at the same time; a later process of the same
+    /// name takes over at once. Default: a random name.
+    #[arg(long, value_name = "NAME", help_heading = "Running")]
+    pub(crate) lease_identity: Option<OsString>,
+
+    /// Time after which another replica takes over from one that was killed or cut off, from 3s to 10m. It is renewed
+    /// every 2/15 of this time, and the holder stops sending 2/3 of it after its last renewal. Default: 15s.
+    #[arg(long, value_name = "DURATION", help_heading = "Running")]
+    pub(crate) lease_duration: Option<OsString>,
+
     /// Deployment in the program's own namespace that owns the Secret and the ConfigMap which the program creates:
     /// Kubernetes deletes them with it, and they carry its app.kubernetes.io labels. Default, and meaning of an empty
     /// value: they have no owner.

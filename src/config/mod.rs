@@ -8,6 +8,7 @@ mod certificates;
 mod cluster;
 mod coder_url;
 mod duration;
+mod election;
 mod environment;
 mod error;
 mod field_selector;
@@ -46,6 +47,7 @@ pub use certificates::Trust;
 pub(crate) use cluster::existing_file;
 pub use cluster::{Cluster, ClusterAccess, ClusterError};
 pub(crate) use duration::parse as duration;
+pub use election::Election;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use field_selector::FieldSelector;
@@ -95,6 +97,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// Where progress is kept; none means in memory only.
     pub state: Option<State>,
+    /// How one of several replicas is elected to deliver; none means that this process delivers without asking.
+    pub election: Option<Election>,
     /// Deployment that owns the objects which the program creates.
     pub owner: Option<Owner>,
     /// What is accepted but probably not meant: to be logged once, as warnings.
@@ -149,6 +153,13 @@ impl fmt::Display for Config {
         match &self.state {
             Some(state) => write!(formatter, " state={}/{}", state.namespace, state.name)?,
             None => formatter.write_str(" state=memory")?,
+        }
+        match &self.election {
+            Some(Election { namespace, name, identity, lease }) => {
+                let identity = or(identity.as_ref(), "random");
+                write!(formatter, " lease={namespace}/{name} lease_identity={identity} lease_duration={lease:?}")?;
+            }
+            None => formatter.write_str(" lease=none")?,
         }
         match &self.owner {
             Some(owner) => write!(formatter, " owner={}/{}", owner.namespace, owner.deployment),

@@ -64,6 +64,11 @@ settings! {
         "a namespace of at most 63 of a-z, 0-9 and -, or nothing for memory only";
     STATE_NAME: "state-name", ["CODER_LOGSTREAM_STATE_NAME"],
         "the name of a ConfigMap, of at most 253 of a-z, 0-9, - and .";
+    LEASE_NAME: "lease-name", ["CODER_LOGSTREAM_LEASE_NAME"],
+        "the name of a Lease, of at most 253 of a-z, 0-9, - and .";
+    LEASE_IDENTITY: "lease-identity", ["CODER_LOGSTREAM_LEASE_IDENTITY", POD_NAME_VARIABLE],
+        "a name of at most 253 of a-z, 0-9, - and .";
+    LEASE_DURATION: "lease-duration", ["CODER_LOGSTREAM_LEASE_DURATION"], "a duration from 3s to 10m such as 15s";
     OWNER_DEPLOYMENT: "owner-deployment", ["CODER_LOGSTREAM_OWNER_DEPLOYMENT"],
         "the name of a Deployment, of at most 253 of a-z, 0-9, - and .";
 }
@@ -76,6 +81,8 @@ pub(crate) const SSL_CERT_DIR: Setting =
 
 /// The namespace of the pod, where the manifest hands it over.
 pub(crate) const POD_NAMESPACE_VARIABLE: &str = "POD_NAMESPACE";
+/// The name of the pod, where the manifest hands it over.
+pub(crate) const POD_NAME_VARIABLE: &str = "POD_NAME";
 /// Says that a kubeconfig is to be used, before the files that kube would look for by itself.
 pub(crate) const KUBECONFIG_VARIABLE: &str = "KUBECONFIG";
 /// Kubernetes sets it in every container: the process runs in a cluster.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use super::flags::command;
 use super::setting::ALL;
 use super::*;
+use crate::leader::Timing;
 use crate::runtime::logging::LogFormat;
 
 const URL: (&str, &str) = ("CODER_URL", "https://coder.example.com");
@@ -42,6 +43,9 @@ fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
         ("shutdown-grace", "1m30s".to_owned()),
         ("state-namespace", "coder".to_owned()),
         ("state-name", "progress".to_owned()),
+        ("lease-name", "logstream".to_owned()),
+        ("lease-identity", "logstream-x7k2p".to_owned()),
+        ("lease-duration", "30s".to_owned()),
         ("owner-deployment", "logstream".to_owned()),
     ])
 }
@@ -70,7 +74,7 @@ fn expected(scratch: &Scratch, kubeconfig: &str) -> String {
          webhook_cert_lifetime=3600000s webhook_config_name=logstream webhook_client_ca={file} \
          webhook_names=hook,hook.coder,hook.coder.svc,hook.coder.svc.cluster.local,webhook.coder.svc,127.0.0.1 \
          min_level=warn skip_reasons=Pulled,Pulling log_level=debug metrics_addr=127.0.0.1:2112 health_addr=127.0.0.1:2113 shutdown_grace=90s \
-         state=coder/progress owner=coder/logstream"
+         state=coder/progress lease=coder/logstream lease_identity=logstream-x7k2p lease_duration=30s owner=coder/logstream"
     )
 }
 
@@ -144,9 +148,22 @@ fn the_address_of_coder_is_enough() {
         config.to_string(),
         "coder_url=https://coder.example.com/ kubeconfig=default namespaces=all field_selector=none \
          label_selector=none resolve_references=true webhook_addr=off min_level=debug skip_reasons=none log_level=info metrics_addr=off health_addr=[::]:8081 \
-         shutdown_grace=20s state=memory owner=none"
+         shutdown_grace=20s state=memory lease=none owner=none"
     );
     assert_eq!(config.log_format, LogFormat::Text);
+}
+
+#[test]
+fn an_election_needs_a_checkpoint_and_a_lease_that_is_not_too_short() {
+    let in_cluster = [URL, ("POD_NAMESPACE", "coder"), ("POD_NAME", "logstream-x7k2p")];
+    let election = config(&["--lease-name=logstream"], &in_cluster).unwrap().election.unwrap();
+    assert_eq!((&*election.namespace, &*election.name), ("coder", "logstream"));
+    assert_eq!((election.identity.as_deref(), election.lease), (Some("logstream-x7k2p"), Timing::DEFAULT_LEASE));
+    assert_eq!(config(&[], &in_cluster).unwrap().election, None);
+    let problem = config(&["--lease-name=logstream"], &[URL]).unwrap_err().to_string();
+    assert!(problem.contains("--state-namespace") && problem.contains("--lease-name"), "{problem}");
+    let short = ["--lease-name=logstream", "--lease-duration=2s"];
+    assert!(config(&short, &in_cluster).unwrap_err().to_string().contains("which is too short"));
 }
 
 #[test]

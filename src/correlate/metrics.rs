@@ -75,6 +75,11 @@ impl Metrics {
         registry.register("events_waiting", "Events waiting for their object", self.waiting.clone());
     }
 
+    /// Sets the gauges as they are without a correlator.
+    pub fn reset(&self) {
+        self.sizes(0, 0);
+    }
+
     pub(super) fn count(&self, counted: Counted) {
         match counted {
             Counted::MissedByWebhook => self.missed_by_webhook.inc(),

@@ -196,6 +196,15 @@ impl Metrics {
         );
     }
 
+    /// Sets the gauges as they are without an engine.
+    pub fn reset(&self) {
+        self.waiting.set(0);
+        self.in_flight.set(0);
+        for state in AgentState::ALL {
+            self.agents.get_or_create(&StateLabel { state: state.as_str() }).set(0);
+        }
+    }
+
     pub(crate) fn delivered(&self, since_fact: Duration, since_receipt: Duration) {
         self.delivered.inc();
         self.since_fact.observe(since_fact.as_secs_f64());

@@ -23,7 +23,11 @@ use std::{
 
 use kube::Client;
 use logstream_core::{checkpoint::Checkpoint, correlate::Observation};
-use tokio::{sync::mpsc, task::JoinSet, time::interval};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, interval},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use args::{Args, Options, Times};
@@ -135,6 +139,7 @@ impl Reading {
             scopes: scopes.clone(),
             selectors: Selectors::default(),
             time: SystemClock.now(),
+            started: Instant::now(),
             metrics: Metrics::default(),
         };
         let Watch { lookups, states, prepared, .. } = Watch::new(setup, out, &CancellationToken::new());

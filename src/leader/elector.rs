@@ -21,7 +21,6 @@ const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Takes part in the election.
 pub struct Elector {
-    store: Store,
     identity: String,
     timing: Timing,
     uptime: Uptime,
@@ -38,7 +37,6 @@ impl Elector {
     /// An elector and the permission that it grants. `identity` must be unique among processes that may run at the
     /// same time; a later process of the same identity takes the Lease over at once.
     pub fn new(
-        store: Store,
         identity: String,
         timing: Timing,
         uptime: Uptime,
@@ -47,14 +45,13 @@ impl Elector {
     ) -> (Self, Leadership) {
         let (grantor, leadership) = Leadership::new(uptime.clone());
         let candidate = Candidate::new(identity.clone(), timing);
-        let elector =
-            Self { store, identity, timing, uptime, clock, candidate, grantor, metrics, watch: None, failure: None };
+        let elector = Self { identity, timing, uptime, clock, candidate, grantor, metrics, watch: None, failure: None };
         (elector, leadership)
     }
 
     /// Takes part until `done`, then releases the Lease if this replica holds it. From `leaving` on a replica that does
     /// not hold the Lease no longer takes it. `check` passes once the Lease was read.
-    pub async fn run(mut self, check: Check, leaving: CancellationToken, done: CancellationToken) {
+    pub async fn run(mut self, store: Store, check: Check, leaving: CancellationToken, done: CancellationToken) {
         check.not_ready("the Lease was not read yet");
         while !done.is_cancelled() {
             if leaving.is_cancelled() && self.candidate.term().is_none() {
@@ -63,16 +60,16 @@ impl Elector {
             tokio::select! {
                 () = done.cancelled() => break,
                 () = leaving.cancelled(), if !leaving.is_cancelled() => {}
-                () = self.advance(&check) => {}
+                () = self.advance(&store, &check) => {}
             }
             self.publish();
         }
-        self.release().await;
+        self.release(&store).await;
         done.cancelled().await;
     }
 
     /// One step of the election. When it is cancelled, a request may have taken effect unseen.
-    async fn advance(&mut self, check: &Check) {
+    async fn advance(&mut self, store: &Store, check: &Check) {
         let now = self.uptime.now();
         let step = self.candidate.step(now);
         if !matches!(step, Step::Wait(_)) {
@@ -80,10 +77,10 @@ impl Elector {
             self.candidate.doubt();
         }
         let result = match step {
-            Step::Wait(until) => return self.wait(until.saturating_sub(now)).await,
-            Step::Read => self.store.get().await.map(|lease| self.candidate.saw(lease, self.uptime.now())),
-            Step::Create => self.store.create().await.map(|lease| self.candidate.saw(Some(lease), self.uptime.now())),
-            Step::Take { from, is_transition } => self.take(&from, is_transition, now).await,
+            Step::Wait(until) => return self.wait(store, until.saturating_sub(now)).await,
+            Step::Read => store.get().await.map(|lease| self.candidate.saw(lease, self.uptime.now())),
+            Step::Create => store.create().await.map(|lease| self.candidate.saw(Some(lease), self.uptime.now())),
+            Step::Take { from, is_transition } => self.take(store, &from, is_transition, now).await,
         };
         match result {
             Ok(()) => {
@@ -100,10 +97,16 @@ impl Elector {
         }
     }
 
-    async fn take(&mut self, from: &Lease, is_transition: bool, sent: Duration) -> Result<(), StoreError> {
+    async fn take(
+        &mut self,
+        store: &Store,
+        from: &Lease,
+        is_transition: bool,
+        sent: Duration,
+    ) -> Result<(), StoreError> {
         self.watch = None;
         let claim = Claim { holder: &self.identity, duration: self.timing.lease, is_transition, now: self.clock.now() };
-        let lease = self.store.take(from, claim).await?;
+        let lease = store.take(from, claim).await?;
         if is_transition {
             self.metrics.transitions.inc();
         }
@@ -112,11 +115,11 @@ impl Elector {
     }
 
     /// Waits so long, or until the Lease changes. The holder does not watch it: each renewal shows a change.
-    async fn wait(&mut self, time: Duration) {
+    async fn wait(&mut self, store: &Store, time: Duration) {
         if self.candidate.term().is_some() {
             return sleep(time).await;
         }
-        let change = timeout(time, self.change()).await;
+        let change = timeout(time, self.change(store)).await;
         match change {
             Ok(Some(lease)) => self.candidate.saw(lease, self.uptime.now()),
             Ok(None) => self.candidate.doubt(),
@@ -125,13 +128,13 @@ impl Elector {
     }
 
     /// The next change of the Lease; `None` if it has to be read instead.
-    async fn change(&mut self) -> Option<Option<Lease>> {
+    async fn change(&mut self, store: &Store) -> Option<Option<Lease>> {
         if self.watch.is_none() {
             let Some(lease) = self.candidate.lease() else {
                 sleep(self.timing.retry).await;
                 return None;
             };
-            match self.store.watch(lease).await {
+            match store.watch(lease).await {
                 Ok(changes) => self.watch = Some(changes.boxed()),
                 Err(error) => {
                     tracing::debug!(%error, "Lease cannot be watched");
@@ -172,16 +175,16 @@ impl Elector {
     }
 
     /// Ends the own term, if there is one, and removes this replica from the Lease.
-    async fn release(&mut self) {
+    async fn release(&mut self, store: &Store) {
         self.candidate.resign();
         self.publish();
         let mut result = Ok(());
         if self.candidate.is_in_doubt() {
-            result = self.store.get().await.map(|lease| self.candidate.saw(lease, self.uptime.now()));
+            result = store.get().await.map(|lease| self.candidate.saw(lease, self.uptime.now()));
         }
         let Some(lease) = self.candidate.own() else { return };
         let now = self.clock.now();
-        match result.and(self.store.release(lease, now).await) {
+        match result.and(store.release(lease, now).await) {
             Ok(_) => tracing::info!("Lease released"),
             Err(error) => tracing::warn!(%error, "cannot release the Lease, the next leader waits until it expires"),
         }

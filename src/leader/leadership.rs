@@ -47,7 +47,7 @@ impl Permission {
 
 /// Grants and withdraws the permission.
 #[derive(Debug)]
-pub(super) struct Grantor {
+pub(crate) struct Grantor {
     permission: Permission,
     role: watch::Sender<Role>,
 }
@@ -60,7 +60,8 @@ impl Leadership {
         Self { permission: None, role }
     }
 
-    pub(super) fn new(uptime: Uptime) -> (Grantor, Self) {
+    /// A permission that is not granted yet.
+    pub(crate) fn new(uptime: Uptime) -> (Grantor, Self) {
         let permission = Permission { until: Arc::default(), uptime };
         let (sender, role) = watch::channel(Role::default());
         (Grantor { permission: permission.clone(), role: sender }, Self { permission: Some(permission), role })
@@ -104,7 +105,7 @@ impl Leadership {
 
 impl Grantor {
     /// Sets the role and the end of the permission.
-    pub(super) fn set(&self, role: Role, until: Duration) {
+    pub(crate) fn set(&self, role: Role, until: Duration) {
         let had_run_out = !self.permission.is_valid();
         let until = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
         self.permission.until.store(until, Ordering::Release);

@@ -86,6 +86,7 @@ impl Store {
     /// Writes a holder into this version.
     pub(super) async fn take(&self, from: &Lease, claim: Claim<'_>) -> Result<Lease, StoreError> {
         let now = micro_time(claim.now);
+        let mut metadata = json!({});
         let mut spec = json!({
             "holderIdentity": claim.holder,
             "leaseDurationSeconds": claim.duration.as_secs().max(1),
@@ -94,13 +95,15 @@ impl Store {
         if claim.is_transition {
             spec["acquireTime"] = json!(now);
             spec["leaseTransitions"] = json!(from.transitions.saturating_add(1));
+            // One that lost its owner is adopted.
+            metadata = json!(self.owned);
         }
-        self.merge(from, &spec).await
+        self.merge(from, metadata, &spec).await
     }
 
     /// Removes the holder from this version.
     pub(super) async fn release(&self, from: &Lease, now: Timestamp) -> Result<Lease, StoreError> {
-        self.merge(from, &json!({ "holderIdentity": null, "renewTime": micro_time(now) })).await
+        self.merge(from, json!({}), &json!({ "holderIdentity": null, "renewTime": micro_time(now) })).await
     }
 
     /// Changes of the Lease that are newer than this version. Ends when the API server ends the watch.
@@ -127,11 +130,10 @@ impl Store {
     }
 
     /// A merge patch that takes effect only on this version.
-    async fn merge(&self, from: &Lease, spec: &Value) -> Result<Lease, StoreError> {
-        let patch = json!({
-            "metadata": { "uid": from.uid, "resourceVersion": from.version.to_string() },
-            "spec": spec,
-        });
+    async fn merge(&self, from: &Lease, mut metadata: Value, spec: &Value) -> Result<Lease, StoreError> {
+        metadata["uid"] = json!(from.uid);
+        metadata["resourceVersion"] = json!(from.version.to_string());
+        let patch = json!({ "metadata": metadata, "spec": spec });
         let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         self.patch(&parameters, &Patch::Merge(&patch)).await
     }

@@ -22,6 +22,11 @@ impl Timing {
     pub fn of_lease(lease: Duration) -> Self {
         Self { lease, renew_deadline: lease * 2 / 3, retry: lease * 2 / 15 }
     }
+
+    /// How long one request may take: two attempts fit before the deadline.
+    pub fn request(&self) -> Duration {
+        self.renew_deadline / 3
+    }
 }
 
 impl Default for Timing {

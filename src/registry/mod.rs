@@ -65,6 +65,14 @@ impl Registry {
         state.carriers.contains_key(&token) || state.pending.knows(token)
     }
 
+    /// Forgets which objects carry which agents. Pending registrations stay.
+    pub fn forget_confirmed(&self) {
+        let mut state = self.state();
+        state.confirmed.clear();
+        state.carriers.clear();
+        self.metrics.confirmed.set(0);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A poisoned lock is safe to use: no holder has a fallible step between its changes.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -103,6 +103,13 @@ impl Metrics {
         metrics
     }
 
+    /// Sets the gauges as they are without a watch.
+    pub fn reset(&self) {
+        for resource in Resource::all() {
+            self.synced(resource, false);
+        }
+    }
+
     pub(super) fn relist(&self, resource: Resource) {
         self.relists.get_or_create(&label(resource)).inc();
     }

@@ -64,6 +64,8 @@ pub struct Setup {
     pub selectors: Selectors,
     /// This machine's clock at the start, used where no answer of the API server is dated.
     pub time: Timestamp,
+    /// The start: without a checkpoint, objects created since then are news.
+    pub started: Instant,
     /// Where to count.
     pub metrics: Metrics,
 }
@@ -108,8 +110,7 @@ impl Watch {
     /// Observations go to `out`, whose bound is what holds the watch back when they are not taken. On `shutdown` the
     /// tasks end at once: what they have in hand then is found again by the next process.
     pub fn new(setup: Setup, out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> Self {
-        let Setup { client, scopes, selectors, time, metrics } = setup;
-        let started = Instant::now();
+        let Setup { client, scopes, selectors, time, started, metrics } = setup;
         let states = SyncStates::new(scopes.clone(), metrics.clone());
         let (lookups, lookup) =
             Lookup::new(client.clone(), scopes.clone(), selectors.clone(), out.clone(), metrics.clone());
@@ -200,8 +201,9 @@ mod tests {
         let server =
             Script::new().always("limit=1", Answer::list(7, &[])).always("watch=true", Answer::watch(&lines)).start();
         let (client, scopes) = (server.client(), Arc::new(Scopes::new(&["ns".into()])));
-        let time = Timestamp::UNIX_EPOCH;
-        let setup = Setup { client, scopes, selectors: Selectors::default(), time, metrics: Metrics::default() };
+        let (time, started) = (Timestamp::UNIX_EPOCH, Instant::now());
+        let metrics = Metrics::default();
+        let setup = Setup { client, scopes, selectors: Selectors::default(), time, started, metrics };
         let watch = Watch::new(setup, out, shutdown);
         let all = watch.prepared.tasks(|_| None);
         let names: Vec<_> = all.iter().map(|task| task.name.as_str()).collect();
@@ -247,10 +249,10 @@ mod tests {
             .always("watch=true", Answer::watch(&lines))
             .start();
         let scopes = Arc::new(Scopes::new(&["ns".into()]));
-        let time = Timestamp::UNIX_EPOCH;
+        let (time, started) = (Timestamp::UNIX_EPOCH, Instant::now());
         let (client, metrics) = (server.client(), Metrics::default());
         let (out, mut observations) = mpsc::channel(1);
-        let setup = Setup { client, scopes, selectors: Selectors::default(), time, metrics };
+        let setup = Setup { client, scopes, selectors: Selectors::default(), time, started, metrics };
         let watch = Watch::new(setup, out, &CancellationToken::new());
         let mut tasks = JoinSet::new();
         for task in watch.prepared.tasks(|_| None) {

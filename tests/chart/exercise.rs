@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use logstream_testing::installation::SEEN_BY_WEBHOOK;
 use logstream_testing::release::{Review, requests_of};
 use logstream_testing::workspace::Place;
@@ -116,6 +117,20 @@ impl TestContext {
         Ok(())
     }
 
+    /// Writes another holder into the Lease and waits until it has expired. Meanwhile the program watches the Lease.
+    pub(crate) async fn another_replica_leads_for_a_while(&self) -> Result<()> {
+        let leases = Api::<Lease>::namespaced(self.client.clone(), self.release.namespace());
+        let name = self.release.full_name();
+        let other = Patch::Merge(json!({ "spec": { "holderIdentity": "another" } }));
+        leases.patch(&name, &PatchParams::default(), &other).await?;
+        poll::eventually("the program leads again", PATIENCE, || async {
+            let lease = leases.get(&name).await.map_err(|error| error.to_string())?;
+            let holder = lease.spec.and_then(|spec| spec.holder_identity);
+            if holder.as_deref() == Some("another") { Err("another does") } else { Ok(()) }.map_err(str::to_owned)
+        })
+        .await
+    }
+
     /// Runs all exercises in these namespaces. Asserts that the release used each permission, and that no request was
     /// forbidden.
     pub(crate) async fn exercise(&self, namespaces: &[&str], modes: Modes) -> Result<()> {
@@ -127,6 +142,7 @@ impl TestContext {
             }
         }
         self.created_objects_are_recreated(namespaces[0], modes.self_managed).await?;
+        self.another_replica_leads_for_a_while().await?;
         self.permissions_fit().await
     }
 

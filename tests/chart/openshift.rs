@@ -67,10 +67,10 @@ async fn pods_are_admitted_where_the_cluster_chooses_their_user() -> Result<()> 
     restrict_users(&context).await?;
     context.release.install(&context.values(json!({})), &[]).await?;
     let deployments: Api<Deployment> = Api::namespaced(context.client.clone(), home);
-    poll::eventually("the Deployment has its pod", PATIENCE, || async {
+    poll::eventually("the Deployment has its pods", PATIENCE, || async {
         let deployment = deployments.get(&context.release.full_name()).await.map_err(|error| error.to_string())?;
         let status = deployment.status.unwrap_or_default();
-        if status.replicas == Some(1) { Ok(()) } else { Err(format!("{:?}", status.conditions)) }
+        if status.replicas == Some(2) { Ok(()) } else { Err(format!("{:?}", status.conditions)) }
     })
     .await?;
     let rendered = context

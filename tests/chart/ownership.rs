@@ -7,20 +7,21 @@ use serde_json::{Value, json};
 use crate::context::{PATIENCE, TestContext};
 
 impl TestContext {
-    /// Waits until the Secret and the ConfigMap exist, with the release's labels and an owner.
+    /// Waits until the Secret, the ConfigMap and the Lease exist, with the release's labels and an owner.
     async fn created_objects_are_owned(&self) -> Result<()> {
         let selector = format!("app.kubernetes.io/instance={}", self.release.name());
         let full_name = self.release.full_name();
         let expected = [
             format!("ConfigMap/{full_name}-progress Deployment/{full_name}"),
+            format!("Lease/{full_name} Deployment/{full_name}"),
             format!("Secret/{full_name}-self-managed Deployment/{full_name}"),
         ];
         let columns = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {range .metadata.ownerReferences[*]}{.kind}/{.name}{end}{\"\\n\"}{end}";
-        poll::eventually("both are owned by the Deployment", PATIENCE, || async {
+        poll::eventually("all are owned by the Deployment", PATIENCE, || async {
             let home = self.release.namespace();
             let listed = self
                 .cluster
-                .kubectl(&["get", "configmaps,secrets", "-n", home, "-l", &selector, "-o", columns])
+                .kubectl(&["get", "configmaps,leases,secrets", "-n", home, "-l", &selector, "-o", columns])
                 .map_err(|error| error.to_string())?;
             if expected.iter().all(|line| listed.lines().any(|listed| listed == line)) { Ok(()) } else { Err(listed) }
         })

@@ -25,7 +25,7 @@ pub const AGENTS: &str = "logstream.coder.com/agents";
 /// Time of admission: RFC 3339, UTC, whole seconds.
 pub const RECORDED_AT: &str = "logstream.coder.com/recorded-at";
 /// The uid of the review.
-pub const REGISTRATION: &str = "logstream.coder.com/registration";
+pub const REGISTRATION: &str = logstream_core::registration::ANNOTATION;
 
 /// Value for an unknown owner.
 pub const UNKNOWN: &str = "unknown";

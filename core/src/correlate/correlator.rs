@@ -24,6 +24,7 @@ use crate::{
     finding::{Finding, FindingKind},
     identity::{Subject, Uid},
     object::{Event, Meta, Pod},
+    registration::ANNOTATION,
     resource::Kind,
     token::AgentToken,
     workspace::WorkspaceKey,
@@ -351,7 +352,9 @@ impl<D: AgentIndex> Correlator<D> {
         let to_resolve = tracked.carry(found.agents);
         if !known {
             let claimed = confirm_agents(&self.index, tracked, effects);
-            let missed = subject.kind == Kind::Pod && self.has_webhook && !claimed;
+            // Another replica may have answered for it.
+            let seen = claimed || meta.annotations.known.contains_key(ANNOTATION);
+            let missed = subject.kind == Kind::Pod && self.has_webhook && !seen;
             if missed && !self.past.was_announced(scope, uid, meta) {
                 effects.push(Effect::Count(Counted::MissedByWebhook));
             }

@@ -23,6 +23,7 @@ use crate::{
     fact_id::ScopeId,
     finding::{Finding, FindingKind, Repeat},
     identity::{Subject, Uid},
+    registration::ANNOTATION,
     resource::Kind,
     token::AgentToken,
 };
@@ -390,6 +391,15 @@ fn a_pod_that_admission_missed_is_repaired_and_counted() {
     story.observe(seen(pod("missed", "ns", BOB, &json!({}))));
     assert_eq!(story.counted(Counted::MissedByWebhook), 1);
     assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None)]);
+}
+
+#[test]
+fn a_pod_that_another_replica_admitted_is_not_taken_for_missed() {
+    let Object::Pod(mut pod) = pod("elsewhere", "ns", ALICE, &json!({})) else { unreachable!() };
+    pod.metadata.annotations.known.insert(ANNOTATION.to_owned(), "of-a-review".to_owned());
+    let mut story = Story::new();
+    story.observe(seen(Object::Pod(pod)));
+    assert_eq!((story.findings_for(ALICE).len(), story.counted(Counted::MissedByWebhook)), (1, 0));
 }
 
 #[test]

@@ -8,10 +8,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use logstream_core::{line::LogLine, token::AgentToken, workspace::WorkspaceKey};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -29,7 +26,7 @@ use crate::deliver::{
     rate::priority::{Endpoint, Priority},
     settings::Settings,
 };
-use crate::{coder::CoderApi, runtime::Heartbeat};
+use crate::{coder::CoderApi, leader::Leadership, runtime::Heartbeat};
 
 /// Maximum number of commands handled between two looks at the requests.
 const TURN: usize = 128;
@@ -40,7 +37,7 @@ pub struct Engine<A> {
     pub(crate) settings: Settings,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     pub(crate) inlet: Inlet,
-    leave: Option<watch::Receiver<bool>>,
+    leadership: Leadership,
     heartbeat: Heartbeat,
     pub(crate) agents: AgentTable,
     pub(crate) in_flight: InFlight,
@@ -75,7 +72,7 @@ pub fn channel<A: CoderApi>(
         api: Arc::new(api),
         clock: Box::new(clock),
         inlet,
-        leave: None,
+        leadership: Leadership::without_election(),
         heartbeat: Heartbeat::new("deliver"),
         agents: AgentTable::new(settings.clone(), metrics.clone()),
         in_flight: InFlight::new(settings.max_in_flight, metrics.clone()),
@@ -91,11 +88,10 @@ pub fn channel<A: CoderApi>(
 }
 
 impl<A: CoderApi> Engine<A> {
-    /// Sends only while this says `true`: it is asked before every request, and its last word stands when its sender
-    /// is gone. Without it the engine always sends.
+    /// Sends only while this process may: that is asked before every request. Without it the engine always sends.
     #[must_use]
-    pub fn with_leave(mut self, leave: watch::Receiver<bool>) -> Self {
-        self.leave = Some(leave);
+    pub fn with_leadership(mut self, leadership: Leadership) -> Self {
+        self.leadership = leadership;
         self
     }
 
@@ -129,7 +125,7 @@ impl<A: CoderApi> Engine<A> {
                 }
                 Some(agent) = self.inlet.expected.recv() => self.prepare(agent, Instant::now()),
                 done = self.in_flight.finished() => self.handle_response(done, Instant::now()),
-                () = leave_changed(&mut self.leave) => {}
+                () = self.leadership.changed() => {}
                 () = alarm(wake) => {}
             }
         }
@@ -152,7 +148,7 @@ impl<A: CoderApi> Engine<A> {
 
     /// Whether this process may send.
     pub(crate) fn may_send(&self) -> bool {
-        self.leave.as_ref().is_none_or(|leave| *leave.borrow())
+        self.leadership.may_send()
     }
 
     fn grant(&mut self, now: Instant) -> Option<Instant> {
@@ -342,16 +338,6 @@ impl<A: CoderApi> Engine<A> {
 
     pub(crate) fn time(&self) -> Timestamp {
         (self.clock)()
-    }
-}
-
-async fn leave_changed(leave: &mut Option<watch::Receiver<bool>>) {
-    let changed = match leave {
-        Some(leave) => leave.changed().await.is_ok(),
-        None => false,
-    };
-    if !changed {
-        std::future::pending::<()>().await;
     }
 }
 

@@ -18,14 +18,16 @@ use logstream_core::{
 };
 use prometheus_client::registry::Registry;
 use tokio::{
-    sync::watch,
     task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::fake::{FakeCoder, State};
-use crate::deliver::{AckSink, Command, Metrics, Outlet, Report, Settings, channel};
+use crate::{
+    deliver::{AckSink, Command, Metrics, Outlet, Report, Settings, channel},
+    leader::Leadership,
+};
 
 pub(crate) const LATENCY: Duration = Duration::from_millis(20);
 
@@ -100,15 +102,15 @@ impl TestContext {
         Self::led(coder, settings, None)
     }
 
-    pub(crate) fn led(coder: FakeCoder, settings: Settings, leave: Option<watch::Receiver<bool>>) -> Self {
+    pub(crate) fn led(coder: FakeCoder, settings: Settings, leadership: Option<Leadership>) -> Self {
         let start = Instant::now();
         let acks = Arc::<Acks>::default();
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let clock = move || noon() + SignedDuration::try_from(start.elapsed()).unwrap();
         let (outlet, mut engine) = channel(coder.clone(), settings, clock, acks.clone(), metrics);
-        if let Some(leave) = leave {
-            engine = engine.with_leave(leave);
+        if let Some(leadership) = leadership {
+            engine = engine.with_leadership(leadership);
         }
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();

@@ -34,11 +34,11 @@ impl Replica {
         let origin = Instant::now();
         let uptime = Uptime::from_fn(move || Duration::from_secs(1_000) + origin.elapsed());
         let clock = Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH));
-        let (elector, leadership) = Elector::new(store, identity.to_owned(), timing, uptime, clock, Metrics::default());
+        let (elector, leadership) = Elector::new(identity.to_owned(), timing, uptime, clock, Metrics::default());
         let (leaving, done) = (CancellationToken::new(), CancellationToken::new());
         let readiness = Readiness::new();
         let mut task = JoinSet::new();
-        task.spawn(elector.run(readiness.check("leader election"), leaving.clone(), done.clone()));
+        task.spawn(elector.run(store, readiness.check("leader election"), leaving.clone(), done.clone()));
         Self { leadership, leaving, done, readiness, task }
     }
 

@@ -16,6 +16,9 @@ use crate::{Access, Admin, FailurePolicy, Metrics, Product, Scope, WebhookConfig
 /// Deadline of the start: a debug build on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Name of the Lease of [`Plan::elects`].
+pub const LEASE: &str = "coder-logstream-kube";
+
 /// The annotation that the webhook sets on each workspace pod.
 pub const SEEN_BY_WEBHOOK: &str = "logstream.coder.com/registration";
 
@@ -116,6 +119,12 @@ impl Plan {
         self
     }
 
+    /// Elects one of several replicas by a Lease of this duration.
+    #[must_use]
+    pub fn elects(self, lease: Duration) -> Self {
+        self.arg(format!("--lease-name={LEASE}")).arg(format!("--lease-duration={}ms", lease.as_millis()))
+    }
+
     /// Installs it, and waits until it is ready and the API server calls its webhook.
     pub async fn install(self, cluster: &impl AsRef<Admin>) -> Result<Installation> {
         let mut installation = self.begin(cluster).await?;
@@ -132,7 +141,7 @@ impl Plan {
         let files = Scratch::create("installation")?;
         let serving = pki::serving_cert(files.path())?;
         let (health, webhook) = (ports::free(), ports::free());
-        let product = self.start(&access, &serving, health, webhook)?;
+        let product = self.start(&access.kubeconfig, &serving, health, webhook)?;
         Ok(Installation { plan: self, access, serving, health, webhook, product, registered: None, _files: files })
     }
 
@@ -154,9 +163,11 @@ impl Plan {
         let scope = self.namespaces.clone().map_or(Scope::Cluster, Scope::Namespaces);
         let name = "coder-logstream-kube";
         Access::grant(cluster, &self.home, name, &scope, &self.rules()).await?;
-        let progress = [rule("", &["configmaps"], &["get", "create", "patch"])];
+        let verbs = ["get", "watch", "create", "patch"];
+        let progress =
+            [rule("", &["configmaps"], &["get", "create", "patch"]), rule("coordination.k8s.io", &["leases"], &verbs)];
         let account = format!("{name}-progress");
-        // A second role in its own namespace, for the progress ConfigMap.
+        // A second role in its own namespace, for the progress ConfigMap and the Lease.
         Access::grant_more(cluster, &self.home, name, &account, &progress).await?;
         let mut access = Access::token_of(cluster, &self.home, name).await?;
         if let Some(server) = self.server {
@@ -169,7 +180,7 @@ impl Plan {
 
     fn start(
         &self,
-        access: &Access,
+        kubeconfig: &Path,
         serving: &ServingFiles,
         health: SocketAddr,
         webhook: SocketAddr,
@@ -178,7 +189,7 @@ impl Plan {
         let directory = serving.certificate.parent().context("a file is in a directory")?;
         let mut product = Product::builder(&self.program)
             .arg(format!("--coder-url={}", self.coder_url))
-            .arg(format!("--kubeconfig={}", access.kubeconfig.display()))
+            .arg(format!("--kubeconfig={}", kubeconfig.display()))
             .arg(format!("--namespaces={namespaces}"))
             .arg(format!("--health-addr={health}"))
             .arg(format!("--metrics-addr={health}"))
@@ -240,8 +251,43 @@ impl Installation {
 
     /// Starts the process again with the same settings, after it ended.
     pub fn start_again(&mut self) -> Result<()> {
-        self.product = self.plan.start(&self.access, &self.serving, self.health, self.webhook)?;
+        self.product = self.plan.start(&self.access.kubeconfig, &self.serving, self.health, self.webhook)?;
         Ok(())
+    }
+
+    /// Starts another replica with the same settings.
+    pub fn replica(&self) -> Result<Replica> {
+        self.replica_with(&self.access.kubeconfig)
+    }
+
+    /// The same, which reaches the API server through this address of a proxy.
+    pub fn replica_via(&self, cluster: &impl AsRef<Admin>, server: SocketAddr) -> Result<Replica> {
+        let name = format!("{}-{}-replica", self.plan.home, server.port());
+        let token = &self.access.token;
+        let kubeconfig = cluster.as_ref().kubeconfig_via(&format!("https://{server}"), &name, token)?;
+        self.replica_with(&kubeconfig)
+    }
+
+    fn replica_with(&self, kubeconfig: &Path) -> Result<Replica> {
+        let (health, webhook) = (ports::free(), ports::free());
+        let product = self.plan.start(kubeconfig, &self.serving, health, webhook)?;
+        let start = Start { plan: self.plan.clone(), serving: self.serving.clone(), kubeconfig: kubeconfig.to_owned() };
+        Ok(Replica { start, health, webhook, product })
+    }
+
+    /// Address of its webhook.
+    pub fn webhook_address(&self) -> SocketAddr {
+        self.webhook
+    }
+
+    /// Registers the webhook under the address of a load balancer, without waiting for a call.
+    pub async fn register_at(&mut self, cluster: &impl AsRef<Admin>, balancer: SocketAddr) -> Result<()> {
+        let home = self.plan.home.clone();
+        let names = self.plan.namespaces.clone().unwrap_or_else(|| vec![home]);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let config = WebhookConfig::new(&format!("https://{balancer}/mutate"), &self.ca_pem()?, &names);
+        self.registered = Some(config.failure_policy(self.plan.failure_policy).apply(cluster).await?);
+        webhook_probe::wait_called(cluster, &self.plan.home, true).await
     }
 
     /// Registers the webhook with the API server and waits until it is called.
@@ -259,5 +305,53 @@ impl Installation {
     pub async fn unregister(&mut self, cluster: &impl AsRef<Admin>) -> Result<()> {
         self.registered = None;
         webhook_probe::wait_called(cluster, &self.plan.home, false).await
+    }
+}
+
+/// Another replica of an installation. Its process ends on drop.
+#[derive(Debug)]
+pub struct Replica {
+    start: Start,
+    health: SocketAddr,
+    webhook: SocketAddr,
+    /// The process.
+    pub product: Product,
+}
+
+/// How a replica is started.
+#[derive(Debug)]
+struct Start {
+    plan: Plan,
+    serving: ServingFiles,
+    kubeconfig: PathBuf,
+}
+
+impl Replica {
+    /// Starts the process again with the same settings, after it ended.
+    pub fn start_again(&mut self) -> Result<()> {
+        let Start { plan, serving, kubeconfig } = &self.start;
+        self.product = plan.start(kubeconfig, serving, self.health, self.webhook)?;
+        Ok(())
+    }
+
+    /// The URL of a path on the health port, such as `/readyz`.
+    pub fn health_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.health)
+    }
+
+    /// Address of its webhook.
+    pub fn webhook_address(&self) -> SocketAddr {
+        self.webhook
+    }
+
+    /// Scrapes its metrics.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        self.product.metrics(&self.health_url("/metrics")).await
+    }
+
+    /// Waits until it is ready.
+    pub async fn wait_ready(&mut self) -> Result<()> {
+        let url = self.health_url("/readyz?verbose");
+        self.product.wait_ready(&url, PATIENCE).await
     }
 }

@@ -167,6 +167,16 @@ impl Product {
         ended.with_context(|| format!("still running {patience:?} after SIGTERM; its output:\n{}", self.output()))
     }
 
+    /// Sends SIGSTOP: the process stands still until [`Product::sigcont`], as in a frozen virtual machine.
+    pub fn sigstop(&mut self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Sends SIGCONT.
+    pub fn sigcont(&mut self) {
+        self.process.signal(Signal::CONT);
+    }
+
     /// Sends SIGKILL and waits for the end.
     pub fn kill9(&mut self) {
         self.process.kill();

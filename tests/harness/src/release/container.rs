@@ -54,6 +54,8 @@ fn value(variable: &EnvVar, namespace: &str) -> Result<String> {
     let Some(from) = &variable.value_from else { return Ok(variable.value.clone().unwrap_or_default()) };
     match from.field_ref.as_ref().map(|field| field.field_path.as_str()) {
         Some("metadata.namespace") => Ok(namespace.to_owned()),
+        // A new one for each process, as for the pods of a Deployment.
+        Some("metadata.name") => Ok(format!("pod-{}", uuid::Uuid::new_v4())),
         _ => bail!("{} has an unsupported source: {from:?}", variable.name),
     }
 }

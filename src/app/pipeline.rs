@@ -1,0 +1,252 @@
+//! From the watch to delivery, for each term in which this replica leads.
+//!
+//! A term starts from the saved checkpoint, as a restarted process does, whoever saved it. When another replica has
+//! taken the Lease, the term is dropped with all that it held: that replica continues from the same checkpoint.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use logstream_core::{
+    correlate::{Correlator, Limits},
+    token::AgentToken,
+};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::watching::Watching;
+use crate::{
+    checkpoint::{self, Ledger},
+    coder::CoderClient,
+    config::LineFilter,
+    correlate::{self, Correlation},
+    deliver::{self, Engine, Outlet},
+    leader::{Leadership, Role},
+    registry::Registry,
+    runtime::{Check, Clock, Heartbeat},
+    watch::{self, Scopes, Selectors, Setup, Watch},
+};
+
+/// Facts that wait for the correlator. It takes microseconds for each: more would only be memory while a list comes in.
+const OBSERVATIONS: usize = 256;
+/// Without a checkpoint a term starts at the start of the process, and no further back than an election takes.
+const LONGEST_ELECTION: Duration = Duration::from_mins(2);
+
+/// The way to the delivery of the current term; without one, agents are not prepared for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CurrentOutlet(Arc<ArcSwapOption<Outlet>>);
+
+impl CurrentOutlet {
+    /// Registers an agent's log source ahead, if this replica delivers.
+    pub(super) fn prepare(&self, agent: AgentToken) {
+        if let Some(outlet) = &*self.0.load() {
+            outlet.prepare(agent);
+        }
+    }
+}
+
+/// A part of the pipeline ended although nothing had asked it to.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} ended although nothing had asked it to")]
+pub(super) struct PartEnded(String);
+
+/// What each term is made of.
+pub(super) struct Pipeline {
+    pub(super) client: kube::Client,
+    pub(super) coder: CoderClient,
+    pub(super) scopes: Arc<Scopes>,
+    pub(super) selectors: Selectors,
+    /// Where the checkpoint is saved, if it is.
+    pub(super) store: Option<Arc<checkpoint::Store>>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) outlet: CurrentOutlet,
+    pub(super) leadership: Leadership,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) has_webhook: bool,
+    /// Whether only pods tell what is selected.
+    pub(super) confirms_workloads: bool,
+    /// Which lines are delivered.
+    pub(super) filter: LineFilter,
+    /// Time for delivery at the end.
+    pub(super) grace: Duration,
+    /// The start of the process.
+    pub(super) started: Instant,
+    pub(super) correlating: Heartbeat,
+    pub(super) delivering: Heartbeat,
+    pub(super) checkpoint: checkpoint::Metrics,
+    pub(super) watch: watch::Metrics,
+    pub(super) correlate: correlate::Metrics,
+    pub(super) deliver: deliver::Metrics,
+}
+
+/// The tasks of one term, each with its name.
+type Tasks = JoinSet<(&'static str, Result<(), PartEnded>)>;
+
+impl Pipeline {
+    /// Runs a term whenever this replica leads, until `stop`. `_done` is released at the end: nothing is sent after it.
+    pub(super) async fn run(
+        mut self,
+        check: Check,
+        stop: CancellationToken,
+        _done: DropGuard,
+    ) -> Result<(), PartEnded> {
+        let check = Arc::new(check);
+        let mut was_ready = false;
+        if self.store.is_none() {
+            tracing::warn!("no ConfigMap for the checkpoint, a restart may lose lines");
+        }
+        loop {
+            let Some(term) = stop.run_until_cancelled(self.standby(&check, &mut was_ready)).await else {
+                return Ok(());
+            };
+            let mut tasks = self.start(&check, was_ready, &stop);
+            tokio::select! {
+                ended = until_ended(&mut tasks, &stop) => return ended,
+                () = self.leadership.ended(term) => {}
+            }
+            tracing::warn!("another replica holds the Lease, this one no longer delivers");
+            self.outlet.0.store(None);
+            tasks.shutdown().await;
+            self.reset();
+            // Its readiness no longer depends on a list.
+            was_ready = true;
+            check.ready();
+        }
+    }
+
+    /// Waits until this replica leads. A replica that follows another is ready: its webhook answers, and it could take
+    /// over.
+    async fn standby(&mut self, check: &Check, was_ready: &mut bool) -> u64 {
+        loop {
+            match self.leadership.role() {
+                Role::Leader(term) => return term,
+                Role::Follower if !std::mem::replace(was_ready, true) => {
+                    tracing::info!("another replica delivers, standing by");
+                    check.ready();
+                }
+                Role::Candidate if !*was_ready => check.not_ready("no replica leads yet"),
+                Role::Follower | Role::Candidate => {}
+            }
+            self.leadership.changed().await;
+        }
+    }
+
+    /// Starts the tasks of a term. The end comes in stages: no more facts, then no more lines, then no more progress.
+    fn start(&self, check: &Arc<Check>, was_ready: bool, stop: &CancellationToken) -> Tasks {
+        let ledger = Ledger::new(self.scopes.clone());
+        let clock = self.clock.clone();
+        let (outlet, engine) = deliver::channel(
+            self.coder.clone(),
+            deliver::Settings::default(),
+            move || clock.now(),
+            ledger.clone(),
+            self.deliver.clone(),
+        );
+        let engine = engine.with_heartbeat(self.delivering.clone()).with_leadership(self.leadership.clone());
+        self.outlet.0.store(Some(Arc::new(outlet.clone())));
+        let (observations, observed) = mpsc::channel(OBSERVATIONS);
+        let watch = Watch::new(self.setup(), observations, stop);
+        let correlation = Correlation {
+            correlator: self.correlator(),
+            filter: self.filter.clone(),
+            outlet,
+            ledger: ledger.clone(),
+            lookups: watch.lookups,
+            references: watch.references,
+            clock: self.clock.clone(),
+            heartbeat: self.correlating.clone(),
+            metrics: self.correlate.clone(),
+            postponed: correlate::Requests::default(),
+        };
+        let watching = Watching {
+            scopes: self.scopes.clone(),
+            prepared: watch.prepared,
+            states: watch.states,
+            store: self.store.clone(),
+            ledger: ledger.clone(),
+            was_ready,
+        };
+
+        let mut tasks = Tasks::new();
+        let (check, until) = (check.clone(), stop.clone());
+        tasks.spawn(async move {
+            let ended = watching.run(check, until).await;
+            ("watch", ended.map_err(|ended| PartEnded(ended.to_string())))
+        });
+        let (told, delivered) = (CancellationToken::new(), CancellationToken::new());
+        let (until, guard) = (stop.clone(), told.clone().drop_guard());
+        tasks.spawn(async move {
+            correlation.run(observed, until).await;
+            drop(guard);
+            ("correlate", Ok(()))
+        });
+        let (grace, guard) = (self.grace, delivered.clone().drop_guard());
+        tasks.spawn(async move {
+            deliver_until(told, engine, grace).await;
+            drop(guard);
+            ("deliver", Ok(()))
+        });
+        if let Some(store) = self.store.clone() {
+            let keeper = checkpoint::Keeper::new(store, self.leadership.clone(), self.checkpoint.clone());
+            let clock = self.clock.clone();
+            tasks.spawn(async move {
+                keeper.keep(ledger, clock, delivered).await;
+                ("checkpoint", Ok(()))
+            });
+        }
+        tasks
+    }
+
+    fn setup(&self) -> Setup {
+        let now = Instant::now();
+        let age = now.duration_since(self.started).min(LONGEST_ELECTION);
+        let since = jiff::SignedDuration::try_from(age).unwrap_or_default();
+        let time = self.clock.now();
+        Setup {
+            client: self.client.clone(),
+            scopes: self.scopes.clone(),
+            selectors: self.selectors.clone(),
+            time: time.checked_sub(since).unwrap_or(time),
+            started: now.checked_sub(age).unwrap_or(now),
+            metrics: self.watch.clone(),
+        }
+    }
+
+    fn correlator(&self) -> Correlator<Arc<Registry>> {
+        let correlator = Correlator::new(self.registry.clone(), Limits::default(), self.has_webhook);
+        if self.confirms_workloads { correlator.confirming_workloads() } else { correlator }
+    }
+
+    /// Forgets what the term knew that has ended.
+    fn reset(&self) {
+        self.registry.forget_confirmed();
+        self.checkpoint.reset();
+        self.watch.reset();
+        self.correlate.reset();
+        self.deliver.reset();
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Pipeline").finish_non_exhaustive()
+    }
+}
+
+/// Waits for the end of all tasks, which nothing but `stop` may bring about.
+async fn until_ended(tasks: &mut Tasks, stop: &CancellationToken) -> Result<(), PartEnded> {
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok((name, Ok(()))) if !stop.is_cancelled() => return Err(PartEnded(name.to_owned())),
+            Ok((_, ended)) => ended?,
+            // The panic hook has logged where.
+            Err(_) => return Err(PartEnded("a part of the pipeline panicked and".to_owned())),
+        }
+    }
+    Ok(())
+}
+
+/// Delivers until `told`, then what it can within `grace`.
+async fn deliver_until(told: CancellationToken, engine: Engine<CoderClient>, grace: Duration) {
+    let report = engine.run(told, grace).await;
+    tracing::info!(%report, "delivery ended");
+}
