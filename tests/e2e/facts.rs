@@ -21,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) pod: DynamicObject,
     kind: &'static str,
     padding: usize,
+    /// Added to each text.
+    suffix: String,
 }
 
 impl Facts {
@@ -32,7 +34,13 @@ impl Facts {
     /// Facts about an existing pod.
     pub(crate) fn about(client: &Client, pod: DynamicObject) -> Result<Self> {
         let namespace = pod.namespace().context("a pod has a namespace")?;
-        Ok(Self { events: Api::namespaced(client.clone(), &namespace), pod, kind: "Normal", padding: 0 })
+        Ok(Self {
+            events: Api::namespaced(client.clone(), &namespace),
+            pod,
+            kind: "Normal",
+            padding: 0,
+            suffix: String::new(),
+        })
     }
 
     /// Writes facts as warnings.
@@ -43,6 +51,11 @@ impl Facts {
     /// Pads the texts by so many bytes; Kubernetes allows 1,024 in total.
     pub(crate) fn padded(self, padding: usize) -> Self {
         Self { padding, ..self }
+    }
+
+    /// Adds the pod's name to the texts.
+    pub(crate) fn named(self) -> Self {
+        Self { suffix: format!(" {}", self.pod.name_any()), ..self }
     }
 
     /// Writes the n-th fact.
@@ -92,7 +105,7 @@ impl Facts {
             },
             "type": self.kind,
             "reason": "Fact",
-            "message": format!("{}{}", fact(n), "~".repeat(self.padding)),
+            "message": format!("{}{}{}", fact(n), "~".repeat(self.padding), self.suffix),
             "count": 1,
             "source": { "component": "test" },
         }))?)

@@ -28,10 +28,10 @@ use crate::{
 const PROGRESS: &str = "coder-logstream-kube-progress";
 
 /// A workspace's agent token and the facts about its pod.
-type AgentFacts = (String, Facts);
+pub(crate) type AgentFacts = (String, Facts);
 
 /// Creates workspaces with a bare pod each.
-async fn workspaces(context: &TestContext, count: usize) -> Result<Vec<AgentFacts>> {
+pub(crate) async fn workspaces(context: &TestContext, count: usize) -> Result<Vec<AgentFacts>> {
     let mut created = Vec::new();
     for n in 0..count {
         let agent = context.agent();
@@ -42,12 +42,12 @@ async fn workspaces(context: &TestContext, count: usize) -> Result<Vec<AgentFact
 }
 
 /// Writes the same facts about all workspaces, concurrently.
-async fn burst(workspaces: &[AgentFacts], facts: Range<usize>) -> Result<()> {
+pub(crate) async fn burst(workspaces: &[AgentFacts], facts: Range<usize>) -> Result<()> {
     try_join_all(workspaces.iter().map(|(_, of)| of.all_happen(facts.clone()))).await.map(drop)
 }
 
 /// Waits until all workspaces have lines of these facts.
-async fn all_delivered(
+pub(crate) async fn all_delivered(
     context: &TestContext,
     workspaces: &[AgentFacts],
     facts: Range<usize>,
@@ -290,7 +290,7 @@ async fn invariant_9_sigkill_repeats_at_most_the_last_second_of_lines() -> Resul
 /// Number of these facts with two lines, which is allowed for lines just before `killed`. Asserts the order of the
 /// first lines.
 #[track_caller]
-fn assert_repeats_are_late(lines: &[Line], facts: Range<usize>, killed: Instant) -> usize {
+pub(crate) fn assert_repeats_are_late(lines: &[Line], facts: Range<usize>, killed: Instant) -> usize {
     // It is saved every second; the rest is for a busy machine.
     const UNSAVED: Duration = Duration::from_secs(4);
 
@@ -309,7 +309,7 @@ fn assert_repeats_are_late(lines: &[Line], facts: Range<usize>, killed: Instant)
 }
 
 /// Waits until the checkpoint includes all Events so far as delivered.
-async fn saved(context: &TestContext) -> Result<()> {
+pub(crate) async fn saved(context: &TestContext) -> Result<()> {
     let events: Api<Event> = context.api();
     let listed = events.list(&ListParams::default()).await?;
     let last: u64 = listed.iter().filter_map(|event| event.resource_version()?.parse().ok()).max().unwrap_or_default();

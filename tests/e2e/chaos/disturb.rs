@@ -1,0 +1,150 @@
+//! Random faults, one after the other.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use fastrand::Rng;
+use logstream_testing::{Balancer, Cluster, coder::Fault, poll};
+use tokio::time::sleep;
+
+use super::{
+    Doubts,
+    replicas::{Replicas, Slot},
+};
+use crate::{isolated_cluster::IsolatedCluster, support::PATIENCE};
+
+/// A fault, with the replica that it concerns.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Kill(usize),
+    Terminate(usize),
+    Pause(usize),
+    CutApi(usize),
+    StallApi(usize),
+    RefuseApi(usize),
+    SlowApi(usize),
+    RestartApi,
+    CoderFails(u16),
+    CoderIsNotCoder,
+    CoderHangs,
+    CoderAway,
+    CoderSlow,
+    CutWebhooks,
+}
+
+impl Kind {
+    fn random(random: &mut Rng) -> Self {
+        let slot = random.usize(..2);
+        match random.u32(..28) {
+            0..5 => Self::Kill(slot),
+            5..9 => Self::Terminate(slot),
+            9..13 => Self::Pause(slot),
+            13 | 14 => Self::CutApi(slot),
+            15 | 16 => Self::StallApi(slot),
+            17 | 18 => Self::RefuseApi(slot),
+            19 => Self::SlowApi(slot),
+            20 => Self::RestartApi,
+            21 | 22 => Self::CoderFails([500, 502, 503, 429][random.usize(..4)]),
+            23 => Self::CoderIsNotCoder,
+            24 => Self::CoderHangs,
+            25 => Self::CoderAway,
+            26 => Self::CoderSlow,
+            _ => Self::CutWebhooks,
+        }
+    }
+}
+
+/// Causes faults until this time, then mends everything. Returns their number.
+pub(super) async fn disturb(
+    isolated: &IsolatedCluster,
+    replicas: &mut Replicas,
+    balancer: &Balancer,
+    doubts: &Doubts,
+    random: &mut Rng,
+    until: Instant,
+) -> Result<usize> {
+    let mut faults = 0;
+    while Instant::now() < until {
+        sleep(Duration::from_millis(random.u64(200..2_500))).await;
+        let kind = Kind::random(random);
+        let lasts = Duration::from_millis(random.u64(300..9_000));
+        println!("{kind:?} for {lasts:?}");
+        let start = Instant::now();
+        match kind {
+            Kind::Kill(slot) | Kind::Terminate(slot) | Kind::Pause(slot) => {
+                process(kind, &mut replicas.slots[slot], lasts.min(Duration::from_secs(8))).await?;
+            }
+            Kind::CutApi(slot) | Kind::StallApi(slot) | Kind::RefuseApi(slot) | Kind::SlowApi(slot) => {
+                api(kind, &replicas.slots[slot], lasts).await;
+            }
+            Kind::RestartApi => isolated.with_cluster(Cluster::restart_apiserver).await?,
+            Kind::CutWebhooks => balancer.cut().await?,
+            _ => coder(kind, isolated, lasts).await?,
+        }
+        // A leader that was cut off, or ended with unanswered requests, leaves lines in doubt.
+        doubts.add(start, Instant::now() + super::LEASE);
+        faults += 1;
+    }
+    Ok(faults)
+}
+
+/// A fault of a replica's process.
+async fn process(kind: Kind, slot: &mut Slot, lasts: Duration) -> Result<()> {
+    let product = &mut slot.replica.product;
+    match kind {
+        Kind::Kill(_) => product.kill9(),
+        Kind::Terminate(_) => {
+            product.sigterm();
+            poll::eventually("the program ends", PATIENCE, || {
+                let ended = product.ended();
+                async move { ended.ok_or("it runs") }
+            })
+            .await?;
+        }
+        _ => {
+            product.sigstop();
+            sleep(lasts).await;
+            product.sigcont();
+            return Ok(());
+        }
+    }
+    sleep(lasts / 3).await;
+    slot.replica.start_again()
+}
+
+/// A fault between a replica and the API server.
+async fn api(kind: Kind, slot: &Slot, lasts: Duration) {
+    let proxy = &slot.proxy;
+    match kind {
+        Kind::StallApi(_) => proxy.stall(true),
+        Kind::RefuseApi(_) => {
+            proxy.refuse(true);
+            proxy.cut();
+        }
+        Kind::SlowApi(_) => proxy.delay(Duration::from_millis(150)),
+        _ => return proxy.cut(),
+    }
+    sleep(lasts).await;
+    proxy.stall(false);
+    proxy.refuse(false);
+    proxy.delay(Duration::ZERO);
+}
+
+/// A fault of Coder.
+async fn coder(kind: Kind, isolated: &IsolatedCluster, lasts: Duration) -> Result<()> {
+    let coder = &isolated.coder;
+    match kind {
+        Kind::CoderFails(status) => coder.fault(Fault::Status(status)),
+        Kind::CoderIsNotCoder => coder.fault(Fault::Html(200)),
+        Kind::CoderHangs => coder.fault(Fault::Stall),
+        Kind::CoderSlow => coder.latency(Duration::from_millis(250)),
+        _ => coder.refuse(true)?,
+    }
+    sleep(lasts).await;
+    coder.clear_faults();
+    coder.latency(Duration::ZERO);
+    coder.refuse(false)?;
+    // Requests that hang would wait for their timeout.
+    coder.cut();
+    Ok(())
+}

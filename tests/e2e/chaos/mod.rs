@@ -1,0 +1,97 @@
+//! Two replicas under random faults: no line is missing, foreign or out of order, and none is repeated beyond what the
+//! checkpoint promises; every pod is admitted in time.
+//!
+//! `CHAOS_SEED` chooses the faults (default 1), `CHAOS_SECONDS` how long they last (default 60).
+
+#![allow(clippy::print_stdout, reason = "`--nocapture` shows the faults, and how long recovery took")]
+
+mod disturb;
+mod replicas;
+mod verify;
+mod workspaces;
+
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use logstream_testing::{Balancer, ClusterOptions};
+use tokio::sync::watch;
+
+use self::{replicas::Replicas, workspaces::Life};
+use crate::isolated_cluster::IsolatedCluster;
+
+/// Duration of the Lease: short, so that many leaders follow each other.
+const LEASE: Duration = Duration::from_secs(4);
+/// Time for everything to be delivered after the last fault.
+const RECOVERY: Duration = Duration::from_mins(3);
+
+/// Times during which lines may be repeated: what was delivered then may not have been saved, or its answer was lost.
+#[derive(Clone, Default)]
+struct Doubts(Arc<Mutex<Vec<(Instant, Instant)>>>);
+
+impl Doubts {
+    /// A checkpoint is saved within half a second; the rest is for a busy machine.
+    const UNSAVED: Duration = Duration::from_secs(3);
+
+    /// Something happened between these times.
+    fn add(&self, from: Instant, to: Instant) {
+        self.0.lock().unwrap().push((from, to));
+    }
+
+    /// Whether a line that arrived at this time may be repeated.
+    fn cover(&self, arrived: Instant) -> bool {
+        let doubts = self.0.lock().unwrap();
+        doubts.iter().any(|(from, to)| arrived + Self::UNSAVED >= *from && arrived <= *to + Self::UNSAVED)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the parameters of this test")]
+fn parameter<T: FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_9_chaos_loses_no_line_and_delays_no_pod() -> Result<()> {
+    let (seed, seconds) = (parameter("CHAOS_SEED", 1_u64), parameter("CHAOS_SECONDS", 60_u64));
+    println!("CHAOS_SEED={seed} CHAOS_SECONDS={seconds}");
+    let isolated = Arc::new(IsolatedCluster::new("chaos", ClusterOptions::new()).await?);
+    let mut replicas = Replicas::start(&isolated, LEASE).await?;
+    let balancer = Balancer::start(replicas.webhooks()).await?;
+    replicas.register(&isolated, balancer.address()).await?;
+
+    let doubts = Doubts::default();
+    let (over, end) = watch::channel(false);
+    let disturb = async {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let done = disturb::disturb(&isolated, &mut replicas, &balancer, &doubts, &mut random, until).await;
+        over.send_replace(true);
+        done
+    };
+    let (lives, faults) = tokio::try_join!(workspaces::live(&isolated, seed, end), disturb)?;
+    let healed = Instant::now();
+    let facts: usize = lives.iter().map(|life| life.facts).sum();
+    println!("{} workspaces with {facts} facts lived through {faults} faults", lives.len());
+    let recovered = verify::all_delivered(&isolated, &lives, RECOVERY).await;
+    println!("everything was delivered {:?} after the last fault", healed.elapsed());
+    let verdict = verify::verify(&isolated, &lives, &doubts);
+    if recovered.is_err() || verdict.is_err() {
+        println!("{}", replicas.outputs());
+    }
+    recovered?;
+    println!("{}", verdict?);
+    slowest(&lives);
+    replicas.one_leads().await
+}
+
+/// Prints how long admissions took.
+fn slowest(lives: &[Life]) {
+    let mut times: Vec<_> = lives.iter().filter_map(|life| life.created_in).collect();
+    times.sort_unstable();
+    if let (Some(median), Some(most)) = (times.get(times.len() / 2), times.last()) {
+        println!("pods were created in {median:?} (median) and {most:?} at most");
+    }
+}

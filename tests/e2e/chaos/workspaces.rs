@@ -1,0 +1,107 @@
+//! Workspaces that start while faults happen.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt, api::PostParams, core::DynamicObject};
+use logstream_testing::{Workspace, coder::Valid, poll};
+use tokio::{sync::watch, time::sleep};
+
+use super::RECOVERY;
+use crate::{
+    facts::{Facts, have_come},
+    isolated_cluster::IsolatedCluster,
+    support::token,
+};
+
+/// Workspaces that live at the same time.
+const AT_ONCE: usize = 12;
+
+/// A workspace's whole life.
+pub(super) struct Life {
+    /// Its agent's token.
+    pub(super) agent: String,
+    /// Name of its pod.
+    pub(super) pod: String,
+    /// Number of facts about it.
+    pub(super) facts: usize,
+    /// Time of the pod's creation; `None` if it took several attempts, because the API server was away.
+    pub(super) created_in: Option<Duration>,
+}
+
+/// Lets workspaces start one after the other until the end, several at a time.
+pub(super) async fn live(isolated: &IsolatedCluster, seed: u64, end: watch::Receiver<bool>) -> Result<Vec<Life>> {
+    let rows = (0..AT_ONCE).map(async |row| {
+        let mut random = fastrand::Rng::with_seed(seed.wrapping_mul(1_000).wrapping_add(row as u64));
+        let mut lives = Vec::new();
+        while !*end.borrow() {
+            lives.push(one(isolated, &format!("chaos-{row}-{}", lives.len()), &mut random).await?);
+        }
+        anyhow::Ok(lives)
+    });
+    Ok(try_join_all(rows).await?.into_iter().flatten().collect())
+}
+
+/// One workspace: its pod is created, things happen to it, and some are deleted once their reader knows all of it.
+async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng) -> Result<Life> {
+    let agent = token();
+    // As with a `kubernetes_pod`, whose token becomes valid when its pod runs.
+    let late = random.u32(..4) == 0;
+    isolated.coder.add_agent(&agent, if late { Valid::OnDemand } else { Valid::Now });
+    let workspace = Workspace::new(isolated.namespace.name(), "alice", name, &agent);
+    let (pod, created_in) = create(isolated, &workspace).await?;
+    let facts = Facts::about(&isolated.client, pod)?.named();
+    let pod = facts.pod.name_any();
+    let count = random.usize(3..30);
+    for n in 0..count {
+        sleep(Duration::from_millis(random.u64(..250))).await;
+        facts.happen_eventually(n).await.with_context(|| format!("a fact about {name}"))?;
+        if late && n == count / 2 {
+            isolated.coder.valid(&agent);
+        }
+    }
+    if random.u32(..3) == 0 {
+        isolated.coder.wait_for_lines(&agent, RECOVERY, |lines| have_come(lines, 0..count)).await?;
+        let pods: Api<Pod> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
+        poll::eventually("the pod is deleted", RECOVERY, || async {
+            match pods.delete(&pod, &kube::api::DeleteParams::default().grace_period(0)).await {
+                Ok(_) => Ok(()),
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await?;
+    }
+    Ok(Life { agent, pod, facts: count, created_in })
+}
+
+/// Creates the pod, and tries again while the API server is away. It is never refused.
+async fn create(isolated: &IsolatedCluster, workspace: &Workspace) -> Result<(DynamicObject, Option<Duration>)> {
+    let manifest: Pod = serde_json::from_value(workspace.pod())?;
+    let pods: Api<Pod> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
+    let mut attempts = 0;
+    let (pod, took) = poll::eventually("a pod is created", RECOVERY, || {
+        attempts += 1;
+        let (pods, manifest) = (&pods, &manifest);
+        async move {
+            let start = Instant::now();
+            match pods.create(&PostParams::default(), manifest).await {
+                Ok(pod) => Ok((Ok(pod), start.elapsed())),
+                // An attempt without a response succeeded after all.
+                Err(kube::Error::Api(status)) if status.code == 409 => {
+                    pods.get(&manifest.name_any()).await.map(|pod| (Ok(pod), start.elapsed()))
+                }
+                Err(kube::Error::Api(status)) if status.message.contains("webhook") => {
+                    Ok((Err(anyhow::anyhow!("refused: {}", status.message)), start.elapsed()))
+                }
+                Err(error) => Err(error),
+            }
+        }
+    })
+    .await?;
+    let mut pod: DynamicObject = serde_json::from_value(serde_json::to_value(pod?)?)?;
+    pod.types = Some(kube::core::TypeMeta { api_version: "v1".into(), kind: "Pod".into() });
+    Ok((pod, (attempts == 1).then_some(took)))
+}
