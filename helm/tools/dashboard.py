@@ -99,6 +99,13 @@ ROWS = {
         )),
         Panel("Longest processing", "Time that the fact in processing has taken so far, by task.", ((f"max by (task) ({series('oldest_unprocessed_fact_age_seconds')})", "{{task}}"),), unit="s"),
     ),
+    "Replicas and checkpoint": (
+        Panel("Leader", "1 for the replica that delivers.", ((f"max by (instance) ({series('leader')})", "{{instance}}"),)),
+        Panel("Elections", "Takeovers of the Lease, and failed requests for it.", (
+            (rate("leader_transitions_total"), "takeovers"), (rate("lease_errors_total"), "errors"),
+        ), unit="ops"),
+        Panel("Checkpoint age", "Time since when the saved checkpoint is out of date.", ((f"max({series('checkpoint_age_seconds')})", "age"),), unit="s"),
+    ),
     "Certificates": (
         Panel("Trusted", "1 if the caBundle verifies the served certificate.", ((f"min({series('certificate_trusted')})", "trusted"),)),
         Panel("Expiry", "Time until the serving certificate and the self-managed CA expire.", (
