@@ -1,4 +1,4 @@
-//! The port to the registry: who carries which token.
+//! The port to the registry: which object carries which agent.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use crate::{
     token::AgentToken,
 };
 
-/// What both halves of the program know of workspaces: the claims of admission, and what the API server has shown.
+/// Pending registrations from admission, and confirmed agents.
 pub trait AgentIndex {
-    /// Whether an admission claim names this object. A claim is a reason to look it up at once, nothing more.
+    /// True if a pending registration matches this object, which is then looked up at once.
     fn is_registered(&self, subject: &Subject) -> bool;
 
-    /// Records that the object's own spec carries these agents; called again when it carries more.
+    /// Confirms that the object's own spec has these agents. Called again when they change.
     fn confirm(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Confirmation;
 
-    /// Records that the object is gone; returns the agents that no object carries any more.
+    /// Records that the object is gone. Returns the agents that no object carries any more.
     fn end(&self, uid: Uid) -> Vec<AgentToken>;
 }
 
@@ -33,10 +33,10 @@ impl<D: AgentIndex + ?Sized> AgentIndex for Arc<D> {
     }
 }
 
-/// What came of a [`AgentIndex::confirm`].
+/// The result of [`AgentIndex::confirm`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confirmation {
-    /// Whether admission had claimed the object.
+    /// Whether admission had registered the object.
     pub registered: bool,
     /// The agents that no object carried before.
     pub new_agents: Vec<AgentToken>,

@@ -30,22 +30,23 @@ use crate::{
     workspace::WorkspaceKey,
 };
 
-/// How much is kept, and for how long.
+/// Limits of the correlator.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Objects followed at a time.
+    /// Maximum number of tracked objects.
     pub tracked: usize,
-    /// UIDs of objects known to be no workspaces: 16 bytes, held twice.
+    /// Maximum number of objects remembered as non-workspaces, 16 bytes each.
     pub non_workspaces: usize,
-    /// Events that wait for their subject.
+    /// Maximum number of Events waiting for their object.
     pub waiting: usize,
-    /// Workloads held until a pod of theirs is followed.
+    /// Maximum number of workloads held until one of their pods is tracked.
     pub unconfirmed: usize,
-    /// An unclaimed subject is looked up when an Event has waited this long: the watch is nearly always faster.
+    /// Time an Event waits before its object is looked up, unless admission registered it: the watch is nearly always
+    /// faster.
     pub look_up_after: SignedDuration,
-    /// An Event whose subject is not found by then is given up.
+    /// Time after which an Event is dropped if its object was not found.
     pub give_up_after: SignedDuration,
-    /// An object's last Events come after its deletion; it is remembered this long.
+    /// Time for which a deleted object is tracked, for Events that arrive after its deletion.
     pub remember_gone: SignedDuration,
 }
 
@@ -63,43 +64,43 @@ impl Default for Limits {
     }
 }
 
-/// Knows which facts are news, and to whom.
+/// Decides which facts are new, and for which agents.
 #[derive(Debug)]
 pub struct Correlator<D> {
     pub(super) index: D,
     pub(super) past: Past,
     limits: Limits,
-    /// Whether pods that admission did not claim count as repaired.
+    /// Whether pods that admission did not register are counted as missed by the webhook.
     has_webhook: bool,
     pub(super) tracked: HashMap<Uid, Tracked>,
     pub(super) names: Names,
     pub(super) non_workspaces: NonWorkspaces,
-    /// Pods that left the selection and were forgotten since: when one comes back it is not new.
+    /// Pods that left the selection and are no longer tracked: one that comes back is not new.
     pub(super) left: NonWorkspaces,
     pub(super) waiting: Waiting,
-    /// The newest listing of each scope.
+    /// The latest list of each scope.
     pub(super) listings: HashMap<ScopeId, Listing>,
-    /// Missing objects that are being confirmed, and when that was last requested.
+    /// Missing objects whose presence is being checked, with the time of the last request.
     pub(super) checking_presence: BTreeMap<Uid, Timestamp>,
-    /// Due times of held facts, at most one entry for each object.
+    /// Due times of held facts, at most one for each object.
     pub(super) due: BTreeSet<(Timestamp, Uid)>,
-    /// Workloads without a pod yet, if those are held.
+    /// Workloads without a tracked pod, if those are held.
     pub(super) unconfirmed: Option<Unconfirmed>,
 }
 
-/// A listing of a scope.
+/// A list of a scope.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Listing {
     /// Sequence number.
     pub(super) number: u32,
-    /// The highest resourceVersion in it: the list is at least as new.
+    /// Highest resourceVersion in it: the list is at least as new.
     pub(super) highest: u64,
 }
 
 /// The origin of an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin {
-    /// The scope that shows it; none for a lookup.
+    /// The scope that shows it; `None` for a lookup.
     pub(super) scope: Option<ScopeId>,
     /// The scope of the facts reported about it.
     fact_scope: Option<ScopeId>,
@@ -107,7 +108,7 @@ pub(super) struct Origin {
 }
 
 impl<D: AgentIndex> Correlator<D> {
-    /// A correlator that knows nothing yet. `has_webhook` is whether a webhook runs beside it.
+    /// Creates an empty correlator. `has_webhook` is true if this process also serves the webhook.
     pub fn new(index: D, limits: Limits, has_webhook: bool) -> Self {
         Self {
             index,
@@ -126,29 +127,28 @@ impl<D: AgentIndex> Correlator<D> {
         }
     }
 
-    /// The same, which follows a workload only once a pod of it is followed. Events about a workload wait that long,
-    /// within the limits.
+    /// Tracks a workload only once one of its pods is tracked. Events about a workload wait that long, within the limits.
     #[must_use]
     pub fn confirming_workloads(self) -> Self {
         Self { unconfirmed: Some(Unconfirmed::default()), ..self }
     }
 
-    /// The registry beside it.
+    /// The index of agents.
     pub fn index(&self) -> &D {
         &self.index
     }
 
-    /// How many objects are followed.
+    /// Number of tracked objects.
     pub fn tracked(&self) -> usize {
         self.tracked.len()
     }
 
-    /// How many Events wait for their subject.
+    /// Number of Events waiting for their object.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Takes a fact in, and says what is to be done, in order.
+    /// Handles an observation. Returns the effects to carry out, in order.
     pub fn observe(&mut self, now: Timestamp, observation: Observation) -> Vec<Effect> {
         let mut effects = Vec::new();
         match observation {
@@ -271,7 +271,7 @@ impl<D: AgentIndex> Correlator<D> {
         }
     }
 
-    /// Whether this is a workload of which no pod is followed yet, where that is needed.
+    /// True for a workload that is held because no pod of it is tracked yet.
     fn holds_back(&mut self, origin: Origin, uid: Uid, object: &Object, effects: &mut Vec<Effect>) -> bool {
         let (Some(unconfirmed), Object::Workload(_, workload)) = (&mut self.unconfirmed, object) else { return false };
         if unconfirmed.is_confirmed(uid) || extract::agents(&workload.spec.template.spec).agents.is_empty() {
@@ -285,7 +285,7 @@ impl<D: AgentIndex> Correlator<D> {
         true
     }
 
-    /// Tells the Events that waited for an object.
+    /// Handles the Events that waited for an object.
     pub(super) fn replay_waiting(&mut self, now: Timestamp, subject: &Subject, effects: &mut Vec<Effect>) {
         let mut waiters = self.waiting.take(subject);
         let nameless = Subject { uid: Uid::UNKNOWN, ..subject.clone() };
@@ -303,7 +303,7 @@ impl<D: AgentIndex> Correlator<D> {
         }
     }
 
-    /// Takes over what the object's spec carries; false if it is no workspace.
+    /// Tracks the agents in the object's spec. Returns false if it is not a workspace.
     fn carried(
         &mut self,
         scope: Option<ScopeId>,
@@ -368,7 +368,7 @@ impl<D: AgentIndex> Correlator<D> {
         true
     }
 
-    /// Whether an object not followed before is to be announced.
+    /// True if an object that was not tracked before is to be announced.
     fn is_new(&self, scope: Option<ScopeId>, meta: &Meta, uid: Uid, how: Arrival) -> bool {
         match how {
             Arrival::ListedKnown => false,
@@ -435,7 +435,7 @@ impl<D: AgentIndex> Correlator<D> {
         self.note_known(scope, uid, keys, effects);
     }
 
-    /// Facts with a time never come back once they have left the status; the others may, and stay known.
+    /// Facts with a time never return once they have left the status; the others may, and stay known.
     fn note_known(
         &mut self,
         scope: Option<ScopeId>,
@@ -572,7 +572,7 @@ impl<D: AgentIndex> Correlator<D> {
     }
 }
 
-/// Whether a container ended only because its pod is taken away.
+/// True if a container ended only because its pod is being removed.
 fn follows_eviction(tracked: &Tracked, kind: &FindingKind) -> bool {
     let FindingKind::Terminated { reason, exit_code, .. } = kind else { return false };
     tracked.taken_away && reason != "OOMKilled" && matches!(exit_code, 0 | 137 | 143)
@@ -589,7 +589,7 @@ pub(super) fn fact_id_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> O
     Some(FactId { scope: scope?, revision: meta.revision()?, subject, fact: FactKey::EVENT })
 }
 
-/// Tells the directory; returns whether admission had claimed the object.
+/// Confirms the agents of an object. Returns whether admission had registered it.
 fn confirm_agents(index: &impl AgentIndex, tracked: &Tracked, effects: &mut Vec<Effect>) -> bool {
     let confirmed = index.confirm(&tracked.subject, tracked.controller, tracked.agents.clone());
     for agent in confirmed.new_agents {
@@ -598,7 +598,7 @@ fn confirm_agents(index: &impl AgentIndex, tracked: &Tracked, effects: &mut Vec<
     confirmed.registered
 }
 
-/// Tells the directory of other agents than before: those that are carried no more end.
+/// Confirms changed agents: those that no object carries any more end.
 fn reconfirm_agents(index: &impl AgentIndex, tracked: &Tracked, effects: &mut Vec<Effect>) {
     let ended = index.end(tracked.subject.uid);
     let confirmed = index.confirm(&tracked.subject, tracked.controller, tracked.agents.clone());
@@ -615,7 +615,7 @@ pub(super) fn give_up(waiters: Vec<Waiter>, why: Counted, effects: &mut Vec<Effe
     }
 }
 
-/// Lets go of what was held for agents that are not to come.
+/// Drops what was held for agents that could not be resolved.
 fn release(tracked: &mut Tracked, effects: &mut Vec<Effect>) {
     effects.extend(tracked.held.drain(..).filter_map(|finding| finding.fact_id).map(Effect::Ack));
 }

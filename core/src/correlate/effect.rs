@@ -1,4 +1,4 @@
-//! What the correlator wants done.
+//! Effects: what the correlator asks its caller to do.
 
 use std::collections::BTreeSet;
 
@@ -12,36 +12,36 @@ use crate::{
     workspace::WorkspaceKey,
 };
 
-/// Something to be done by those who may do I/O, in this order.
+/// A request to the caller, which does all I/O. Effects are carried out in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Say this to its agents' owners.
+    /// Report this finding to its agents.
     Finding(Finding),
-    /// An agent is carried by a live object.
+    /// A live object carries the agent.
     Open {
         /// The agent.
         agent: AgentToken,
-        /// The workspace that it belongs to, if the object tells.
+        /// Its workspace, if the object's labels name it.
         workspace: Option<WorkspaceKey>,
     },
     /// No object carries the agent any more.
     Ended(AgentToken),
-    /// Read this object from the API server and come back with `LookedUp`.
+    /// Read this object from the API server; answered by `Observation::LookedUp`.
     LookUp(Subject),
-    /// Find out whether this object still exists and is selected, and come back with `Confirmed`.
+    /// Check whether this object exists and is selected; answered by `Observation::PresenceChecked`.
     CheckPresence(Subject),
-    /// Read this reference and come back with `Resolved`.
+    /// Resolve this reference; answered by `Observation::Resolved`.
     Resolve {
-        /// The object whose spec holds the reference.
+        /// The object whose spec has the reference.
         subject: Subject,
         /// The reference.
         source: TokenSource,
     },
     /// References of this object need not be resolved any more.
     Forget(Uid),
-    /// This fact is kept here for later: it is not told yet.
+    /// The correlator holds this fact for later.
     Hold(FactId),
-    /// A fact kept here was handed on or given up.
+    /// A held fact was reported or dropped.
     Ack(FactId),
     /// These facts of an object's status need not be reported again, except those that are not delivered yet. Comes
     /// after the findings about them; an empty list when the object is gone.
@@ -53,32 +53,32 @@ pub enum Effect {
         /// Its facts, all of them.
         facts: BTreeSet<FactKey>,
     },
-    /// Something to be counted.
+    /// Count this.
     Count(Counted),
 }
 
-/// Why the correlator did not make a line of something, or what else is worth counting. A closed set, for metrics.
+/// Reasons why a fact did not become a finding, and other counted conditions. A closed set, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counted {
-    /// An Event about a kind that is not explained.
+    /// An Event about another kind of object.
     OtherKind,
-    /// An Event whose subject is no workspace.
+    /// An Event whose object is not a workspace.
     NonWorkspace,
-    /// An Event whose subject could not be found in time.
+    /// An Event whose object was not found in time.
     Aged,
-    /// An Event given up because too many were waiting.
+    /// An Event dropped because too many were waiting.
     Overflow,
-    /// A repeat that was counted instead of said.
+    /// A repeat that was only counted.
     Collapsed,
-    /// A pod that the webhook had not seen at its creation.
+    /// A pod that the webhook did not see at its creation.
     MissedByWebhook,
-    /// An object with a token that is no UUID, or whose reference leads nowhere.
+    /// An object whose token is not a UUID, or whose reference cannot be resolved.
     NotAToken,
-    /// An object that was not followed because too many are.
+    /// An object that is not tracked because too many are.
     TooMany,
-    /// An object without a UID or an Event without a usable subject.
+    /// An object without a UID, or an Event without a usable object.
     Malformed,
-    /// An Event about an object of another namespace than its own.
+    /// An Event about an object in another namespace.
     ForeignNamespace,
 }
 
@@ -97,7 +97,7 @@ impl Counted {
         Self::ForeignNamespace,
     ];
 
-    /// The reason's name in metrics.
+    /// The label's value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OtherKind => "other_kind",

@@ -1,8 +1,8 @@
-//! From facts to findings: who is this about, was it told before?
+//! Correlation: which agents a fact concerns, and whether it was reported before.
 //!
-//! The [`Correlator`] is pure: facts and a clock go in, [`Effect`]s come out. Any interleaving of the streams gives
-//! the same lines: an Event that comes before its object waits for it, and what both an Event and the object's
-//! status say is said by whichever comes first.
+//! The [`Correlator`] is pure: facts and a clock go in, [`Effect`]s come out. Any interleaving of the streams gives the
+//! same lines: an Event that arrives before its object waits for it, and a fact that both an Event and the object's
+//! status show is reported once.
 
 mod agent_index;
 mod cause;

@@ -1,4 +1,4 @@
-//! Objects by kind, namespace and name, for Events that give no UID.
+//! Objects by kind, namespace and name, for Events without a UID.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,7 +7,7 @@ use crate::{
     resource::Kind,
 };
 
-/// The UIDs that had a name, the newest last. Bounded by the objects that are followed.
+/// The UIDs of each name, the newest last. Bounded by the number of tracked objects.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<(Kind, Arc<str>, Arc<str>), Vec<Uid>>);
 

@@ -1,4 +1,4 @@
-//! Objects known to be no workspaces.
+//! Objects known not to be workspaces.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -7,10 +7,10 @@ use std::{
 
 use crate::identity::Subject;
 
-/// A set of subjects that forgets the oldest. What it forgot costs one lookup at its next Event, nothing else.
+/// A negative cache of bounded size. A dropped entry costs one lookup at its next Event.
 ///
-/// Of a subject with all that names it, not of a UID: an Event that gives a workspace's UID another name or namespace
-/// must not make a stranger of the workspace.
+/// Entries are whole subjects, not UIDs: an Event with a workspace's UID and another name or namespace must not mark the
+/// workspace as a non-workspace.
 #[derive(Debug)]
 pub(super) struct NonWorkspaces {
     known: HashSet<u64>,
@@ -41,7 +41,7 @@ impl NonWorkspaces {
         }
     }
 
-    /// Removes a subject; whether it was there.
+    /// Removes an object. Returns whether it was there.
     pub(super) fn remove(&mut self, subject: &Subject) -> bool {
         self.known.remove(&self.hashes.hash_one(subject))
     }

@@ -1,4 +1,4 @@
-//! What the watch sees, as plain facts.
+//! Observations: facts from the API server.
 
 use crate::{
     checkpoint::Checkpoint,
@@ -13,68 +13,68 @@ use crate::{
 /// A fact from the API server.
 #[derive(Debug, Clone)]
 pub enum Observation {
-    /// The watch of this scope starts. Comes before everything else of the scope, once.
+    /// The watch of this scope starts. Comes once, before all other observations of the scope.
     Started {
         /// The scope.
         scope: ScopeId,
-        /// What it continues from.
+        /// The checkpoint it continues from.
         from: Box<Checkpoint>,
     },
     /// An object was created, changed, or listed again.
     Seen {
-        /// The scope it came by.
+        /// The scope.
         scope: ScopeId,
         /// The object.
         object: Object,
-        /// How the watch came by it.
+        /// The way it arrived.
         how: Arrival,
     },
     /// An object was deleted, as the watch last saw it.
     Gone {
-        /// The scope it came by.
+        /// The scope.
         scope: ScopeId,
         /// The object.
         object: Object,
     },
-    /// An Event that was not handed on before (its resourceVersion is beyond what this stream had reached).
+    /// An Event that is newer than all Events of this scope so far.
     Event {
-        /// The scope it came by.
+        /// The scope.
         scope: ScopeId,
         /// The Event.
         event: Box<Event>,
     },
-    /// The watch of this scope lists anew: what is not seen again by `Synced` is gone.
+    /// The watch of this scope lists again: objects not seen before `Synced` are gone.
     Relisting(ScopeId),
-    /// The watch of this scope has listed everything.
+    /// The list of this scope is complete.
     Synced(ScopeId),
-    /// The answer to a lookup: the object if it exists, is selected and has the UID that was asked for.
+    /// The answer to a lookup: the object if it exists, is selected and has the requested UID.
     LookedUp {
-        /// The scope that the object would come by, for facts reported about it; `None` if it is not watched.
+        /// The scope of facts about the object; `None` if it is not watched.
         scope: Option<ScopeId>,
-        /// What was asked for.
+        /// The requested object.
         subject: Subject,
-        /// The answer; `Err` when the API server would not give one.
+        /// The answer; `Err` if the API server gave none.
         found: Result<Option<Object>, LookupFailed>,
     },
     /// The answer to [`Effect::CheckPresence`](super::Effect::CheckPresence).
     PresenceChecked {
-        /// The object in question.
+        /// The object.
         subject: Subject,
-        /// Where it is; `Err` when the API server would not say.
+        /// Its presence; `Err` if the API server gave no answer.
         presence: Result<Presence, LookupFailed>,
     },
     /// The answer to a reference.
     Resolved {
-        /// The object whose spec holds the reference.
+        /// The object whose spec has the reference.
         subject: Subject,
         /// The reference.
         source: TokenSource,
-        /// The token; `None` when there is none to be had.
+        /// The token; `None` if there is none.
         token: Option<AgentToken>,
     },
 }
 
-/// A lookup that had no answer, after its retries.
+/// A lookup without an answer after all retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the API server did not answer the lookup")]
 pub struct LookupFailed;
@@ -84,24 +84,24 @@ pub struct LookupFailed;
 pub enum Presence {
     /// It exists and is selected.
     Selected,
-    /// It exists, and the user's selectors leave it out.
+    /// It exists and is not selected.
     Unselected,
     /// It does not exist.
     Absent,
 }
 
-/// How the watch came by an object.
+/// The way an object arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// By a watch event: it is news.
+    /// By a watch event: it is new or changed.
     Watched,
-    /// In a list, with a resourceVersion beyond what this scope had reached before: it changed since.
+    /// In a list, with a resourceVersion newer than the scope's last one: it changed meanwhile.
     ListedChanged,
-    /// In a list, with nothing new.
+    /// In a list, unchanged.
     ListedKnown,
 }
 
-/// An object that may carry agents.
+/// An object that may have agents.
 #[derive(Debug, Clone)]
 pub enum Object {
     /// A pod.

@@ -1,4 +1,4 @@
-//! What was reported before this process started.
+//! Facts that were reported before this process started.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,7 +11,7 @@ use crate::{
     object::Meta,
 };
 
-/// The checkpoint each scope started from. Of a scope that has not started nothing was reported.
+/// The checkpoint from which each scope started. For a scope that has not started, nothing was reported.
 #[derive(Debug, Default)]
 pub(super) struct Past(HashMap<ScopeId, Checkpoint>);
 
@@ -20,7 +20,7 @@ impl Past {
         self.0.insert(scope, from);
     }
 
-    /// The first list of the scope is complete: from here on the correlator itself remembers.
+    /// The first list of the scope is complete: from now on the correlator itself knows.
     pub(super) fn listed(&mut self, scope: ScopeId) {
         if let Some(from) = self.0.get_mut(&scope) {
             from.pending.clear();
@@ -29,7 +29,7 @@ impl Past {
         }
     }
 
-    /// Whether facts of the object were not delivered.
+    /// True if the object has undelivered facts.
     pub(super) fn is_pending(&self, scope: Option<ScopeId>, uid: Uid) -> bool {
         self.of(scope).any(|from| from.pending.contains_key(&uid))
     }
@@ -46,7 +46,7 @@ impl Past {
         self.of(scope).any(|from| from.was_reported(uid, fact, at))
     }
 
-    /// The facts of an object that were reported.
+    /// The reported facts of an object.
     pub(super) fn known(&self, scope: ScopeId, uid: Uid) -> BTreeSet<FactKey> {
         self.0.get(&scope).and_then(|from| from.known.get(&uid)).cloned().unwrap_or_default()
     }
@@ -56,7 +56,7 @@ impl Past {
         self.of(scope).map(|from| from.status_until).max().unwrap_or(Timestamp::MIN)
     }
 
-    /// The checkpoint of the scope; all of them for an object that was looked up.
+    /// The checkpoint of the scope; all of them for a looked-up object.
     fn of(&self, scope: Option<ScopeId>) -> impl Iterator<Item = &Checkpoint> {
         let (one, all) = match scope {
             Some(scope) => (self.0.get(&scope), None),

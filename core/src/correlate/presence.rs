@@ -17,12 +17,12 @@ use crate::{
     resource::Kind,
 };
 
-/// A question that the API server would not answer is asked again after this long.
+/// Interval between two presence checks without an answer.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 impl<D: AgentIndex> Correlator<D> {
-    /// The watch shows an object as deleted. It says the same of a pod that a selector leaves out from now on, and of
-    /// one deleted by force, which was never marked for deletion: then the API server is asked.
+    /// The watch shows an object as deleted. It shows the same for a pod that left the selection, and for one deleted by
+    /// force, which was never marked for deletion: those are checked at the API server.
     pub(super) fn gone(&mut self, now: Timestamp, scope: ScopeId, object: &Object, effects: &mut Vec<Effect>) {
         let (kind, meta) = parts(object);
         let Some(subject) = meta.subject(kind) else {
@@ -70,8 +70,8 @@ impl<D: AgentIndex> Correlator<D> {
         effects.extend(self.index.end(uid).into_iter().map(Effect::Ended));
     }
 
-    /// A list is complete: what it should show and does not is gone. A pod may also have left the selection, and what
-    /// is newer than the list may be hidden by an API server whose cache lags behind.
+    /// A list is complete: objects missing in it are gone. But a pod may have left the selection, and an API server whose
+    /// cache lags behind may hide objects newer than the list.
     pub(super) fn synced(&mut self, now: Timestamp, scope: ScopeId, effects: &mut Vec<Effect>) {
         let listing = self.listings.get(&scope).copied().unwrap_or_default();
         let mut missing: Vec<(Uid, bool)> = self
@@ -95,7 +95,7 @@ impl<D: AgentIndex> Correlator<D> {
         self.past.listed(scope);
     }
 
-    /// An object is not shown any more. Nothing is said of it before it is known why.
+    /// An object is missing. Nothing is reported about it until its presence was checked.
     fn missing(&mut self, now: Timestamp, uid: Uid, fact_id: Option<FactId>, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         if tracked.gone_at.is_some() || tracked.missing.is_some() {
@@ -106,13 +106,13 @@ impl<D: AgentIndex> Correlator<D> {
         effects.push(Effect::CheckPresence(tracked.subject.clone()));
     }
 
-    /// An object is shown again; whether it was missing.
+    /// An object is shown again. Returns whether it was missing.
     pub(super) fn found(&mut self, uid: Uid) -> bool {
         self.checking_presence.remove(&uid);
         self.tracked.get_mut(&uid).is_some_and(|tracked| tracked.missing.take().is_some())
     }
 
-    /// Asks again where the API server would not answer.
+    /// Repeats presence checks without an answer.
     pub(super) fn recheck_presence(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for (uid, asked) in &mut self.checking_presence {
             if now.duration_since(*asked) >= ASK_AGAIN_AFTER
@@ -124,7 +124,7 @@ impl<D: AgentIndex> Correlator<D> {
         }
     }
 
-    /// The answer to [`Effect::CheckPresence`].
+    /// Handles the answer to [`Effect::CheckPresence`].
     pub(super) fn presence_checked(
         &mut self,
         now: Timestamp,
@@ -160,7 +160,7 @@ impl<D: AgentIndex> Correlator<D> {
     }
 }
 
-/// The facts of an object that is gone need not be remembered over a restart.
+/// Drops the known facts of an object that is gone: a restart does not need them.
 fn forget_known(tracked: &mut Tracked, effects: &mut Vec<Effect>) {
     if let Some(scope) = tracked.scope.filter(|_| !std::mem::take(&mut tracked.known).is_empty()) {
         effects.push(Effect::Known { scope, subject: tracked.subject.uid, facts: BTreeSet::new() });

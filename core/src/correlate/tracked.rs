@@ -1,4 +1,4 @@
-//! An object that carries agents, as the correlator remembers it.
+//! A tracked object: one that carries agents.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -24,13 +24,13 @@ use crate::{
     workspace::WorkspaceKey,
 };
 
-/// How many findings are kept for an agent whose token is still being resolved.
+/// Maximum number of findings held while a token is being resolved.
 pub(super) const HELD: usize = 64;
 
-/// The facts of status that are remembered as seen; a pod has a few for each container at a time.
+/// Maximum number of status facts remembered. A pod has a few for each container at a time.
 const SEEN: usize = 512;
 
-/// An object that is missing, until it is confirmed where it is.
+/// A missing object whose presence is being checked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Missing {
     pub(super) since: Timestamp,
@@ -45,37 +45,37 @@ pub(super) struct Tracked {
     pub(super) created: Option<Timestamp>,
     /// Its resourceVersion when it was last seen.
     pub(super) revision: u64,
-    /// Of a pod's containers.
+    /// Images of a pod's containers.
     pub(super) images: Images,
-    /// The scope that shows it; none while only a lookup has.
+    /// The scope that shows it; `None` while only a lookup did.
     pub(super) scope: Option<ScopeId>,
-    /// The listing of that scope in which it was last seen.
+    /// The list of that scope in which it was last seen.
     pub(super) listing: u32,
-    /// What its spec carries, to see a template change.
+    /// Token sources in its spec, to notice a template change.
     pub(super) sources: Vec<TokenSource>,
     pub(super) agents: Arc<[AgentToken]>,
     pub(super) unresolved: Vec<TokenSource>,
     resolved: Vec<(TokenSource, AgentToken)>,
-    /// What was said while references were unresolved, for the agents to come.
+    /// Findings reported while references are unresolved, for the agents to come.
     pub(super) held: Vec<Finding>,
     pub(super) dedup: Deduplicator,
-    /// When the next held fact of `told` is due, as the correlator has it in its order.
+    /// Due time of the next held fact, as in the correlator's order.
     pub(super) due: Option<Timestamp>,
     pub(super) ends: Ends,
     /// Stages of its start that trouble was reported about.
     pub(super) trouble: Trouble,
     pub(super) pulls: Pulls,
-    /// It was told that the cluster takes it away: its containers' ends follow from that.
+    /// Its removal by the cluster was reported: its containers end because of that.
     pub(super) taken_away: bool,
     seen: VecDeque<Key>,
-    /// The facts of its status that a restart need not report again.
+    /// Facts of its status that a restart need not report again.
     pub(super) known: BTreeSet<FactKey>,
     pub(super) gone_at: Option<Timestamp>,
     /// It may be deleted, or have left the selection, or be hidden by a stale list.
     pub(super) missing: Option<Missing>,
-    /// One of many pods of its workload: its creation was counted, and the steps of its start are not told.
+    /// One of many pods of its workload: its creation is counted, and the steps of its start are not reported.
     pub(super) only_counted: bool,
-    /// It exists and is not selected any more: nothing is said of it.
+    /// It exists and is no longer selected: nothing is reported about it.
     pub(super) left: bool,
 }
 
@@ -110,8 +110,7 @@ impl Tracked {
         }
     }
 
-    /// Takes over what a spec carries, and lets go of what it does not carry any more. Returns the references that are
-    /// new and must be resolved.
+    /// Takes over the agents of a spec and drops those no longer in it. Returns new references to resolve.
     pub(super) fn carry(&mut self, agents: Vec<Agent>) -> Vec<TokenSource> {
         let mut sources: Vec<TokenSource> = Vec::with_capacity(agents.len());
         for Agent { source, .. } in agents {
@@ -142,7 +141,7 @@ impl Tracked {
         sources
     }
 
-    /// A reference was read. False if its agent was there already.
+    /// A reference was resolved. Returns false if its agent was known already.
     pub(super) fn resolve(&mut self, source: &TokenSource, token: AgentToken) -> bool {
         self.resolved.push((source.clone(), token));
         let new = !self.agents.contains(&token);
@@ -158,7 +157,7 @@ impl Tracked {
         created && self.gone_at.is_none_or(|gone| time.as_second() <= gone.as_second() + 1)
     }
 
-    /// Notes a fact of status; true the first time.
+    /// Records a fact of the status. Returns true the first time.
     pub(super) fn notes(&mut self, identity: Key) -> bool {
         if self.seen.contains(&identity) {
             return false;

@@ -1,4 +1,4 @@
-//! Events whose subject is not known yet.
+//! Events waiting for their object.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,7 +10,7 @@ use crate::{
     object::Event,
 };
 
-/// An Event that waits for its subject.
+/// An Event waiting for its object.
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) event: Event,
@@ -24,8 +24,8 @@ struct Queue {
     waiters: Vec<Waiter>,
 }
 
-/// Bounded in the number of Events; the subject that waited longest goes first. A subject is all that an Event says of
-/// it: an Event that gives a UID another name waits by itself, and keeps nothing of the UID's owner.
+/// Waiting Events, bounded in number; beyond the limit the object that waited longest is dropped. The key is the whole
+/// subject of an Event: one with the right UID and a wrong name waits separately.
 #[derive(Debug)]
 pub(super) struct Waiting {
     queues: HashMap<Subject, Queue>,
@@ -39,7 +39,7 @@ impl Waiting {
         Self { queues: HashMap::new(), order: VecDeque::new(), events: 0, limit }
     }
 
-    /// Keeps an Event. Returns what had to go for it.
+    /// Adds an Event. Returns those dropped for it.
     pub(super) fn push(&mut self, subject: &Subject, event: Event, fact_id: FactId, now: Timestamp) -> Vec<Waiter> {
         let queue = self.queues.entry(subject.clone()).or_insert_with(|| {
             self.order.push_back(subject.clone());
@@ -56,7 +56,7 @@ impl Waiting {
         Vec::new()
     }
 
-    /// Takes the Events of a subject, in the order they came.
+    /// Takes the Events of an object, in order of arrival.
     pub(super) fn take(&mut self, subject: &Subject) -> Vec<Waiter> {
         let Some(queue) = self.queues.remove(subject) else { return Vec::new() };
         self.order.retain(|other| other != subject);
@@ -64,12 +64,12 @@ impl Waiting {
         queue.waiters
     }
 
-    /// Notes that a subject is being looked up; false if it was already, or does not wait.
+    /// Marks an object as being looked up. Returns false if it already was, or has no waiting Event.
     pub(super) fn look_up(&mut self, subject: &Subject) -> bool {
         self.queues.get_mut(subject).is_some_and(|queue| !std::mem::replace(&mut queue.looked_up, true))
     }
 
-    /// The subjects that have waited at least this long without being looked up.
+    /// Objects that have waited at least this long without a lookup.
     pub(super) fn due_for_lookup(&mut self, after: SignedDuration, now: Timestamp) -> Vec<Subject> {
         let queues = &mut self.queues;
         self.order
@@ -82,7 +82,7 @@ impl Waiting {
             .collect()
     }
 
-    /// Takes the Events of the subjects that have waited longer than this.
+    /// Takes the Events of objects that have waited longer than this.
     pub(super) fn take_older(&mut self, than: SignedDuration, now: Timestamp) -> Vec<Waiter> {
         let mut taken = Vec::new();
         while let Some(subject) = self.order.front().cloned() {
