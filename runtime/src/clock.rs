@@ -1,15 +1,15 @@
-//! The wall clock, asked for in one place so that tests can turn it.
+//! The wall clock, which tests can replace.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Tells the time of day.
+/// The wall clock.
 ///
-/// Deadlines and pauses belong to tokio's clock; this one is for times that are shown, stored, or compared with what
-/// Kubernetes and Coder wrote. A function `fn() -> Timestamp`, or a closure, is a clock too.
+/// For times that are shown, stored or compared with those of Kubernetes and Coder; timeouts use tokio's clock. A closure
+/// `Fn() -> Timestamp` is a clock too.
 pub trait Clock: Send + Sync {
-    /// The present time. Two calls may go backwards: the machine's clock can be set.
+    /// The current time. It may go backwards, because the machine's clock can be set.
     fn now(&self) -> Timestamp;
 }
 
@@ -19,7 +19,7 @@ impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
     }
 }
 
-/// The machine's clock.
+/// The clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -30,7 +30,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that starts at a given time and moves with tokio's: a test that pauses tokio's time turns both at once.
+/// A clock that starts at a given time and follows tokio's, which tests can pause.
 #[derive(Clone, Copy)]
 pub struct TokioClock {
     start: Timestamp,
@@ -38,7 +38,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// A clock that shows `start` now.
+    /// Creates a clock that shows `start` now.
     pub fn starting_at(start: Timestamp) -> Self {
         Self { start, origin: tokio::time::Instant::now() }
     }

@@ -1,4 +1,4 @@
-//! Notices a task that no longer moves although work is waiting for it.
+//! Detects a task that is stuck in one piece of work.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -10,17 +10,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::Check;
 
-/// Readiness fails once one piece of work takes this long. A piece takes microseconds, so this is long even for a
-/// machine that is short of CPU.
+/// Duration of one piece of work after which readiness fails. Normally it takes microseconds, so this is long even
+/// without enough CPU.
 const UNREADY_AFTER: Duration = Duration::from_secs(30);
 
-/// Liveness fails once one piece of work takes this long. A restart loses what is held in memory only, so it comes late.
+/// Duration of one piece of work after which liveness fails. It is long because a restart loses what is only in memory.
 const DEAD_AFTER: Duration = Duration::from_mins(5);
 
-/// Interval at which readiness is brought up to date.
+/// Interval at which readiness is updated.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Records since when a task has been handling one piece of work. A clone shares the record.
+/// Records when a task started its current piece of work. Clones share the record.
 ///
 /// A task that waits for input is idle, not stuck, however long it waits.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// The heartbeat of the task with this name. It starts idle.
+    /// Creates the heartbeat of a task. It starts idle.
     pub fn new(task: &'static str) -> Self {
         Self { task, busy_since: Arc::default() }
     }
@@ -46,7 +46,7 @@ impl Heartbeat {
         Busy { heartbeat: self.clone() }
     }
 
-    /// How long the piece of work at hand has taken so far; zero while the task is idle.
+    /// Duration of the current piece of work so far; zero while idle.
     pub fn busy_for(&self) -> Duration {
         let since = *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner);
         since.map_or(Duration::ZERO, |since| since.elapsed())

@@ -1,20 +1,19 @@
-//! Whether the supervisor's loop still turns.
+//! Liveness of the supervisor's loop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often the supervisor's loop beats.
+/// Interval of the supervisor's beats.
 pub const BEAT: Duration = Duration::from_secs(1);
 
-/// Without a beat for this long the process counts as stuck. Long beside [`BEAT`], because a machine that is short of
-/// CPU is slow and not stuck, and a restart would only add to its load.
+/// Time without a beat after which the process counts as stuck. Much longer than [`BEAT`], because a restart would only
+/// add to the load of a machine without enough CPU.
 const STUCK_AFTER: Duration = Duration::from_secs(20);
 
-/// A heart beat: written by the supervisor's loop, read by `/livez`. It depends on nothing outside the process.
-///
-/// A new one counts as alive, so that a probe that comes before the loop turns does no harm.
+/// The time of the supervisor's last beat, read by `/livez`. It depends on nothing outside the process, and counts as
+/// alive before the first beat.
 #[derive(Clone, Debug)]
 pub struct Liveness {
     last: Arc<Mutex<Instant>>,
@@ -27,12 +26,12 @@ impl Default for Liveness {
 }
 
 impl Liveness {
-    /// The loop has turned.
+    /// Records a beat.
     pub fn beat(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Fails with a reason once the loop has stood still for 20 s.
+    /// Fails with a reason after 20 s without a beat.
     pub fn check(&self) -> Result<(), String> {
         let still = self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
         if still < STUCK_AFTER {

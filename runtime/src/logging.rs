@@ -1,4 +1,4 @@
-//! The process's own log.
+//! The log of the process.
 
 use std::io::IsTerminal;
 
@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
-/// How a line of the log looks.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum LogFormat {
     /// For people: time, level, module, message, `field=value`.
@@ -20,14 +20,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends the process's log to standard error in this format, as far as `filter` lets it through. A second call in one
-/// process changes nothing, so that tests may call it freely.
+/// Logs to standard error in this format, filtered by `filter`. Further calls in the same process have no effect.
 pub fn init(format: LogFormat, filter: Targets) {
     let colours = std::io::stderr().is_terminal();
     let _already_set = subscriber(format, filter, colours, std::io::stderr).try_init();
 }
 
-/// What [`init`] installs, with another place to write to.
+/// The subscriber of [`init`], with another writer.
 pub fn subscriber<W>(format: LogFormat, filter: Targets, colours: bool, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -40,7 +39,7 @@ where
     tracing_subscriber::registry().with(lines.with_filter(filter.and(ceiling())))
 }
 
-/// What no filter of the user's can lift: the lines of libraries that print what they carry, and they carry tokens.
+/// Limits that no user's filter can lift: log messages of libraries that may contain tokens.
 fn ceiling() -> Targets {
     Targets::new()
         // At trace, a library may show headers and bodies.

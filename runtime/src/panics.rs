@@ -1,9 +1,9 @@
-//! What the process says of a panic.
+//! The panic hook.
 
 use std::any::Any;
 
-/// Replaces the standard hook: a panic is logged with its location and thread. Its message is shown only when it is a
-/// text fixed in the source; a formatted one may hold what must not be logged.
+/// Installs a hook that logs a panic's location and thread. Its message is logged only if it is a constant, because a
+/// formatted one may contain secrets.
 pub fn install_hook() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();

@@ -1,4 +1,4 @@
-//! Named checks whose conjunction is readiness.
+//! Readiness: all named checks pass.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// Why a check fails: a short phrase for people, without secrets.
+/// Reason of a failing check: a short phrase without secrets.
 pub type Reason = Cow<'static, str>;
 
-/// Every check of the process. Ready means that all of them pass, and that there is one at all.
+/// All checks of the process. It is ready if there is a check and all of them pass.
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Arc<Mutex<Vec<Registered>>>,
@@ -27,13 +27,13 @@ enum Source {
 }
 
 impl Readiness {
-    /// No checks yet, hence not ready.
+    /// Creates a readiness without checks, which is not ready.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A check that its holder passes and fails. It starts as failed ("has not started"), and fails for good when the
-    /// handle is dropped: whoever was to keep it true is gone. A second check of one name takes the place of the first.
+    /// Adds a check that the holder of the handle passes and fails. It starts as failed ("has not started") and fails
+    /// forever once the handle is dropped. A second check with the same name replaces the first.
     pub fn check(&self, name: impl Into<Cow<'static, str>>) -> Check {
         let name = name.into();
         let state = Arc::new(Mutex::new(Err(Reason::Borrowed("has not started"))));
@@ -41,7 +41,7 @@ impl Readiness {
         Check { name, state }
     }
 
-    /// A check that is asked each time readiness is read. `ask` must answer at once.
+    /// Adds a check that is evaluated each time readiness is read. `ask` must not block.
     pub fn probe<F>(&self, name: impl Into<Cow<'static, str>>, ask: F)
     where
         F: Fn() -> Result<(), Reason> + Send + Sync + 'static,
@@ -49,7 +49,7 @@ impl Readiness {
         self.register(name.into(), Source::Asked(Arc::new(ask)));
     }
 
-    /// A check named `shutdown` that fails once `token` is cancelled, so that no new traffic comes during the drain.
+    /// Adds a check `shutdown` that fails once `token` is cancelled, so that no new traffic arrives during the drain.
     pub fn fail_when_cancelled(&self, token: CancellationToken) {
         self.probe(
             "shutdown",
@@ -59,7 +59,7 @@ impl Readiness {
         );
     }
 
-    /// What each check says now, in the order in which they were registered.
+    /// Current state of each check, in order of registration.
     pub fn snapshot(&self) -> Snapshot {
         // Copied out first: a probe is foreign code and may itself come back here.
         let sources: Vec<_> =
@@ -104,12 +104,12 @@ pub struct Check {
 }
 
 impl Check {
-    /// The check passes from now on.
+    /// Passes the check.
     pub fn ready(&self) {
         self.set(Ok(()));
     }
 
-    /// The check fails from now on, for this reason.
+    /// Fails the check with a reason.
     pub fn not_ready(&self, reason: impl Into<Reason>) {
         self.set(Err(reason.into()));
     }
@@ -131,7 +131,7 @@ impl Drop for Check {
     }
 }
 
-/// The state of every check at one moment.
+/// A snapshot of all checks.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Snapshot {
     /// In the order of registration.
@@ -141,19 +141,19 @@ pub struct Snapshot {
 /// One check's name and state.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Checked {
-    /// As registered.
+    /// The name.
     pub name: Cow<'static, str>,
-    /// Passing, or why not.
+    /// Passing, or the reason of its failure.
     pub state: Result<(), Reason>,
 }
 
 impl Snapshot {
-    /// Whether all checks pass. Without any, nothing has been wired yet: not ready.
+    /// True if there is a check and all checks pass.
     pub fn is_ready(&self) -> bool {
         !self.checks.is_empty() && self.failing().next().is_none()
     }
 
-    /// The names of the checks that fail.
+    /// Names of failing checks.
     pub fn failing(&self) -> impl Iterator<Item = &str> {
         self.checks.iter().filter(|checked| checked.state.is_err()).map(|checked| checked.name.as_ref())
     }

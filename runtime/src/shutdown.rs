@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks for an orderly end, the second ends at once.
+//! SIGTERM and SIGINT: the first starts a graceful shutdown, the second ends the process at once.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use tokio::signal::unix;
 use tokio_util::sync::CancellationToken;
 
-/// A signal that asks the process to end.
+/// A termination signal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
     /// SIGTERM, which kubelet sends.
@@ -16,7 +16,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// The exit code by which a shell knows that this signal ended a process: 143 or 130.
+    /// The conventional exit code of a process ended by this signal: 143 or 130.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Terminate => 128 + 15,
@@ -34,18 +34,18 @@ impl fmt::Display for Signal {
     }
 }
 
-/// A second signal came before the work had ended.
+/// A second signal arrived before the work had ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("ended at once by a second signal, {0}")]
 pub struct Forced(pub Signal);
 
-/// Where the signals of this process arrive.
+/// A source of signals.
 pub trait SignalSource: Send {
-    /// The next signal; pends for ever when no more can come.
+    /// The next signal; pending forever if none can arrive.
     fn next(&mut self) -> impl Future<Output = Signal> + Send;
 }
 
-/// The handlers of the operating system. Installed before the work starts, so that no signal is missed.
+/// Signal handlers of the process. Install them before the work starts, so that no signal is missed.
 #[derive(Debug)]
 pub struct Signals {
     terminate: unix::Signal,
@@ -53,7 +53,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers; from here on neither signal ends the process by itself. Needs a tokio runtime.
+    /// Installs the handlers. From then on neither signal ends the process by itself. Needs a tokio runtime.
     pub fn install() -> io::Result<Self> {
         let terminate = unix::signal(unix::SignalKind::terminate())?;
         let interrupt = unix::signal(unix::SignalKind::interrupt())?;
@@ -71,8 +71,8 @@ impl SignalSource for Signals {
     }
 }
 
-/// Runs `work` to its end. The first signal cancels `token`, and `work` goes on until it has ended by that; the second
-/// drops `work` and returns at once: the caller exits with [`Signal::exit_code`] and waits for nothing more.
+/// Runs `work` to its end. The first signal cancels `token`; the second drops `work` and returns at once, and the caller
+/// exits with [`Signal::exit_code`].
 pub async fn until_done<W: Future>(
     mut signals: impl SignalSource,
     token: &CancellationToken,

@@ -1,4 +1,4 @@
-//! The tasks that make up the process: none ends unseen.
+//! The supervisor of long-lived tasks.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,18 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::liveness::{BEAT, Liveness};
 
-/// Tasks are told the grace period and end by themselves within it; only one that does not is cut off, this much later.
+/// Time after the grace period at which tasks that have not ended are cancelled.
 const CUT_OFF_MARGIN: Duration = Duration::from_secs(2);
 
-/// How long the tasks that serve to the very end get for the answers under way.
+/// Time for requests in flight of tasks that serve until the very end.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Owns every long-lived task of the process.
+/// Owns all long-lived tasks of the process.
 ///
-/// The end of any of them, be it a success, an error or a panic, ends the process in order: [`Supervisor::token`] is
-/// cancelled, the others get the grace period to drain, then those that serve health and metrics end as well.
+/// When any task ends, with success, an error or a panic, the process shuts down: [`Supervisor::token`] is cancelled, the
+/// others drain within the grace period, then those that serve health and metrics end.
 #[derive(Debug)]
 pub struct Supervisor {
     token: CancellationToken,
@@ -44,11 +44,11 @@ struct Known {
 enum Phase {
     /// Drains once the token is cancelled.
     Work,
-    /// Goes on while the others drain.
+    /// Continues while the others drain.
     Serve,
 }
 
-/// What a task may return.
+/// Return types of a task.
 pub trait Outcome: Send + 'static {
     /// An error is reported with the task's name.
     fn into_result(self) -> Result<(), BoxError>;
@@ -66,7 +66,7 @@ impl<E: Into<BoxError> + Send + 'static> Outcome for Result<(), E> {
     }
 }
 
-/// The task by which the process ended, the first if there were several.
+/// The first task that ended unexpectedly.
 #[derive(Debug)]
 pub struct TaskFailed {
     /// Its name, or several joined by commas for [`Cause::Overdue`].
@@ -75,16 +75,16 @@ pub struct TaskFailed {
     pub cause: Cause,
 }
 
-/// How a task ended that should not have.
+/// Cause of a task's unexpected end.
 #[derive(Debug)]
 pub enum Cause {
-    /// Without an error, although nothing had asked it to.
+    /// It returned without a request to stop.
     EndedEarly,
-    /// With an error.
+    /// It returned an error.
     Error(BoxError),
-    /// By a panic. The panic hook has logged where; the message is left out here because it may hold anything.
+    /// It panicked. The panic hook has logged the location; the message is omitted because it may contain secrets.
     Panicked,
-    /// It was still running after the grace period and was cut off.
+    /// It was running after the grace period and was cancelled.
     Overdue,
 }
 
@@ -110,7 +110,7 @@ impl Error for TaskFailed {
 }
 
 impl Supervisor {
-    /// A supervisor without tasks. `grace` is how long they may drain once the token is cancelled.
+    /// Creates a supervisor without tasks. `grace` is the time limit of the drain.
     pub fn new(grace: Duration) -> Self {
         Self {
             token: CancellationToken::new(),
@@ -122,22 +122,22 @@ impl Supervisor {
         }
     }
 
-    /// Cancelled when the process is to end, by a signal or by a task's failure. Work drains and returns then.
+    /// Cancelled when the process shuts down, by a signal or a failed task. Tasks then drain and return.
     pub fn token(&self) -> CancellationToken {
         self.token.clone()
     }
 
-    /// Cancelled after the work has drained: what tells people how that goes ends last.
+    /// Cancelled after the drain, so that health and metrics end last.
     pub fn closing(&self) -> CancellationToken {
         self.closing.clone()
     }
 
-    /// Beats while the supervisor's loop turns.
+    /// Liveness of the supervisor's loop.
     pub fn liveness(&self) -> Liveness {
         self.liveness.clone()
     }
 
-    /// Starts a task that must run until [`Supervisor::token`] is cancelled, and end within the grace period then.
+    /// Spawns a task that runs until [`Supervisor::token`] is cancelled, and ends within the grace period.
     pub fn spawn<F>(&mut self, name: impl Into<Cow<'static, str>>, work: F)
     where
         F: Future<Output: Outcome> + Send + 'static,
@@ -145,7 +145,7 @@ impl Supervisor {
         self.start(name.into(), Phase::Work, work);
     }
 
-    /// Starts a task that must run until [`Supervisor::closing`] is cancelled.
+    /// Spawns a task that runs until [`Supervisor::closing`] is cancelled.
     pub fn spawn_until_closing<F>(&mut self, name: impl Into<Cow<'static, str>>, service: F)
     where
         F: Future<Output: Outcome> + Send + 'static,
@@ -161,8 +161,8 @@ impl Supervisor {
         self.known.insert(handle.id(), Known { name, phase });
     }
 
-    /// Returns once every task has ended: fine if that was asked for and all did, else the first failure. Dropping the
-    /// future ends all tasks where they stand.
+    /// Returns once all tasks have ended: `Ok` after a requested shutdown, else the first failure. Dropping the future
+    /// cancels all tasks.
     pub async fn run_until_done(mut self) -> Result<(), TaskFailed> {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -184,7 +184,7 @@ impl Supervisor {
         failure.or(late).map_or(Ok(()), Err)
     }
 
-    /// Waits for the work; cuts off what is overdue.
+    /// Waits for the drain; cancels overdue tasks.
     async fn drain(&mut self, beat: &mut tokio::time::Interval) -> Option<TaskFailed> {
         let deadline = Instant::now() + self.grace + CUT_OFF_MARGIN;
         let mut failure = None;
@@ -205,7 +205,7 @@ impl Supervisor {
         failure
     }
 
-    /// Waits a moment for those that serve, then drops whatever is left.
+    /// Waits briefly for serving tasks, then cancels the rest.
     async fn close(&mut self) {
         let deadline = Instant::now() + CLOSING_TIME;
         while self.known.values().any(|known| known.phase == Phase::Serve) {
@@ -215,7 +215,7 @@ impl Supervisor {
         self.tasks.abort_all();
     }
 
-    /// Strikes a task off the list, and says what was wrong with its end.
+    /// Removes an ended task. Returns its failure, if its end was unexpected.
     fn judge(&mut self, ended: Result<(Id, Result<(), BoxError>), JoinError>, asked: bool) -> Option<TaskFailed> {
         let (id, cause) = match ended {
             Ok((id, Ok(()))) => (id, (!asked).then_some(Cause::EndedEarly)),

@@ -1,4 +1,4 @@
-//! The endpoints and what they answer.
+//! Endpoints for health and metrics.
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -10,7 +10,7 @@ use axum::routing::get;
 use super::{Metrics, Sources};
 use crate::runtime::readiness::{Checked, Snapshot};
 
-/// What one listener serves.
+/// The endpoints of a listener.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Content {
     /// /livez and /readyz.
@@ -21,7 +21,7 @@ pub enum Content {
     Both,
 }
 
-/// The endpoints of one listener, and a short text about them at `/`.
+/// The router of a listener, with a short text about its endpoints at `/`.
 pub fn router(content: Content, sources: Sources) -> Router {
     let mut router = Router::new();
     let mut about = String::from("coder-logstream-kube\n\n");
@@ -61,7 +61,7 @@ async fn metrics(State(sources): State<Sources>) -> Response {
     }
 }
 
-/// As kube-apiserver does it: `?verbose`, with or without a value.
+/// `?verbose`, with or without a value, as in kube-apiserver.
 fn is_verbose(query: Option<String>) -> bool {
     query.unwrap_or_default().split('&').any(|pair| pair.split('=').next() == Some("verbose"))
 }
@@ -81,7 +81,7 @@ fn answer(endpoint: &str, snapshot: &Snapshot, verbose: bool) -> Response {
     text(status, body)
 }
 
-/// A line for each check, in the form that kube-apiserver made customary.
+/// One line for each check, in the format of kube-apiserver.
 fn listed(endpoint: &str, snapshot: &Snapshot) -> String {
     let lines = snapshot.checks.iter().map(|check| match &check.state {
         Ok(()) => format!("[+]{} ok\n", check.name),

@@ -1,4 +1,4 @@
-//! The process's metrics in one place.
+//! The metrics registry of the process.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use super::{pipeline::Pipeline, process::Process};
 use crate::runtime::Heartbeat;
 
-/// Every metric of the process. Each part registers its own while the program is wired; from then on they are shared.
+/// All metrics of the process. Each module registers its own at start.
 #[derive(Debug)]
 pub struct Metrics {
     own: Registry,
@@ -22,7 +22,7 @@ impl Metrics {
     /// The content type of [`Metrics::encode`].
     pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-    /// Nothing but the build's version and the process's own figures; `started` is when the process did.
+    /// Creates the registry with build information and process metrics. `started` is the start time of the process.
     pub fn new(version: &'static str, started: Timestamp) -> Self {
         let mut own = Registry::with_prefix("coder_logstream");
         own.register("build", "Version of this program", Info::new([("version", version)]));
@@ -31,13 +31,12 @@ impl Metrics {
         Self { own, process }
     }
 
-    /// Where a part registers its metrics; the prefix `coder_logstream_` is put before their names. Families must be
-    /// complete from the start: create each label set when registering.
+    /// The registry with the prefix `coder_logstream_`. Create all label sets of a family when registering it.
     pub fn registry(&mut self) -> &mut Registry {
         &mut self.own
     }
 
-    /// Adds how long each of these tasks has been processing the fact it has at hand.
+    /// Adds the age of the fact that each of these tasks is processing.
     pub fn observe(&mut self, heartbeats: Vec<Heartbeat>) {
         self.own.register_collector(Box::new(Pipeline::new(heartbeats)));
     }

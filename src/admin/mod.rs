@@ -16,7 +16,7 @@ use crate::runtime::listen::ListenError;
 use crate::runtime::server::Bound;
 use crate::runtime::{Heartbeat, Liveness, Readiness};
 
-/// Where the endpoints get what they show.
+/// Sources of the endpoints.
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// For /livez.
@@ -29,8 +29,7 @@ pub struct Sources {
     pub metrics: Arc<Metrics>,
 }
 
-/// Opens the ports that are configured: two listeners, or one for both if the addresses are equal. Nothing is answered
-/// before [`Bound::run`].
+/// Binds the configured addresses: two listeners, or one if they are equal. Nothing is served before [`Bound::run`].
 pub async fn bind(
     health: Option<SocketAddr>,
     metrics: Option<SocketAddr>,

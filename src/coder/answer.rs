@@ -1,40 +1,39 @@
-//! What an answer tells beside its body: the state of the rate limit.
+//! The rate limit state in an answer's headers.
 
 use jiff::fmt::rfc2822;
 use reqwest::header::{DATE, HeaderMap, HeaderName};
 use serde::Deserialize;
 
-/// An answer of the 2xx class.
+/// A successful answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The state of the limit after this request; `None` where Coder runs without one.
+    /// State of the rate limit after this request; `None` if Coder has none.
     pub rate: Option<Rate>,
 }
 
-/// What a rate limiter says of itself. Coder's (go-chi/httprate) says it in every answer, refused or not.
+/// State of Coder's rate limiter (go-chi/httprate), which is in every answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// Requests within its window: a minute, as Coder sets it up.
+    /// Limit of requests per window, which is a minute in Coder.
     pub limit: u32,
-    /// How many of them were left once this request was counted.
+    /// Remaining requests after this one.
     pub remaining: u32,
-    /// The end of its current window, in seconds since 1970 by its own clock.
+    /// End of the current window, in seconds since 1970 by the server's clock.
     pub reset: Option<i64>,
-    /// When it answered, in whole seconds by its own clock: the only way to read `reset` without trusting that two
-    /// clocks agree.
+    /// Time of the answer by the server's clock, in whole seconds: `reset` minus this does not depend on the local clock.
     pub date: Option<i64>,
 }
 
-/// Below this a reset is a distance in seconds, as some proxies write it, and not a time.
+/// A smaller reset is a number of seconds from now, as some proxies write it, and not a time.
 const EARLIEST_TIME: i64 = 1_000_000_000;
-/// The year 5138: a reset beyond it is not a time in seconds.
+/// The year 5138. A larger reset is not in seconds.
 const LATEST_TIME: i64 = 100_000_000_000;
 /// Maximum distance in seconds between a reset and the answer's own date. A window is a minute long; a reset farther
 /// away was written by another clock, or in another unit.
 const FARTHEST_RESET: u64 = 3_600;
 
 impl Rate {
-    /// Reads the headers; `None` without a limit and what remains of it.
+    /// Reads the headers; `None` unless both limit and remaining count are there.
     pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
         let limit = u32::try_from(number(headers, &LIMIT)?).ok().filter(|limit| *limit > 0)?;
         // httprate can count below zero where its limit was lowered for one caller.
@@ -66,7 +65,7 @@ pub(super) fn date(headers: &HeaderMap) -> Option<i64> {
     Some(zoned.timestamp().as_second())
 }
 
-/// What `GET buildinfo` tells.
+/// Answer to `GET buildinfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct BuildInfo {
     /// Coder's version, such as `v2.30.1+abc123`.

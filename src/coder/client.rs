@@ -1,4 +1,4 @@
-//! The client that speaks HTTP.
+//! The HTTP client of Coder's agent API.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,17 +22,17 @@ use super::{
 };
 use crate::config::environment_has_proxy;
 
-/// Long enough for three SYNs to be lost; a host that is not there should be known before a request's own deadline.
+/// Timeout of a connection attempt: allows for three lost SYNs, and ends before the request's own deadline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Coder answers within milliseconds; beyond this the usual proxies have given up as well.
+/// Timeout of a request. Coder answers within milliseconds, and most proxies give up earlier.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Below the 60 s after which the usual load balancers close an idle connection, so that we close first.
+/// Idle time of a connection: below the 60 s of common load balancers, so that this side closes first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
-/// Enough for a burst over HTTP/1.1 without keeping a connection for each request of it.
+/// Maximum number of idle connections over HTTP/1.1.
 const IDLE_CONNECTIONS: usize = 32;
-/// A connection that died without a word is found by a ping within this and half of it.
+/// Interval of HTTP/2 pings, which detect a dead connection.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// The most of an answer's body that is read. A body read to its end leaves its connection to the next request.
+/// Maximum size of an answer's body that is read. A fully read body lets its connection be reused.
 const BODY_LIMIT: usize = 16 * 1024;
 
 const LOG_SOURCE_ENDPOINT: &str = "api/v2/workspaceagents/me/log-source";
@@ -42,24 +42,24 @@ pub(super) const BUILD_INFO: &str = "api/v2/buildinfo";
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("coder-session-token");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Why no client can be made of the settings. None of these passes by itself.
+/// The settings do not allow for a client. Permanent.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The URL is neither of http nor of https.
+    /// The URL's scheme is neither http nor https.
     #[error("the URL of Coder must start with http:// or https://")]
     Scheme,
-    /// The URL holds a user name or a password.
+    /// The URL contains a user name or password.
     #[error("the URL of Coder must hold no user name or password")]
     Credentials,
-    /// No crypto provider was installed before.
+    /// No default crypto provider is installed.
     #[error("no default crypto provider is installed for TLS")]
     NoProvider,
-    /// The HTTP client could not be set up, for instance for want of CA certificates.
+    /// The HTTP client cannot be set up, for example without CA certificates.
     #[error("no HTTP client can be made: {0}")]
     Client(Box<str>),
 }
 
-/// Coder's agent API over HTTP, one pool of connections for all agents. A clone shares it.
+/// Coder's agent API over HTTP. Agents and clones share one connection pool.
 ///
 /// CA certificates are read once, from `SSL_CERT_FILE` and `SSL_CERT_DIR` where set, else from the system; so
 /// changed ones need a restart. Proxy variables of the environment are honoured. Redirects are followed on the host of the
@@ -71,7 +71,7 @@ pub struct CoderClient {
 
 struct Inner {
     http: Client,
-    /// Where Coder is; a permanent redirect moves it.
+    /// Coder's URL, updated by permanent redirects.
     base: ArcSwap<Url>,
 }
 
@@ -92,7 +92,7 @@ impl CoderClient {
         Ok(Self { inner: Arc::new(Inner { http, base: ArcSwap::from_pointee(url.clone()) }) })
     }
 
-    /// Asks for Coder's version. Needs no token: the way to learn whether Coder is at this URL at all.
+    /// Gets Coder's version. Needs no token, so it shows whether Coder is at this URL.
     pub async fn build_info(&self) -> Result<BuildInfo, SendError> {
         let response = self.request(BUILD_INFO, |url| self.inner.http.get(url)).await?;
         let (response, rate) = judge(response).await?;
@@ -101,7 +101,7 @@ impl CoderClient {
             .map_err(|_| SendError { failure: Failure::not_coder("its build information is not JSON"), rate })
     }
 
-    /// Sends a request to an endpoint, and again to where it is redirected.
+    /// Sends a request to an endpoint, and follows redirects.
     async fn request(&self, endpoint: &str, build: impl Fn(Url) -> RequestBuilder) -> Result<Response, SendError> {
         let mut base = self.inner.base.load_full();
         for _ in 0..=MAX_REDIRECTS {
@@ -191,7 +191,7 @@ fn encode(body: &impl Serialize) -> Result<Vec<u8>, SendError> {
     serde_json::to_vec(body).map_err(|_| ours("the body cannot be written as JSON"))
 }
 
-/// What would be a bug of this program, as a refusal by Coder would be.
+/// A request that cannot be built: a bug of this program, handled like a 400.
 fn ours(message: &str) -> SendError {
     SendError { failure: Failure::BadRequest { message: message.into() }, rate: None }
 }
@@ -207,7 +207,7 @@ fn reason(error: reqwest::Error) -> Box<str> {
     }
 }
 
-/// Success with the response to read on, or the failure that its head and the start of its body tell.
+/// The response of a success, or the failure according to its head and the start of its body.
 pub(super) async fn judge(response: Response) -> Result<(Response, Option<Rate>), SendError> {
     let rate = Rate::read(response.headers());
     match classify(response.status(), response.headers()) {
@@ -219,7 +219,7 @@ pub(super) async fn judge(response: Response) -> Result<(Response, Option<Rate>)
     }
 }
 
-/// The body, as much of it as is wanted.
+/// Reads a limited part of the body.
 pub(super) async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

@@ -1,4 +1,4 @@
-//! Why a request was not taken, told apart by what can be done about it.
+//! Failures of requests, classified by what to do about them.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -10,41 +10,41 @@ use serde::Deserialize;
 
 use super::answer::{Rate, date};
 
-/// A request that was not taken. Holds neither the token nor the lines, nor the URL.
+/// A failed request. Contains neither token nor lines nor URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{failure}")]
 pub struct SendError {
-    /// What went wrong.
+    /// The failure.
     pub failure: Failure,
-    /// The state of the limit, where an answer came and told it.
+    /// State of the rate limit, if an answer had it.
     pub rate: Option<Rate>,
 }
 
-/// What went wrong with a request.
+/// The failure of a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// 401: Coder knows no agent of this token: not yet, not now, or no longer.
+    /// 401: no agent with this token, yet, now, or any more.
     #[error("401: no agent has this token now")]
     Unauthorized,
     /// 413 with Coder's own message: the agent's log is full.
     #[error("413: the agent's log is full")]
     TooLarge,
-    /// Any other 413: this request is too large for Coder or for a proxy in between. A smaller one may pass.
+    /// Any other 413: the request is too large for Coder or a proxy. A smaller one may pass.
     #[error("413: the request is too large")]
     BodyTooLarge,
-    /// 400: what we sent was not what Coder expects.
+    /// 400: malformed request.
     #[error("400: {message}")]
     BadRequest {
-        /// Coder's own words, without its details.
+        /// Coder's message, without its detail.
         message: Box<str>,
     },
-    /// 429: more requests than the limit allows.
+    /// 429: rate limit exceeded.
     #[error("429: more requests than Coder's rate limit allows")]
     Limited {
-        /// How long Coder wants no more of them.
+        /// Retry-After.
         retry_after: Option<Duration>,
     },
-    /// 408, 425 or 5xx: trouble that passes.
+    /// 408, 425 or 5xx: temporary.
     #[error("the server answered {status}")]
     Server {
         /// The status code.
@@ -53,30 +53,30 @@ pub enum Failure {
     /// No answer in time. The request may have been carried out.
     #[error("no answer in time")]
     Timeout,
-    /// The request or its answer was lost on the way.
+    /// The request or its answer was lost.
     #[error("{reason}")]
     Network {
         /// The chain of causes.
         reason: Box<str>,
-        /// Whether a connection stood, so that the request may have been carried out.
+        /// True if there was a connection, so that the request may have been carried out.
         connected: bool,
     },
     /// What answers at this URL is not Coder.
     #[error("not Coder at this URL: {reason}")]
     NotCoder {
-        /// By what that shows.
+        /// The evidence.
         reason: Box<str>,
     },
 }
 
 impl Failure {
-    /// Whether the request may have been carried out all the same: a repetition then shows its lines twice.
+    /// True if the request may have been carried out, so that a retry may show its lines twice.
     pub fn in_doubt(&self) -> bool {
         matches!(self, Self::Timeout | Self::Network { connected: true, .. } | Self::Server { status: 502 | 504 })
     }
 
-    /// Whether something refused this one request, rather than being overloaded or away. Coder itself sends none of
-    /// these to a request of ours.
+    /// True if something rejected this one request, as opposed to being overloaded or unavailable. Coder itself does not
+    /// answer this program's requests so.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::NotCoder { .. } | Self::BodyTooLarge => true,
@@ -85,8 +85,7 @@ impl Failure {
         }
     }
 
-    /// The failure once the start of the body is known as well: Coder's own refusals are JSON with a message, those
-    /// of a proxy are not.
+    /// Refines the failure by the start of the body: Coder's own errors are JSON with a message, those of a proxy are not.
     pub(super) fn explained_by(self, body: &[u8]) -> Self {
         match (self, message(body)) {
             (Self::BodyTooLarge, Some(message)) if is_log_full(&message) => Self::TooLarge,
@@ -120,7 +119,7 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
-/// The failure that the status and the headers of an answer mean; `None` for success.
+/// The failure according to an answer's status and headers; `None` for success.
 pub(super) fn classify(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
     if status == StatusCode::TOO_MANY_REQUESTS {
         return Some(Failure::Limited { retry_after: retry_after(headers) });
@@ -155,7 +154,7 @@ fn is_html(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
-/// A proxy wants its own user name and password. Coder never asks for these.
+/// A proxy requires authentication. Coder never answers so.
 fn asks_for_a_login(headers: &HeaderMap) -> bool {
     let schemes = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()?.split(' ').next());
     schemes.into_iter().any(|scheme| {
@@ -163,10 +162,10 @@ fn asks_for_a_login(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Maximum number of characters kept of a message of Coder's.
+/// Maximum length of Coder's message, in characters.
 const MESSAGE_CHARS: usize = 200;
 
-/// The message of Coder's error body, shortened. Its detail may repeat what we sent, so it is not read.
+/// The shortened message of Coder's error body. Its detail may quote the request, so it is not read.
 fn message(body: &[u8]) -> Option<Box<str>> {
     #[derive(Deserialize)]
     struct Refusal {

@@ -1,7 +1,7 @@
-//! Coder's agent API over REST: what this program sends to it, and what its answers mean.
+//! Coder's REST API for agents: requests, and the meaning of answers.
 //!
-//! [`CoderApi`] is the port that delivery talks to; [`CoderClient`] is the one that speaks HTTP. Nothing here retries,
-//! waits or paces: that is delivery's.
+//! [`CoderApi`] is the port of delivery; [`CoderClient`] implements it over HTTP. Retries and rate limiting are up to
+//! delivery.
 
 mod answer;
 mod client;
@@ -25,12 +25,12 @@ pub use self::{
     wire::{LOG_SOURCE_ICON, LOG_SOURCE_ID, LOG_SOURCE_NAME, WireLine},
 };
 
-/// Coder's side of delivery. An implementation gives up on a request by itself: delivery sets no deadline of its own.
+/// Coder's API as delivery uses it. Implementations have their own timeout; delivery sets none.
 pub trait CoderApi: Send + Sync + 'static {
-    /// Registers our log source with the agent of this token. Coder takes a repetition without harm.
+    /// Registers the log source with the agent of this token. Idempotent.
     fn post_log_source(&self, agent: &AgentToken) -> impl Future<Output = Result<Answer, SendError>> + Send;
 
-    /// Appends lines to the agent's startup log, in this order. They are stored all or not at all.
+    /// Appends lines to the agent's startup log, in order. Atomic.
     fn send_logs(
         &self,
         agent: &AgentToken,

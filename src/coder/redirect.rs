@@ -1,4 +1,4 @@
-//! Redirects: which ones are followed, and where Coder is found from then on.
+//! Redirects: which ones are followed, and which ones change Coder's URL.
 
 use reqwest::{Response, StatusCode, Url, header::LOCATION};
 
@@ -13,13 +13,13 @@ const SHOWN: usize = 200;
 /// A redirect that is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Redirect {
-    /// The URL of Coder by which the target is reached.
+    /// Coder's URL according to the target.
     pub(super) base: Url,
-    /// 301 and 308: it holds from now on.
+    /// 301 and 308: permanent.
     pub(super) is_permanent: bool,
 }
 
-/// Reads a redirect of a request to `endpoint` below `base`; `None` if the answer is none.
+/// Reads the redirect of a request to `endpoint` below `base`; `None` if the answer is not a redirect.
 ///
 /// A redirect is followed to the same endpoint on the same host: by https instead of http, on another path or, within
 /// https, on another port. The token must not leave that host nor its encryption.
@@ -69,7 +69,7 @@ fn follow(target: &Url, base: &Url, endpoint: &str) -> Option<Url> {
     Some(base)
 }
 
-/// A target without what may be secret in it.
+/// A target without parts that may be secret.
 fn shown(target: &Url) -> String {
     let mut target = target.clone();
     target.set_query(None);

@@ -1,4 +1,4 @@
-//! The bodies of the requests, as Coder reads them.
+//! Request bodies.
 
 use std::borrow::Cow;
 
@@ -6,23 +6,22 @@ use jiff::Timestamp;
 use logstream_core::line::Level;
 use serde::{Serialize, Serializer};
 
-/// The log source that Coder's page knows as Kubernetes. It is the same for every agent, and for the program that
-/// this one replaces.
+/// The id of the log source that Coder's page shows as Kubernetes. The same for each agent, and for the Go program.
 pub const LOG_SOURCE_ID: &str = "cabdacf8-7c90-425c-9815-cae3c75d1169";
-/// The name the page shows for it.
+/// Display name of the log source.
 pub const LOG_SOURCE_NAME: &str = "Kubernetes";
-/// The icon the page shows for it, served by Coder itself.
+/// Icon of the log source, served by Coder.
 pub const LOG_SOURCE_ICON: &str = "/icon/k8s.png";
 
-/// A line as it goes out. Borrowed from the outbox wherever nothing was put before or cut from its text.
+/// A line in Coder's format. Borrowed from the outbox unless its text was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WireLine<'a> {
-    /// When it happened. Coder stores its own time instead, and keeps this one nowhere.
+    /// Time of the fact. Coder stores its own time instead.
     pub created_at: Timestamp,
-    /// How bad it is.
+    /// The level.
     #[serde(serialize_with = "level")]
     pub level: Level,
-    /// The text. Coder cuts it at 1,024 characters; its database refuses a NUL.
+    /// The text. Coder cuts it at 1,024 characters; its database rejects NUL.
     pub output: Cow<'a, str>,
 }
 
