@@ -34,8 +34,8 @@ pub struct Files {
 
 impl Files {
     /// `tls.crt` and `tls.key` in a directory, the layout of a mounted Secret of type `kubernetes.io/tls`.
-    pub fn in_folder(folder: &Path) -> Self {
-        Self { certificate: folder.join("tls.crt"), key: folder.join("tls.key") }
+    pub fn in_directory(directory: &Path) -> Self {
+        Self { certificate: directory.join("tls.crt"), key: directory.join("tls.key") }
     }
 }
 

@@ -75,7 +75,7 @@ fn resident_bytes() -> Option<i64> {
 }
 
 fn open_files() -> Option<i64> {
-    // One of them is the folder being read.
+    // One of them is the directory being read.
     let count = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
     i64::try_from(count).ok()
 }

@@ -62,10 +62,10 @@ impl Admission {
                     self_managed::Source::new(&client, kept_by(settings, kept, owned), clock, metrics.clone(), trust);
                 keeper.certificate(resolver, source, metrics);
             }
-            CertMode::Mounted { folder, configuration } => {
+            CertMode::Mounted { directory, configuration } => {
                 let trust = configuration.as_ref().map(trust);
                 tell(readiness, &resolver, trust.as_ref(), &clock);
-                let (files, names) = (provided::Files::in_folder(folder), settings.names.clone());
+                let (files, names) = (provided::Files::in_directory(directory), settings.names.clone());
                 let source = provided::Source::new(files, names, provided::INTERVAL, clock.clone(), metrics.clone());
                 if let (Some(name), Some(trust)) = (configuration.clone(), trust) {
                     let source = certs::HoldUntilTrusted::new(source, trust.clone(), clock, metrics.clone());

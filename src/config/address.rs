@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// `IP:PORT`, `localhost:PORT`, or `:PORT` for every address of the machine, of both families. Port 0 lets the system
+/// `IP:PORT`, `localhost:PORT`, or `:PORT` for all addresses of the machine, of both families. Port 0 lets the system
 /// choose.
 pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
@@ -13,7 +13,7 @@ pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     match host {
         "" => Ok(every_address(port)),
         "localhost" => Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
-        _ => Err("which does not begin with an IP address".to_owned()),
+        _ => Err("which does not start with an IP address".to_owned()),
     }
 }
 
@@ -51,8 +51,8 @@ mod tests {
             ("127.0.0.1", "which has no port"),
             (":http", "whose port is not a number from 0 to 65535"),
             ("0.0.0.0:70000", "whose port is not a number from 0 to 65535"),
-            ("example.com:8081", "which does not begin with an IP address"),
-            ("::1:8081", "which does not begin with an IP address"),
+            ("example.com:8081", "which does not start with an IP address"),
+            ("::1:8081", "which does not start with an IP address"),
         ] {
             assert_eq!(parse(text), Err(problem.to_owned()), "{text}");
         }

@@ -33,7 +33,7 @@ pub(crate) fn config(mut flags: Flags, environment: &Environment) -> Result<Conf
         .ok_or_else(|| ConfigError::missing(setting::CODER_URL, "is required"))?;
     let coder_trust = Trust {
         file: optional(setting::SSL_CERT_FILE, None, environment, environment.file(certificates::file))?,
-        folders: optional(setting::SSL_CERT_DIR, None, environment, environment.files(certificates::folders))?
+        directories: optional(setting::SSL_CERT_DIR, None, environment, environment.files(certificates::directories))?
             .unwrap_or_default(),
     };
 

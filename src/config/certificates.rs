@@ -13,7 +13,7 @@ pub struct Trust {
     /// A file that has at least one certificate.
     pub file: Option<PathBuf>,
     /// Folders, of which at least one exists unless there are none.
-    pub folders: Vec<PathBuf>,
+    pub directories: Vec<PathBuf>,
 }
 
 /// A file in PEM that has at least one certificate which can be trusted.
@@ -29,17 +29,21 @@ pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Folders separated by colons. Like OpenSSL and Go it passes over one that is missing, but not if all are.
-pub(crate) fn folders(text: &str) -> Result<Vec<PathBuf>, String> {
-    let folders: Vec<_> = text.split(':').filter(|folder| !folder.is_empty()).map(PathBuf::from).collect();
-    if folders.iter().any(|folder| folder.is_dir()) { Ok(folders) } else { Err("where no folder exists".to_owned()) }
+pub(crate) fn directories(text: &str) -> Result<Vec<PathBuf>, String> {
+    let directories: Vec<_> = text.split(':').filter(|directory| !directory.is_empty()).map(PathBuf::from).collect();
+    if directories.iter().any(|directory| directory.is_dir()) {
+        Ok(directories)
+    } else {
+        Err("where no directory exists".to_owned())
+    }
 }
 
-/// A folder that exists.
-pub(crate) fn folder(text: &str) -> Result<PathBuf, String> {
+/// A directory that exists.
+pub(crate) fn directory(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(path.to_owned()),
-        Ok(_) => Err("which is not a folder".to_owned()),
+        Ok(_) => Err("which is not a directory".to_owned()),
         Err(error) => Err(format!("which cannot be read ({error})")),
     }
 }
@@ -65,14 +69,14 @@ mod tests {
         let certificate = rcgen::generate_simple_self_signed(["coder.example.com".to_owned()]).unwrap().cert;
         std::fs::write(&path, certificate.pem()).unwrap();
         assert_eq!(file(text), Ok(path.clone()));
-        assert_eq!(folder(text), Err("which is not a folder".to_owned()));
+        assert_eq!(directory(text), Err("which is not a directory".to_owned()));
     }
 
     #[test]
-    fn one_of_several_folders_must_exist() {
+    fn one_of_several_directories_must_exist() {
         let scratch = tempfile::tempdir().unwrap();
         let here = scratch.path().to_str().unwrap();
-        assert_eq!(folders(&format!("/does/not/exist:{here}")).unwrap().len(), 2);
-        assert_eq!(folders("/does/not/exist"), Err("where no folder exists".to_owned()));
+        assert_eq!(directories(&format!("/does/not/exist:{here}")).unwrap().len(), 2);
+        assert_eq!(directories("/does/not/exist"), Err("where no directory exists".to_owned()));
     }
 }

@@ -5,11 +5,11 @@ use url::Url;
 /// An http or https URL of a host, with nothing that could be a secret.
 pub(crate) fn parse(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::RelativeUrlWithoutBase => "which does not begin with http:// or https://".to_owned(),
+        url::ParseError::RelativeUrlWithoutBase => "which does not start with http:// or https://".to_owned(),
         other => format!("which is not a URL ({other})"),
     })?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err("which does not begin with http:// or https://".to_owned());
+        return Err("which does not start with http:// or https://".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("which has a user or password in it".to_owned());
@@ -34,9 +34,9 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         for (text, problem) in [
-            ("coder.example.com", "which does not begin with http:// or https://"),
-            ("localhost:3000", "which does not begin with http:// or https://"),
-            ("ftp://coder.example.com", "which does not begin with http:// or https://"),
+            ("coder.example.com", "which does not start with http:// or https://"),
+            ("localhost:3000", "which does not start with http:// or https://"),
+            ("ftp://coder.example.com", "which does not start with http:// or https://"),
             ("https://", "which is not a URL (empty host)"),
             ("https://coder.example.com:99999", "which is not a URL (invalid port number)"),
             ("https://user@coder.example.com", "which has a user or password in it"),

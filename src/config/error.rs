@@ -39,7 +39,7 @@ impl ConfigError {
     }
 
     pub(crate) fn value(origin: Origin, shown: &str, problem: &str, setting: Setting) -> Self {
-        Self::Wrong(format!("{origin} is {shown}, {problem}; accepted is {}", setting.accepted))
+        Self::Wrong(format!("{origin} is {shown}, {problem}; expected {}", setting.accepted))
     }
 }
 

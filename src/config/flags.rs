@@ -16,7 +16,7 @@ use super::webhook_flags::WebhookFlags;
     args_override_self = true,
     after_help = "\
 A flag comes before its environment variable. Besides those named above, SSL_CERT_FILE (a file of certificates in PEM) \
-and SSL_CERT_DIR (folders of such files, separated by colons) replace the machine's own certificates for checking \
+and SSL_CERT_DIR (directories of such files, separated by colons) replace the machine's own certificates for checking \
 Coder's, and KUBECONFIG names the kubeconfig where --kubeconfig is not given."
 )]
 pub(crate) struct Flags {
@@ -29,28 +29,28 @@ pub(crate) struct Flags {
     #[arg(long, short = 'k', value_name = "FILE", help_heading = "Kubernetes")]
     pub(crate) kubeconfig: Option<OsString>,
 
-    /// Namespaces to watch, separated by commas. Default, and meaning of an empty list: all namespaces. Of the two
-    /// variables the first that is set counts, also when it is empty.
+    /// Namespaces to watch, separated by commas. Default, also if empty: all namespaces. CODER_NAMESPACES takes
+    /// precedence over CODER_NAMESPACE, even if empty.
     #[arg(long, short = 'n', alias = "namespace", value_name = "LIST", help_heading = "Kubernetes")]
     pub(crate) namespaces: Option<OsString>,
 
     /// Watch only pods whose fields match, such as spec.nodeName!=node-1; several conditions are separated by commas.
-    /// Default: every pod.
+    /// Default: all pods.
     #[arg(long, short = 'f', value_name = "SELECTOR", help_heading = "Kubernetes")]
     pub(crate) field_selector: Option<OsString>,
 
     /// Watch only pods whose labels match, such as app=coder or tier in (a,b); several conditions are separated by
-    /// commas. Default: every pod.
+    /// commas. Default: all pods.
     #[arg(long, short = 'l', value_name = "SELECTOR", help_heading = "Kubernetes")]
     pub(crate) label_selector: Option<OsString>,
 
-    /// Set to false if this program may not read the Secrets and ConfigMaps that pods take agent tokens from. The webhook
-    /// then does not announce agents whose token is in one. Default: true.
+    /// Set to false if this program has no permission to read the Secrets and ConfigMaps that hold agent tokens. Agents
+    /// with such tokens are then not streamed. Default: true.
     #[arg(long, value_name = "BOOL", help_heading = "Kubernetes")]
     pub(crate) resolve_references: Option<OsString>,
 
-    /// Address on which the admission webhook listens with TLS, such as 0.0.0.0:10250, or :10250 for every address.
-    /// Default, and meaning of an empty value: no webhook.
+    /// Address on which the admission webhook listens with TLS, such as 0.0.0.0:10250, or :10250 for all addresses.
+    /// Default, also if empty: no webhook.
     #[arg(long, value_name = "ADDRESS", help_heading = "Webhook")]
     pub(crate) webhook_addr: Option<OsString>,
 
@@ -63,36 +63,35 @@ pub(crate) struct Flags {
     pub(crate) min_level: Option<OsString>,
 
     /// Kubernetes reasons whose lines owners do not get, separated by commas, such as Pulling,Pulled,Scheduled; also
-    /// those of failures, such as Unhealthy. Default, and meaning of an empty list: none.
+    /// those of failures, such as Unhealthy. Default, also if empty: none.
     #[arg(long, value_name = "LIST", help_heading = "Lines")]
     pub(crate) skip_reasons: Option<OsString>,
 
-    /// Form of this program's own log on standard error: text for people or json for collectors. Default: text.
+    /// Format of this program's own log on standard error: text or json. Default: text.
     #[arg(long, value_name = "FORMAT", help_heading = "Running")]
     pub(crate) log_format: Option<OsString>,
 
-    /// What this program logs: off, error, warn, info, debug or trace, and MODULE=LEVEL for a part of it, separated by
-    /// commas. Default: info.
+    /// Level of this program's own log: off, error, warn, info, debug or trace; MODULE=LEVEL for a single module;
+    /// separated by commas. Default: info.
     #[arg(long, visible_alias = "log", value_name = "LEVEL", help_heading = "Running")]
     pub(crate) log_level: Option<OsString>,
 
-    /// Address that serves /metrics over plain HTTP; may be the same as --health-addr. Default, and meaning of an empty
-    /// value: off.
+    /// Address that serves /metrics over plain HTTP; may equal --health-addr. Default, also if empty: off.
     #[arg(long, value_name = "ADDRESS", help_heading = "Running")]
     pub(crate) metrics_addr: Option<OsString>,
 
-    /// Address that serves /livez and /readyz over plain HTTP; an empty value means off. Default: :8081, on every
-    /// address.
+    /// Address that serves /livez and /readyz over plain HTTP; an empty value means off. Default: :8081, on all
+    /// addresses.
     #[arg(long, value_name = "ADDRESS", help_heading = "Running")]
     pub(crate) health_addr: Option<OsString>,
 
-    /// How long what is under way may take to end after SIGTERM, from 0s to 10m, such as 20s or 1m30s. Keep it 5 s
-    /// below the pod's terminationGracePeriodSeconds. Default: 20s.
+    /// Time limit of a graceful shutdown after SIGTERM, from 0s to 10m, such as 20s or 1m30s. Keep it 5 s below the
+    /// pod's terminationGracePeriodSeconds. Default: 20s.
     #[arg(long, value_name = "DURATION", help_heading = "Running")]
     pub(crate) shutdown_grace: Option<OsString>,
 
-    /// Namespace of the ConfigMap that remembers across restarts what was delivered; an empty value means to remember in
-    /// memory only. Default: this pod's own namespace, or memory only outside a cluster.
+    /// Namespace of the checkpoint ConfigMap, from which a restart continues; empty for no checkpoint. Default: this
+    /// pod's namespace, or no checkpoint outside a cluster.
     #[arg(long, value_name = "NAMESPACE", help_heading = "Running")]
     pub(crate) state_namespace: Option<OsString>,
 
@@ -101,7 +100,7 @@ pub(crate) struct Flags {
     pub(crate) state_name: Option<OsString>,
 
     /// Name of the Lease by which one of several replicas is elected to deliver, in the namespace of the ConfigMap.
-    /// Default, and meaning of an empty value: no election, so at most one replica may run.
+    /// Default, also if empty: no election, so at most one replica may run.
     #[arg(long, value_name = "NAME", help_heading = "Running")]
     pub(crate) lease_name: Option<OsString>,
 
@@ -115,9 +114,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DURATION", help_heading = "Running")]
     pub(crate) lease_duration: Option<OsString>,
 
-    /// Deployment in the program's own namespace that owns the Secret and the ConfigMap which the program creates:
-    /// Kubernetes deletes them with it, and they carry its app.kubernetes.io labels. Default, and meaning of an empty
-    /// value: they have no owner.
+    /// Deployment in the program's namespace that owns the Secret and ConfigMap created by the program, so that
+    /// Kubernetes deletes them with it. They get its app.kubernetes.io labels. Default, also if empty: no owner.
     #[arg(long, value_name = "NAME", help_heading = "Running")]
     pub(crate) owner_deployment: Option<OsString>,
 }

@@ -135,8 +135,8 @@ impl fmt::Display for Config {
         if let Some(file) = &self.coder_trust.file {
             write!(formatter, " ssl_cert_file={}", file.display())?;
         }
-        for folder in &self.coder_trust.folders {
-            write!(formatter, " ssl_cert_dir={}", folder.display())?;
+        for directory in &self.coder_trust.directories {
+            write!(formatter, " ssl_cert_dir={}", directory.display())?;
         }
         write!(formatter, " kubeconfig={} namespaces={}", self.cluster, self.namespaces)?;
         write!(formatter, " field_selector={}", or(self.field_selector.as_ref(), "none"))?;

@@ -25,7 +25,7 @@ pub enum Proxy {
 
 /// The proxy setting cannot be used. Permanent.
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
-#[error("the proxy for the API server ({from}) {problem}; accepted are http://HOST:PORT and socks5://HOST:PORT")]
+#[error("the proxy for the API server ({from}) {problem}; expected http://HOST:PORT and socks5://HOST:PORT")]
 pub struct ProxyError {
     /// The setting it comes from.
     from: &'static str,
@@ -161,7 +161,7 @@ mod tests {
         assert!(matches!(socks, Proxy::Socks { login: Some(_), .. }));
         for url in ["https://bob:hunter2@proxy:3128", "socks4://proxy:1", "::"] {
             let error = Proxy::choose_by(Some(url), &server(), &none).unwrap_err().to_string();
-            assert!(error.contains("proxy-url of the kubeconfig") && error.contains("accepted are"), "{error}");
+            assert!(error.contains("proxy-url of the kubeconfig") && error.contains("expected"), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

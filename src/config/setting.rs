@@ -7,7 +7,7 @@ pub(crate) struct Setting {
     pub(crate) flag: &'static str,
     /// Environment variables, the strongest first.
     pub(crate) variables: &'static [&'static str],
-    /// The end of the sentence "accepted is …".
+    /// The end of the sentence "expected …".
     pub(crate) accepted: &'static str,
 }
 
@@ -19,7 +19,7 @@ macro_rules! settings {
     };
 }
 
-const ADDRESS: &str = "an IP address with a port such as 127.0.0.1:8081, :PORT for every address, or nothing for off";
+const ADDRESS: &str = "an IP address with a port such as 127.0.0.1:8081, :PORT for all addresses, or empty for off";
 const LIFETIME: &str = "a duration from 5s to 175200h such as 720h";
 const CERTIFICATES: &str = "a file of one or more certificates in PEM";
 
@@ -38,7 +38,7 @@ settings! {
     WEBHOOK_ADDR: "webhook-addr", ["CODER_LOGSTREAM_WEBHOOK_ADDR"], ADDRESS;
     WEBHOOK_CERT_MODE: "webhook-cert-mode", ["CODER_LOGSTREAM_WEBHOOK_CERT_MODE"], "self-managed or mounted";
     WEBHOOK_CERT_DIR: "webhook-cert-dir", ["CODER_LOGSTREAM_WEBHOOK_CERT_DIR"],
-        "a folder that holds tls.crt and tls.key";
+        "a directory that holds tls.crt and tls.key";
     WEBHOOK_CERT_SECRET: "webhook-cert-secret", ["CODER_LOGSTREAM_WEBHOOK_CERT_SECRET"],
         "the name of a Secret, of at most 253 of a-z, 0-9, - and .";
     WEBHOOK_CA_LIFETIME: "webhook-ca-lifetime", ["CODER_LOGSTREAM_WEBHOOK_CA_LIFETIME"], LIFETIME;
@@ -61,7 +61,7 @@ settings! {
     SHUTDOWN_GRACE: "shutdown-grace", ["CODER_LOGSTREAM_SHUTDOWN_GRACE"],
         "a duration from 0s to 10m such as 20s or 1m30s";
     STATE_NAMESPACE: "state-namespace", ["CODER_LOGSTREAM_STATE_NAMESPACE", POD_NAMESPACE_VARIABLE],
-        "a namespace of at most 63 of a-z, 0-9 and -, or nothing for memory only";
+        "a namespace of at most 63 of a-z, 0-9 and -, or empty for no checkpoint";
     STATE_NAME: "state-name", ["CODER_LOGSTREAM_STATE_NAME"],
         "the name of a ConfigMap, of at most 253 of a-z, 0-9, - and .";
     LEASE_NAME: "lease-name", ["CODER_LOGSTREAM_LEASE_NAME"],
@@ -77,7 +77,7 @@ settings! {
 pub(crate) const SSL_CERT_FILE: Setting = Setting { flag: "", variables: &["SSL_CERT_FILE"], accepted: CERTIFICATES };
 /// See [`SSL_CERT_FILE`].
 pub(crate) const SSL_CERT_DIR: Setting =
-    Setting { flag: "", variables: &["SSL_CERT_DIR"], accepted: "a folder, or several separated by colons" };
+    Setting { flag: "", variables: &["SSL_CERT_DIR"], accepted: "a directory, or several separated by colons" };
 
 /// The namespace of the pod, where the manifest hands it over.
 pub(crate) const POD_NAMESPACE_VARIABLE: &str = "POD_NAMESPACE";

@@ -26,7 +26,7 @@ fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
         ("resolve-references", "false".to_owned()),
         ("webhook-addr", "0.0.0.0:10250".to_owned()),
         ("webhook-cert-mode", "self-managed".to_owned()),
-        ("webhook-cert-dir", file(scratch.folder.path())),
+        ("webhook-cert-dir", file(scratch.directory.path())),
         ("webhook-cert-secret", "webhook-cert".to_owned()),
         ("webhook-ca-lifetime", "2000h".to_owned()),
         ("webhook-cert-lifetime", "1000h".to_owned()),
@@ -51,17 +51,17 @@ fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
 }
 
 struct Scratch {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     certificate: PathBuf,
 }
 
 impl Scratch {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let certificate = folder.path().join("ca.crt");
+        let directory = tempfile::tempdir().unwrap();
+        let certificate = directory.path().join("ca.crt");
         let pem = rcgen::generate_simple_self_signed(["coder.example.com".to_owned()]).unwrap().cert.pem();
         std::fs::write(&certificate, pem).unwrap();
-        Self { folder, certificate }
+        Self { directory, certificate }
     }
 }
 
@@ -92,14 +92,14 @@ fn every_setting_can_be_given_by_flag() {
 }
 
 #[test]
-fn a_folder_makes_the_certificate_a_mounted_one() {
+fn a_directory_makes_the_certificate_a_mounted_one() {
     let scratch = Scratch::new();
-    let folder = format!("--webhook-cert-dir={}", scratch.folder.path().display());
-    let args = ["--webhook-addr=:10250", &folder, "--webhook-service=hook.coder", "--webhook-cert-lifetime=1h"];
+    let directory = format!("--webhook-cert-dir={}", scratch.directory.path().display());
+    let args = ["--webhook-addr=:10250", &directory, "--webhook-service=hook.coder", "--webhook-cert-lifetime=1h"];
     let config = config(&args, &[URL]).unwrap();
     let webhook = format!(
         "webhook_addr=[::]:10250 webhook_cert_mode=mounted webhook_cert_dir={} webhook_names=hook.coder.svc",
-        scratch.folder.path().display()
+        scratch.directory.path().display()
     );
     assert_eq!(config.webhook.unwrap().to_string(), webhook);
     assert_eq!(config.warnings, ["--webhook-cert-lifetime has no effect with a mounted certificate"]);
@@ -227,9 +227,9 @@ fn health_and_metrics_may_share_an_address() {
 #[test]
 fn certificates_for_coder_come_from_the_two_usual_variables() {
     let scratch = Scratch::new();
-    let (file, folder) = (scratch.certificate.to_str().unwrap(), scratch.folder.path().to_str().unwrap());
-    let config = config(&[], &[URL, ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)]).unwrap();
-    let trust = Trust { file: Some(file.into()), folders: vec![folder.into()] };
+    let (file, directory) = (scratch.certificate.to_str().unwrap(), scratch.directory.path().to_str().unwrap());
+    let config = config(&[], &[URL, ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory)]).unwrap();
+    let trust = Trust { file: Some(file.into()), directories: vec![directory.into()] };
     assert_eq!(config.coder_trust, trust);
 }
 
@@ -249,87 +249,87 @@ fn what_has_no_effect_or_cannot_work_is_warned_of() {
 #[expect(clippy::too_many_lines, reason = "a table of every setting's sentences")]
 fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted() {
     let address =
-        "accepted is an IP address with a port such as 127.0.0.1:8081, :PORT for every address, or nothing for off";
+        "expected an IP address with a port such as 127.0.0.1:8081, :PORT for all addresses, or empty for off";
     for (flag, value, sentence) in [
         (
             "coder-url",
             "coder.example.com",
-            r#"is "coder.example.com", which does not begin with http:// or https://; accepted is an http or https URL such as https://coder.example.com, without user, password, query or fragment"#,
+            r#"is "coder.example.com", which does not start with http:// or https://; expected an http or https URL such as https://coder.example.com, without user, password, query or fragment"#,
         ),
         (
             "namespaces",
             "dev,Ops",
-            r#"is "dev,Ops", where a name has 'O' in it; accepted is a list of namespaces separated by commas, each of at most 63 of a-z, 0-9 and -, or nothing for all namespaces"#,
+            r#"is "dev,Ops", where a name has 'O' in it; expected a list of namespaces separated by commas, each of at most 63 of a-z, 0-9 and -, or nothing for all namespaces"#,
         ),
         (
             "field-selector",
             "spec.nodeName",
-            r#"is "spec.nodeName", where "spec.nodeName" has no =, == or !=; accepted is a list of FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE separated by commas, such as spec.nodeName!=node-1"#,
+            r#"is "spec.nodeName", where "spec.nodeName" has no =, == or !=; expected a list of FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE separated by commas, such as spec.nodeName!=node-1"#,
         ),
         (
             "label-selector",
             "app in a",
-            r#"is "app in a", where in or notin has no ( after it; accepted is a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy"#,
+            r#"is "app in a", where in or notin has no ( after it; expected a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy"#,
         ),
         ("webhook-addr", "10250", &format!(r#"is "10250", which has no port; {address}"#)),
         (
             "webhook-cert-dir",
             "/does/not/exist",
-            r#"is "/does/not/exist", which cannot be read (No such file or directory (os error 2)); accepted is a folder that holds tls.crt and tls.key"#,
+            r#"is "/does/not/exist", which cannot be read (No such file or directory (os error 2)); expected a directory that holds tls.crt and tls.key"#,
         ),
-        ("webhook-cert-mode", "auto", r#"is "auto", which is not a mode; accepted is self-managed or mounted"#),
+        ("webhook-cert-mode", "auto", r#"is "auto", which is not a mode; expected self-managed or mounted"#),
         (
             "webhook-cert-lifetime",
             "30d",
-            r#"is "30d", where "d" is not one of the units ms, s, m and h; accepted is a duration from 5s to 175200h such as 720h"#,
+            r#"is "30d", where "d" is not one of the units ms, s, m and h; expected a duration from 5s to 175200h such as 720h"#,
         ),
         (
             "webhook-service",
             "hook",
-            r#"is "hook", which has no dot; accepted is the name and the namespace of a Service with a dot between, such as coder-logstream-kube.coder"#,
+            r#"is "hook", which has no dot; expected the name and the namespace of a Service with a dot between, such as coder-logstream-kube.coder"#,
         ),
         (
             "webhook-config-name",
             "a:b",
-            r#"is "a:b", where a name has ':' in it; accepted is the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and ."#,
+            r#"is "a:b", where a name has ':' in it; expected the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and ."#,
         ),
         (
             "webhook-client-ca",
             "/dev/null",
-            r#"is "/dev/null", which has no certificate in it; accepted is a file of one or more certificates in PEM"#,
+            r#"is "/dev/null", which has no certificate in it; expected a file of one or more certificates in PEM"#,
         ),
         (
             "webhook-names",
             "a b",
-            r#"is "a b", where "a b" is neither a DNS name nor an IP address; accepted is a list of DNS names and IP addresses separated by commas"#,
+            r#"is "a b", where "a b" is neither a DNS name nor an IP address; expected a list of DNS names and IP addresses separated by commas"#,
         ),
-        ("resolve-references", "no", r#"is "no", which is neither true nor false; accepted is true or false"#),
-        ("log-format", "xml", r#"is "xml", which is not a format; accepted is text or json"#),
+        ("resolve-references", "no", r#"is "no", which is neither true nor false; expected true or false"#),
+        ("log-format", "xml", r#"is "xml", which is not a format; expected text or json"#),
         (
             "log-level",
             "loud",
-            r#"is "loud", where "loud" is not a level; accepted is off, error, warn, info, debug or trace, and MODULE=LEVEL, separated by commas, such as info,kube_client=debug"#,
+            r#"is "loud", where "loud" is not a level; expected off, error, warn, info, debug or trace, and MODULE=LEVEL, separated by commas, such as info,kube_client=debug"#,
         ),
         (
             "metrics-addr",
             "example.com:1",
-            &format!(r#"is "example.com:1", which does not begin with an IP address; {address}"#),
+            &format!(r#"is "example.com:1", which does not start with an IP address; {address}"#),
         ),
         ("health-addr", ":x", &format!(r#"is ":x", whose port is not a number from 0 to 65535; {address}"#)),
         (
             "shutdown-grace",
             "20",
-            r#"is "20", where 20 has no unit; accepted is a duration from 0s to 10m such as 20s or 1m30s"#,
+            r#"is "20", where 20 has no unit; expected a duration from 0s to 10m such as 20s or 1m30s"#,
         ),
         (
             "state-namespace",
             "A",
-            r#"is "A", where a name has 'A' in it; accepted is a namespace of at most 63 of a-z, 0-9 and -, or nothing for memory only"#,
+            r#"is "A", where a name has 'A' in it; expected a namespace of at most 63 of a-z, 0-9 and -, or empty for no checkpoint"#,
         ),
         (
             "state-name",
             "a_b",
-            r#"is "a_b", where a name has '_' in it; accepted is the name of a ConfigMap, of at most 253 of a-z, 0-9, - and ."#,
+            r#"is "a_b", where a name has '_' in it; expected the name of a ConfigMap, of at most 253 of a-z, 0-9, - and ."#,
         ),
     ] {
         let by_flag = config(&[&format!("--{flag}={value}")], &[URL]).unwrap_err();
@@ -349,21 +349,21 @@ fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted
 #[test]
 fn what_concerns_more_than_one_setting_is_one_sentence_too() {
     let scratch = Scratch::new();
-    let folder = format!("--webhook-cert-dir={}", scratch.folder.path().display());
-    let kubeconfig = "is \"/does/not/exist\", which cannot be read (No such file or directory (os error 2)); accepted is \
+    let directory = format!("--webhook-cert-dir={}", scratch.directory.path().display());
+    let kubeconfig = "is \"/does/not/exist\", which cannot be read (No such file or directory (os error 2)); expected \
                       the path of a kubeconfig file";
     for (args, variables, sentence) in [
         (vec![], vec![], "--coder-url (or CODER_URL) is required: an http or https URL such as https://coder.example.com, without user, password, query or fragment".to_owned()),
         (vec!["-k", "/does/not/exist"], vec![URL], format!("--kubeconfig {kubeconfig}")),
         (vec!["--webhook-addr=:10250"], vec![URL], "--webhook-service (or CODER_LOGSTREAM_WEBHOOK_SERVICE) or --webhook-names is required with a self-managed certificate: the name and the namespace of a Service with a dot between, such as coder-logstream-kube.coder".to_owned()),
         (vec!["--webhook-addr=:10250", "--webhook-service=a.b"], vec![URL], "--webhook-config-name (or CODER_LOGSTREAM_WEBHOOK_CONFIG_NAME) is required with a self-managed certificate: the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and .".to_owned()),
-        (vec!["--webhook-addr=:10250", "--webhook-names=a.b", "--webhook-config-name=c"], vec![URL], "--state-namespace (or CODER_LOGSTREAM_STATE_NAMESPACE or POD_NAMESPACE) is required with a self-managed certificate: a namespace of at most 63 of a-z, 0-9 and -, or nothing for memory only".to_owned()),
+        (vec!["--webhook-addr=:10250", "--webhook-names=a.b", "--webhook-config-name=c"], vec![URL], "--state-namespace (or CODER_LOGSTREAM_STATE_NAMESPACE or POD_NAMESPACE) is required with a self-managed certificate: a namespace of at most 63 of a-z, 0-9 and -, or empty for no checkpoint".to_owned()),
         (vec!["--webhook-addr=:10250", "--webhook-service=a.b", "--webhook-config-name=c", "--webhook-ca-lifetime=1h"], vec![URL], "--webhook-cert-lifetime is 2592000s and --webhook-ca-lifetime is 3600s; no certificate outlives its CA".to_owned()),
-        (vec!["--webhook-addr=:10250", "--webhook-cert-mode=mounted"], vec![URL], "--webhook-cert-dir (or CODER_LOGSTREAM_WEBHOOK_CERT_DIR) is required with a mounted certificate: a folder that holds tls.crt and tls.key".to_owned()),
-        (vec!["--webhook-addr=0.0.0.0:8081", &folder], vec![URL], "--webhook-addr is 0.0.0.0:8081 and --health-addr is [::]:8081, which cannot both be listened on; one of them needs another port".to_owned()),
+        (vec!["--webhook-addr=:10250", "--webhook-cert-mode=mounted"], vec![URL], "--webhook-cert-dir (or CODER_LOGSTREAM_WEBHOOK_CERT_DIR) is required with a mounted certificate: a directory that holds tls.crt and tls.key".to_owned()),
+        (vec!["--webhook-addr=0.0.0.0:8081", &directory], vec![URL], "--webhook-addr is 0.0.0.0:8081 and --health-addr is [::]:8081, which cannot both be listened on; one of them needs another port".to_owned()),
         (vec!["--metrics-addr=127.0.0.1:8081"], vec![URL], "--metrics-addr is 127.0.0.1:8081 and --health-addr is [::]:8081, which cannot both be listened on; give both the same address or one of them another port".to_owned()),
-        (vec![], vec![URL, ("SSL_CERT_FILE", "/dev/null")], "SSL_CERT_FILE is \"/dev/null\", which has no certificate in it; accepted is a file of one or more certificates in PEM".to_owned()),
-        (vec![], vec![URL, ("SSL_CERT_DIR", "/does/not/exist")], "SSL_CERT_DIR is \"/does/not/exist\", where no folder exists; accepted is a folder, or several separated by colons".to_owned()),
+        (vec![], vec![URL, ("SSL_CERT_FILE", "/dev/null")], "SSL_CERT_FILE is \"/dev/null\", which has no certificate in it; expected a file of one or more certificates in PEM".to_owned()),
+        (vec![], vec![URL, ("SSL_CERT_DIR", "/does/not/exist")], "SSL_CERT_DIR is \"/does/not/exist\", where no directory exists; expected a directory, or several separated by colons".to_owned()),
     ] {
         assert_eq!(config(&args, &variables).unwrap_err(), ConfigError::Wrong(sentence));
     }
@@ -438,7 +438,7 @@ fn every_flag_is_a_setting_with_its_default_in_a_full_sentence() {
         assert!(arg.get_help_heading().is_some(), "{flag} has no heading");
         let help = arg.get_help().unwrap().to_string();
         let says_default =
-            ["Default: ", "Default, and ", "Required.", "no default"].iter().any(|words| help.contains(words));
+            ["Default: ", "Default, ", "Required.", "no default"].iter().any(|words| help.contains(words));
         assert!(says_default && help.contains(". "), "{flag}: {help}");
     }
 }

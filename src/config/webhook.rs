@@ -27,8 +27,8 @@ pub enum CertMode {
     SelfManaged(SelfManaged),
     /// From a mounted Secret, kept up by someone else.
     Mounted {
-        /// The folder with `tls.crt` and `tls.key`; it exists, the files may come later.
-        folder: PathBuf,
+        /// The directory with `tls.crt` and `tls.key`; it exists, the files may come later.
+        directory: PathBuf,
         /// The `MutatingWebhookConfiguration` that readiness looks at.
         configuration: Option<String>,
     },
@@ -67,8 +67,8 @@ impl fmt::Display for CertMode {
                 "webhook_cert_mode=self-managed webhook_cert_secret={namespace}/{secret} \
                  webhook_ca_lifetime={ca_lifetime:?} webhook_cert_lifetime={cert_lifetime:?}"
             )?,
-            Self::Mounted { folder, .. } => {
-                write!(formatter, "webhook_cert_mode=mounted webhook_cert_dir={}", folder.display())?;
+            Self::Mounted { directory, .. } => {
+                write!(formatter, "webhook_cert_mode=mounted webhook_cert_dir={}", directory.display())?;
             }
         }
         match self.configuration() {

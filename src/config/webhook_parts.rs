@@ -27,7 +27,7 @@ enum Mode {
 /// What was given, each by itself in order.
 pub(crate) struct WebhookParts {
     mode: Option<Mode>,
-    folder: Option<PathBuf>,
+    directory: Option<PathBuf>,
     secret: Option<String>,
     ca_lifetime: Option<Duration>,
     cert_lifetime: Option<Duration>,
@@ -52,11 +52,11 @@ impl WebhookParts {
         let object = |setting, flag| optional(setting, flag, environment, names::subdomain);
         Ok(Self {
             mode: optional(WEBHOOK_CERT_MODE, flags.webhook_cert_mode, environment, mode)?,
-            folder: optional(
+            directory: optional(
                 WEBHOOK_CERT_DIR,
                 flags.webhook_cert_dir,
                 environment,
-                environment.file(certificates::folder),
+                environment.file(certificates::directory),
             )?,
             secret: object(WEBHOOK_CERT_SECRET, flags.webhook_cert_secret)?,
             ca_lifetime: lifetime(WEBHOOK_CA_LIFETIME, flags.webhook_ca_lifetime)?,
@@ -85,7 +85,7 @@ impl WebhookParts {
             warnings.extend(self.given().map(|idle| format!("--{} has no effect without --webhook-addr", idle.flag)));
             return Ok(None);
         };
-        let mode = self.mode.unwrap_or(if self.folder.is_some() { Mode::Mounted } else { Mode::SelfManaged });
+        let mode = self.mode.unwrap_or(if self.directory.is_some() { Mode::Mounted } else { Mode::SelfManaged });
         let (idle, word): (&[Setting], _) = match mode {
             Mode::SelfManaged => (&[setting::WEBHOOK_CERT_DIR], "self-managed"),
             Mode::Mounted => (
@@ -99,7 +99,11 @@ impl WebhookParts {
         let names = self.names(mode);
         let certificate = match mode {
             Mode::Mounted => CertMode::Mounted {
-                folder: required(self.folder, setting::WEBHOOK_CERT_DIR, "is required with a mounted certificate")?,
+                directory: required(
+                    self.directory,
+                    setting::WEBHOOK_CERT_DIR,
+                    "is required with a mounted certificate",
+                )?,
                 configuration: self.configuration,
             },
             Mode::SelfManaged if names.is_empty() => {
@@ -157,7 +161,7 @@ impl WebhookParts {
     fn given(&self) -> impl Iterator<Item = Setting> + use<> {
         let all = [
             (setting::WEBHOOK_CERT_MODE, self.mode.is_some()),
-            (setting::WEBHOOK_CERT_DIR, self.folder.is_some()),
+            (setting::WEBHOOK_CERT_DIR, self.directory.is_some()),
             (setting::WEBHOOK_CERT_SECRET, self.secret.is_some()),
             (setting::WEBHOOK_CA_LIFETIME, self.ca_lifetime.is_some()),
             (setting::WEBHOOK_CERT_LIFETIME, self.cert_lifetime.is_some()),

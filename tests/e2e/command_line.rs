@@ -71,24 +71,24 @@ fn assert_refused(arguments: &[&str], environment: &[(&str, &str)], parts: &[&st
 #[test]
 fn an_invalid_value_exits_2_and_names_the_accepted_values() {
     for (flag, value, accepted) in [
-        ("--coder-url", "coder.example.com", "accepted is an http or https URL"),
-        ("--coder-url", "ftp://coder.example.com", "accepted is an http or https URL"),
-        ("--kubeconfig", "/does/not/exist", "accepted is the path of a kubeconfig file"),
-        ("--namespaces", "dev,Ops", "accepted is a list of namespaces"),
-        ("--field-selector", "spec.nodeName", "accepted is a list of FIELD=VALUE"),
-        ("--label-selector", "app in a", "accepted is a label selector"),
-        ("--webhook-addr", "10250", "accepted is an IP address with a port"),
-        ("--webhook-cert-dir", "/does/not/exist", "accepted is a folder"),
-        ("--webhook-client-ca", "/dev/null", "accepted is a file of one or more certificates"),
-        ("--webhook-names", "a b", "accepted is a list of DNS names and IP addresses"),
-        ("--log-format", "xml", "accepted is text or json"),
-        ("--log-level", "loud", "accepted is off, error, warn, info, debug or trace"),
-        ("--metrics-addr", "example.com:1", "accepted is an IP address with a port"),
-        ("--health-addr", ":x", "accepted is an IP address with a port"),
-        ("--shutdown-grace", "20", "accepted is a duration"),
-        ("--state-namespace", "A", "accepted is a namespace"),
-        ("--state-name", "a_b", "accepted is the name of a ConfigMap"),
-        ("--owner-deployment", "a_b", "accepted is the name of a Deployment"),
+        ("--coder-url", "coder.example.com", "expected an http or https URL"),
+        ("--coder-url", "ftp://coder.example.com", "expected an http or https URL"),
+        ("--kubeconfig", "/does/not/exist", "expected the path of a kubeconfig file"),
+        ("--namespaces", "dev,Ops", "expected a list of namespaces"),
+        ("--field-selector", "spec.nodeName", "expected a list of FIELD=VALUE"),
+        ("--label-selector", "app in a", "expected a label selector"),
+        ("--webhook-addr", "10250", "expected an IP address with a port"),
+        ("--webhook-cert-dir", "/does/not/exist", "expected a directory"),
+        ("--webhook-client-ca", "/dev/null", "expected a file of one or more certificates"),
+        ("--webhook-names", "a b", "expected a list of DNS names and IP addresses"),
+        ("--log-format", "xml", "expected text or json"),
+        ("--log-level", "loud", "expected off, error, warn, info, debug or trace"),
+        ("--metrics-addr", "example.com:1", "expected an IP address with a port"),
+        ("--health-addr", ":x", "expected an IP address with a port"),
+        ("--shutdown-grace", "20", "expected a duration"),
+        ("--state-namespace", "A", "expected a namespace"),
+        ("--state-name", "a_b", "expected the name of a ConfigMap"),
+        ("--owner-deployment", "a_b", "expected the name of a Deployment"),
     ] {
         assert_refused(&[&format!("{flag}={value}")], &[URL], &[&format!("{flag} is \"{value}\""), accepted]);
     }
@@ -108,7 +108,7 @@ fn an_invalid_variable_is_named_with_its_flag() {
     ] {
         let others = [URL].into_iter().filter(|(name, _)| *name != variable);
         let environment: Vec<_> = others.chain([(variable, value)]).collect();
-        assert_refused(&[], &environment, &[&format!("{named} is \"{value}\""), "accepted is "]);
+        assert_refused(&[], &environment, &[&format!("{named} is \"{value}\""), "expected "]);
     }
 }
 
@@ -217,7 +217,7 @@ fn the_help_lists_every_flag_in_its_group_with_its_variable() -> Result<()> {
             (1, "-l, --label-selector <SELECTOR>", "CODER_LABEL_SELECTOR"),
             (1, "--resolve-references <BOOL>", "CODER_LOGSTREAM_RESOLVE_REFERENCES"),
             (2, "--webhook-addr <ADDRESS>", "CODER_LOGSTREAM_WEBHOOK_ADDR"),
-            (2, "--webhook-cert-dir <FOLDER>", "CODER_LOGSTREAM_WEBHOOK_CERT_DIR"),
+            (2, "--webhook-cert-dir <DIRECTORY>", "CODER_LOGSTREAM_WEBHOOK_CERT_DIR"),
             (2, "--webhook-client-ca <FILE>", "CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"),
             (2, "--webhook-names <LIST>", "CODER_LOGSTREAM_WEBHOOK_NAMES"),
             (3, "--log-format <FORMAT>", "CODER_LOGSTREAM_LOG_FORMAT"),

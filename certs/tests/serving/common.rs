@@ -1,4 +1,4 @@
-//! a CA, a clock, and a folder that kubelet would keep.
+//! a CA, a clock, and a directory that kubelet would keep.
 
 use std::{
     fs,
@@ -42,16 +42,16 @@ pub(crate) fn leaf(ca: &SigningCa) -> Issued {
     ca.issue(&[name(NAME)], now(), HOUR).unwrap()
 }
 
-/// A Secret mounted as kubelet does it: `tls.crt` leads to `..data/tls.crt`, and `..data` to a folder that is never
-/// written again. A new version is a new folder and one rename of the link.
+/// A Secret mounted as kubelet does it: `tls.crt` leads to `..data/tls.crt`, and `..data` to a directory that is never
+/// written again. A new version is a new directory and one rename of the link.
 pub(crate) struct Mounted {
-    folder: TempDir,
+    directory: TempDir,
     version: u32,
 }
 
 impl Mounted {
     pub(crate) fn empty() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), version: 0 }
+        Self { directory: tempfile::tempdir().unwrap(), version: 0 }
     }
 
     pub(crate) fn of(issued: &Issued) -> Self {
@@ -61,11 +61,11 @@ impl Mounted {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
     pub(crate) fn swap(&mut self, issued: &Issued) {
-        let at = |name: &str| self.folder.path().join(name);
+        let at = |name: &str| self.directory.path().join(name);
         let old = format!("..version_{}", self.version);
         self.version += 1;
         let new = format!("..version_{}", self.version);
@@ -84,6 +84,6 @@ impl Mounted {
     }
 
     pub(crate) fn source(&self, metrics: &Metrics) -> Source {
-        Source::new(Files::in_folder(self.path()), vec![name(NAME)], provided::INTERVAL, clock(), metrics.clone())
+        Source::new(Files::in_directory(self.path()), vec![name(NAME)], provided::INTERVAL, clock(), metrics.clone())
     }
 }

@@ -204,8 +204,8 @@ async fn who_was_let_in_once_is_looked_at_again_after_the_client_ca_was_replaced
 async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_not() {
     let (servers, old, new) = (ca(), ca(), ca());
     let (resolver, metrics) = (serving(&leaf(&servers)), Metrics::new());
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ca.crt");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.crt");
     replace(&path, old.certificate());
     let file = ClientCaFile::open(path.clone(), metrics.clone()).await.unwrap();
     let accepted = file.verifier();
@@ -243,11 +243,11 @@ async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_n
 
 #[tokio::test]
 async fn a_client_ca_that_is_not_there_at_the_beginning_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let open = async |name: &str| ClientCaFile::open(folder.path().join(name), Metrics::new()).await;
+    let directory = tempfile::tempdir().unwrap();
+    let open = async |name: &str| ClientCaFile::open(directory.path().join(name), Metrics::new()).await;
     let error = open("missing").await.err().unwrap();
     assert!(matches!(error, ClientCaFileError::File(FileError::Unreadable { .. })), "{error}");
-    fs::write(folder.path().join("empty"), "").unwrap();
+    fs::write(directory.path().join("empty"), "").unwrap();
     let error = open("empty").await.err().unwrap();
     assert!(
         error

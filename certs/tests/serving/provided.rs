@@ -85,7 +85,8 @@ async fn a_certificate_that_comes_before_its_time_is_taken_when_it_is_there() {
     let early = ca().issue(&[name(NAME)], start + HOUR, HOUR).unwrap();
     let mounted = Mounted::of(&early);
     let clock = std::sync::Arc::new(move || -> Timestamp { start + begun.elapsed() });
-    let mut source = Source::new(Files::in_folder(mounted.path()), vec![name(NAME)], LONG / 10, clock, metrics.clone());
+    let mut source =
+        Source::new(Files::in_directory(mounted.path()), vec![name(NAME)], LONG / 10, clock, metrics.clone());
     let bundle = timeout(2 * HOUR, source.next()).await.unwrap().unwrap();
     assert!(begun.elapsed() > HOUR / 2);
     bundle.check_time(start + HOUR).unwrap();
@@ -97,7 +98,7 @@ async fn a_pair_is_never_torn_however_often_it_is_replaced() {
     let (ca, metrics) = (ca(), Metrics::new());
     let pairs: Vec<_> = (0..50).map(|_| leaf(&ca)).collect();
     let mut mounted = Mounted::of(&pairs[0]);
-    let files = Files::in_folder(mounted.path());
+    let files = Files::in_directory(mounted.path());
     let mut source = Source::new(files, vec![name(NAME)], Duration::ZERO, clock(), metrics.clone());
     let mut swapping = tokio::task::JoinSet::new();
     swapping.spawn_blocking(move || {

@@ -34,7 +34,7 @@ async fn run(context: &Context) -> Verdict {
         let action = "mount the CA that issued it and set SSL_CERT_FILE (image.sslCertFile in the chart), or renew it";
         let found = in_words(reason);
         // The roots here are those of this machine, unless it is the pod's.
-        let is_own = context.config.coder_trust.file.is_some() || !context.config.coder_trust.folders.is_empty();
+        let is_own = context.config.coder_trust.file.is_some() || !context.config.coder_trust.directories.is_empty();
         return Err(match (context.vantage, is_own) {
             (Vantage::Outside, true) => Problem::doubtful(
                 format!("{found} on this machine; the program has CA certificates of its own"),
