@@ -101,6 +101,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         has_webhook: config.webhook.is_some(),
         confirms_workloads: config.field_selector.is_some(),
         filter: config.lines.clone(),
+        style: config.log_style,
         // What the watch takes at the end is not there for delivery.
         grace: config.shutdown_grace.saturating_sub(linger),
         started,

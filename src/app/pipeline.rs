@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use logstream_core::{
     correlate::{Correlator, Limits},
+    render::LogStyle,
     token::AgentToken,
 };
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
@@ -66,6 +67,7 @@ pub(super) struct Pipeline {
     pub(super) confirms_workloads: bool,
     /// Which lines are delivered.
     pub(super) filter: LineFilter,
+    pub(super) style: LogStyle,
     /// Time for delivery at the end.
     pub(super) grace: Duration,
     /// The start of the process.
@@ -148,6 +150,7 @@ impl Pipeline {
         let correlation = Correlation {
             correlator: self.correlator(),
             filter: self.filter.clone(),
+            style: self.style,
             outlet,
             ledger: ledger.clone(),
             lookups: watch.lookups,

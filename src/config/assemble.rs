@@ -15,7 +15,7 @@ use super::source::{Given, optional};
 use super::webhook_parts::WebhookParts;
 use super::{
     ClusterAccess, Config, FieldSelector, LabelSelector, LineFilter, Namespaces, Owner, State, Trust, address,
-    certificates, cluster, coder_url, duration, line_filter, log_filter, log_format, resolve_references,
+    certificates, cluster, coder_url, duration, line_filter, log_filter, log_format, log_style, resolve_references,
 };
 
 /// The port that Kubernetes programs commonly serve their health on.
@@ -74,6 +74,7 @@ pub(crate) fn config(mut flags: Flags, environment: &Environment) -> Result<Conf
             skipped_reasons: optional(setting::SKIP_REASONS, flags.skip_reasons, environment, line_filter::reasons)?
                 .unwrap_or_default(),
         },
+        log_style: optional(setting::LOG_STYLE, flags.log_style, environment, log_style::parse)?.unwrap_or_default(),
         log_format: optional(setting::LOG_FORMAT, flags.log_format, environment, log_format::parse)?
             .unwrap_or_default(),
         log_filter: optional(setting::LOG_LEVEL, flags.log_level, environment, log_filter::parse)?

@@ -67,6 +67,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "LIST", help_heading = "Lines")]
     pub(crate) skip_reasons: Option<OsString>,
 
+    /// Looks of the lines that owners get: fancy with emoji and colours, or plain without. Default: fancy.
+    #[arg(long, value_name = "STYLE", help_heading = "Lines")]
+    pub(crate) log_style: Option<OsString>,
+
     /// Format of this program's own log on standard error: text or json. Default: text.
     #[arg(long, value_name = "FORMAT", help_heading = "Running")]
     pub(crate) log_format: Option<OsString>,

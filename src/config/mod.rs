@@ -17,6 +17,7 @@ mod label_selector;
 mod line_filter;
 mod log_filter;
 mod log_format;
+mod log_style;
 mod names;
 mod namespaces;
 mod owner;
@@ -61,6 +62,8 @@ pub use proxy::{Proxy, ProxyError, environment_has_proxy};
 pub use state::State;
 pub use webhook::{CertMode, SelfManaged, Webhook};
 
+use logstream_core::render::LogStyle;
+
 use crate::runtime::logging::LogFormat;
 use flags::Flags;
 
@@ -85,6 +88,8 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// Selects the lines that are delivered.
     pub lines: LineFilter,
+    /// Looks of the lines.
+    pub log_style: LogStyle,
     /// Form of the process's own log.
     pub log_format: LogFormat,
     /// What is logged; see [`crate::runtime::logging::init`] for what never is.
@@ -146,7 +151,8 @@ impl fmt::Display for Config {
             Some(webhook) => write!(formatter, " {webhook}")?,
             None => formatter.write_str(" webhook_addr=off")?,
         }
-        write!(formatter, " {} log_level={}", self.lines, self.log_filter)?;
+        write!(formatter, " {} log_style={}", self.lines, self.log_style.as_str())?;
+        write!(formatter, " log_level={}", self.log_filter)?;
         write!(formatter, " metrics_addr={}", or(self.metrics_addr.as_ref(), "off"))?;
         write!(formatter, " health_addr={}", or(self.health_addr.as_ref(), "off"))?;
         write!(formatter, " shutdown_grace={:?}", self.shutdown_grace)?;

@@ -53,6 +53,7 @@ settings! {
     MIN_LEVEL: "min-level", ["CODER_LOGSTREAM_MIN_LEVEL"], "debug, warn or error";
     SKIP_REASONS: "skip-reasons", ["CODER_LOGSTREAM_SKIP_REASONS"],
         "a list of reasons of Kubernetes Events separated by commas, such as Pulling,Pulled";
+    LOG_STYLE: "log-style", ["CODER_LOGSTREAM_LOG_STYLE"], "fancy or plain";
     LOG_FORMAT: "log-format", ["CODER_LOGSTREAM_LOG_FORMAT"], "text or json";
     LOG_LEVEL: "log-level", ["CODER_LOGSTREAM_LOG"],
         "off, error, warn, info, debug or trace, and MODULE=LEVEL, separated by commas, such as info,kube_client=debug";

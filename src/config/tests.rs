@@ -36,6 +36,7 @@ fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
         ("webhook-names", "webhook.coder.svc,127.0.0.1".to_owned()),
         ("min-level", "warn".to_owned()),
         ("skip-reasons", "Pulling,Pulled".to_owned()),
+        ("log-style", "plain".to_owned()),
         ("log-format", "json".to_owned()),
         ("log-level", "debug".to_owned()),
         ("metrics-addr", "127.0.0.1:2112".to_owned()),
@@ -73,7 +74,7 @@ fn expected(scratch: &Scratch, kubeconfig: &str) -> String {
          webhook_cert_mode=self-managed webhook_cert_secret=coder/webhook-cert webhook_ca_lifetime=7200000s \
          webhook_cert_lifetime=3600000s webhook_config_name=logstream webhook_client_ca={file} \
          webhook_names=hook,hook.coder,hook.coder.svc,hook.coder.svc.cluster.local,webhook.coder.svc,127.0.0.1 \
-         min_level=warn skip_reasons=Pulled,Pulling log_level=debug metrics_addr=127.0.0.1:2112 health_addr=127.0.0.1:2113 shutdown_grace=90s \
+         min_level=warn skip_reasons=Pulled,Pulling log_style=plain log_level=debug metrics_addr=127.0.0.1:2112 health_addr=127.0.0.1:2113 shutdown_grace=90s \
          state=coder/progress lease=coder/logstream lease_identity=logstream-x7k2p lease_duration=30s owner=coder/logstream"
     )
 }
@@ -147,7 +148,7 @@ fn the_address_of_coder_is_enough() {
     assert_eq!(
         config.to_string(),
         "coder_url=https://coder.example.com/ kubeconfig=default namespaces=all field_selector=none \
-         label_selector=none resolve_references=true webhook_addr=off min_level=debug skip_reasons=none log_level=info metrics_addr=off health_addr=[::]:8081 \
+         label_selector=none resolve_references=true webhook_addr=off min_level=debug skip_reasons=none log_style=fancy log_level=info metrics_addr=off health_addr=[::]:8081 \
          shutdown_grace=20s state=memory lease=none owner=none"
     );
     assert_eq!(config.log_format, LogFormat::Text);

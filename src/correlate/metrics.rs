@@ -1,13 +1,15 @@
 //! What becomes of facts, counted.
 
+use jiff::SignedDuration;
 use logstream_core::{
+    causes::Cause,
     correlate::Counted,
     line::{Level, LogLine},
 };
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -20,6 +22,14 @@ struct ByLevel {
     level: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCause {
+    cause: &'static str,
+}
+
+/// Bounds of the time to running, in seconds: a start from a node that has the image, to one that waits for a node.
+const TIME_TO_RUNNING: [f64; 11] = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 900.0, 3_600.0];
+
 /// Metrics of correlation.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -29,6 +39,8 @@ pub struct Metrics {
     filtered: Counter,
     tracked: Gauge,
     waiting: Gauge,
+    failures: Family<ByCause, Counter>,
+    time_to_running: Histogram,
 }
 
 impl Default for Metrics {
@@ -41,6 +53,10 @@ impl Default for Metrics {
         for level in [Level::Debug, Level::Warn, Level::Error] {
             let _ = lines.get_or_create(&ByLevel { level: level.as_str() });
         }
+        let failures = Family::<ByCause, Counter>::default();
+        for cause in Cause::all() {
+            let _ = failures.get_or_create(&ByCause { cause: cause.id });
+        }
         Self {
             skipped,
             missed_by_webhook: Counter::default(),
@@ -48,6 +64,8 @@ impl Default for Metrics {
             filtered: Counter::default(),
             tracked: Gauge::default(),
             waiting: Gauge::default(),
+            failures,
+            time_to_running: Histogram::new(TIME_TO_RUNNING),
         }
     }
 }
@@ -72,6 +90,17 @@ impl Metrics {
             self.filtered.clone(),
         );
         registry.register("objects_tracked", "Pods and workloads that are tracked", self.tracked.clone());
+        registry.register(
+            "failures",
+            "Failed starts by cause, as docs/failures.md lists them; each pod or workload once for each cause",
+            self.failures.clone(),
+        );
+        registry.register_with_unit(
+            "time_to_running",
+            "Time from a pod's creation until all its containers run for the first time",
+            Unit::Seconds,
+            self.time_to_running.clone(),
+        );
         registry.register("events_waiting", "Events waiting for their object", self.waiting.clone());
     }
 
@@ -85,6 +114,16 @@ impl Metrics {
             Counted::MissedByWebhook => self.missed_by_webhook.inc(),
             counted => self.skipped.get_or_create(&ByReason { reason: counted.as_str() }).inc(),
         };
+    }
+
+    /// A start has trouble of this cause.
+    pub(super) fn failed(&self, cause: &Cause) {
+        self.failures.get_or_create(&ByCause { cause: cause.id }).inc();
+    }
+
+    /// A pod runs this long after its creation.
+    pub(super) fn started(&self, after: SignedDuration) {
+        self.time_to_running.observe(after.as_secs_f64());
     }
 
     /// A line that is not delivered because of `--min-level` or `--skip-reasons`.

@@ -3,6 +3,7 @@
 mod metrics;
 mod postponed;
 mod reason;
+mod start;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,6 +43,8 @@ pub struct Correlation {
     pub correlator: Correlator<Arc<Registry>>,
     /// Selects the lines that are delivered.
     pub filter: LineFilter,
+    /// Their looks.
+    pub style: LogStyle,
     /// Where lines go.
     pub outlet: Outlet,
     /// What is told and not delivered.
@@ -132,7 +135,7 @@ impl Correlation {
         match effect {
             Effect::Finding(finding) => {
                 let registry = self.correlator.index();
-                let line = render(&finding, LogStyle::default(), |token| registry.knows(token));
+                let line = render(&finding, self.style, |token| registry.knows(token));
                 if self.filter.delivers(line.level, reason::reason(&finding.kind)) {
                     self.metrics.rendered(&line);
                     tracing::debug!(
@@ -185,6 +188,14 @@ impl Correlation {
             Effect::Hold(fact_id) => self.ledger.track(fact_id),
             Effect::Ack(fact_id) => self.ledger.ack(fact_id),
             Effect::Count(counted) => self.metrics.count(counted),
+            Effect::StartFailed { start, cause } => {
+                self.metrics.failed(cause);
+                start::failed(&start, cause);
+            }
+            Effect::Started { start, after } => {
+                self.metrics.started(start.duration);
+                start::recovered(&start, &after);
+            }
         }
     }
 

@@ -27,7 +27,7 @@ use crate::{
     registration::ANNOTATION,
     resource::Kind,
     token::AgentToken,
-    workspace::WorkspaceKey,
+    workspace::{Owner, WorkspaceKey},
 };
 
 /// Limits of the correlator.
@@ -265,6 +265,7 @@ impl<D: AgentIndex> Correlator<D> {
             self.settle_pulls(uid, pod);
             self.recover(now, uid, pod, effects);
             self.status(now, uid, pod, (known, how), fact_id, effects);
+            self.note_running(now, uid, pod, (known, how), effects);
         }
         if !known || was_missing {
             self.replay_waiting(now, &subject, effects);
@@ -344,7 +345,10 @@ impl<D: AgentIndex> Correlator<D> {
                 .and_then(|template| WorkspaceKey::of(&subject.namespace, template))
                 .or_else(|| WorkspaceKey::of(&subject.namespace, meta));
             let images = if let Object::Pod(pod) = object { Images::of(pod) } else { Images::default() };
+            let sources: Vec<&Meta> = [meta].into_iter().chain(template).collect();
+            let owner = Owner::derive(&sources, &subject.name, &subject.namespace);
             let mut tracked = Tracked::new(subject.clone(), workspace, controller);
+            tracked.owner = owner;
             (tracked.images, tracked.created) = (images, meta.creation_timestamp);
             tracked
         });

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::Start;
 use crate::{
+    causes::Cause,
     checkpoint::FactKey,
     extract::TokenSource,
     fact_id::{FactId, ScopeId},
@@ -55,6 +57,20 @@ pub enum Effect {
     },
     /// Count this.
     Count(Counted),
+    /// A start has trouble. Comes once for each object and cause.
+    StartFailed {
+        /// The start.
+        start: Start,
+        /// Why.
+        cause: &'static Cause,
+    },
+    /// All containers of a pod run for the first time.
+    Started {
+        /// The start.
+        start: Start,
+        /// The causes of the trouble that it had, the first one first.
+        after: Vec<&'static Cause>,
+    },
 }
 
 /// Reasons why a fact did not become a finding, and other counted conditions. A closed set, for metrics.

@@ -20,6 +20,7 @@ mod presence;
 mod pulls;
 mod recovery;
 mod report;
+mod start;
 #[cfg(test)]
 mod tests;
 mod tracked;
@@ -30,3 +31,4 @@ pub use agent_index::{AgentIndex, Confirmation};
 pub use correlator::{Correlator, Limits};
 pub use effect::{Counted, Effect};
 pub use observation::{Arrival, LookupFailed, Object, Observation, Presence};
+pub use start::Start;

@@ -11,12 +11,13 @@ use super::{
     tracked::{HELD, Tracked},
 };
 use crate::{
+    causes::explain,
     checkpoint::FactKey,
     fact_id::FactId,
     finding::{Finding, FindingKind, Repeat},
     identity::{Subject, Uid},
     object::Event,
-    render::level,
+    render::level_of,
     resource::Kind,
 };
 
@@ -285,7 +286,10 @@ impl<D: AgentIndex> Correlator<D> {
             finding.kind,
             FindingKind::Evicted { .. } | FindingKind::Disrupted { .. } | FindingKind::Failed { .. }
         );
-        tracked.trouble.note(&finding, level(&finding.kind));
+        let explanation = explain(&finding.kind);
+        let level = level_of(&finding.kind, &explanation);
+        tracked.trouble.note(&finding, level);
+        tracked.fail(at, level, &explanation, effects);
         if !tracked.unresolved.is_empty() {
             if tracked.held.len() >= HELD {
                 effects.push(Effect::Count(Counted::Overflow));

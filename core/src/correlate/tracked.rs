@@ -13,6 +13,7 @@ use super::{
     event_fact::Images,
     pulls::Pulls,
     recovery::Trouble,
+    start::Progress,
 };
 use crate::{
     checkpoint::FactKey,
@@ -21,7 +22,7 @@ use crate::{
     finding::Finding,
     identity::{Subject, Uid},
     token::AgentToken,
-    workspace::WorkspaceKey,
+    workspace::{Owner, WorkspaceKey},
 };
 
 /// Maximum number of findings held while a token is being resolved.
@@ -41,6 +42,7 @@ pub(super) struct Missing {
 pub(super) struct Tracked {
     pub(super) subject: Subject,
     pub(super) workspace: Option<WorkspaceKey>,
+    pub(super) owner: Owner,
     pub(super) controller: Option<Uid>,
     pub(super) created: Option<Timestamp>,
     /// Its resourceVersion when it was last seen.
@@ -67,6 +69,7 @@ pub(super) struct Tracked {
     pub(super) pulls: Pulls,
     /// Its removal by the cluster was reported: its containers end because of that.
     pub(super) taken_away: bool,
+    pub(super) progress: Progress,
     seen: VecDeque<Key>,
     /// Facts of its status that a restart need not report again.
     pub(super) known: BTreeSet<FactKey>,
@@ -84,6 +87,7 @@ impl Tracked {
         Self {
             subject,
             workspace,
+            owner: Owner { user: String::new(), workspace: String::new() },
             controller,
             created: None,
             revision: 0,
@@ -101,6 +105,7 @@ impl Tracked {
             trouble: Trouble::default(),
             pulls: Pulls::default(),
             taken_away: false,
+            progress: Progress::default(),
             seen: VecDeque::new(),
             known: BTreeSet::new(),
             gone_at: None,

@@ -43,6 +43,16 @@ pub enum LogStyle {
     Plain,
 }
 
+impl LogStyle {
+    /// Name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fancy => "fancy",
+            Self::Plain => "plain",
+        }
+    }
+}
+
 /// Finds the words for a finding. The line is the same for each of the finding's agents.
 ///
 /// `is_agent` tells the tokens of agents that are known, of any workspace: none of them appears in the line.
@@ -68,11 +78,7 @@ pub fn render(finding: &Finding, style: LogStyle, is_agent: impl Fn(AgentToken) 
 }
 
 /// The level of a finding's line.
-pub(crate) fn level(kind: &FindingKind) -> Level {
-    level_of(kind, &causes::explain(kind))
-}
-
-fn level_of(kind: &FindingKind, explanation: &Explanation) -> Level {
+pub(crate) fn level_of(kind: &FindingKind, explanation: &Explanation) -> Level {
     explanation.level.unwrap_or(match kind {
         FindingKind::Created | FindingKind::Recovered { .. } | FindingKind::Event { warning: false, .. } => {
             Level::Debug

@@ -131,3 +131,47 @@ fn the_same_failure_of_a_workloads_next_pods_is_counted() {
     let told: Vec<_> = lines(&story).into_iter().filter(|line| line.contains("exit code 3")).collect();
     assert!((2..=5).contains(&told.len()) && told.last().unwrap().contains("(x"), "{told:#?}");
 }
+
+/// What operators are told of starts: failures by cause, and starts with the causes before them.
+fn starts(story: &Story) -> Vec<String> {
+    let told = story.effects.iter().filter_map(|effect| match effect {
+        Effect::StartFailed { start, cause } => Some(format!("{} failed: {}", start.subject.name, cause.id)),
+        Effect::Started { start, after } => {
+            let after: Vec<_> = after.iter().map(|cause| cause.id).collect();
+            Some(format!("{} runs after {}s, {after:?}", start.subject.name, start.duration.as_secs()))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn each_cause_of_a_failed_start_counts_once_and_a_start_once() {
+    let mut story = Story::new();
+    story.observe(seen(pod("ws", "ns", ALICE, &scheduled(false))));
+    for second in [10, 100, 1_000] {
+        story.observe(event(
+            "Pod",
+            "ns",
+            "ws",
+            "FailedScheduling",
+            "0/2 nodes are available: 2 Insufficient cpu.",
+            9,
+            second,
+        ));
+    }
+    let running = json!({"phase": "Running", "containerStatuses": [
+        {"name": "dev", "state": {"running": {"startedAt": "2026-11-22T12:02:01Z"}}}]});
+    story.observe(seen(pod("ws", "ns", ALICE, &running)));
+    story.observe(seen(pod("ws", "ns", ALICE, &running)));
+    assert_eq!(starts(&story), ["ws failed: cpu", "ws runs after 120s, [\"cpu\"]"]);
+}
+
+#[test]
+fn a_pod_that_ran_before_the_program_started_is_no_start() {
+    let mut story = Story::new();
+    let running = json!({"phase": "Running", "containerStatuses": [{"name": "dev", "state": {"running": {}}}]});
+    let object = pod("ws", "ns", ALICE, &running);
+    story.observe(Observation::Seen { scope: PODS, object, how: Arrival::ListedKnown });
+    assert_eq!(starts(&story), [] as [&str; 0]);
+}

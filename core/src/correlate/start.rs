@@ -1,0 +1,88 @@
+//! Starts of workspaces, for metrics and operators: why they fail, and when they run.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{AgentIndex, Arrival, Correlator, Effect, tracked::Tracked};
+use crate::{
+    causes::{Cause, Explanation},
+    identity::{Subject, Uid},
+    line::Level,
+    object::Pod,
+    workspace::Owner,
+};
+
+/// A start of a workspace, or of one of its pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The pod or workload.
+    pub subject: Subject,
+    /// Its owner and workspace, as its labels tell.
+    pub owner: Owner,
+    /// Since its creation.
+    pub duration: SignedDuration,
+}
+
+/// What is known of an object's start.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The causes of its trouble so far, each once.
+    causes: Vec<&'static Cause>,
+    /// It ran.
+    ran: bool,
+}
+
+impl Progress {
+    /// The causes that are new.
+    fn learn(&mut self, explanation: &Explanation) -> Vec<&'static Cause> {
+        let known = &self.causes;
+        let new: Vec<_> = explanation.causes.iter().copied().filter(|cause| !known.contains(cause)).collect();
+        self.causes.extend(&new);
+        new
+    }
+}
+
+impl Tracked {
+    fn start(&self, at: Timestamp) -> Start {
+        let duration = self.created.map_or(SignedDuration::ZERO, |created| at.duration_since(created));
+        Start { subject: self.subject.clone(), owner: self.owner.clone(), duration: duration.max(SignedDuration::ZERO) }
+    }
+
+    /// Notes trouble of which a line was made: each cause counts once for each object.
+    pub(super) fn fail(&mut self, at: Timestamp, level: Level, explanation: &Explanation, effects: &mut Vec<Effect>) {
+        if level < Level::Warn {
+            return;
+        }
+        for cause in self.progress.learn(explanation) {
+            effects.push(Effect::StartFailed { start: self.start(at), cause });
+        }
+    }
+}
+
+/// When the last of a running pod's containers started, or now where the status does not tell; `None` while one does not run.
+fn running_since(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
+    let containers = &pod.status.container_statuses;
+    let all = !containers.is_empty() && containers.iter().all(|container| container.state.running.is_some());
+    let started = containers.iter().filter_map(|container| container.state.running.as_ref()?.started_at).max();
+    (all && pod.status.phase == "Running").then_some(started.unwrap_or(now))
+}
+
+impl<D: AgentIndex> Correlator<D> {
+    /// Notes that a pod runs, the first time that the watch shows it.
+    pub(super) fn note_running(
+        &mut self,
+        now: Timestamp,
+        uid: Uid,
+        pod: &Pod,
+        (known, how): (bool, Arrival),
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        let Some(since) = running_since(pod, now).filter(|_| !tracked.progress.ran) else { return };
+        tracked.progress.ran = true;
+        // A pod that a list shows as running did so before, perhaps for long.
+        if known || how == Arrival::Watched {
+            let start = tracked.start(since);
+            effects.push(Effect::Started { start, after: tracked.progress.causes.clone() });
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! A log message for each start that fails or recovers, from which any collector answers which starts fail, and why.
+//!
+//! Fields: `namespace`, `pod` (or the workload, where no pod exists), `owner`, `workspace`, `cause` and `duration`, in seconds
+//! since the creation.
+
+use logstream_core::{causes::Cause, correlate::Start};
+
+/// A start has trouble, for the first time of this cause.
+pub(super) fn failed(start: &Start, cause: &Cause) {
+    let (subject, owner) = (&start.subject, &start.owner);
+    tracing::info!(
+        namespace = &*subject.namespace,
+        pod = &*subject.name,
+        owner = owner.user,
+        workspace = owner.workspace,
+        cause = cause.id,
+        duration = start.duration.as_secs_f64(),
+        "start failed"
+    );
+}
+
+/// A pod runs that had trouble. `causes`: the first one is named.
+pub(super) fn recovered(start: &Start, causes: &[&Cause]) {
+    let Some(cause) = causes.first() else { return };
+    let (subject, owner) = (&start.subject, &start.owner);
+    tracing::info!(
+        namespace = &*subject.namespace,
+        pod = &*subject.name,
+        owner = owner.user,
+        workspace = owner.workspace,
+        cause = cause.id,
+        duration = start.duration.as_secs_f64(),
+        "start recovered"
+    );
+}
