@@ -188,8 +188,12 @@ async fn invariant_9_a_leader_paused_beyond_its_lease_sends_nothing_when_it_wake
         assert_once_in_order(&lines, FACTS..FACTS + 3);
         only(&lines, "Created pod");
     }
-    assert!(delivered(pair.first.metrics()).await? > before);
-    Ok(())
+    // Counted once Coder's answer is there.
+    poll::eventually("the first replica has delivered", PATIENCE, || async {
+        let now = delivered(pair.first.metrics()).await.map_err(|error| error.to_string())?;
+        if now > before { Ok(()) } else { Err(now.to_string()) }
+    })
+    .await
 }
 
 #[tokio::test]

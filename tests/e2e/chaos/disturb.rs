@@ -33,6 +33,11 @@ enum Kind {
 }
 
 impl Kind {
+    /// Whether lines may be repeated: their request got no answer, or a leader lost the Lease before it had saved.
+    fn leaves_doubt(self) -> bool {
+        !matches!(self, Self::Terminate(_) | Self::CutApi(_) | Self::SlowApi(_) | Self::CutWebhooks)
+    }
+
     fn random(random: &mut Rng) -> Self {
         let slot = random.usize(..2);
         match random.u32(..28) {
@@ -81,8 +86,9 @@ pub(super) async fn disturb(
             Kind::CutWebhooks => balancer.cut().await?,
             _ => coder(kind, isolated, lasts).await?,
         }
-        // A leader that was cut off, or ended with unanswered requests, leaves lines in doubt.
-        doubts.add(start, Instant::now() + super::LEASE);
+        if kind.leaves_doubt() {
+            doubts.add(start, Instant::now() + super::LEASE);
+        }
         faults += 1;
     }
     Ok(faults)

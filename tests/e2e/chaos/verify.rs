@@ -53,18 +53,19 @@ pub(super) fn verify(isolated: &IsolatedCluster, histories: &[Life], doubts: &Do
 }
 
 fn problems_of(life: &Life, lines: &[Line], doubts: &Doubts, repeats: &mut usize) -> String {
+    let shown: Vec<String> = lines.iter().map(Line::plain).collect();
     let mut problems = String::new();
-    for line in lines.iter().filter(|line| !line.output.contains(&life.pod)) {
-        let _ = write!(problems, "a foreign line {:?}; ", line.output);
+    for line in shown.iter().filter(|line| !line.contains(&life.pod)) {
+        let _ = write!(problems, "a foreign line {line:?}; ");
     }
     let known = [format!("Created pod: {}", life.pod), format!("Deleted pod: {}", life.pod)];
     let facts: Vec<String> = (0..life.facts).map(fact).collect();
-    for line in lines.iter().filter(|line| !known.iter().chain(&facts).any(|text| line.output.contains(text))) {
-        let _ = write!(problems, "an unexpected line {:?}; ", line.output);
+    for line in shown.iter().filter(|line| !known.iter().chain(&facts).any(|text| line.contains(text))) {
+        let _ = write!(problems, "an unexpected line {line:?}; ");
     }
     let mut last = None;
     for text in known.iter().chain(&facts) {
-        let places: Vec<_> = (0..lines.len()).filter(|&place| lines[place].output.contains(text)).collect();
+        let places: Vec<_> = (0..shown.len()).filter(|&place| shown[place].contains(text)).collect();
         let is_deletion = text.starts_with("Deleted");
         let Some(first) = places.first().copied() else {
             if !is_deletion {
