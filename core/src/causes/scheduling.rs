@@ -231,7 +231,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .on(&[REASON.text(&["node affinity", "node selector", "nodeselector", "matchnodeselector", "nodeaffinity", "didn't match the requested hostname", "requested node name", "hostname"])])
         .says("{n} {does|do} not match the template's node selector or affinity", CHANGE_PLACE)
         .seen("FailedScheduling", "1 node(s) didn't match Pod's node affinity/selector"),
-    Cause::new(AREA, "taint_unnamed", Warn, Administrator, "The node has a taint that is not named (Kubernetes from 1.35)")
+    Cause::new(AREA, "taint_unnamed", Warn, Administrator, "The node has a taint that is not named")
         .on(&[REASON.text(&["untolerated taint(s)"])])
         .says("{n} {is|are} closed to the workspace by a taint: reserved for other work, not ready, or in trouble", "Kubernetes keeps trying; if it stays so, your administrator can see which taint it is.")
         .seen("FailedScheduling", "1 node(s) had untolerated taint(s)"),
