@@ -8,8 +8,14 @@ use logstream_testing::{FaultProxy, Installation, Metrics, Scenario, Workspace, 
 
 use crate::support::{PATIENCE, TestContext, token};
 
-/// The documentation that lists the metrics.
-const DOCUMENTED: &str = include_str!("../../docs/operations.md");
+/// Files that name metrics. The first one is the documentation, which lists all.
+const MENTIONED: [(&str, &str); 3] = [
+    ("docs/operations.md", include_str!("../../docs/operations.md")),
+    ("helm/files/alerts.yaml", include_str!("../../helm/files/alerts.yaml")),
+    ("helm/files/dashboard.json", include_str!("../../helm/files/dashboard.json")),
+];
+
+const PREFIX: &str = "coder_logstream_";
 
 async fn get(installation: &Installation, path: &str) -> Result<(u16, String)> {
     installation.product.get(&installation.health_url(path)).await
@@ -69,6 +75,22 @@ async fn readiness_names_the_missing_permission() -> Result<()> {
     Ok(())
 }
 
+/// The names of the program's own metrics; a histogram by its buckets alone.
+fn names(metrics: &Metrics) -> BTreeSet<String> {
+    let all: BTreeSet<_> = metrics.iter().filter_map(|(sample, _)| sample.split('{').next()).collect();
+    let of_histogram = |name: &str| {
+        let base = name.strip_suffix("_sum").or_else(|| name.strip_suffix("_count"));
+        base.is_some_and(|base| all.contains(format!("{base}_bucket").as_str()))
+    };
+    all.iter().filter(|name| name.starts_with(PREFIX) && !of_histogram(name)).map(ToString::to_string).collect()
+}
+
+/// The names of the program's metrics in a text. The prefix alone is not one.
+fn mentioned(text: &str) -> BTreeSet<String> {
+    let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+    words.filter(|word| word.len() > PREFIX.len() && word.starts_with(PREFIX)).map(str::to_owned).collect()
+}
+
 /// Every series by name and labels.
 fn series(metrics: &Metrics) -> BTreeSet<String> {
     metrics.iter().map(|(sample, _)| sample.to_owned()).collect()
@@ -81,10 +103,15 @@ async fn metrics_are_complete_at_first_scrape_without_user_names() -> Result<()>
     proxy.refuse(true);
     let mut installation = context.plan().via_proxy(proxy.address()).begin(context.cluster).await?;
     let first = poll::eventually("the first scrape", PATIENCE, || installation.metrics()).await?;
-    for name in DOCUMENTED.split('`').filter(|word| word.starts_with("coder_logstream_")) {
-        let name = name.split('{').next().unwrap_or_default();
-        assert!(series(&first).iter().any(|sample| sample.split('{').next() == Some(name)), "{name} is documented");
+    let exported = names(&first);
+    for (file, text) in MENTIONED {
+        let unknown: Vec<_> = mentioned(text).difference(&exported).cloned().collect();
+        assert_eq!(unknown, [""; 0], "{file} names metrics that do not exist");
     }
+    let (documentation, text) = MENTIONED[0];
+    let documented = mentioned(text);
+    let undocumented: Vec<_> = exported.difference(&documented).collect();
+    assert_eq!(undocumented, [""; 0], "{documentation} lacks metrics");
 
     // Every kind of thing happens: starts, failures, an agent that is not valid, a Coder and an API server away.
     proxy.refuse(false);

@@ -1,0 +1,90 @@
+//! A real Prometheus that scrapes the product.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    poll, ports,
+    process::{Output, Process, Start},
+    scratch::Scratch,
+    tools,
+};
+
+const PROGRAM: &str = "prometheus";
+const START: Duration = Duration::from_secs(30);
+
+/// A running Prometheus on loopback. Ends when dropped.
+#[derive(Debug)]
+pub struct Prometheus {
+    address: SocketAddr,
+    http: reqwest::Client,
+    _process: Process,
+    _files: Scratch,
+}
+
+impl Prometheus {
+    /// Path of the program, if it is on this machine: in `PATH`, or where `.ci/run` unpacks Debian's package.
+    pub fn program() -> Option<PathBuf> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let unpacked = tools::cache_directory().with_file_name("prometheus").join("usr/bin");
+        env::split_paths(&path).chain([unpacked]).map(|place| place.join(PROGRAM)).find(|program| program.is_file())
+    }
+
+    /// Starts `program`, which scrapes `/metrics` of `target` each second and evaluates the rules of a file as often.
+    pub async fn start(program: &Path, target: &str, rules: &Path) -> Result<Self> {
+        let (address, files) = (ports::free(), Scratch::create(PROGRAM)?);
+        let config = files.path().join("prometheus.yml");
+        fs::write(
+            &config,
+            format!(
+                "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [{}]\nscrape_configs:\n\
+                 - job_name: logstream\n  static_configs: [{{ targets: [{target}] }}]\n",
+                rules.display()
+            ),
+        )?;
+        let arguments = [
+            format!("--config.file={}", config.display()),
+            format!("--storage.tsdb.path={}", files.path().join("data").display()),
+            format!("--web.listen-address={address}"),
+        ];
+        let start = Start { program, arguments: &arguments, environment: &[], directory: files.path() };
+        let process = Process::start(&start, &Output::File(&files.path().join("output.log")))?;
+        let prometheus = Self { address, http: reqwest::Client::new(), _process: process, _files: files };
+        poll::eventually("Prometheus is ready", START, || async {
+            prometheus.http.get(prometheus.url("/-/ready")).send().await?.error_for_status()
+        })
+        .await?;
+        Ok(prometheus)
+    }
+
+    /// The `data` of an instant query's response.
+    pub async fn query(&self, expression: &str) -> Result<Value> {
+        self.get("/api/v1/query", &[("query", expression)]).await
+    }
+
+    /// All rules of all groups, with their `health` and `state`.
+    pub async fn rules(&self) -> Result<Vec<Value>> {
+        let data = self.get("/api/v1/rules", &[]).await?;
+        let groups = data["groups"].as_array().context("rules have groups")?;
+        Ok(groups.iter().filter_map(|group| group["rules"].as_array()).flatten().cloned().collect())
+    }
+
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
+        let mut url = reqwest::Url::parse(&self.url(path))?;
+        url.query_pairs_mut().extend_pairs(query);
+        let answer: Value = self.http.get(url).send().await?.json().await?;
+        ensure!(answer["status"] == "success", "{query:?}: {answer}");
+        Ok(answer["data"].clone())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
