@@ -88,14 +88,12 @@ fn lost(error: reqwest::Error) -> ProbeError {
 
 /// The reason why TLS rejected the server's certificate, somewhere below an error.
 fn rejected(error: &(dyn Error + 'static)) -> Option<rustls::CertificateError> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let of_io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = error.downcast_ref::<rustls::Error>().or_else(|| of_io?.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(reason)) = tls {
-            return Some(reason.clone());
-        }
-        next = error.source();
+    if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
+        return Some(reason.clone());
     }
-    None
+    // The source of an io::Error is that of the error it wraps, and not that error.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => rejected(wrapped),
+        None => rejected(error.source()?),
+    }
 }
