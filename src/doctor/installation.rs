@@ -120,7 +120,10 @@ async fn value(
     if let Some(key) = &from.config_map_key_ref {
         return Ok(config_map(api, namespace, &key.name, unread).await?.remove(&key.key));
     }
-    unread.push(variable.name.clone());
+    // Other fields differ from pod to pod.
+    if from.field_ref.is_none() {
+        unread.push(variable.name.clone());
+    }
     Ok(None)
 }
 

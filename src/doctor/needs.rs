@@ -45,6 +45,13 @@ fn own(config: &Config, needs: &mut Vec<Access>) {
         let on = |verb| Access::new(verb, "", "configmaps").within(&*state.namespace).named(&state.name);
         needs.extend(["get", "create", "patch"].map(on));
     }
+    if let Some(election) = &config.election {
+        let on = |verb| {
+            let lease = Access::new(verb, "coordination.k8s.io", "leases");
+            lease.within(&*election.namespace).named(&election.name)
+        };
+        needs.extend(["get", "watch", "create", "patch"].map(on));
+    }
     if let Some(owner) = &config.owner {
         needs.push(Access::new("get", "apps", "deployments").within(&*owner.namespace).named(&owner.deployment));
     }

@@ -10,6 +10,7 @@ mod coder_reachable;
 mod coder_redirects;
 mod coder_version;
 mod deployment;
+mod leader;
 mod namespaces;
 mod network_policies;
 mod permissions_needed;
@@ -37,6 +38,7 @@ pub(super) const ALL: &[Check] = &[
     permissions_unneeded::CHECK,
     deployment::CHECK,
     pod_security::CHECK,
+    leader::CHECK,
     checkpoint::CHECK,
     webhook_configuration::CHECK,
     webhook_selectors::CHECK,

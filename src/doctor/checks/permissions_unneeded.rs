@@ -15,7 +15,7 @@ pub(super) const CHECK: Check = Check {
     id: "permissions-unneeded",
     group: Group::Permissions,
     description: "The program has no other permissions",
-    expected: "no permission on core, workload, RBAC and webhook resources is granted that its flags do not need",
+    expected: "no permission on core, workload, RBAC, Lease and webhook resources is granted that its flags do not need",
     severity: Severity::Warning,
     fatal: false,
     retry: false,
