@@ -12,10 +12,7 @@ use super::{
     render::{Text, json},
     run::{Runner, until},
 };
-use crate::{
-    cli::Output,
-    config::{Config, ConfigError},
-};
+use crate::{cli::Output, config::Config};
 
 /// The exit code if the checks cannot begin, as for every wrong flag.
 const CANNOT_BEGIN: u8 = 2;
@@ -56,24 +53,20 @@ async fn context(options: Options) -> Result<Context, DoctorError> {
             let cluster = options.cluster.load_context(options.context.as_deref()).await?;
             Context::of_release(cluster, Vantage::of(&options.cluster), namespace, name).await
         }
+        // Without any setting of the program there is probably an installed release elsewhere.
+        Target::Process(flags) if flags.is_empty() && options.environment.text("CODER_URL").is_none() => {
+            Err(DoctorError::NoTarget)
+        }
         Target::Process(flags) => {
             let arguments = std::iter::once("coder-logstream-kube".into()).chain(flags);
             // Files such as the webhook's key are not needed here, and not mounted in the pod of `helm test`.
             let environment = options.environment.on_another_machine();
-            let mut config = Config::new(arguments, &environment).map_err(hinted)?;
+            let mut config = Config::new(arguments, &environment)?;
             if options.is_explicit {
                 config.cluster = options.cluster;
             }
             let cluster = config.cluster.load_context(options.context.as_deref()).await?;
             Context::of_process(cluster, config)
         }
-    }
-}
-
-/// Without any setting of the program there is probably none here, but an installed release.
-fn hinted(error: ConfigError) -> DoctorError {
-    match error {
-        ConfigError::Wrong(text) if text.starts_with("--coder-url") => DoctorError::NoTarget(text),
-        error => error.into(),
     }
 }

@@ -43,8 +43,8 @@ pub(super) enum DoctorError {
     #[error("several releases of this program in the namespace {0}; --release names one")]
     SeveralReleases(String),
     /// This process has no settings of the program.
-    #[error("{0}. To check an installed release: doctor --namespace NAMESPACE --release NAME")]
-    NoTarget(String),
+    #[error("CODER_URL is not set here; to check an installed release: doctor --namespace NAMESPACE --release NAME")]
+    NoTarget,
     /// The program would reject its own configuration.
     #[error("{0}")]
     Config(#[from] ConfigError),

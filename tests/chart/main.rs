@@ -6,6 +6,7 @@
 
 mod callers;
 mod context;
+mod doctor;
 mod exercise;
 mod issuers;
 mod leftovers;

@@ -1,6 +1,6 @@
 //! Watched namespaces and their roles.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use logstream_testing::TestNamespace;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ async fn each_named_namespace_has_a_role_and_psa_restricted_works() -> Result<()
     context.notes_are_true(&[&format!("Watched:      {}, {}\n", first.name(), second.name())]).await?;
     // PodSecurity is enforced on pods, which the Deployment creates: the rollout command of the notes has completed.
     let label = format!("app.kubernetes.io/instance={}", context.release.name());
-    ensure!(context.pods(context.home.name(), &label).await?.len() == 1, "the Deployment's pod is admitted");
+    ensure!(context.pods(context.home.name(), &label).await?.len() == 2, "the Deployment's pods are admitted");
     context.the_pod_of_helm_test_is_admitted().await?;
     context.exercise(&namespaces, Modes::DEFAULT).await?;
     let clusterwide = context.release.grants().await?.0.into_iter().filter(|grant| grant.namespace.is_none());
@@ -76,10 +76,10 @@ async fn secrets_are_read_only_if_enabled() -> Result<()> {
 impl TestContext {
     /// Asserts by dry run that the namespace admits the pod of `helm test`, whose image no node here has.
     async fn the_pod_of_helm_test_is_admitted(&self) -> Result<()> {
-        let hooks = self.release.hooks().await?;
-        let test = hooks.split("\n---").find(|hook| hook.contains("kind: Pod")).context("a pod of helm test")?;
-        let applied =
-            self.cluster.kubectl_with(&["apply", "--dry-run=server", "--validate=strict", "-f", "-"], test)?;
+        let hooks = self.create_hooks().await?;
+        let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+        let applied = self.cluster.kubectl_with(&arguments, &hooks.pod)?;
+        self.delete_hooks(&hooks)?;
         ensure!(applied.contains("created"), "{applied}");
         Ok(())
     }
