@@ -134,7 +134,7 @@ def summary() -> dict[str, str]:
     for link in LINK.finditer((DOCS / "SUMMARY.md").read_text()):
         file = posixpath.normpath(posixpath.join("docs", link["target"]))
         inside = file.removeprefix("docs/")
-        pages[file] = inside if file != inside else file.replace("/README.md", ".md").lower()
+        pages[file] = inside if file != inside else "repository/" + file.replace("/README.md", ".md").lower()
     return pages
 
 
