@@ -99,7 +99,7 @@ async fn explain(options: &Options) -> Result<bool, Problem> {
     }
     let existing = names::existing(&snapshot, options.all_namespaces);
     let mut pipeline = Pipeline::new(options.target.clone());
-    let lines = pipeline.replay(SystemClock.now(), snapshot);
+    let lines = pipeline.replay(SystemClock.now(), snapshot, !options.follow);
     if pipeline.groups().is_empty() && !options.follow {
         let verb = if matches!(options.target, Target::Named(..)) { "is" } else { "are" };
         let place = place(&options.target.to_string(), &namespaces);

@@ -70,8 +70,9 @@ impl Pipeline {
 
     /// The lines of all that happened, in order of time within each group.
     ///
-    /// Events go before the status of a pod, which repeats some of them without a time.
-    pub(super) fn replay(&mut self, now: Timestamp, snapshot: Snapshot) -> Vec<Line> {
+    /// Events go before the status of a pod, which repeats some of them without a time. `is_final` is true if nothing is
+    /// observed after it; otherwise repeats that are held back come in their time.
+    pub(super) fn replay(&mut self, now: Timestamp, snapshot: Snapshot, is_final: bool) -> Vec<Line> {
         let Snapshot { objects, mut events, .. } = snapshot;
         let mut objects: Vec<(ScopeId, Object)> = objects.into_values().collect();
         // Workloads first: a pod belongs to the group of its workload.
@@ -93,7 +94,9 @@ impl Pipeline {
         if deleted {
             self.selection.set_deleted();
         }
-        events.sort_by_key(|(_, event)| event.time());
+        // The scheduler writes fractions of a second, kubelets do not: within a second the revision has the order.
+        let second = |event: &Event| event.time().map(Timestamp::as_second);
+        events.sort_by_key(|(_, event)| (second(event), event.metadata.revision()));
         let mut effects = Vec::new();
         for (scope, object) in &objects {
             let (object, how) = (without_status(object), arrival(object));
@@ -105,9 +108,15 @@ impl Pipeline {
         for (scope, object) in objects {
             effects.extend(self.correlator.observe(now, Observation::Seen { scope, object, how: Arrival::Watched }));
         }
-        effects.extend(self.correlator.tick(now.saturating_add(ALL_HELD).unwrap_or(now)));
+        effects.extend(self.correlator.tick(now));
         let mut lines = self.lines(effects).0;
-        lines.sort_by_key(|line| (line.group, line.at));
+        if is_final {
+            // Held repeats are due later. Lines of that later time, such as of a pull that goes on, are not true yet.
+            let later = now.saturating_add(ALL_HELD).unwrap_or(now);
+            let effects = self.correlator.tick(later);
+            lines.extend(self.lines(effects).0.into_iter().filter(|line| line.at < later));
+        }
+        lines.sort_by_key(|line| (line.group, line.at.as_second()));
         lines
     }
 
@@ -315,7 +324,7 @@ mod tests {
     fn lines(target: &str, objects: &[Value], events: &[Value]) -> (Pipeline, Vec<String>) {
         let arguments: Vec<String> = target.split_whitespace().map(str::to_owned).collect();
         let mut pipeline = Pipeline::new(Target::parse(&arguments).unwrap());
-        let lines = pipeline.replay(now(), snapshot(objects, events));
+        let lines = pipeline.replay(now(), snapshot(objects, events), true);
         let shown = lines.iter().map(|line| {
             let cause = if line.cause.is_some() { " !" } else { "" };
             let text = line.text.split(" → ").next().unwrap().replace("\u{1b}[1m", "").replace("\u{1b}[37m", "");
@@ -338,6 +347,25 @@ mod tests {
         let (_, shown) = lines("pod/a", &[pod("a", None, &status)], &events);
         assert_eq!(shown[..2], ["01:10 🐳 Created pod: a", "01:11 Successfully assigned ns/a to node (Scheduled)"]);
         assert!(shown.len() == 3 && shown[2].starts_with("01:12 ! Container dev cannot start: Failed"), "{shown:#?}");
+    }
+
+    #[test]
+    fn within_a_second_events_come_in_the_order_of_their_revisions() {
+        let mut scheduled = event("Pod", "a", 11, 1, "Scheduled", "Successfully assigned ns/a to node");
+        scheduled["lastTimestamp"] = json!(null);
+        scheduled["eventTime"] = json!("2026-11-27T01:11:00.600000Z");
+        let mut pulling = event("Pod", "a", 11, 1, "Slow", "one step");
+        pulling["metadata"] = json!({ "uid": "e2", "namespace": "ns", "resourceVersion": "10" });
+        let (_, shown) = lines("pod/a", &[pod("a", None, &json!({}))], &[pulling, scheduled]);
+        assert_eq!(shown[1..], ["01:11 Successfully assigned ns/a to node (Scheduled)", "01:11 ! one step (Slow)"]);
+    }
+
+    #[test]
+    fn a_pull_is_not_called_slow_before_it_is() {
+        let mut pulling = event("Pod", "a", 59, 1, "Pulling", "Pulling image \"registry/dev:1\"");
+        pulling["type"] = json!("Normal");
+        let (_, shown) = lines("pod/a", &[pod("a", None, &json!({}))], &[pulling]);
+        assert_eq!(shown[1..], ["01:59 Pulling image \"registry/dev:1\""]);
     }
 
     #[test]
@@ -399,7 +427,7 @@ mod tests {
     #[test]
     fn after_the_replay_news_are_told_once() {
         let mut pipeline = Pipeline::new(Target::All);
-        assert_eq!(pipeline.replay(now(), snapshot(&[pod("a", None, &json!({}))], &[])).len(), 1);
+        assert_eq!(pipeline.replay(now(), snapshot(&[pod("a", None, &json!({}))], &[]), false).len(), 1);
         let mut observe = |object: &Value| {
             let object = Object::Pod(serde_json::from_value(object.clone()).unwrap());
             let seen = Observation::Seen { scope: ScopeId(1), object, how: Arrival::Watched };

@@ -84,7 +84,8 @@ async fn a_missing_image_is_explained_by_deployment_pod_owner_and_selector() -> 
     {
         assert_eq!(ended.stdout.matches(text).count(), 1, "{text:?} in {}", ended.stdout);
     }
-    let order = ["🐳 Queued", "🐳 Created", "Pulling image", cause].map(|text| ended.stdout.find(text));
+    let order = ["🐳 Queued", "🐳 Created", "Successfully assigned", "Pulling image", cause]
+        .map(|text| ended.stdout.find(text));
     assert!(order.is_sorted(), "{}", ended.stdout);
 
     let pod = context.only("v1", "Pod").await?.name_any();
