@@ -170,6 +170,14 @@ async fn invariant_9_a_leader_paused_beyond_its_lease_sends_nothing_when_it_wake
         repeats += assert_repeats_are_late(&lines, SETTLED..FACTS, paused);
     }
     println!("{repeats} lines were repeated");
+    // The answers to the last requests of the new leader are still to come.
+    poll::eventually("the second replica has nothing in flight", PATIENCE, || async {
+        let metrics = pair.second.metrics().await.map_err(|error| error.to_string())?;
+        let open =
+            metrics.sum("coder_logstream_coder_requests_in_flight") + metrics.sum("coder_logstream_lines_waiting");
+        if open < 0.5 { Ok(()) } else { Err(open.to_string()) }
+    })
+    .await?;
 
     let (requests, lines) = (pair.context.coder.requests().values().sum::<usize>(), pair.context.coder.line_count());
     pair.first.product.sigcont();
