@@ -29,8 +29,8 @@ pub(crate) struct Flags {
     #[arg(long, short = 'k', value_name = "FILE", help_heading = "Kubernetes")]
     pub(crate) kubeconfig: Option<OsString>,
 
-    /// Namespaces to watch, separated by commas. Default, also if empty: all namespaces. CODER_NAMESPACES takes
-    /// precedence over CODER_NAMESPACE, even if empty.
+    /// Namespaces to watch, separated by commas. Default, also if empty: all namespaces. The plural variable
+    /// takes precedence, even if empty.
     #[arg(long, short = 'n', alias = "namespace", value_name = "LIST", help_heading = "Kubernetes")]
     pub(crate) namespaces: Option<OsString>,
 

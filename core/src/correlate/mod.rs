@@ -1,7 +1,7 @@
 //! Correlation: which agents a fact concerns, and whether it was reported before.
 //!
-//! The [`Correlator`] is pure: facts and a clock go in, [`Effect`]s come out. Any interleaving of the streams gives the
-//! same lines: an Event that arrives before its object waits for it, and a fact that both an Event and the object's
+//! The [`Correlator`] is pure: facts and a clock go in, [`Effect`]s come out. Any interleaving of the streams reports
+//! the same causes: an Event that arrives before its object waits for it, and a fact that both an Event and the object's
 //! status show is reported once.
 
 mod agent_index;
