@@ -42,7 +42,7 @@ async fn invariant_4_forged_reviews_use_bounded_memory_and_requests() -> Result<
 
     assert_eq!(metric_count(&installation, "pending_registrations").await?, FORGED);
     assert_eq!(metric_count(&installation, "workspace_objects").await?, 0);
-    assert!(metric_count(&installation, "agents{state=\"claimed\"}").await? <= 1_024);
+    assert!(metric_count(&installation, "agents{state=\"expected\"}").await? <= 1_024);
     assert!(metric_count(&installation, "registrations_ignored_total").await? > 0);
     assert!(after.saturating_sub(before) < 32 * MIB, "{} MiB more", (after - before) / MIB);
     let tried: usize =

@@ -207,7 +207,7 @@ async fn invariant_1_a_flood_of_forged_reviews_delays_no_workspace() -> Result<(
     stream::iter(0..FORGED).map(forge).buffer_unordered(32).try_collect::<Vec<_>>().await?;
     assert!(counted(&installation, "pending_registrations").await? >= FORGED);
     wait_for_metric(&installation, "registrations_ignored_total", |ignored| ignored >= 100.0).await?;
-    assert!(counted(&installation, "agents{state=\"claimed\"}").await? <= 1_024);
+    assert!(counted(&installation, "agents{state=\"expected\"}").await? <= 1_024);
 
     let agent = context.agent();
     context.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
