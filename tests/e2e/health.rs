@@ -144,7 +144,7 @@ async fn metrics_are_complete_at_first_scrape_without_user_names() -> Result<()>
     assert_eq!(new, [""; 0], "these came later");
     let gone: Vec<_> = first.difference(&last).collect();
     assert_eq!(gone, [""; 0], "these went");
-    for name in [namespace, "alice", "bob", "coder-", "normal", "node-1", "dev"]
+    for name in [namespace, "alice", "bob", "coder-", "normal", "node-1", "\"dev\""]
         .into_iter()
         .chain(agents.iter().map(String::as_str))
     {

@@ -108,7 +108,10 @@ async fn a_missing_service_account_is_named() -> Result<()> {
     let lines = marker(&context, &agent, &replicaset).await?;
     let refused = once_and_then_counted(&lines, "serviceaccount \"nobody\" not found");
     assert_eq!(refused.level, Level::Error);
-    assert!(refused.output.contains("The ServiceAccount that the template names does not exist"), "{refused:?}");
+    assert!(
+        refused.output.contains("The ServiceAccount \"nobody\" that the template names does not exist"),
+        "{refused:?}"
+    );
     // The webhook was not called for the pod: the agent is known from the ReplicaSet.
     assert_eq!(counted(&installation, PODS_SEEN).await?, 0);
     Ok(())
@@ -128,7 +131,7 @@ async fn a_pod_security_violation_is_reported_to_the_owner() -> Result<()> {
     let lines = context.wait_for(&agent, &[violation]).await?;
     let refused = once_and_then_counted(&lines, violation);
     assert_eq!(refused.level, Level::Error);
-    assert!(refused.output.contains("The namespace's security policy does not allow"), "{refused:?}");
+    assert!(refused.output.contains("The namespace's security level \"restricted\" does not allow"), "{refused:?}");
     Ok(())
 }
 
