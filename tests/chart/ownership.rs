@@ -28,7 +28,7 @@ impl TestContext {
         .await
     }
 
-    /// The generation of the PodDisruptionBudget, which grows with each change of its spec.
+    /// The generation of the `PodDisruptionBudget`, which grows with each change of its spec.
     fn budget_generation(&self) -> Result<String> {
         let namespace = self.release.namespace();
         let path = "jsonpath={.items[*].metadata.generation}";
