@@ -152,7 +152,7 @@ pub(super) static CAUSES: &[Cause] = &[
     Cause::new(AREA, "exit_read_only", Error, TemplateAuthor, "A program writes where it may not")
         .on(&[EXIT.text(&["read-only file system", "permission denied"]).without(&["exec"])])
         .says("A program in the container may not write or read a file, which the message names.", "The template's author must correct the user, the volume's permissions or readOnlyRootFilesystem.")
-        .seen("Error", "touch: /work/x: Read-only file system"),
+        .seen("Error", "touch: /etc/x: Read-only file system"),
     Cause::new(AREA, "init_failed", Error, TemplateAuthor, "An init container fails")
         .on(&[EXIT.init().code(1, 125), EXIT.init().code(128, 128), EXIT.init().code(160, 255)])
         .says("It prepares the workspace, and the workspace does not start before it succeeds.", LOG)
