@@ -7,21 +7,17 @@ use logstream_core::{causes::Cause, correlate::Start};
 
 /// A start has trouble, for the first time of this cause.
 pub(super) fn failed(start: &Start, cause: &Cause) {
-    let (subject, owner) = (&start.subject, &start.owner);
-    tracing::info!(
-        namespace = &*subject.namespace,
-        pod = &*subject.name,
-        owner = owner.user,
-        workspace = owner.workspace,
-        cause = cause.id,
-        duration = start.duration.as_secs_f64(),
-        "start failed"
-    );
+    log(start, cause, "start failed");
 }
 
 /// A pod runs that had trouble. `causes`: the first one is named.
 pub(super) fn recovered(start: &Start, causes: &[&Cause]) {
-    let Some(cause) = causes.first() else { return };
+    if let Some(cause) = causes.first() {
+        log(start, cause, "start recovered");
+    }
+}
+
+fn log(start: &Start, cause: &Cause, message: &str) {
     let (subject, owner) = (&start.subject, &start.owner);
     tracing::info!(
         namespace = &*subject.namespace,
@@ -30,6 +26,6 @@ pub(super) fn recovered(start: &Start, causes: &[&Cause]) {
         workspace = owner.workspace,
         cause = cause.id,
         duration = start.duration.as_secs_f64(),
-        "start recovered"
+        "{message}"
     );
 }
