@@ -111,12 +111,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The settings of this process: `args` with the program's name first, and its environment.
-    pub fn from_args<A: Into<OsString>>(args: impl IntoIterator<Item = A>) -> Result<Self, ConfigError> {
-        Self::new(args, &Environment::of_process())
-    }
-
-    /// As [`Config::from_args`], with an environment that may be made up. Looks into the files that are named.
+    /// The settings of a command line, `args` with the program's name first, and an environment. Looks into the files that
+    /// are named.
     pub fn new<A: Into<OsString>>(
         args: impl IntoIterator<Item = A>,
         environment: &Environment,
