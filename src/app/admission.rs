@@ -13,7 +13,7 @@ use self::leaving::Counting;
 pub(super) use self::leaving::linger;
 use super::AppError;
 use crate::{
-    config::{CertMode, SelfManaged, Webhook},
+    config::{CertMode, Webhook},
     registry::Registry,
     runtime::{Clock, Readiness, Supervisor, server::Server},
 };
@@ -58,14 +58,13 @@ impl Admission {
             CertMode::SelfManaged(kept) => {
                 let trust = trust(&kept.configuration);
                 tell(readiness, &resolver, Some(&trust), &clock);
-                let source =
-                    self_managed::Source::new(&client, kept_by(settings, kept, owned), clock, metrics.clone(), trust);
+                let source = self_managed::Source::new(&client, kept.clone(), owned, clock, metrics.clone(), trust);
                 keeper.certificate(resolver, source, metrics);
             }
-            CertMode::Mounted { directory, configuration } => {
+            CertMode::Mounted { directory, configuration, names } => {
                 let trust = configuration.as_ref().map(trust);
                 tell(readiness, &resolver, trust.as_ref(), &clock);
-                let (files, names) = (provided::Files::in_directory(directory), settings.names.clone());
+                let (files, names) = (provided::Files::in_directory(directory), names.clone());
                 let source = provided::Source::new(files, names, provided::INTERVAL, clock.clone(), metrics.clone());
                 if let (Some(name), Some(trust)) = (configuration.clone(), trust) {
                     let source = certs::HoldUntilTrusted::new(source, trust.clone(), clock, metrics.clone());
@@ -119,18 +118,6 @@ impl Keeper<'_> {
             certs::serve_from(resolver, source, metrics, served.clone().cancelled_owned()).await;
             served.cancelled().await;
         });
-    }
-}
-
-fn kept_by(settings: &Webhook, kept: &SelfManaged, owned: ObjectMeta) -> self_managed::Settings {
-    self_managed::Settings {
-        namespace: kept.namespace.clone(),
-        secret: kept.secret.clone(),
-        configuration: kept.configuration.clone(),
-        owned,
-        names: settings.names.clone(),
-        ca_lifetime: kept.ca_lifetime,
-        leaf_lifetime: kept.cert_lifetime,
     }
 }
 

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 pub struct Trust {
     /// A file that has at least one certificate.
     pub file: Option<PathBuf>,
-    /// Folders, of which at least one exists unless there are none.
+    /// Directories, of which at least one exists unless there are none.
     pub directories: Vec<PathBuf>,
 }
 
@@ -28,10 +28,11 @@ pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
     if usable == 0 { Err("which has no certificate in it".to_owned()) } else { Ok(path) }
 }
 
-/// Folders separated by colons. Like OpenSSL and Go it passes over one that is missing, but not if all are.
-pub(crate) fn directories(text: &str) -> Result<Vec<PathBuf>, String> {
+/// Directories separated by colons. Like OpenSSL and Go it ignores one that is missing, but not if all are; none is
+/// looked for if they are on another machine.
+pub(crate) fn directories(text: &str, elsewhere: bool) -> Result<Vec<PathBuf>, String> {
     let directories: Vec<_> = text.split(':').filter(|directory| !directory.is_empty()).map(PathBuf::from).collect();
-    if directories.iter().any(|directory| directory.is_dir()) {
+    if elsewhere || directories.iter().any(|directory| directory.is_dir()) {
         Ok(directories)
     } else {
         Err("where no directory exists".to_owned())
@@ -76,7 +77,7 @@ mod tests {
     fn one_of_several_directories_must_exist() {
         let scratch = tempfile::tempdir().unwrap();
         let here = scratch.path().to_str().unwrap();
-        assert_eq!(directories(&format!("/does/not/exist:{here}")).unwrap().len(), 2);
-        assert_eq!(directories("/does/not/exist"), Err("where no directory exists".to_owned()));
+        assert_eq!(directories(&format!("/does/not/exist:{here}"), false).unwrap().len(), 2);
+        assert_eq!(directories("/does/not/exist", false), Err("where no directory exists".to_owned()));
     }
 }

@@ -15,7 +15,7 @@ pub struct Environment {
     variables: HashMap<String, OsString>,
     namespace_file: PathBuf,
     /// Files that settings name are on another machine.
-    elsewhere: bool,
+    pub(crate) elsewhere: bool,
 }
 
 impl Environment {
@@ -46,24 +46,6 @@ impl Environment {
     pub fn on_another_machine(mut self) -> Self {
         self.elsewhere = true;
         self
-    }
-
-    /// `parse`, which opens the file that a setting names; only the path where it is on another machine.
-    pub(crate) fn file(
-        &self,
-        parse: impl FnOnce(&str) -> Result<PathBuf, String>,
-    ) -> impl FnOnce(&str) -> Result<PathBuf, String> {
-        let elsewhere = self.elsewhere;
-        move |text| if elsewhere { Ok(PathBuf::from(text)) } else { parse(text) }
-    }
-
-    /// The same for a list of paths.
-    pub(crate) fn files(
-        &self,
-        parse: impl FnOnce(&str) -> Result<Vec<PathBuf>, String>,
-    ) -> impl FnOnce(&str) -> Result<Vec<PathBuf>, String> {
-        let elsewhere = self.elsewhere;
-        move |text| if elsewhere { Ok(text.split(':').map(PathBuf::from).collect()) } else { parse(text) }
     }
 
     pub(crate) fn get(&self, variable: &str) -> Option<&OsStr> {

@@ -38,14 +38,6 @@ impl fmt::Display for LineFilter {
     }
 }
 
-/// A level that lines have.
-pub(crate) fn level(text: &str) -> Result<Level, String> {
-    [Level::Debug, Level::Warn, Level::Error]
-        .into_iter()
-        .find(|level| text.eq_ignore_ascii_case(level.as_str()))
-        .ok_or_else(|| "which is not a level".to_owned())
-}
-
 /// Reasons separated by commas; spaces and empty items do not count.
 pub(crate) fn reasons(text: &str) -> Result<BTreeSet<String>, String> {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -59,6 +51,7 @@ pub(crate) fn reasons(text: &str) -> Result<BTreeSet<String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::words::level;
     use super::*;
 
     #[test]

@@ -3,6 +3,8 @@
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
+use super::words::one_of;
+
 /// Levels by module: `info,kube_client=debug`. One level without a module is the level of all others, which is `info`
 /// where none is given. (The parser of `Targets` itself takes a mistyped level for a module to be logged at trace.)
 pub(crate) fn parse(text: &str) -> Result<Targets, String> {
@@ -24,15 +26,15 @@ pub(crate) fn default() -> Targets {
 }
 
 fn level(name: &str) -> Result<LevelFilter, String> {
-    match name.to_ascii_lowercase().as_str() {
-        "off" => Ok(LevelFilter::OFF),
-        "error" => Ok(LevelFilter::ERROR),
-        "warn" => Ok(LevelFilter::WARN),
-        "info" => Ok(LevelFilter::INFO),
-        "debug" => Ok(LevelFilter::DEBUG),
-        "trace" => Ok(LevelFilter::TRACE),
-        _ => Err(format!("where {name:?} is not a level")),
-    }
+    let levels = [
+        ("off", LevelFilter::OFF),
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("trace", LevelFilter::TRACE),
+    ];
+    one_of(name, &levels).ok_or_else(|| format!("where {name:?} is not a level"))
 }
 
 fn module_path(module: &str) -> Result<String, String> {

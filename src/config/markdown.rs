@@ -4,7 +4,7 @@ use std::fs;
 
 use clap::Arg;
 
-use super::flags;
+use super::command;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
 
@@ -20,7 +20,7 @@ Generated from `coder-logstream-kube --help`; a test checks that it is current, 
 ";
 
 fn render() -> String {
-    let command = flags::command();
+    let command = command();
     let mut text = INTRODUCTION.to_owned();
     let mut heading = None;
     for argument in command.get_arguments().filter(|argument| argument.get_help_heading().is_some()) {

@@ -7,29 +7,25 @@ mod assemble;
 mod certificates;
 mod cluster;
 mod coder_url;
+mod command_line;
 mod duration;
 mod election;
 mod environment;
 mod error;
 mod field_selector;
-mod flags;
 mod label_selector;
 mod line_filter;
 mod log_filter;
-mod log_format;
-mod log_style;
 mod names;
 mod namespaces;
 mod owner;
 mod proxy;
-mod resolve_references;
 mod setting;
 mod show;
 mod source;
 mod state;
 mod webhook;
-mod webhook_flags;
-mod webhook_parts;
+mod words;
 
 #[cfg(test)]
 mod markdown;
@@ -47,12 +43,12 @@ use url::Url;
 pub use certificates::Trust;
 pub(crate) use cluster::existing_file;
 pub use cluster::{Cluster, ClusterAccess, ClusterError};
+pub(crate) use command_line::command;
 pub(crate) use duration::parse as duration;
 pub use election::Election;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use field_selector::FieldSelector;
-pub(crate) use flags::command;
 pub use label_selector::LabelSelector;
 pub use line_filter::LineFilter;
 pub(crate) use names::label as namespace;
@@ -60,12 +56,12 @@ pub use namespaces::Namespaces;
 pub use owner::Owner;
 pub use proxy::{Proxy, ProxyError, environment_has_proxy};
 pub use state::State;
-pub use webhook::{CertMode, SelfManaged, Webhook};
+pub use webhook::{CertMode, Webhook};
 
 use logstream_core::render::LogStyle;
 
 use crate::runtime::logging::LogFormat;
-use flags::Flags;
+use source::Source;
 
 /// The settings of one run. Displayed, they are one line for the log, and hold no secret.
 #[derive(Clone, Debug)]
@@ -126,7 +122,8 @@ impl Config {
         args: impl IntoIterator<Item = OsString>,
         environment: &Environment,
     ) -> Result<Self, ConfigError> {
-        assemble::config(Flags::read(command, args)?, environment)
+        let flags = command.try_get_matches_from(args)?;
+        assemble::config(&Source { flags, environment })
     }
 }
 

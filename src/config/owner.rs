@@ -1,12 +1,9 @@
 //! The Deployment that owns the objects which the program creates.
 
-use std::ffi::OsString;
-
-use super::environment::Environment;
 use super::error::ConfigError;
 use super::names;
 use super::setting::OWNER_DEPLOYMENT;
-use super::source::optional;
+use super::source::Source;
 use super::state::State;
 
 /// A Deployment in the namespace of the program's own objects.
@@ -20,15 +17,8 @@ pub struct Owner {
 
 impl Owner {
     /// None where no Deployment is named, or outside a cluster where no namespace is given.
-    pub(crate) fn find(
-        deployment: Option<OsString>,
-        state_namespace: Option<&OsString>,
-        environment: &Environment,
-    ) -> Result<Option<Self>, ConfigError> {
-        let Some(deployment) = optional(OWNER_DEPLOYMENT, deployment, environment, names::subdomain)? else {
-            return Ok(None);
-        };
-        let namespace = State::home(state_namespace.cloned(), environment)?;
-        Ok(namespace.map(|namespace| Self { namespace, deployment }))
+    pub(crate) fn find(source: &Source) -> Result<Option<Self>, ConfigError> {
+        let Some(deployment) = source.optional(OWNER_DEPLOYMENT, names::subdomain)? else { return Ok(None) };
+        Ok(State::home(source)?.map(|namespace| Self { namespace, deployment }))
     }
 }

@@ -1,21 +1,50 @@
-//! The settings: what each is called on the command line and in the environment, and what it accepts.
+//! The settings: one row each, from which the command line, its help and its errors are made.
 
 /// One setting. The first of its variables that is set counts; the flag comes before them all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Setting {
-    /// The long flag, without dashes.
+    /// The long flag, without dashes; empty for a setting that is read from the environment only.
     pub(crate) flag: &'static str,
+    /// The short flag, if there is one.
+    pub(crate) short: &'static [char],
+    /// Placeholder of the value in the help.
+    pub(crate) value: &'static str,
+    /// Section of the help.
+    pub(crate) heading: &'static str,
+    /// The help, beginning with a space.
+    pub(crate) help: &'static str,
     /// Environment variables, the strongest first.
     pub(crate) variables: &'static [&'static str],
     /// The end of the sentence "expected …".
     pub(crate) accepted: &'static str,
 }
 
+impl Setting {
+    const fn of_environment(variables: &'static [&'static str], accepted: &'static str) -> Self {
+        Self { flag: "", short: &[], value: "", heading: "", help: "", variables, accepted }
+    }
+}
+
+/// Sections of rows `NAME: "flag" | 'short', "VALUE", [variables], "accepted";`, each with its help as a doc comment.
 macro_rules! settings {
-    ($($name:ident: $flag:literal, $variables:expr, $accepted:expr;)*) => {
-        $(pub(crate) const $name: Setting = Setting { flag: $flag, variables: &$variables, accepted: $accepted };)*
-        /// Every setting, in the order of the help.
-        pub(crate) const ALL: &[Setting] = &[$($name),*];
+    ($([$heading:literal] $(
+        $(#[doc = $help:literal])+
+        $name:ident: $flag:literal $(| $short:literal)?, $value:literal, $variables:expr, $accepted:expr;
+    )*)*) => {
+        $($(
+            $(#[doc = $help])+
+            pub(crate) const $name: Setting = Setting {
+                flag: $flag,
+                short: &[$($short)?],
+                value: $value,
+                heading: $heading,
+                help: concat!($($help),+),
+                variables: &$variables,
+                accepted: $accepted,
+            };
+        )*)*
+        /// Every setting that has a flag, in the order of the help.
+        pub(crate) const ALL: &[Setting] = &[$($($name,)*)*];
     };
 }
 
@@ -24,61 +53,167 @@ const LIFETIME: &str = "a duration from 5s to 175200h such as 720h";
 const CERTIFICATES: &str = "a file of one or more certificates in PEM";
 
 settings! {
-    CODER_URL: "coder-url", ["CODER_URL"],
+    ["Coder"]
+
+    /// Address of the Coder deployment: an http or https URL, without user, password, query or fragment. Required.
+    CODER_URL: "coder-url" | 'u', "URL", ["CODER_URL"],
         "an http or https URL such as https://coder.example.com, without user, password, query or fragment";
-    KUBECONFIG: "kubeconfig", [],
+
+    ["Kubernetes"]
+
+    /// Path of a kubeconfig file, which must exist. Default: the file in KUBECONFIG if that is set, else the service
+    /// account when running in a cluster, else ~/.kube/config.
+    KUBECONFIG: "kubeconfig" | 'k', "FILE", [],
         "the path of a kubeconfig file";
-    NAMESPACES: "namespaces", ["CODER_NAMESPACES", "CODER_NAMESPACE"],
+
+    /// Namespaces to watch, separated by commas. Default, also if empty: all namespaces. The plural variable
+    /// takes precedence, even if empty.
+    NAMESPACES: "namespaces" | 'n', "LIST", ["CODER_NAMESPACES", "CODER_NAMESPACE"],
         "a list of namespaces separated by commas, each of at most 63 of a-z, 0-9 and -, or nothing for all namespaces";
-    FIELD_SELECTOR: "field-selector", ["CODER_FIELD_SELECTOR"],
+
+    /// Watch only pods whose fields match, such as spec.nodeName!=node-1; several conditions are separated by commas.
+    /// Default: all pods.
+    FIELD_SELECTOR: "field-selector" | 'f', "SELECTOR", ["CODER_FIELD_SELECTOR"],
         "a list of FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE separated by commas, such as spec.nodeName!=node-1";
-    LABEL_SELECTOR: "label-selector", ["CODER_LABEL_SELECTOR"],
+
+    /// Watch only pods whose labels match, such as app=coder or tier in (a,b); several conditions are separated by
+    /// commas. Default: all pods.
+    LABEL_SELECTOR: "label-selector" | 'l', "SELECTOR", ["CODER_LABEL_SELECTOR"],
         "a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy";
-    RESOLVE_REFERENCES: "resolve-references", ["CODER_LOGSTREAM_RESOLVE_REFERENCES"], "true or false";
-    WEBHOOK_ADDR: "webhook-addr", ["CODER_LOGSTREAM_WEBHOOK_ADDR"], ADDRESS;
-    WEBHOOK_CERT_MODE: "webhook-cert-mode", ["CODER_LOGSTREAM_WEBHOOK_CERT_MODE"], "self-managed or mounted";
-    WEBHOOK_CERT_DIR: "webhook-cert-dir", ["CODER_LOGSTREAM_WEBHOOK_CERT_DIR"],
+
+    /// Set to false if this program has no permission to read the Secrets and ConfigMaps that hold agent tokens. Agents
+    /// with such tokens are then not streamed. Default: true.
+    RESOLVE_REFERENCES: "resolve-references", "BOOL", ["CODER_LOGSTREAM_RESOLVE_REFERENCES"],
+        "true or false";
+
+    ["Webhook"]
+
+    /// Address on which the admission webhook listens with TLS, such as 0.0.0.0:10250, or :10250 for all addresses.
+    /// Default, also if empty: no webhook.
+    WEBHOOK_ADDR: "webhook-addr", "ADDRESS", ["CODER_LOGSTREAM_WEBHOOK_ADDR"],
+        ADDRESS;
+
+    /// Source of the webhook's certificate: self-managed, created and rotated by this program in a Secret that all
+    /// replicas share; or mounted, provided in a directory. Default: mounted if --webhook-cert-dir is set, else
+    /// self-managed.
+    WEBHOOK_CERT_MODE: "webhook-cert-mode", "MODE", ["CODER_LOGSTREAM_WEBHOOK_CERT_MODE"],
+        "self-managed or mounted";
+
+    /// Directory with the webhook's certificate chain tls.crt and its key tls.key, both in PEM; changes are picked up
+    /// while running. Required in mode mounted, no default.
+    WEBHOOK_CERT_DIR: "webhook-cert-dir", "DIRECTORY", ["CODER_LOGSTREAM_WEBHOOK_CERT_DIR"],
         "a directory that holds tls.crt and tls.key";
-    WEBHOOK_CERT_SECRET: "webhook-cert-secret", ["CODER_LOGSTREAM_WEBHOOK_CERT_SECRET"],
+
+    /// Name of the Secret that holds the self-managed certificate and its CA, in the namespace of --state-namespace or
+    /// of this pod. Created if it does not exist. Default: coder-logstream-kube-webhook.
+    WEBHOOK_CERT_SECRET: "webhook-cert-secret", "NAME", ["CODER_LOGSTREAM_WEBHOOK_CERT_SECRET"],
         "the name of a Secret, of at most 253 of a-z, 0-9, - and .";
-    WEBHOOK_CA_LIFETIME: "webhook-ca-lifetime", ["CODER_LOGSTREAM_WEBHOOK_CA_LIFETIME"], LIFETIME;
-    WEBHOOK_CERT_LIFETIME: "webhook-cert-lifetime", ["CODER_LOGSTREAM_WEBHOOK_CERT_LIFETIME"], LIFETIME;
-    WEBHOOK_CONFIG_NAME: "webhook-config-name", ["CODER_LOGSTREAM_WEBHOOK_CONFIG_NAME"],
+
+    /// Validity of a self-managed CA, which is rotated after two thirds of it. Default: 8760h, a year.
+    WEBHOOK_CA_LIFETIME: "webhook-ca-lifetime", "DURATION", ["CODER_LOGSTREAM_WEBHOOK_CA_LIFETIME"],
+        LIFETIME;
+
+    /// Validity of a self-managed certificate, which is rotated after two thirds of it. At most that of the CA.
+    /// Default: 720h, thirty days.
+    WEBHOOK_CERT_LIFETIME: "webhook-cert-lifetime", "DURATION", ["CODER_LOGSTREAM_WEBHOOK_CERT_LIFETIME"],
+        LIFETIME;
+
+    /// Name of the MutatingWebhookConfiguration by which the API server calls this program. Readiness verifies the
+    /// serving certificate against its caBundle; in mode self-managed this program also updates the caBundle. Required
+    /// in mode self-managed. Default: none, without verification.
+    WEBHOOK_CONFIG_NAME: "webhook-config-name", "NAME", ["CODER_LOGSTREAM_WEBHOOK_CONFIG_NAME"],
         "the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and .";
-    WEBHOOK_SERVICE: "webhook-service", ["CODER_LOGSTREAM_WEBHOOK_SERVICE"],
+
+    /// Service by which the API server calls this program. The certificate must cover its names. Default: none.
+    WEBHOOK_SERVICE: "webhook-service", "NAME.NAMESPACE", ["CODER_LOGSTREAM_WEBHOOK_SERVICE"],
         "the name and the namespace of a Service with a dot between, such as coder-logstream-kube.coder";
-    WEBHOOK_NAMES: "webhook-names", ["CODER_LOGSTREAM_WEBHOOK_NAMES"],
+
+    /// Additional DNS names and IP addresses that the webhook's certificate must cover, separated by commas. A
+    /// self-managed certificate needs at least one, here or by --webhook-service. Default: none.
+    WEBHOOK_NAMES: "webhook-names", "LIST", ["CODER_LOGSTREAM_WEBHOOK_NAMES"],
         "a list of DNS names and IP addresses separated by commas";
-    WEBHOOK_CLIENT_CA: "webhook-client-ca", ["CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"], CERTIFICATES;
-    MIN_LEVEL: "min-level", ["CODER_LOGSTREAM_MIN_LEVEL"], "debug, warn or error";
-    SKIP_REASONS: "skip-reasons", ["CODER_LOGSTREAM_SKIP_REASONS"],
+
+    /// File with CA certificates in PEM. Clients without a certificate from one of these CAs are rejected. Default: all
+    /// clients are accepted.
+    WEBHOOK_CLIENT_CA: "webhook-client-ca", "FILE", ["CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"],
+        CERTIFICATES;
+
+    ["Lines"]
+
+    /// Least level of the lines that owners get: debug for every step, warn for failures and what may lead to them,
+    /// or error. Default: debug.
+    MIN_LEVEL: "min-level", "LEVEL", ["CODER_LOGSTREAM_MIN_LEVEL"],
+        "debug, warn or error";
+
+    /// Kubernetes reasons whose lines owners do not get, separated by commas, such as Pulling,Pulled,Scheduled; also
+    /// those of failures, such as Unhealthy. Default, also if empty: none.
+    SKIP_REASONS: "skip-reasons", "LIST", ["CODER_LOGSTREAM_SKIP_REASONS"],
         "a list of reasons of Kubernetes Events separated by commas, such as Pulling,Pulled";
-    LOG_STYLE: "log-style", ["CODER_LOGSTREAM_LOG_STYLE"], "fancy or plain";
-    LOG_FORMAT: "log-format", ["CODER_LOGSTREAM_LOG_FORMAT"], "text or json";
-    LOG_LEVEL: "log-level", ["CODER_LOGSTREAM_LOG"],
+
+    /// Looks of the lines that owners get: fancy with emoji and colours, or plain without. Default: fancy.
+    LOG_STYLE: "log-style", "STYLE", ["CODER_LOGSTREAM_LOG_STYLE"],
+        "fancy or plain";
+
+    ["Running"]
+
+    /// Format of this program's own log on standard error: text or json. Default: text.
+    LOG_FORMAT: "log-format", "FORMAT", ["CODER_LOGSTREAM_LOG_FORMAT"],
+        "text or json";
+
+    /// Level of this program's own log: off, error, warn, info, debug or trace; MODULE=LEVEL for a single module;
+    /// separated by commas. Default: info.
+    LOG_LEVEL: "log-level", "LEVEL", ["CODER_LOGSTREAM_LOG"],
         "off, error, warn, info, debug or trace, and MODULE=LEVEL, separated by commas, such as info,kube_client=debug";
-    METRICS_ADDR: "metrics-addr", ["CODER_LOGSTREAM_METRICS_ADDR"], ADDRESS;
-    HEALTH_ADDR: "health-addr", ["CODER_LOGSTREAM_HEALTH_ADDR"], ADDRESS;
-    SHUTDOWN_GRACE: "shutdown-grace", ["CODER_LOGSTREAM_SHUTDOWN_GRACE"],
+
+    /// Address that serves /metrics over plain HTTP; may equal --health-addr. Default, also if empty: off.
+    METRICS_ADDR: "metrics-addr", "ADDRESS", ["CODER_LOGSTREAM_METRICS_ADDR"],
+        ADDRESS;
+
+    /// Address that serves /livez and /readyz over plain HTTP; an empty value means off. Default: :8081, on all
+    /// addresses.
+    HEALTH_ADDR: "health-addr", "ADDRESS", ["CODER_LOGSTREAM_HEALTH_ADDR"],
+        ADDRESS;
+
+    /// Time limit of a graceful shutdown after SIGTERM, from 0s to 10m, such as 20s or 1m30s. Keep it 5 s below the
+    /// pod's terminationGracePeriodSeconds. Default: 20s.
+    SHUTDOWN_GRACE: "shutdown-grace", "DURATION", ["CODER_LOGSTREAM_SHUTDOWN_GRACE"],
         "a duration from 0s to 10m such as 20s or 1m30s";
-    STATE_NAMESPACE: "state-namespace", ["CODER_LOGSTREAM_STATE_NAMESPACE", POD_NAMESPACE_VARIABLE],
+
+    /// Namespace of the checkpoint ConfigMap, from which a restart continues; empty for no checkpoint. Default: this
+    /// pod's namespace, or no checkpoint outside a cluster.
+    STATE_NAMESPACE: "state-namespace", "NAMESPACE", ["CODER_LOGSTREAM_STATE_NAMESPACE", POD_NAMESPACE_VARIABLE],
         "a namespace of at most 63 of a-z, 0-9 and -, or empty for no checkpoint";
-    STATE_NAME: "state-name", ["CODER_LOGSTREAM_STATE_NAME"],
+
+    /// Name of that ConfigMap. Default: coder-logstream-kube-progress.
+    STATE_NAME: "state-name", "NAME", ["CODER_LOGSTREAM_STATE_NAME"],
         "the name of a ConfigMap, of at most 253 of a-z, 0-9, - and .";
-    LEASE_NAME: "lease-name", ["CODER_LOGSTREAM_LEASE_NAME"],
+
+    /// Name of the Lease by which one of several replicas is elected to deliver, in the namespace of the ConfigMap.
+    /// Default, also if empty: no election, so at most one replica may run.
+    LEASE_NAME: "lease-name", "NAME", ["CODER_LOGSTREAM_LEASE_NAME"],
         "the name of a Lease, of at most 253 of a-z, 0-9, - and .";
-    LEASE_IDENTITY: "lease-identity", ["CODER_LOGSTREAM_LEASE_IDENTITY", POD_NAME_VARIABLE],
+
+    /// This replica in the Lease. Must be unique among processes that run at the same time; a later process of the same
+    /// name takes over at once. Default: a random name.
+    LEASE_IDENTITY: "lease-identity", "NAME", ["CODER_LOGSTREAM_LEASE_IDENTITY", POD_NAME_VARIABLE],
         "a name of at most 253 of a-z, 0-9, - and .";
-    LEASE_DURATION: "lease-duration", ["CODER_LOGSTREAM_LEASE_DURATION"], "a duration from 3s to 10m such as 15s";
-    OWNER_DEPLOYMENT: "owner-deployment", ["CODER_LOGSTREAM_OWNER_DEPLOYMENT"],
+
+    /// Time after which another replica takes over from one that was killed or cut off, from 3s to 10m. It is renewed
+    /// every 2/15 of this time, and the holder stops sending 2/3 of it after its last renewal. Default: 15s.
+    LEASE_DURATION: "lease-duration", "DURATION", ["CODER_LOGSTREAM_LEASE_DURATION"],
+        "a duration from 3s to 10m such as 15s";
+
+    /// Deployment in the program's namespace that owns the Secret and ConfigMap created by the program, so that
+    /// Kubernetes deletes them with it. They get its app.kubernetes.io labels. Default, also if empty: no owner.
+    OWNER_DEPLOYMENT: "owner-deployment", "NAME", ["CODER_LOGSTREAM_OWNER_DEPLOYMENT"],
         "the name of a Deployment, of at most 253 of a-z, 0-9, - and .";
 }
 
 /// Read from the environment only, as every program that uses OpenSSL's conventions does.
-pub(crate) const SSL_CERT_FILE: Setting = Setting { flag: "", variables: &["SSL_CERT_FILE"], accepted: CERTIFICATES };
+pub(crate) const SSL_CERT_FILE: Setting = Setting::of_environment(&["SSL_CERT_FILE"], CERTIFICATES);
 /// See [`SSL_CERT_FILE`].
 pub(crate) const SSL_CERT_DIR: Setting =
-    Setting { flag: "", variables: &["SSL_CERT_DIR"], accepted: "a directory, or several separated by colons" };
+    Setting::of_environment(&["SSL_CERT_DIR"], "a directory, or several separated by colons");
 
 /// The namespace of the pod, where the manifest hands it over.
 pub(crate) const POD_NAMESPACE_VARIABLE: &str = "POD_NAMESPACE";

@@ -1,11 +1,80 @@
 //! Takes each setting's value from where it was given and parses it there.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::ArgMatches;
 
 use super::environment::Environment;
 use super::error::{ConfigError, Origin};
 use super::setting::Setting;
 use super::show::{is_masked, quoted};
+
+/// The command line and the environment of one run.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    /// What the flags were given.
+    pub(crate) flags: ArgMatches,
+    /// Where settings without a flag come from.
+    pub(crate) environment: &'a Environment,
+}
+
+impl Source<'_> {
+    /// The flag's value, else that of the first variable that is set, also when it is empty.
+    pub(crate) fn given(&self, setting: Setting) -> Result<Option<Given>, ConfigError> {
+        let flag = self.flags.try_get_one::<OsString>(setting.flag).ok().flatten();
+        let from_flag = flag.map(|value| (Origin::Flag(setting.flag), value.as_os_str()));
+        let found = from_flag.or_else(|| {
+            let mut variables = setting.variables.iter();
+            variables.find_map(|variable| {
+                Some((Origin::Variable { variable, flag: setting.flag }, self.environment.get(variable)?))
+            })
+        });
+        let Some((origin, value)) = found else { return Ok(None) };
+        match value.to_str() {
+            Some(text) => Ok(Some(Given { setting, origin, text: text.trim().to_owned() })),
+            None => Err(ConfigError::value(origin, "not shown", "which is not valid UTF-8", setting)),
+        }
+    }
+
+    /// The typed value of a setting for which an empty value is the same as none.
+    pub(crate) fn optional<T>(
+        &self,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let given = self.given(setting)?;
+        given.filter(|given| !given.text.is_empty()).map(|given| given.parse(parse)).transpose()
+    }
+
+    /// The typed value of a setting that an empty value turns off.
+    pub(crate) fn switchable<T>(
+        &self,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+        default: impl FnOnce() -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        match self.given(setting)? {
+            Some(given) if given.text.is_empty() => Ok(None),
+            Some(given) => given.parse(parse).map(Some),
+            None => Ok(default()),
+        }
+    }
+
+    /// As [`Source::optional`], for a path that `check` looks at, unless it is on another machine.
+    pub(crate) fn path(
+        &self,
+        setting: Setting,
+        check: impl FnOnce(&str) -> Result<PathBuf, String>,
+    ) -> Result<Option<PathBuf>, ConfigError> {
+        self.optional(setting, |text| if self.environment.elsewhere { Ok(text.into()) } else { check(text) })
+    }
+
+    /// True if the setting has a value that is not empty.
+    pub(crate) fn has(&self, setting: Setting) -> bool {
+        matches!(self.given(setting), Ok(Some(given)) if !given.text.is_empty())
+    }
+}
 
 /// A value as it was given, with where it came from.
 #[derive(Clone, Debug)]
@@ -18,26 +87,6 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// The flag's value, else that of the first variable that is set, also when it is empty.
-    pub(crate) fn find(
-        setting: Setting,
-        flag: Option<OsString>,
-        environment: &Environment,
-    ) -> Result<Option<Self>, ConfigError> {
-        let from_flag = flag.map(|value| (Origin::Flag(setting.flag), value));
-        let found = from_flag.or_else(|| {
-            setting.variables.iter().find_map(|variable| {
-                let value = environment.get(variable)?.to_owned();
-                Some((Origin::Variable { variable, flag: setting.flag }, value))
-            })
-        });
-        let Some((origin, value)) = found else { return Ok(None) };
-        match value.into_string() {
-            Ok(text) => Ok(Some(Self { setting, origin, text: text.trim().to_owned() })),
-            Err(_) => Err(ConfigError::value(origin, "not shown", "which is not valid UTF-8", setting)),
-        }
-    }
-
     /// The typed value. `parse` says what is wrong in a clause that begins with "which" or "where".
     pub(crate) fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
         parse(&self.text).map_err(|problem| {
@@ -47,15 +96,4 @@ impl Given {
             ConfigError::value(self.origin, &quoted(&self.text), problem, self.setting)
         })
     }
-}
-
-/// The typed value of a setting for which an empty value is the same as none.
-pub(crate) fn optional<T>(
-    setting: Setting,
-    flag: Option<OsString>,
-    environment: &Environment,
-    parse: impl FnOnce(&str) -> Result<T, String>,
-) -> Result<Option<T>, ConfigError> {
-    let given = Given::find(setting, flag, environment)?;
-    given.filter(|given| !given.text.is_empty()).map(|given| given.parse(parse)).transpose()
 }

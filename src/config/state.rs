@@ -1,12 +1,10 @@
 //! Where progress is kept.
 
-use std::ffi::OsString;
-
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::names;
 use super::setting::{POD_NAMESPACE_VARIABLE, STATE_NAME, STATE_NAMESPACE};
-use super::source::{Given, optional};
+use super::source::Source;
 
 const DEFAULT_NAME: &str = "coder-logstream-kube-progress";
 
@@ -21,28 +19,20 @@ pub struct State {
 
 impl State {
     /// None: progress is kept in memory only. An empty value asks for that; outside a cluster it is the default.
-    pub(crate) fn find(
-        namespace: Option<OsString>,
-        name: Option<OsString>,
-        environment: &Environment,
-    ) -> Result<Option<Self>, ConfigError> {
-        let name = optional(STATE_NAME, name, environment, names::subdomain)?;
-        let namespace = match Given::find(STATE_NAMESPACE, namespace, environment)? {
-            Some(given) if given.text.is_empty() => None,
-            Some(given) => Some(given.parse(names::label)?),
-            None => own_namespace(environment),
-        };
+    pub(crate) fn find(source: &Source) -> Result<Option<Self>, ConfigError> {
+        let name = source.optional(STATE_NAME, names::subdomain)?;
+        let own = || own_namespace(source.environment);
+        let namespace = source.switchable(STATE_NAMESPACE, names::label, own)?;
         Ok(namespace.map(|namespace| Self { namespace, name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()) }))
     }
 
     /// The namespace that the program's own objects are in, also when progress is kept in memory only. None outside a
     /// cluster, unless it is said.
-    pub(crate) fn home(given: Option<OsString>, environment: &Environment) -> Result<Option<String>, ConfigError> {
-        if let Some(given) = Given::find(STATE_NAMESPACE, given, environment)?.filter(|given| !given.text.is_empty()) {
-            return given.parse(names::label).map(Some);
-        }
-        let pod = environment.filled(POD_NAMESPACE_VARIABLE).and_then(|text| names::label(text.to_str()?.trim()).ok());
-        Ok(pod.or_else(|| own_namespace(environment)))
+    pub(crate) fn home(source: &Source) -> Result<Option<String>, ConfigError> {
+        let environment = source.environment;
+        let of_pod = || names::label(environment.filled(POD_NAMESPACE_VARIABLE)?.to_str()?.trim()).ok();
+        let given = source.optional(STATE_NAMESPACE, names::label)?;
+        Ok(given.or_else(of_pod).or_else(|| own_namespace(environment)))
     }
 }
 

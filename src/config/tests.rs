@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::flags::command;
 use super::setting::ALL;
 use super::*;
 use crate::leader::Timing;

@@ -11,7 +11,6 @@ mod tests;
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rustls::pki_types::ServerName;
 
 use self::plan::Policy;
@@ -28,14 +27,12 @@ pub const CERT_LIFETIME: Duration = Duration::from_hours(30 * 24);
 pub(crate) const PROPAGATION_DELAY: Duration = Duration::from_secs(5);
 
 /// Settings of the self-managed certificate.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Namespace of the Secret.
     pub namespace: String,
     /// Name of the Secret. Created if it does not exist.
     pub secret: String,
-    /// Labels and owner references of the Secret.
-    pub owned: ObjectMeta,
     /// Name of our `MutatingWebhookConfiguration`. The source waits until it exists.
     pub configuration: String,
     /// Names that the serving certificate must cover; at least one.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::ByteString;
+use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Client;
 use logstream_runtime::Clock;
 use serde_json::{Value, json};
@@ -38,6 +38,8 @@ pub struct Source {
     configuration: Object,
     changes: (Watch, Watch),
     settings: Settings,
+    /// Labels and owner references of the Secret.
+    owned: ObjectMeta,
     policy: Policy,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
@@ -73,9 +75,11 @@ struct Seen {
 
 impl Source {
     /// Creates the source of one replica. It updates `trust` with the webhook configuration it reads.
+    /// The Secret gets the labels and owner references of `owned`.
     pub fn new(
         client: &Client,
         settings: Settings,
+        owned: ObjectMeta,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         trust: Arc<Trust>,
@@ -89,6 +93,7 @@ impl Source {
             configuration,
             changes,
             settings,
+            owned,
             policy,
             clock,
             metrics,
@@ -161,11 +166,11 @@ impl Source {
     /// Makes a Secret that exists belong to our owner, once: an earlier process, or one of an earlier Deployment, created
     /// it. A failure is logged only, as the certificate does not depend on it.
     async fn adopt(&mut self, secret: &Secret) {
-        if self.adopted || secret.metadata.has_owners_of(&self.settings.owned) {
+        if self.adopted || secret.metadata.has_owners_of(&self.owned) {
             return;
         }
         self.adopted = true;
-        if let Err(error) = self.secret.make("Secret", &self.settings.owned).await {
+        if let Err(error) = self.secret.make("Secret", &self.owned).await {
             warn!(%error, "owner of the Secret cannot be set, it will not be deleted with the Deployment");
         }
     }
@@ -185,7 +190,7 @@ impl Source {
         match action {
             Action::CreateSecret => {
                 info!(secret = self.settings.secret, "creating the certificate Secret");
-                self.secret.make("Secret", &self.settings.owned).await?;
+                self.secret.make("Secret", &self.owned).await?;
             }
             Action::CreateCa { keep } => {
                 let ca = SigningCa::new(COMMON_NAME, now, self.settings.ca_lifetime)?;
