@@ -25,24 +25,24 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The node is low on memory, disk space or process IDs ({1}) and does not keep the workspace.", "Start the workspace again; if it happens often, tell your administrator.")
         .seen("Evicted", "The node had condition: [DiskPressure]."),
     Cause::new(AREA, "evicted_memory", Error, Owner, "The node ran out of memory")
-        .on(&[TAKEN.text(&["low on resource: memory", "memorypressure", "memory pressure"])])
+        .on(&[TAKEN.text(&["low on resource: memory", "low on resource: [memorypressure"])])
         .says("The node ran out of memory and ended the workspace's pod.", "Start the workspace again; if it happens often, the template should request as much memory as the workspace uses.")
         .seen("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi."),
     Cause::new(AREA, "evicted_inodes", Error, Administrator, "The node ran out of inodes")
-        .on(&[TAKEN.text(&["low on resource: inodes", "inodesfree", "inodes"])])
+        .on(&[TAKEN.text(&["low on resource: inodes"])])
         .says("The node ran out of inodes: it holds too many small files.", "Start the workspace again; if it happens often, tell your administrator.")
         .seen("Evicted", "The node was low on resource: inodes."),
     Cause::new(AREA, "evicted_disk", Error, Administrator, "The node ran out of disk space")
-        .on(&[TAKEN.text(&["low on resource: ephemeral-storage", "low on resource: nodefs", "low on resource: imagefs", "diskpressure", "disk pressure"])])
+        .on(&[TAKEN.text(&["low on resource: ephemeral-storage", "low on resource: nodefs", "low on resource: imagefs", "low on resource: containerfs", "low on resource: [diskpressure"])])
         .says("The node ran out of disk space and ended the workspace's pod.", "Start the workspace again; if it happens often, tell your administrator.")
         .seen("Evicted", "The node was low on resource: ephemeral-storage."),
     Cause::new(AREA, "evicted_pids", Error, Administrator, "The node ran out of process IDs")
-        .on(&[TAKEN.text(&["low on resource: pids", "pidpressure", "pid pressure"])])
+        .on(&[TAKEN.text(&["low on resource: pids", "low on resource: [pidpressure"])])
         .says("The node ran out of process IDs: too many processes run on it.", "Start the workspace again; if it happens often, tell your administrator.")
         .seen("Evicted", "The node was low on resource: pids."),
     Cause::new(AREA, "consolidation", Error, Administrator, "Karpenter or the autoscaler saves nodes")
         .on(&[
-            TAKEN.reason(&["Evicted", "EvictionByEvictionAPI"]).text(&["underutilized", "empty", "consolidat", "scale down", "scale-down"]),
+            TAKEN.reason(&["Evicted", "EvictionByEvictionAPI"]).text(&["evicted pod: underutilized", "evicted pod: empty", "evicted pod: *consolidat", "node scale down"]),
             EVENT.reason(&["Disrupted", "DisruptionTerminating", "Consolidated", "Underutilized"]),
             EVENT.reason(&["ScaleDown"]),
             EVENT.text(&["deleting pod for node scale down", "pod for node scale down"]),
@@ -50,12 +50,12 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("Its node is being removed to save cost, as the workspaces fit on fewer nodes.", "If the workspace does not come back by itself, start it again; if it happens often, ask your administrator to exempt workspaces.")
         .seen("Evicted", "Evicted pod: Underutilized"),
     Cause::new(AREA, "spot_interruption", Error, Nobody, "The cloud takes its spot node back")
-        .on(&[TAKEN.text(&["spot", "interrupt", "preemptible"])])
+        .on(&[TAKEN.text(&["evicted pod: spotinterrupt", "evicted pod: *interrupt", "spot interruption"])])
         .says("The cloud takes back the (spot) node that runs the workspace.", AGAIN)
         .seen("Evicted", "Evicted pod: SpotInterrupted"),
     Cause::new(AREA, "node_replaced", Error, Administrator, "Its node is being replaced")
-        .on(&[TAKEN.reason(&["Evicted"]).text(&["drifted", "expired", "evicted pod:", "drain", "node is being"])])
-        .says("Its node is being replaced by a newer one.", AGAIN)
+        .on(&[TAKEN.reason(&["Evicted"]).text(&["evicted pod"])])
+        .says("Its node is being removed or replaced by another one.", AGAIN)
         .seen("Evicted", "Evicted pod: Drifted"),
     Cause::new(AREA, "drained", Error, Administrator, "Its node is being drained")
         .on(&[TAKEN.reason(&["EvictionByEvictionAPI"]), TAKEN.text(&["eviction api"])])
@@ -73,7 +73,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("Its node answers again: the pod stays.", "")
         .seen("TaintManagerEviction", "Cancelling deletion of Pod team/ws-1"),
     Cause::new(AREA, "preempted", Error, Administrator, "A pod of higher priority took its place")
-        .on(&[TAKEN.reason(&["PreemptionByScheduler", "PreemptionByKubeScheduler"]), EVENT.reason(&["Preempted"]), FAILED.reason(&["Preempting"]), EVENT.reason(&["Preempting"]), TAKEN.text(&["preempt"])])
+        .on(&[TAKEN.reason(&["PreemptionByScheduler", "PreemptionByKubeScheduler"]), EVENT.reason(&["Preempted"]), FAILED.reason(&["Preempting"]), EVENT.reason(&["Preempting"]), TAKEN.text(&["preempted by", "preempting to accommodate"])])
         .says("A pod of higher priority took its place.", "It starts again once there is room; ask your administrator if it happens often.")
         .seen("PreemptionByScheduler", "default-scheduler: preempting to accommodate a higher priority pod"),
     Cause::new(AREA, "pod_gc", Error, Administrator, "Its node does not exist any more")
@@ -81,7 +81,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("Its node does not exist any more.", AGAIN)
         .seen("DeletionByPodGC", "PodGC: node no longer exists"),
     Cause::new(AREA, "device_taint", Error, Administrator, "Its device was taken out of service")
-        .on(&[TAKEN.reason(&["DeletionByDeviceTaintManager"])])
+        .on(&[TAKEN.reason(&["DeletionByDeviceTaintManager"]), EVENT.reason(&["DeviceTaintManagerEviction"]).text(&["marking for deletion"])])
         .says("A device that the workspace uses was taken out of service.", AGAIN)
         .seen("DeletionByDeviceTaintManager", "Device Taint manager: deleting due to NoExecute taint"),
     Cause::new(AREA, "node_shutdown", Error, Nobody, "Its node shuts down")
@@ -111,14 +111,14 @@ pub(super) static CAUSES: &[Cause] = &[
         ])
         .says("The node had too little{ 1} left when the workspace arrived there.", AGAIN)
         .seen("OutOfcpu", "Node didn't have enough resource: cpu, requested: 64000, used: 125, capacity: 2000"),
-    Cause::new(AREA, "device_unavailable", Error, Administrator, "The device is not available on the node")
-        .on(&[FAILED.reason(&["UnexpectedAdmissionError"]).text(&["devices unavailable for ?.", "devices unavailable", "allocate failed"])])
-        .says("The node could not give the workspace its device{q1}, such as a GPU.", "Start the workspace again; if it happens often, tell your administrator.")
-        .seen("UnexpectedAdmissionError", "Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. Requested: 1, Available: 0, which is unexpected"),
     Cause::new(AREA, "topology_affinity", Error, Administrator, "The node cannot give CPUs and devices that lie together")
-        .on(&[FAILED.reason(&["TopologyAffinityError", "TopologyAffinity*", "SMTAlignmentError"])])
+        .on(&[FAILED.reason(&["TopologyAffinityError", "TopologyAffinity*", "SMTAlignmentError"]), FAILED.reason(&["UnexpectedAdmissionError"]).text(&["[memorymanager]", "[cpumanager]", "not enough cpus available"])])
         .says("The node cannot give the workspace CPUs, memory and devices that lie together.", "Start the workspace again; if it happens often, tell your administrator.")
         .seen("TopologyAffinityError", "Resources cannot be allocated with Topology locality"),
+    Cause::new(AREA, "device_unavailable", Error, Administrator, "The device is not available on the node")
+        .on(&[FAILED.reason(&["UnexpectedAdmissionError"]).text(&["devices unavailable for ?.", "unregistered device ?,", "unhealthy devices ?,", "devices unavailable", "allocate failed"])])
+        .says("The node could not give the workspace its device{q1}, such as a GPU.", "Start the workspace again; if it happens often, tell your administrator.")
+        .seen("UnexpectedAdmissionError", "Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. Requested: 1, Available: 0, which is unexpected"),
     Cause::new(AREA, "node_changed", Error, Nobody, "The node does not match the template any more")
         .on(&[FAILED.reason(&["NodeAffinity", "NodeName", "NodePorts", "NodeUnschedulable", "TaintToleration", "PodOSSelectorNodeLabelDoesNotMatch", "PodOSNotSupported", "PodFeatureUnsupported", "InvalidNodeInfo", "InitContainerRestartForbidden"])])
         .says("The node does not match what the template asks for, or its port is taken: it may have changed while the workspace was on its way.", AGAIN)

@@ -84,7 +84,8 @@ fn scheduling(message: &str) -> Explanation {
     let mut found: Vec<(&'static Cause, String, String)> = Vec::new();
     for (nodes, reason) in scheduling::reasons(message) {
         let symptom = Symptom::new(Topic::Scheduling, "FailedScheduling", &reason);
-        let Some((cause, words)) = Cause::find(&symptom) else { continue };
+        let other = || nodes.and_then(|_| Some((scheduling::other()?, Vec::new())));
+        let Some((cause, words)) = Cause::find(&symptom).or_else(other) else { continue };
         let said = |sentence: &str| symptom.fill(&scheduling::phrase(sentence, nodes, &symptom.text), &words);
         let (why, act) = (said(cause.why), said(cause.act));
         if found.iter().all(|(_, known, _)| *known != why) {

@@ -71,10 +71,8 @@ pub(super) static CAUSES: &[Cause] = &[
              /var/lib/containerd/x: no space left on device: unknown",
         ),
     Cause::new(AREA, "image_runtime_down", Warn, Administrator, "The node's container runtime does not answer")
-        .on(&[
-            IMAGE.text(&["dial unix", "containerd.sock", "crio.sock", "docker daemon", "cri-dockerd.sock"]),
-            Pattern::of(Topic::Container).reason(&["ImageInspectError", "InspectFailed", "Failed"]).text(&["dial unix", "containerd.sock", "crio.sock", "imageinspecterror"]),
-        ])
+        .on(&[IMAGE.raw(&["dial unix", "containerd.sock", "crio.sock", "docker daemon", "cri-dockerd.sock"]),
+            Pattern::of(Topic::Container).reason(&["ImageInspectError", "InspectFailed", "Failed"]).raw(&["dial unix", "containerd.sock", "crio.sock", "imageinspecterror"]),])
         .says(
             "The node's container runtime does not answer.",
             "Kubernetes tries again by itself; if it goes on, tell your administrator.",
@@ -106,10 +104,7 @@ pub(super) static CAUSES: &[Cause] = &[
              platform in manifest: not found",
         ),
     Cause::new(AREA, "image_signature", Error, TemplateAuthor, "The image's signature is not accepted")
-        .on(&[
-            IMAGE.reason(&["SignatureValidationFailed"]),
-            IMAGE.text(&["source image rejected", "signature", "rejected by policy", "running image * is rejected"]),
-        ])
+        .on(&[IMAGE.reason(&["SignatureValidationFailed"]), IMAGE.text(&["source image rejected", "signature was required", "signatures were accepted", "signature validation", "no signature exists", "rejected by policy", "running image * is rejected"])])
         .says(
             "The node accepts only signed images, and this one's signature is missing or not trusted.",
             "The template's author must use a signed image, or an administrator must trust its key.",
@@ -119,22 +114,7 @@ pub(super) static CAUSES: &[Cause] = &[
             "SignatureValidationFailed: Source image rejected: A signature was required, but no signature exists",
         ),
     Cause::new(AREA, "image_format", Error, TemplateAuthor, "The image has a format that the node does not know")
-        .on(&[IMAGE.text(&[
-            "no longer supported",
-            "unsupported manifest",
-            "schema 1",
-            "schema1",
-            "schema version 1",
-            "unsupported media type",
-            "unsupported mediatype",
-            "unexpected media type",
-            "unknown media type",
-            "mediatype",
-            "unsupported docker v1",
-            "invalid tar header",
-            "not an image",
-            "is not a container image",
-        ])])
+        .on(&[IMAGE.text(&["manifests are no longer supported", "is no longer supported", "no longer supported since", "unsupported manifest", "schema 1", "schema1", "schema version 1", "unsupported media type", "unsupported mediatype", "unexpected media type", "unknown media type", "mediatype ? is unsupported", "media type ? is not supported", "unsupported docker v1", "is not a container image"])])
         .says(
             "The image has a format that the node's runtime does not support, such as a very old one, or is no container image.",
             "The template's author must build or push it anew, or choose another.",
@@ -174,63 +154,15 @@ pub(super) static CAUSES: &[Cause] = &[
             "failed to do request: Head \"https://registry/v2/x\": tls: failed to verify certificate: x509: certificate signed by \
              unknown authority",
         ),
-    Cause::new(AREA, "image_login", Error, TemplateAuthor, "The registry asks for a login, or grants no access")
-        .on(&[IMAGE.text(&[
-            "unauthorized",
-            "authentication required",
-            "authentication is required",
-            "no basic auth",
-            "insufficient_scope",
-            "access denied",
-            "access to the resource is denied",
-            "access forbidden",
-            "authorization failed",
-            "failed to authorize",
-            "authorization token has expired",
-            "token has expired",
-            "denied: ",
-            "permission*denied",
-            "403 forbidden",
-            "status 403",
-            "status: 403",
-            "status: 401",
-            "status 401",
-            "code 401",
-            "code 403",
-            "registry 401",
-            "registry 403",
-            "(forbidden)",
-            "(unauthorized)",
-            ": 401",
-            ": 403",
-            "docker login",
-            "incorrect username or password",
-            "invalid username/password",
-            "unable to retrieve auth token",
-            "failed to fetch oauth token",
-            "failed to fetch anonymous token",
-            "accessdenied",
-            "not authorized",
-        ])])
-        .says(
-            "The registry asks for a login, refuses the one it got, or does not have this image.",
-            "The template's author must check the image's name and the pull secret; an administrator can renew the secret or \
-             grant access.",
-        )
-        .seen(
-            "ErrImagePull",
-            "failed to resolve image: pull access denied, repository does not exist or may require authorization: \
-             authorization failed: no basic auth credentials",
-        ),
     Cause::new(AREA, "registry_proxy", Warn, Administrator, "The node's proxy does not let it reach the registry")
-        .on(&[IMAGE.text(&["proxyconnect", "proxy authentication required", "http proxy", "407"])])
+        .on(&[IMAGE.text(&["proxyconnect", "proxy authentication required", "407 proxy"])])
         .says(
             "The proxy between the node and the registry does not answer or refuses the connection.",
             "Kubernetes tries again by itself; if it goes on, tell your administrator.",
         )
         .seen("ErrImagePull", "failed to do request: Head \"https://registry/v2/x\": proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused"),
     Cause::new(AREA, "registry_unknown_host", Error, TemplateAuthor, "The registry's host name is not known")
-        .on(&[IMAGE.text(&["lookup ? on ?: no such host", "lookup ?: no such host", "no such host", "name or service not known", "temporary failure in name resolution", "could not resolve host"])])
+        .on(&[IMAGE.text(&["lookup ? on ?: no such host", "lookup ?: no such host", "lookup ? on ?: server misbehaving", "no such host", "server misbehaving", "name or service not known", "temporary failure in name resolution", "could not resolve host"])])
         .says(
             "The node does not find the registry's host{q1}.",
             "The template's author must check the name; if it is right, an administrator must check the nodes' DNS.",
@@ -238,10 +170,10 @@ pub(super) static CAUSES: &[Cause] = &[
         .seen("ErrImagePull", "failed to do request: Head \"https://registry.invalid/v2/x\": dial tcp: lookup registry.invalid on 10.89.0.1:53: no such host"),
     Cause::new(AREA, "registry_error", Warn, Nobody, "The registry has an error of its own")
         .on(&[IMAGE.text(&[
-            ": 500",
-            ": 502",
-            ": 503",
-            ": 504",
+            ": 500 ",
+            ": 502 ",
+            ": 503 ",
+            ": 504 ",
             "status 500",
             "status 502",
             "status 503",
@@ -267,7 +199,11 @@ pub(super) static CAUSES: &[Cause] = &[
             "network is unreachable",
             "host is unreachable",
             "deadline exceeded",
-            "server misbehaving",
+            "get : eof",
+            "head : eof",
+            "post : eof",
+            "get ?: eof",
+            "head ?: eof",
             "request canceled",
             "client.timeout",
             "timeout exceeded",
@@ -283,54 +219,85 @@ pub(super) static CAUSES: &[Cause] = &[
             "Kubernetes tries again by itself; if it goes on, tell your administrator.",
         )
         .seen("ErrImagePull", "failed to do request: Head \"https://10.0.0.1:5999/v2/x\": dial tcp 10.0.0.1:5999: connect: connection refused"),
-    Cause::new(AREA, "image_corrupt", Warn, Nobody, "The download was incomplete or damaged")
+    Cause::new(AREA, "image_login", Error, TemplateAuthor, "The registry asks for a login, or grants no access")
         .on(&[IMAGE.text(&[
-            "unexpected eof",
-            "short read",
-            ": eof",
-            "failed size validation",
-            "unexpected commit digest",
-            "unexpected commit size",
-            "digest mismatch",
-            "did not match",
-            "checksum",
-            "invalid checksum",
-            "corrupt",
-            "filesystem layer verification failed",
-            "archive/tar: invalid",
-            "failed to register layer",
-            "failed to extract layer",
-            "failed to commit",
+            "unauthorized",
+            "authentication required",
+            "authentication is required",
+            "no basic auth",
+            "insufficient_scope",
+            "access denied",
+            "access to the resource is denied",
+            "access forbidden",
+            "authorization failed",
+            "failed to authorize",
+            "token has expired",
+            "token expired",
+            "denied: ",
+            "permission*denied",
+            "403 forbidden",
+            "status 403",
+            "status: 403",
+            "status: 401",
+            "status 401",
+            "code 401",
+            "code 403",
+            "registry 401",
+            "registry 403",
+            "(forbidden)",
+            "(unauthorized)",
+            ": 401 ",
+            ": 403 ",
+            "docker login",
+            "incorrect username or password",
+            "invalid username/password",
+            "unable to retrieve auth token",
+            "failed to fetch oauth token",
+            "failed to fetch anonymous token",
+            "accessdenied",
+            "not authorized",
         ])])
+        .says(
+            "The registry asks for a login, refuses the one it got, or does not have this image.",
+            "The template's author must check the image's name and the pull secret; an administrator can renew the secret or \
+             grant access.",
+        )
+        .seen(
+            "ErrImagePull",
+            "failed to resolve image: pull access denied, repository does not exist or may require authorization: \
+             authorization failed: no basic auth credentials",
+        ),
+    Cause::new(AREA, "image_interrupted", Warn, Nobody, "The pull was interrupted")
+        .on(&[IMAGE.text(&["context canceled", "code = canceled", "operation was canceled", "pull was cancelled", "layer ? locked", "unavailable: ref", "error reading from server: eof", "transport is closing"])])
+        .says("The pull of the image was interrupted.", "Kubernetes tries again by itself.")
+        .seen("ErrImagePull", "rpc error: code = Canceled desc = failed to pull and unpack image \"x\": context canceled"),
+    Cause::new(AREA, "image_corrupt", Warn, Nobody, "The download was incomplete or damaged")
+        .on(&[IMAGE.text(&["unexpected eof", "short read", "failed size validation", "unexpected commit digest", "unexpected commit size", "digest mismatch", "digest did not match", "invalid checksum", "checksum mismatch", "filesystem layer verification failed", "invalid tar header", "archive/tar: invalid"])])
         .says(
             "The download of the image was incomplete or damaged.",
             "Kubernetes tries again by itself; if it goes on, tell your administrator.",
         )
         .seen("ErrImagePull", "failed to copy: httpReadSeeker: failed open: unexpected EOF"),
-    Cause::new(AREA, "image_interrupted", Warn, Nobody, "The pull was interrupted")
-        .on(&[IMAGE.text(&["context canceled", "code = canceled", "operation was canceled", "pull was cancelled", "layer ? locked", "unavailable: ref"])])
-        .says("The pull of the image was interrupted.", "Kubernetes tries again by itself.")
-        .seen("ErrImagePull", "rpc error: code = Canceled desc = failed to pull and unpack image \"x\": context canceled"),
+    Cause::new(AREA, "image_unpack", Warn, Administrator, "The node cannot unpack the image")
+        .on(&[IMAGE.text(&["failed to extract layer", "failed to register layer", "failed to commit", "applylayer", "failed to apply layer", "mount callback failed"])])
+        .says(
+            "The node got the image and cannot unpack it; the message says why.",
+            "Kubernetes tries again by itself; if it goes on, show the message to your administrator.",
+        )
+        .seen("ErrImagePull", "failed to register layer: ApplyLayer exit status 1 stdout: stderr: lchown /etc/gshadow: operation not permitted"),
     Cause::new(AREA, "image_not_found", Error, TemplateAuthor, "The registry does not have the image")
         .on(&[IMAGE.text(&[
-            ": not found",
-            "not found: manifest",
+            "404 not found",
+            "not found",
             "manifest unknown",
             "name unknown",
             "code = notfound",
             "repository*does not exist",
-            "repository*not found",
             "image*does not exist",
-            "image*not found",
-            "manifest*not found",
-            "tag*not found",
-            "404",
-            "not found",
             "manifest_unknown",
             "name_unknown",
             "no such image",
             "was deleted or has expired",
-            "unknown: ",
         ])])
         .says(
             "The image was not found in the registry.",
@@ -356,4 +323,12 @@ pub(super) static CAUSES: &[Cause] = &[
             "FailedToRetrieveImagePullSecret",
             "Unable to retrieve some image pull secrets (registry-login); attempting to pull the image may not succeed.",
         ),
+    Cause::new(AREA, "image_backoff", Warn, Nobody, "Waits before the next try to pull the image")
+        .on(&[
+            Pattern::of(Topic::Event).reason(&["BackOff"]).text(&["back-off pulling image"]),
+            IMAGE.reason(&["ImagePullBackOff"]).text(&["back-off pulling image"]),
+            Pattern::of(Topic::Container).reason(&["Failed"]).text(&["imagepullbackoff", "errimagepull"]),
+        ])
+        .says("The image could not be pulled. Kubernetes waits longer before each new try.", "Why it failed is in the lines above.")
+        .seen("BackOff", "Back-off pulling image \"registry/x:1\""),
 ];

@@ -14,6 +14,7 @@ mod disruption;
 mod docs;
 mod explain;
 mod images;
+mod names;
 mod node;
 mod pattern;
 mod refused;

@@ -8,8 +8,13 @@ pub(super) struct Pattern {
     pub(super) topic: Topic,
     /// One of these is the Kubernetes reason; any if empty. One that ends with `*` is a beginning.
     pub(super) reasons: &'static [&'static str],
-    /// One of these is in the message; anything if empty. See [`search`].
+    /// One of these is in the message outside names, or one of [`Self::raw`] in the whole of it; anything if both are empty.
+    /// See [`search`].
     pub(super) texts: &'static [&'static str],
+    /// The same for texts that are names: of a taint, a webhook, a socket.
+    pub(super) raw: &'static [&'static str],
+    /// One of these is in the message too; anything if empty.
+    pub(super) with: &'static [&'static str],
     /// None of these is in the message.
     pub(super) without: &'static [&'static str],
     /// The exit code is between these, inclusive.
@@ -21,7 +26,7 @@ pub(super) struct Pattern {
 impl Pattern {
     /// Anything of a topic.
     pub(super) const fn of(topic: Topic) -> Self {
-        Self { topic, reasons: &[], texts: &[], without: &[], codes: None, init: None }
+        Self { topic, reasons: &[], texts: &[], raw: &[], with: &[], without: &[], codes: None, init: None }
     }
 
     pub(super) const fn reason(mut self, reasons: &'static [&'static str]) -> Self {
@@ -31,6 +36,16 @@ impl Pattern {
 
     pub(super) const fn text(mut self, texts: &'static [&'static str]) -> Self {
         self.texts = texts;
+        self
+    }
+
+    pub(super) const fn raw(mut self, texts: &'static [&'static str]) -> Self {
+        self.raw = texts;
+        self
+    }
+
+    pub(super) const fn with(mut self, texts: &'static [&'static str]) -> Self {
+        self.with = texts;
         self
     }
 
@@ -59,13 +74,17 @@ impl Pattern {
             && (self.reasons.is_empty() || self.reasons.iter().any(is))
             && self.codes.is_none_or(|(from, to)| symptom.code.is_some_and(|code| (from..=to).contains(&code)))
             && self.init.is_none_or(|init| init == symptom.init);
-        if !conditions || self.without.iter().any(|text| search(text, &symptom.lower).is_some()) {
+        let has = |text: &&str| search(text, &symptom.lower).is_some();
+        if !conditions || self.without.iter().any(has) || !(self.with.is_empty() || self.with.iter().any(has)) {
             return None;
         }
-        if self.texts.is_empty() {
+        if self.texts.is_empty() && self.raw.is_empty() {
             return Some(Vec::new());
         }
-        let found = self.texts.iter().find_map(|text| search(text, &symptom.lower))?;
+        let texts = self.texts.iter().map(|text| (text, &symptom.lower));
+        let found = texts
+            .chain(self.raw.iter().map(|text| (text, &symptom.raw)))
+            .find_map(|(text, message)| search(text, message))?;
         Some(found.into_iter().map(|range| &symptom.text[range]).collect())
     }
 }

@@ -12,8 +12,60 @@ use crate::line::Level::{Error, Warn};
 const REFUSED: Pattern = Pattern::of(Topic::Refused);
 
 pub(super) static CAUSES: &[Cause] = &[
+    Cause::new(AREA, "policy_kyverno", Error, TemplateAuthor, "A Kyverno policy denies the pod")
+        .on(&[REFUSED.raw(&["webhook \"?kyverno?\" denied"])])
+        .says(
+            "A policy of the cluster (Kyverno) does not allow what the template asks for; its own words are in the message.",
+            "The template's author must follow it, or an administrator must make an exception.",
+        )
+        .seen(
+            "FailedCreate",
+            "Error creating: admission webhook \"validate.kyverno.svc-fail\" denied the request: resource Pod/team/ws-1 was \
+             blocked due to the following policies require-labels: check-team: 'validation error: label team is required'",
+        ),
+    Cause::new(AREA, "policy_gatekeeper", Error, TemplateAuthor, "A Gatekeeper constraint denies the pod")
+        .on(&[REFUSED.raw(&["webhook \"?gatekeeper?\" denied", "webhook \"gatekeeper?\" denied"])])
+        .says(
+            "A policy of the cluster (Gatekeeper) does not allow what the template asks for; its own words are in the \
+             message.",
+            "The template's author must follow it, or an administrator must make an exception.",
+        )
+        .seen(
+            "FailedCreate",
+            "Error creating: admission webhook \"validation.gatekeeper.sh\" denied the request: [psp-privileged-container] \
+             Privileged container is not allowed: dev",
+        ),
+    Cause::new(AREA, "policy_validating", Error, TemplateAuthor, "A ValidatingAdmissionPolicy denies the pod")
+        .on(&[REFUSED.text(&["validatingadmissionpolicy ? with binding"])])
+        .says(
+            "The cluster's policy{q1} does not allow what the template asks for; its own words are in the message.",
+            "The template's author must follow it, or an administrator must make an exception.",
+        )
+        .seen(
+            "FailedCreate",
+            "Error creating: pods \"ws-1-…\" is forbidden: ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' \
+             denied request: images must not use the tag latest",
+        ),
+    Cause::new(AREA, "policy_image", Error, TemplateAuthor, "An image policy denies the image")
+        .on(&[REFUSED.text(&["image policy webhook backend denied"]), REFUSED.raw(&["webhook \"policy.sigstore.dev\" denied", "webhook \"cosign", "webhook \"connaisseur", "webhook \"?ratify"])])
+        .says(
+            "The cluster allows only images that it trusts, and this one is not among them.",
+            "The template's author must use another image or have it signed, or an administrator must allow it.",
+        )
+        .seen(
+            "FailedCreate",
+            "Error creating: admission webhook \"policy.sigstore.dev\" denied the request: validation failed: no matching \
+             signatures",
+        ),
+    Cause::new(AREA, "policy_denied", Error, TemplateAuthor, "A webhook of the cluster denies the pod")
+        .on(&[REFUSED.text(&["admission webhook ? denied the request"])])
+        .says(
+            "A policy of the cluster{q1} refused the pod; its own words are in the message.",
+            "The template's author must follow it, or an administrator must make an exception.",
+        )
+        .seen("FailedCreate", "Error creating: admission webhook \"pods.example.com\" denied the request: no owner label"),
     Cause::new(AREA, "quota_exceeded", Error, Owner, "The namespace's quota is used up")
-        .on(&[REFUSED.text(&["exceeded quota: ?,", "exceeded quota"])])
+        .on(&[REFUSED.text(&["exceeded quota: ?,"])])
         .says(
             "The namespace's quota{q1} is used up{quota}.",
             "Stop a workspace you do not need, or ask your administrator to raise it.",
@@ -24,7 +76,7 @@ pub(super) static CAUSES: &[Cause] = &[
              limited: pods=3",
         ),
     Cause::new(AREA, "quota_needs_resources", Error, TemplateAuthor, "The quota asks for requests or limits")
-        .on(&[REFUSED.text(&["failed quota: ?: must specify", "failed quota: ?", "must specify * for: "])])
+        .on(&[REFUSED.text(&["failed quota: ?: must specify", "failed quota: ?"])])
         .says(
             "The namespace's quota{q1} asks that each container sets the requests or limits that the message names.",
             "The template's author must set them.",
@@ -81,7 +133,7 @@ pub(super) static CAUSES: &[Cause] = &[
              ratio is 4.000000",
         ),
     Cause::new(AREA, "request_above_limit", Error, TemplateAuthor, "A request above its limit, or above the default limit")
-        .on(&[REFUSED.text(&["invalid value: ?: must be less than or equal to ? limit of ?", "must be less than or equal to"])])
+        .on(&[REFUSED.text(&["invalid value: ?: must be less than or equal to ? limit of ?", "invalid value: ?: must be less than or equal to ? limit"])])
         .says(
             "A container's request{ 1} is above its{ 2} limit{ 3}. Where the template sets no limit, the \
              namespace's LimitRange gives a default one.",
@@ -105,7 +157,7 @@ pub(super) static CAUSES: &[Cause] = &[
              securityContext.allowPrivilegeEscalation=false)",
         ),
     Cause::new(AREA, "openshift_scc", Error, TemplateAuthor, "OpenShift's security context constraints do not allow the pod")
-        .on(&[REFUSED.text(&["security context constraint"])])
+        .on(&[REFUSED.text(&["against any security context constraint"])])
         .says(
             "OpenShift's security context constraints (SCC) do not allow what the template asks for, such as its user ID, \
              a privileged container or a host path.",
@@ -119,7 +171,7 @@ pub(super) static CAUSES: &[Cause] = &[
              .containers[0].runAsUser: Invalid value: 1000: must be in the ranges: [1000680000, 1000689999]]",
         ),
     Cause::new(AREA, "pod_security_policy", Error, TemplateAuthor, "No PodSecurityPolicy admits the pod (Kubernetes before 1.25)")
-        .on(&[REFUSED.text(&["podsecuritypolicy: unable to", "unable to validate against any pod security policy"])])
+        .on(&[REFUSED.text(&["podsecuritypolicy: unable to", "unable to validate against any pod security policy", "no providers available to validate pod request"])])
         .says(
             "No PodSecurityPolicy of the cluster allows what the template asks for.",
             "The template's author must change it, or an administrator must allow it.",
@@ -161,6 +213,17 @@ pub(super) static CAUSES: &[Cause] = &[
             "The template's author must name another, or an administrator must create it.",
         )
         .seen("FailedCreate", "Error creating: pods \"ws-1-\" is forbidden: no PriorityClass with name workspaces was found"),
+    Cause::new(AREA, "runtime_class_conflict", Error, TemplateAuthor, "The template contradicts the RuntimeClass")
+        .on(&[REFUSED.text(&["pod rejected: conflict: runtimeclass", "runtimeclassname ?", "runtimeclass.overhead"])])
+        .says(
+            "The template's node selector, tolerations or overhead contradict those of its RuntimeClass.",
+            "The template's author must remove them.",
+        )
+        .seen(
+            "FailedCreate",
+            "Error creating: pods \"ws-1-\" is forbidden: pod rejected: conflict: runtimeClass.scheduling.nodeSelector[sandbox] = \
+             gvisor; pod.spec.nodeSelector[sandbox] = kata",
+        ),
     Cause::new(AREA, "runtime_class_missing", Error, TemplateAuthor, "The RuntimeClass does not exist")
         .on(&[REFUSED.text(&["runtimeclass ? not found", "runtimeclass.node.k8s.io ? not found", "runtimeclasses* ? not found"])])
         .says(
@@ -171,42 +234,8 @@ pub(super) static CAUSES: &[Cause] = &[
             "FailedCreate",
             "Error creating: pods \"ws-1-\" is forbidden: pod rejected: RuntimeClass \"sysbox-runc\" not found",
         ),
-    Cause::new(AREA, "policy_kyverno", Error, TemplateAuthor, "A Kyverno policy denies the pod")
-        .on(&[REFUSED.text(&["kyverno*denied the request", "was blocked due to the following policies"])])
-        .says(
-            "A policy of the cluster (Kyverno) does not allow what the template asks for; its own words are in the message.",
-            "The template's author must follow it, or an administrator must make an exception.",
-        )
-        .seen(
-            "FailedCreate",
-            "Error creating: admission webhook \"validate.kyverno.svc-fail\" denied the request: resource Pod/team/ws-1 was \
-             blocked due to the following policies require-labels: check-team: 'validation error: label team is required'",
-        ),
-    Cause::new(AREA, "policy_gatekeeper", Error, TemplateAuthor, "A Gatekeeper constraint denies the pod")
-        .on(&[REFUSED.text(&["gatekeeper*denied", "azurepolicy*denied"])])
-        .says(
-            "A policy of the cluster (Gatekeeper) does not allow what the template asks for; its own words are in the \
-             message.",
-            "The template's author must follow it, or an administrator must make an exception.",
-        )
-        .seen(
-            "FailedCreate",
-            "Error creating: admission webhook \"validation.gatekeeper.sh\" denied the request: [psp-privileged-container] \
-             Privileged container is not allowed: dev",
-        ),
-    Cause::new(AREA, "policy_validating", Error, TemplateAuthor, "A ValidatingAdmissionPolicy denies the pod")
-        .on(&[REFUSED.text(&["validatingadmissionpolicy ? with binding", "validatingadmissionpolicy ?"])])
-        .says(
-            "The cluster's policy{q1} does not allow what the template asks for; its own words are in the message.",
-            "The template's author must follow it, or an administrator must make an exception.",
-        )
-        .seen(
-            "FailedCreate",
-            "Error creating: pods \"ws-1-…\" is forbidden: ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' \
-             denied request: images must not use the tag latest",
-        ),
     Cause::new(AREA, "webhook_unavailable", Warn, Administrator, "A webhook of the cluster does not answer")
-        .on(&[REFUSED.text(&["failed calling webhook ?:", "failed calling webhook", "failed to call webhook"])])
+        .on(&[REFUSED.text(&["failed calling webhook ?:", "failed calling webhook", "failed to call webhook", "failed to complete mutation in", "failed to complete validation in"])])
         .says(
             "The cluster asks a webhook{q1} about each new pod, and that does not answer.",
             "Kubernetes tries again by itself; if it goes on, tell your administrator.",
@@ -217,41 +246,13 @@ pub(super) static CAUSES: &[Cause] = &[
              to call webhook: Post \"https://istiod.istio-system.svc:443/inject?timeout=10s\": no endpoints available for \
              service \"istiod\"",
         ),
-    Cause::new(AREA, "policy_image", Error, TemplateAuthor, "An image policy denies the image")
-        .on(&[REFUSED.text(&[
-            "image policy webhook",
-            "sigstore*denied the request",
-            "cosign*denied the request",
-            "connaisseur*denied the request",
-            "ratify*denied the request",
-            "image ? is not allowed",
-        ])])
-        .says(
-            "The cluster allows only images that it trusts, and this one is not among them.",
-            "The template's author must use another image or have it signed, or an administrator must allow it.",
-        )
-        .seen(
-            "FailedCreate",
-            "Error creating: admission webhook \"policy.sigstore.dev\" denied the request: validation failed: no matching \
-             signatures",
-        ),
-    Cause::new(AREA, "policy_denied", Error, TemplateAuthor, "A webhook of the cluster denies the pod")
-        .on(&[REFUSED.text(&["admission webhook ? denied the request", "denied the request", "denied request"])])
-        .says(
-            "A policy of the cluster{q1} refused the pod; its own words are in the message.",
-            "The template's author must follow it, or an administrator must make an exception.",
-        )
-        .seen("FailedCreate", "Error creating: admission webhook \"pods.example.com\" denied the request: no owner label"),
     Cause::new(AREA, "policy_reported", Warn, TemplateAuthor, "A policy reports the pod and lets it start")
         .on(&[Pattern::of(Topic::Event).reason(&["PolicyViolation"])])
         .says("The pod breaks a policy of the cluster that is only reported so far.", "The start goes on; the template's author should follow it.")
         .seen("PolicyViolation", "policy require-labels/check-team fail: validation error: label team is required"),
     Cause::new(AREA, "namespace_terminating", Error, Administrator, "The namespace is being deleted")
-        .on(&[REFUSED.text(&["because it is being terminated", "namespaces ? not found", "namespace ? not found"])])
-        .says(
-            "The namespace is being deleted: nothing new can be made in it.",
-            "Ask your administrator where workspaces are to run.",
-        )
+        .on(&[REFUSED.text(&["because it is being terminated", "namespaces ? not found"])])
+        .says("The namespace is being deleted or does not exist: nothing new can be made in it.", "Ask your administrator where workspaces are to run.")
         .seen(
             "FailedCreate",
             "Error creating: pods \"ws-1-…\" is forbidden: unable to create new content in namespace team because it is being \
@@ -316,12 +317,15 @@ pub(super) static CAUSES: &[Cause] = &[
             "context deadline exceeded",
             "timeout",
             "timed out",
+            "in the time allotted",
             "too many requests",
             "unable to handle the request",
             "internal error",
             "connection refused",
             "try again later",
             "the object has been modified",
+            "error creating: unauthorized",
+            "failed error: unauthorized",
         ])])
         .says(
             "The cluster's API server has trouble at the moment.",
@@ -329,7 +333,7 @@ pub(super) static CAUSES: &[Cause] = &[
         )
         .seen("FailedCreate", "Error creating: etcdserver: request timed out"),
     Cause::new(AREA, "forbidden", Error, Administrator, "A rule of the cluster forbids the pod")
-        .on(&[REFUSED.text(&["is forbidden:", "forbidden"])])
+        .on(&[REFUSED.text(&["is forbidden:"])])
         .says("A rule of the cluster does not allow the pod.", "Show the message to your administrator.")
         .seen("FailedCreate", "Error creating: pods \"ws-1-…\" is forbidden: a rule of this cluster"),
 ];

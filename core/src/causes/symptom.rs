@@ -1,5 +1,6 @@
 //! What is known of a failure, in the form that entries look at.
 
+use super::names;
 use crate::{finding::FindingKind, render::requested};
 
 /// What a message is about. An entry looks at the messages of its topic alone.
@@ -37,6 +38,8 @@ pub(crate) struct Symptom<'a> {
     /// The message; for an image without quoted parts and the image's own name.
     pub(super) text: String,
     /// The same in lower case, with the same byte offsets.
+    pub(super) raw: String,
+    /// The same without names that others choose ([`names`]): they select no entry.
     pub(super) lower: String,
     pub(super) code: Option<i32>,
     pub(super) init: bool,
@@ -76,11 +79,8 @@ fn topic(reason: &str) -> Topic {
         | "SuccessfulAttachVolume"
         | "FailedFlexExpansion"
         | "SELinuxLabel" => Topic::Volume,
-        "FailedCreatePodSandBox"
-        | "FailedPodSandBoxStatus"
-        | "NetworkNotReady"
-        | "SandboxChanged"
-        | "FailedKillPod" => Topic::Sandbox,
+        "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" | "NetworkNotReady" | "SandboxChanged" => Topic::Sandbox,
+        "ErrImageNeverPull" => Topic::Image,
         "Failed" | "InspectFailed" | "FailedPostStartHook" | "FailedPreStopHook" => Topic::Container,
         "Unhealthy" | "ProbeError" | "ProbeWarning" => Topic::Probe,
         "Evicted" => Topic::Disruption,
@@ -91,8 +91,9 @@ fn topic(reason: &str) -> Topic {
 impl<'a> Symptom<'a> {
     pub(super) fn new(topic: Topic, reason: &'a str, message: &str) -> Self {
         let text = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        let lower = text.to_ascii_lowercase();
-        Self { topic, reason, text, lower, code: None, init: false, container: "", image: "", limit: None }
+        let raw = text.to_ascii_lowercase();
+        let lower = names::hidden(&raw, topic == Topic::Scheduling || reason == "NotTriggerScaleUp");
+        Self { topic, reason, text, raw, lower, code: None, init: false, container: "", image: "", limit: None }
     }
 
     /// Of an image that is not pulled.

@@ -1,5 +1,7 @@
 //! The catalogue as a whole.
 
+mod corpus;
+
 use std::collections::BTreeSet;
 
 use super::{pattern::Pattern, symptom::Topic, *};
@@ -45,7 +47,11 @@ fn labels_are_unique_and_short() {
 #[test]
 fn patterns_are_in_lower_case_and_placeholders_known() {
     for cause in ALL.into_iter().flatten() {
-        for text in cause.patterns.iter().flat_map(|pattern| pattern.texts.iter().chain(pattern.without)) {
+        for text in cause
+            .patterns
+            .iter()
+            .flat_map(|pattern| pattern.texts.iter().chain(pattern.raw).chain(pattern.with).chain(pattern.without))
+        {
             assert_eq!(*text, text.to_ascii_lowercase(), "{}", cause.id);
         }
         let symptom = sample(cause);
@@ -130,60 +136,4 @@ fn openshifts_refusal_is_not_a_missing_service_account() {
     let scc = "Error creating: pods \"ws-\" is forbidden: unable to validate against any security context constraint: [provider \
                \"anyuid\": Forbidden: not usable by user or serviceaccount]";
     assert_eq!(explain(&FindingKind::Refused { message: scc.into() }).causes[0].id, "openshift_scc");
-}
-
-/// Messages from the field, each with the entries that have to recognize it: `kind`, `reason`, `cause[,cause]`, `message`,
-/// separated by tabs.
-const CORPUS: &str = include_str!("../../tests/fixtures/messages.tsv");
-
-fn corpus_kind(kind: &str, reason: &str, message: &str) -> FindingKind {
-    let (container, image) = (|| "dev".to_owned(), || "registry.example.com/team/workspace:1".to_owned());
-    let (reason, message) = (reason.to_owned(), message.to_owned());
-    let end = |init| {
-        let exit_code = message.parse().unwrap_or(1);
-        let message = if message.parse::<i32>().is_ok() { String::new() } else { message.clone() };
-        let memory_limit = Some("1Gi".to_owned());
-        FindingKind::Terminated {
-            container: container(),
-            init,
-            exit_code,
-            reason: reason.clone(),
-            memory_limit,
-            message,
-        }
-    };
-    match kind {
-        "refused" => FindingKind::Refused { message },
-        "unschedulable" => FindingKind::Unschedulable { message },
-        "evicted" => FindingKind::Evicted { message },
-        "disrupted" => FindingKind::Disrupted { reason, message },
-        "failed" => FindingKind::Failed { reason, message },
-        "image" => FindingKind::ImagePull { container: container(), image: image(), message },
-        "waiting" => FindingKind::Waiting {
-            container: container(),
-            why: crate::finding::WaitingFor::parse(&reason).unwrap(),
-            reason,
-            image: image(),
-            message,
-        },
-        "exit" => end(false),
-        "init" => end(true),
-        "probe" => FindingKind::Unhealthy { container: container(), message },
-        "event" => FindingKind::Event { reason, message, warning: true },
-        kind => panic!("{kind}"),
-    }
-}
-
-#[test]
-fn messages_from_the_field_are_recognized() {
-    let mut wrong = Vec::new();
-    for line in CORPUS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let [kind, reason, causes, message] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        let explanation = explain(&corpus_kind(kind, reason, message));
-        let found = explanation.causes.iter().map(|cause| cause.id).collect::<Vec<_>>().join(",");
-        if found != causes {
-            wrong.push(format!("{found} instead of {causes}: {message}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());
 }
