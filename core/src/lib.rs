@@ -8,6 +8,7 @@ mod bounded;
 pub mod causes;
 pub mod checkpoint;
 pub mod correlate;
+pub mod dependency;
 mod expansion;
 pub mod extract;
 pub mod fact_id;

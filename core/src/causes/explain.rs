@@ -4,7 +4,7 @@ use super::{
     Area, Cause, UNKNOWN, scheduling,
     symptom::{Symptom, Topic},
 };
-use crate::{finding::FindingKind, line::Level};
+use crate::{finding::FindingKind, line::Level, object::Event};
 
 /// What the catalogue knows of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,23 @@ pub(crate) fn of_container_start(reason: &str, message: &str) -> Option<(&'stati
 pub(crate) fn of_preparation(kind: &FindingKind) -> Option<(&'static str, Vec<String>)> {
     let symptom = Symptom::of(kind).filter(|symptom| matches!(symptom.topic, Topic::Volume | Topic::Sandbox))?;
     specific(&symptom)
+}
+
+/// Entries about a node that matter to its pods.
+const OF_NODES: [&str; 7] = [
+    "disruption_blocked",
+    "node_lost",
+    "node_pressure",
+    "node_rebooted",
+    "node_removed",
+    "node_shutdown_coming",
+    "node_system_oom",
+];
+
+/// The cause of an Event about a node, if it matters to the node's pods.
+pub(crate) fn of_node(event: &Event) -> Option<&'static Cause> {
+    let symptom = Symptom::new(Topic::Event, &event.reason, &event.message);
+    Cause::find(&symptom).map(|(cause, _)| cause).filter(|cause| OF_NODES.contains(&cause.id))
 }
 
 fn specific(symptom: &Symptom<'_>) -> Option<(&'static str, Vec<String>)> {

@@ -27,7 +27,7 @@ mod volumes;
 pub use self::explain::{Explanation, explain};
 use self::pattern::Pattern;
 pub(crate) use self::{
-    explain::{of_container_start, of_image_pull, of_preparation},
+    explain::{of_container_start, of_image_pull, of_node, of_preparation},
     scheduling::{is_preemption, reasons as scheduling_reasons},
     symptom::Symptom,
 };

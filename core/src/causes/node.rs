@@ -120,6 +120,10 @@ pub(super) static CAUSES: &[Cause] = &[
         .on(&[EVENT.reason(&["NodeNotReady", "NodeUnreachable", "NodeStatusUnknown"])])
         .says("The node that runs the workspace does not answer.", "Kubernetes waits for it; if it stays so, the workspace is ended there. Tell your administrator if it happens often.")
         .seen("NodeNotReady", "Node is not ready"),
+    Cause::new(AREA, "node_removed", Error, Nobody, "The node was removed from the cluster")
+        .on(&[EVENT.reason(&["RemovingNode", "DeletingNode"])])
+        .says("The node that ran the workspace is no longer part of the cluster.", "The workspace starts again elsewhere if its template says so; otherwise start it again.")
+        .seen("RemovingNode", "Node node-1 event: Removing Node node-1 from Controller"),
     Cause::new(AREA, "node_rebooted", Warn, Nobody, "The node was restarted")
         .on(&[EVENT.reason(&["Rebooted"])])
         .says("The node that runs the workspace was restarted.", "The workspace starts again there.")

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     AgentIndex, Arrival, Counted, Effect, LookupFailed, Object, Observation,
     dedup::Decision,
+    dependencies::Dependencies,
     event_fact::Images,
     fact::{self, StatusFact},
     names::Names,
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{
     checkpoint::FactKey,
+    dependency::Dependency,
     extract::{self, TokenSource},
     fact_id::{FactId, ScopeId},
     finding::{Finding, FindingKind},
@@ -78,6 +80,8 @@ pub struct Correlator<D> {
     /// Pods that left the selection and are no longer tracked: one that comes back is not new.
     pub(super) left: NonWorkspaces,
     pub(super) waiting: Waiting,
+    /// What tracked pods depend on.
+    pub(super) dependencies: Dependencies,
     /// The latest list of each scope.
     pub(super) listings: HashMap<ScopeId, Listing>,
     /// Missing objects whose presence is being checked, with the time of the last request.
@@ -120,6 +124,7 @@ impl<D: AgentIndex> Correlator<D> {
             non_workspaces: NonWorkspaces::new(limits.non_workspaces),
             left: NonWorkspaces::new(limits.non_workspaces),
             waiting: Waiting::new(limits.waiting),
+            dependencies: Dependencies::default(),
             listings: HashMap::new(),
             checking_presence: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -182,6 +187,7 @@ impl<D: AgentIndex> Correlator<D> {
         let aged = self.waiting.take_older(self.limits.give_up_after, now);
         give_up(aged, Counted::Aged, &mut effects);
         self.report_due(now, &mut effects);
+        self.report_due_dependencies(now, &mut effects);
         self.recheck_presence(now, &mut effects);
         self.forget(now, &mut effects);
         effects
@@ -198,6 +204,7 @@ impl<D: AgentIndex> Correlator<D> {
             let Some(mut tracked) = self.tracked.remove(&uid) else { continue };
             self.unschedule(uid, &tracked);
             self.names.remove(&tracked.subject);
+            self.forget_dependencies(&tracked);
             if tracked.left {
                 self.left.insert(&tracked.subject);
             }
@@ -266,9 +273,13 @@ impl<D: AgentIndex> Correlator<D> {
             self.recover(now, uid, pod, effects);
             self.status(now, uid, pod, (known, how), fact_id, effects);
             self.note_running(now, uid, pod, (known, how), effects);
+            self.note_dependencies(now, uid, pod, effects);
         }
         if !known || was_missing {
             self.replay_waiting(now, &subject, effects);
+        }
+        if was_missing {
+            self.replay_dependencies(now, uid, effects);
         }
     }
 
@@ -460,6 +471,9 @@ impl<D: AgentIndex> Correlator<D> {
     }
 
     fn event(&mut self, now: Timestamp, scope: ScopeId, event: Event, effects: &mut Vec<Effect>) {
+        if let Some(dependency) = Dependency::of_event(&event) {
+            return self.event_of_dependency(now, scope, &dependency, &event, effects);
+        }
         let Some(mut subject) = event.subject() else {
             return effects.push(Effect::Count(Counted::OtherKind));
         };
@@ -565,6 +579,7 @@ impl<D: AgentIndex> Correlator<D> {
                 effects.extend(tracked.dedup.released().map(Effect::Ack));
                 self.checking_presence.remove(&uid);
                 self.names.remove(&tracked.subject);
+                self.forget_dependencies(&tracked);
                 self.non_workspaces.insert(&tracked.subject);
             }
         }

@@ -5,10 +5,12 @@ use super::{
     dedup::{Cause, ExplainedBy},
     fact::{
         cause, container_family, crash_loop, disrupted, ended, family, hash, image_name, image_pull, no_start,
-        unhealthy,
+        scheduling, unhealthy,
     },
 };
 use crate::{
+    causes,
+    dependency::Dependency,
     finding::FindingKind,
     identity::Subject,
     object::{Event, Pod},
@@ -99,6 +101,30 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
             EventFact { cause, explained_by: explained_by(subject, event, message, images), once, kind }
         }
     }
+}
+
+/// Maps an Event about what a pod depends on to a fact about the pod; `None` if it does not concern pods.
+///
+/// A claim is named, by its volume if the claim has the pod's name in its own. What the catalogue takes for one cause of a node is
+/// one, in whatever words.
+pub(super) fn of_dependency(dependency: &Dependency, pod: &Subject, event: &Event) -> Option<EventFact> {
+    let message = event.message.strip_prefix("(combined from similar events): ").unwrap_or(&event.message);
+    let (reason, warning) = (event.reason.clone(), event.kind == "Warning");
+    let (kind, cause) = match dependency {
+        Dependency::Node(_) => {
+            let cause = hash(&("node", causes::of_node(event)?.id));
+            (FindingKind::Event { reason, message: message.to_owned(), warning }, cause.into())
+        }
+        Dependency::Claim { name, .. } => {
+            let own = name.strip_prefix(&*pod.name).and_then(|rest| rest.strip_prefix('-'));
+            let claim = own.map_or_else(|| format!("Claim {name}"), |volume| format!("Volume {volume}"));
+            let family = if warning { scheduling() } else { family(&reason) };
+            let kind = FindingKind::Event { reason, message: format!("{claim}: {message}"), warning };
+            let Cause { key, parts, .. } = cause(&kind);
+            (kind, Cause::new(hash(&("claim", claim, key)), parts).of_family(family))
+        }
+    };
+    Some(EventFact { kind, cause, explained_by: None, once: false })
 }
 
 /// The kubelet refuses or ends the pod, and says so in its status under the same reason.

@@ -8,6 +8,7 @@ mod agent_index;
 mod cause;
 mod correlator;
 mod dedup;
+mod dependencies;
 mod effect;
 mod ends;
 mod event_fact;

@@ -34,6 +34,17 @@ impl Past {
         self.of(scope).any(|from| from.pending.contains_key(&uid))
     }
 
+    /// True if an Event of this resourceVersion was handled before a restart, except for the objects that are pending.
+    pub(super) fn is_old(&self, scope: ScopeId, revision: u64) -> bool {
+        self.0.get(&scope).is_some_and(|from| !from.pending.is_empty() && revision <= from.revision)
+    }
+
+    /// True if an Event of this resourceVersion was not delivered to this object before a restart.
+    pub(super) fn is_pending_since(&self, scope: ScopeId, uid: Uid, revision: u64) -> bool {
+        let first = self.0.get(&scope).and_then(|from| from.pending.get(&uid));
+        first.is_some_and(|first| revision >= *first)
+    }
+
     pub(super) fn was_announced(&self, scope: Option<ScopeId>, uid: Uid, meta: &Meta) -> bool {
         let mut scopes = self.of(scope).peekable();
         match scope {

@@ -45,9 +45,12 @@ impl<D: AgentIndex> Correlator<D> {
         if let Object::Pod(pod) = object {
             self.status(now, uid, pod, (true, Arrival::Watched), fact_id, effects);
         }
-        self.found(uid);
+        let was_missing = self.found(uid);
         self.end(now, uid, meta.deletion_timestamp, fact_id, effects);
         self.replay_waiting(now, &subject, effects);
+        if was_missing {
+            self.replay_dependencies(now, uid, effects);
+        }
     }
 
     fn end(
@@ -143,8 +146,12 @@ impl<D: AgentIndex> Correlator<D> {
             Presence::Absent => {
                 self.end(now, uid, Some(since), fact_id, effects);
                 self.replay_waiting(now, subject, effects);
+                self.replay_dependencies(now, uid, effects);
             }
-            Presence::Selected => self.replay_waiting(now, subject, effects),
+            Presence::Selected => {
+                self.replay_waiting(now, subject, effects);
+                self.replay_dependencies(now, uid, effects);
+            }
             Presence::Unselected => {
                 if let Some(tracked) = self.tracked.get_mut(&uid) {
                     tracked.left = true;

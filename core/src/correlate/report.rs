@@ -42,7 +42,7 @@ const ANNOUNCED: u32 = 3;
 
 /// Of an Event: the checkpoint waits for it while it is held; and the fact that makes it superfluous.
 pub(super) struct ByEvent {
-    explained_by: Option<ExplainedBy>,
+    pub(super) explained_by: Option<ExplainedBy>,
 }
 
 /// What a workload's next pod may say again.

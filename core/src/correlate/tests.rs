@@ -1,5 +1,6 @@
 //! Stories of workspaces, told in every order.
 
+mod dependencies;
 mod recovery;
 mod replays;
 mod rules;

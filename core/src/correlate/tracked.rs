@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     checkpoint::FactKey,
+    dependency::Dependency,
     extract::{Agent, TokenSource},
     fact_id::{FactId, ScopeId},
     finding::Finding,
@@ -45,6 +46,12 @@ pub(super) struct Tracked {
     pub(super) owner: Owner,
     pub(super) controller: Option<Uid>,
     pub(super) created: Option<Timestamp>,
+    /// What a pod depends on.
+    pub(super) dependencies: Arc<[Dependency]>,
+    /// When a pod got its node.
+    pub(super) scheduled: Option<Timestamp>,
+    /// When a pod was seen to have ended, while it still exists.
+    pub(super) ended_at: Option<Timestamp>,
     /// Its resourceVersion when it was last seen.
     pub(super) revision: u64,
     /// Images of a pod's containers.
@@ -90,6 +97,9 @@ impl Tracked {
             owner: Owner { user: String::new(), workspace: String::new() },
             controller,
             created: None,
+            dependencies: Arc::from([]),
+            scheduled: None,
+            ended_at: None,
             revision: 0,
             images: Images::default(),
             scope: None,

@@ -18,6 +18,7 @@ pub use self::env::EnvVar;
 pub use crate::text::name;
 use crate::{
     bounded::{self, Class, Element, Entries},
+    dependency::Dependency,
     identity::{Subject, Uid},
     resource::Kind,
     text,
@@ -141,9 +142,12 @@ pub struct PodSpec {
     /// The containers.
     #[serde(deserialize_with = "bounded::list")]
     pub containers: Vec<Container>,
-    /// Volumes, those kinds alone that can hold a token file.
+    /// Volumes, those kinds alone that can hold a token file or have a claim.
     #[serde(deserialize_with = "bounded::list")]
     pub volumes: Vec<Volume>,
+    /// The node that the pod runs on; empty before it is scheduled.
+    #[serde(deserialize_with = "text::name")]
+    pub node_name: String,
     /// `Always` (also if empty), `OnFailure` or `Never`.
     #[serde(deserialize_with = "text::word")]
     pub restart_policy: String,
@@ -291,7 +295,7 @@ pub struct VolumeMount {
     pub sub_path: String,
 }
 
-/// A volume, if it is of a kind that can hold a token file.
+/// A volume, if it is of a kind that can hold a token file or has a claim.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
@@ -304,7 +308,24 @@ pub struct Volume {
     pub config_map: Option<NamedItems>,
     /// Several of these in one.
     pub projected: Option<Projected>,
+    /// An existing claim.
+    pub persistent_volume_claim: Option<ClaimVolume>,
+    /// A claim that is created for this pod alone.
+    pub ephemeral: Option<EphemeralVolume>,
 }
+
+/// A claim of the pod's namespace as a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimVolume {
+    /// The claim's name.
+    #[serde(deserialize_with = "text::name")]
+    pub claim_name: String,
+}
+
+/// A volume whose claim is created with the pod, under the name `POD-VOLUME`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct EphemeralVolume {}
 
 /// A Secret as a volume.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -575,6 +596,11 @@ impl Event {
         })
     }
 
+    /// True if a line can come of it.
+    pub fn is_relevant(&self) -> bool {
+        self.subject().is_some() || Dependency::of_event(self).is_some()
+    }
+
     /// True if it is about an object in its own namespace. With eventTime the API server does not compare the two, so
     /// anyone who may write Events somewhere could write about any object.
     pub fn stays_in_its_namespace(&self) -> bool {
@@ -693,6 +719,16 @@ impl Element for Container {
     }
 }
 
+impl Element for Volume {
+    const LIMITS: [usize; 2] = [128, 32];
+
+    fn class(&self) -> Option<Class> {
+        let carrier = self.secret.is_some() || self.config_map.is_some() || self.projected.is_some();
+        let claim = self.persistent_volume_claim.is_some() || self.ephemeral.is_some();
+        if carrier { Some(Class::Carrier) } else { claim.then_some(Class::Other) }
+    }
+}
+
 /// Elements that are of use only if they can lead to a token.
 macro_rules! carriers {
     ($($element:ty, $limit:literal, $useful:expr;)*) => {$(
@@ -710,7 +746,6 @@ macro_rules! carriers {
 carriers! {
     EnvFrom, 64, |from| from.secret_ref.is_some() || from.config_map_ref.is_some();
     VolumeMount, 128, |mount| !mount.name.is_empty() && !mount.mount_path.is_empty();
-    Volume, 128, |volume| volume.secret.is_some() || volume.config_map.is_some() || volume.projected.is_some();
     ProjectedSource, 32, |source| source.secret.is_some() || source.config_map.is_some();
     KeyToPath, 64, |item| !item.key.is_empty() && !item.path.is_empty();
 }

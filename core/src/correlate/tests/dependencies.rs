@@ -1,0 +1,236 @@
+//! Events about a pod's volume claims and its node.
+
+use super::*;
+use crate::object::Event;
+
+/// A pod of one claim and one ephemeral volume; on a node once `node` is not empty.
+fn workspace(name: &str, token: &str, node: &str) -> Observation {
+    let mut json = pod_json(name, "ns", &env(token));
+    json["spec"]["volumes"] = json!([{"name": "home", "persistentVolumeClaim": {"claimName": format!("home-{name}")}},
+        {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {}}}]);
+    json["spec"]["nodeName"] = node.into();
+    if !node.is_empty() {
+        json["status"] = json!({"conditions": [{"type": "PodScheduled", "status": "True",
+            "lastTransitionTime": "2026-11-22T12:00:03Z"}]});
+    }
+    seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap())))
+}
+
+fn about(kind: &str, name: &str, reason: &str, message: &str, count: u32, second: i64) -> Observation {
+    let Observation::Event { scope, mut event } = event(kind, "ns", name, reason, message, count, second) else {
+        unreachable!()
+    };
+    if kind == "Node" {
+        event.metadata.namespace = "default".into();
+        event.involved_object.namespace.clear();
+    }
+    event.first_timestamp = Some(start() + SignedDuration::from_secs(if count > 1 { 4 } else { second }));
+    Observation::Event { scope, event }
+}
+
+fn edited(observation: Observation, edit: impl FnOnce(&mut Event)) -> Observation {
+    let Observation::Event { scope, mut event } = observation else { unreachable!() };
+    edit(&mut event);
+    Observation::Event { scope, event }
+}
+
+fn reasons(story: &Story, agent: &str) -> Vec<String> {
+    let reason = |(kind, repeat): (FindingKind, Option<Repeat>)| match kind {
+        FindingKind::Event { reason, .. } => {
+            Some(repeat.map_or_else(|| reason.clone(), |repeat| format!("{reason} x{}", repeat.times)))
+        }
+        _ => None,
+    };
+    story.findings_for(agent).into_iter().filter_map(reason).collect()
+}
+
+#[test]
+fn invariant_1_an_event_of_a_claim_reaches_the_pods_that_name_it() {
+    let mut story = Story::new();
+    story.observe(workspace("alice", ALICE, ""));
+    story.observe(workspace("bob", BOB, ""));
+    story.observe(about("PersistentVolumeClaim", "home-alice", "ProvisioningFailed", "no driver", 1, 5));
+    story.observe(about("PersistentVolumeClaim", "alice-scratch", "ProvisioningFailed", "no driver", 1, 6));
+    story.observe(about("PersistentVolumeClaim", "elsewhere", "ProvisioningFailed", "no driver", 1, 7));
+    let claim = event_finding("ProvisioningFailed", "Claim home-alice: no driver");
+    let volume = event_finding("ProvisioningFailed", "Volume scratch: no driver");
+    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (claim, None), (volume, None)]);
+    assert_eq!(reasons(&story, BOB), [] as [&str; 0]);
+    assert_eq!(story.counted(Counted::NonWorkspace), 1);
+}
+
+#[test]
+fn invariant_1_a_claim_of_that_name_elsewhere_is_another() {
+    let mut story = Story::new();
+    story.observe(workspace("alice", ALICE, ""));
+    let failed = || about("PersistentVolumeClaim", "home-alice", "ProvisioningFailed", "m", 1, 5);
+    story.observe(edited(failed(), |event| event.metadata.namespace = "other".into()));
+    story.observe(edited(failed(), |event| {
+        event.metadata.namespace = "other".into();
+        event.involved_object.namespace = "other".into();
+    }));
+    // Controllers give a UID.
+    story.observe(edited(failed(), |event| event.involved_object.uid = None));
+    // An earlier claim of that name.
+    story.observe(edited(failed(), |event| event.last_timestamp = Some(start() - SignedDuration::from_secs(3))));
+    assert_eq!(reasons(&story, ALICE), [] as [&str; 0]);
+}
+
+#[test]
+fn invariant_1_an_event_of_a_node_reaches_the_pods_that_are_on_it() {
+    let mut story = Story::new();
+    story.observe(workspace("alice", ALICE, "node-1"));
+    story.observe(workspace("bob", BOB, "node-2"));
+    story.observe(about("Node", "node-1", "NodeNotReady", "Node node-1 status is now: NodeNotReady", 1, 9));
+    story.observe(about("Node", "node-1", "NodeHasSufficientMemory", "m", 1, 9));
+    // Written by somebody in the workspaces' namespace.
+    let forged = about("Node", "node-1", "Rebooted", "m", 1, 9);
+    story.observe(edited(forged, |event| event.metadata.namespace = "ns".into()));
+    assert_eq!(reasons(&story, ALICE), ["NodeNotReady"]);
+    assert_eq!(reasons(&story, BOB), [] as [&str; 0]);
+}
+
+#[test]
+fn a_nodes_event_from_before_or_after_the_pods_stay_is_not_its_own() {
+    let mut story = Story::new();
+    story.observe(workspace("alice", ALICE, "node-1"));
+    story.observe(about("Node", "node-1", "Rebooted", "m", 1, 1));
+    assert_eq!(reasons(&story, ALICE), [] as [&str; 0]);
+    let Observation::Seen { object: Object::Pod(mut pod), .. } = workspace("alice", ALICE, "node-1") else {
+        unreachable!()
+    };
+    pod.status.phase = "Failed".into();
+    story.now += SignedDuration::from_secs(20);
+    story.observe(seen(Object::Pod(pod)));
+    story.observe(about("Node", "node-1", "SystemOOM", "m", 1, 19));
+    story.observe(about("Node", "node-1", "Rebooted", "m", 1, 30));
+    assert_eq!(reasons(&story, ALICE), ["SystemOOM"]);
+}
+
+#[test]
+fn a_pod_that_left_the_selection_gets_no_line() {
+    let mut story = Story::new();
+    story.observe(workspace("alice", ALICE, "node-1"));
+    let Observation::Seen { object, .. } = workspace("alice", ALICE, "node-1") else { unreachable!() };
+    story.observe(Observation::Gone { scope: PODS, object });
+    story.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 9));
+    story.confirm(Presence::Unselected);
+    story.observe(about("Node", "node-1", "Rebooted", "m", 1, 10));
+    assert_eq!(reasons(&story, ALICE), [] as [&str; 0]);
+}
+
+#[test]
+fn one_cause_of_a_node_is_one_line_and_a_count() {
+    let mut story = Story::new();
+    story.observe(workspace("alice", ALICE, "node-1"));
+    for pid in 0..9 {
+        let message = format!("System OOM encountered, victim process: node, pid: 47{pid}");
+        let oom = about("Node", "node-1", "SystemOOM", &message, 1, 9 + pid);
+        story.observe(oom);
+    }
+    story.observe(about("Node", "node-1", "OOMKilling", "Killed process 4711", 1, 20));
+    story.tick(120);
+    let said = reasons(&story, ALICE);
+    assert_eq!(said.first().map(String::as_str), Some("SystemOOM"), "{said:?}");
+    assert!(said.len() <= 3 && said.last().unwrap().ends_with(" x10"), "{said:?}");
+}
+
+#[test]
+fn what_happened_to_a_node_before_the_pod_came_is_not_counted() {
+    let mut story = Story::new();
+    story.observe(workspace("alice", ALICE, "node-1"));
+    let since_long_ago = |count, second| {
+        let event = about("Node", "node-1", "SystemOOM", "m", count, second);
+        edited(event, |event| event.first_timestamp = Some(start() - SignedDuration::from_hours(9)))
+    };
+    story.observe(since_long_ago(70, 9));
+    story.tick(30);
+    story.observe(since_long_ago(71, 40));
+    assert_eq!(reasons(&story, ALICE), ["SystemOOM", "SystemOOM x2"]);
+}
+
+#[test]
+fn invariant_4_a_flood_about_a_node_costs_its_pods_little() {
+    let mut story = Story::new();
+    for n in 0..100 {
+        story.observe(workspace(&format!("ws-{n}"), ALICE, "node-1"));
+    }
+    for n in 0..10_000 {
+        story.observe(about("Node", "node-1", "SystemOOM", &format!("pid {n}"), 1, 9));
+        story.observe(about("Node", "node-1", "Rebooted", "m", n + 1, 9));
+    }
+    let effects = story.effects.len();
+    assert!(effects < 100 * 100 + 20_000, "{effects}");
+    assert!(story.counted(Counted::Overflow) > 9_900);
+    story.tick(300);
+    story.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 309));
+    assert!(reasons(&story, ALICE).contains(&"NodeNotReady".to_owned()));
+}
+
+#[test]
+fn invariant_4_kept_events_are_bounded() {
+    let mut story = Story::new();
+    for n in 0..10_000 {
+        story.observe(about("PersistentVolumeClaim", &format!("claim-{n}"), "ProvisioningFailed", "m", 1, 5));
+    }
+    story.observe(about("PersistentVolumeClaim", "home-alice", "ProvisioningFailed", "m", 1, 5));
+    story.observe(workspace("alice", ALICE, ""));
+    assert_eq!(reasons(&story, ALICE), ["ProvisioningFailed"]);
+    story.tick(121);
+    story.observe(workspace("bob", BOB, ""));
+    assert!(story.nothing_is_held());
+}
+
+#[test]
+fn after_a_restart_an_event_is_told_to_the_pods_that_lack_it() {
+    let pending = [(Uid::parse("ns/bob").unwrap(), 105)].into();
+    let from = Checkpoint { revision: 200, pending, ..Checkpoint::default() };
+    let mut story = Story::with(Limits::default(), from);
+    for (name, token) in [("alice", ALICE), ("bob", BOB)] {
+        let Observation::Seen { scope, object, .. } = workspace(name, token, "node-1") else { unreachable!() };
+        story.observe(Observation::Seen { scope, object, how: Arrival::ListedKnown });
+    }
+    story.observe(about("Node", "node-1", "Rebooted", "m", 1, 4));
+    story.observe(about("Node", "node-1", "SystemOOM", "m", 1, 9));
+    story.observe(Observation::Synced(EVENTS));
+    story.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 150));
+    assert_eq!(reasons(&story, ALICE), ["NodeNotReady"]);
+    assert_eq!(reasons(&story, BOB), ["SystemOOM", "NodeNotReady"]);
+}
+
+/// The streams of a workspace whose volume is late and whose node fails.
+fn late_volume_and_lost_node() -> [Vec<Observation>; 2] {
+    let claim =
+        |reason, message, count, second| about("PersistentVolumeClaim", "home-alice", reason, message, count, second);
+    let pods = vec![workspace("alice", ALICE, ""), workspace("alice", ALICE, "node-1")];
+    let events = vec![
+        claim("ExternalProvisioning", "Waiting for a volume to be created", 1, 4),
+        claim("ProvisioningFailed", "no driver", 1, 5),
+        claim("ProvisioningFailed", "quota exceeded", 1, 6),
+        about("Node", "node-1", "NodeNotReady", "Node node-1 status is now: NodeNotReady", 1, 9),
+        about("Node", "node-1", "Rebooted", "m", 1, 10),
+    ];
+    [pods, events]
+}
+
+proptest! {
+    /// Invariant 6: an Event of a claim or node may come before the pod, or before its node is known.
+    #[test]
+    fn invariant_6_any_order_of_pods_and_dependencies_gives_the_same_lines(
+        picks in proptest::collection::vec(0_usize..2, 10), wait in 0_i64..60,
+    ) {
+        let mut story = Story::new();
+        let mut streams = late_volume_and_lost_node().map(Vec::into_iter);
+        for stream in picks.into_iter().chain([0, 0, 1, 1, 1, 1, 1]) {
+            if let Some(observation) = streams[stream].next() {
+                story.observe(observation);
+                story.tick(wait.min(5));
+            }
+        }
+        let mut said = reasons(&story, ALICE);
+        said.sort();
+        let all = ["ExternalProvisioning", "NodeNotReady", "ProvisioningFailed", "ProvisioningFailed", "Rebooted"];
+        prop_assert_eq!(said, all);
+        prop_assert!(story.nothing_is_held());
+    }
+}
