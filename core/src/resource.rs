@@ -69,15 +69,17 @@ impl fmt::Display for Kind {
 pub enum Resource {
     /// core/v1 Events.
     Events,
+    /// core/v1 Events about nodes, in the namespace where those are written.
+    NodeEvents,
     /// Objects of a kind.
     Objects(Kind),
 }
 
 impl Resource {
-    /// Number of resources.
+    /// Number of resources of each namespace.
     pub const COUNT: usize = 1 + Kind::ALL.len();
 
-    /// Every resource.
+    /// Every resource of a namespace: all but the Events of nodes.
     pub fn all() -> impl Iterator<Item = Self> + Clone {
         std::iter::once(Self::Events).chain(Kind::ALL.iter().copied().map(Self::Objects))
     }
@@ -85,7 +87,7 @@ impl Resource {
     /// The name of its kind in the Kubernetes API.
     pub fn kind(self) -> &'static str {
         match self {
-            Self::Events => "Event",
+            Self::Events | Self::NodeEvents => "Event",
             Self::Objects(kind) => kind.as_str(),
         }
     }
@@ -93,7 +95,7 @@ impl Resource {
     /// Its API group; empty for core.
     pub fn group(self) -> &'static str {
         match self {
-            Self::Events => "",
+            Self::Events | Self::NodeEvents => "",
             Self::Objects(kind) => kind.group(),
         }
     }
@@ -101,8 +103,26 @@ impl Resource {
     /// Its plural name in the Kubernetes API.
     pub fn plural(self) -> &'static str {
         match self {
-            Self::Events => "events",
+            Self::Events | Self::NodeEvents => "events",
             Self::Objects(kind) => kind.plural(),
         }
+    }
+
+    /// Its name in checkpoints and metrics: the plural, except for the Events of nodes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NodeEvents => "nodeevents",
+            resource => resource.plural(),
+        }
+    }
+
+    /// True for Events, of whatever.
+    pub fn is_events(self) -> bool {
+        matches!(self, Self::Events | Self::NodeEvents)
+    }
+
+    /// True if the program is useful without it: it delays no readiness.
+    pub fn is_optional(self) -> bool {
+        self == Self::NodeEvents
     }
 }

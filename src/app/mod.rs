@@ -135,10 +135,11 @@ fn registry(outlet: CurrentOutlet, clock: Arc<dyn Clock>, metrics: registry::Met
 }
 
 fn scopes(config: &Config) -> Scopes {
-    match &config.namespaces {
+    let scopes = match &config.namespaces {
         Namespaces::All => Scopes::new(&[]),
         Namespaces::Listed(names) => Scopes::new(names),
-    }
+    };
+    if config.node_events { scopes.with_node_events() } else { scopes }
 }
 
 /// Serves health and metrics until the very end of the shutdown.

@@ -91,7 +91,9 @@ impl Ledger {
 
     /// Waits until the watch of every scope has started. Resets what [`Ledger::changed`] waits for.
     pub async fn all_started(&self) {
-        while self.state().started.len() < self.scopes.len() {
+        let needed: Vec<ScopeId> =
+            self.scopes.iter().filter(|(_, scope)| !scope.resource.is_optional()).map(|(id, _)| id).collect();
+        while !needed.iter().all(|scope| self.state().started.contains(scope)) {
             self.changed().await;
         }
     }
@@ -185,7 +187,7 @@ impl Ledger {
         };
         let scopes = tracking.iter().filter_map(|(id, tracking)| {
             let scope = self.scopes.get(*id)?;
-            let is_events = scope.resource == Resource::Events;
+            let is_events = scope.resource.is_events();
             Some((scope.key(), tracking.checkpoint(of(id), is_events, room)))
         });
         let scopes = scopes.collect();

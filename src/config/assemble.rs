@@ -53,6 +53,7 @@ pub(crate) fn config(source: &Source) -> Result<Config, ConfigError> {
         namespaces,
         field_selector,
         label_selector,
+        node_events: source.optional(setting::NODE_EVENTS, words::boolean)?.unwrap_or(true),
         resolve_references: source.optional(setting::RESOLVE_REFERENCES, words::boolean)?.unwrap_or(true),
         webhook,
         lines: LineFilter {

@@ -78,6 +78,8 @@ pub struct Config {
     pub field_selector: Option<FieldSelector>,
     /// Applies to pods.
     pub label_selector: Option<LabelSelector>,
+    /// Whether Events of nodes are watched.
+    pub node_events: bool,
     /// Permission to read the Secrets and ConfigMaps that pods take agent tokens from.
     pub resolve_references: bool,
     /// How admission reviews are received, if they are.
@@ -139,7 +141,7 @@ impl fmt::Display for Config {
         write!(formatter, " kubeconfig={} namespaces={}", self.cluster, self.namespaces)?;
         write!(formatter, " field_selector={}", or(self.field_selector.as_ref(), "none"))?;
         write!(formatter, " label_selector={}", or(self.label_selector.as_ref(), "none"))?;
-        write!(formatter, " resolve_references={}", self.resolve_references)?;
+        write!(formatter, " node_events={} resolve_references={}", self.node_events, self.resolve_references)?;
         match &self.webhook {
             Some(webhook) => write!(formatter, " {webhook}")?,
             None => formatter.write_str(" webhook_addr=off")?,

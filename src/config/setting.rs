@@ -81,6 +81,12 @@ settings! {
     LABEL_SELECTOR: "label-selector" | 'l', "SELECTOR", ["CODER_LABEL_SELECTOR"],
         "a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy";
 
+    /// Set to false for no lines about the nodes of workspaces, such as that one is not ready or about to be taken away.
+    /// Their Events are in the namespace default, which this program then does not read unless it is watched. Default:
+    /// true.
+    NODE_EVENTS: "node-events", "BOOL", ["CODER_LOGSTREAM_NODE_EVENTS"],
+        "true or false";
+
     /// Set to false if this program has no permission to read the Secrets and ConfigMaps that hold agent tokens. Agents
     /// with such tokens are then not streamed. Default: true.
     RESOLVE_REFERENCES: "resolve-references", "BOOL", ["CODER_LOGSTREAM_RESOLVE_REFERENCES"],

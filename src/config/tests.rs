@@ -22,6 +22,7 @@ fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
         ("namespaces", "dev,ops".to_owned()),
         ("field-selector", "spec.nodeName!=node-1".to_owned()),
         ("label-selector", "app in (a,b)".to_owned()),
+        ("node-events", "false".to_owned()),
         ("resolve-references", "false".to_owned()),
         ("webhook-addr", "0.0.0.0:10250".to_owned()),
         ("webhook-cert-mode", "self-managed".to_owned()),
@@ -69,7 +70,7 @@ fn expected(scratch: &Scratch, kubeconfig: &str) -> String {
     let file = scratch.certificate.display();
     format!(
         "coder_url=http://other.example.com/ kubeconfig={kubeconfig} namespaces=dev,ops \
-         field_selector=spec.nodeName!=node-1 label_selector=app in (a,b) resolve_references=false webhook_addr=0.0.0.0:10250 \
+         field_selector=spec.nodeName!=node-1 label_selector=app in (a,b) node_events=false resolve_references=false webhook_addr=0.0.0.0:10250 \
          webhook_cert_mode=self-managed webhook_cert_secret=coder/webhook-cert webhook_ca_lifetime=7200000s \
          webhook_cert_lifetime=3600000s webhook_config_name=logstream webhook_client_ca={file} \
          webhook_names=hook,hook.coder,hook.coder.svc,hook.coder.svc.cluster.local,webhook.coder.svc,127.0.0.1 \
@@ -147,7 +148,7 @@ fn the_address_of_coder_is_enough() {
     assert_eq!(
         config.to_string(),
         "coder_url=https://coder.example.com/ kubeconfig=default namespaces=all field_selector=none \
-         label_selector=none resolve_references=true webhook_addr=off min_level=debug skip_reasons=none log_style=fancy log_level=info metrics_addr=off health_addr=[::]:8081 \
+         label_selector=none node_events=true resolve_references=true webhook_addr=off min_level=debug skip_reasons=none log_style=fancy log_level=info metrics_addr=off health_addr=[::]:8081 \
          shutdown_grace=20s state=memory lease=none owner=none"
     );
     assert_eq!(config.log_format, LogFormat::Text);

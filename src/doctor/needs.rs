@@ -1,6 +1,9 @@
 //! Permissions that the program needs with its flags.
 
-use logstream_core::resource::{Kind, Resource};
+use logstream_core::{
+    dependency::CLUSTER_EVENTS,
+    resource::{Kind, Resource},
+};
 
 use super::access::Access;
 use crate::config::{CertMode, Config, Namespaces};
@@ -29,12 +32,19 @@ fn watch(config: &Config, needs: &mut Vec<Access>) {
             needs.extend(resources.map(|resource| Access::new("get", "", resource).within(namespace)));
         }
     }
+    let apart = |name: &String| name != CLUSTER_EVENTS;
+    if let (true, Namespaces::Listed(names)) = (config.node_events, &config.namespaces)
+        && names.iter().all(apart)
+    {
+        let verbs = verbs(Resource::NodeEvents).iter();
+        needs.extend(verbs.map(|verb| Access::new(verb, "", "events").within(Some(CLUSTER_EVENTS))));
+    }
 }
 
 /// A pod is looked up by a list, as only that honours the selectors; the others are looked up by their name.
 fn verbs(resource: Resource) -> &'static [&'static str] {
     match resource {
-        Resource::Events | Resource::Objects(Kind::Pod) => &["list", "watch"],
+        Resource::Events | Resource::NodeEvents | Resource::Objects(Kind::Pod) => &["list", "watch"],
         Resource::Objects(_) => &["get", "list", "watch"],
     }
 }
@@ -83,8 +93,12 @@ mod tests {
 
     #[test]
     fn flags_decide_what_is_needed() {
-        let plain = needs(&["--namespaces=a,b", "--resolve-references=false", "--state-namespace="]);
+        let flags = ["--namespaces=a,b", "--resolve-references=false", "--state-namespace=", "--node-events=false"];
+        let plain = needs(&flags);
         assert_eq!(plain.len(), 2 * 13, "{plain:?}");
+        let nodes = needs(&flags[..3]);
+        assert_eq!(nodes[2 * 13..], ["list events in default", "watch events in default"]);
+        assert_eq!(needs(&["--namespaces=a,default"]).iter().filter(|need| need.contains("events in")).count(), 4);
         assert!(!plain.iter().any(|need| need.contains("secrets")), "{plain:?}");
         let all = needs(&["--owner-deployment=logs", "--state-name=progress"]);
         for need in [

@@ -22,7 +22,7 @@ use std::{
 };
 
 use kube::Client;
-use logstream_core::{checkpoint::Checkpoint, correlate::Observation};
+use logstream_core::{checkpoint::Checkpoint, correlate::Observation, fact_id::ScopeId};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -77,7 +77,7 @@ async fn explain(options: &Options) -> Result<bool, Problem> {
         Some(namespace) => vec![namespace.clone()],
         None => vec![cluster.config.default_namespace.clone()],
     };
-    let scopes = Arc::new(Scopes::new(&namespaces));
+    let scopes = Arc::new(Scopes::new(&namespaces).with_node_events());
     let server = cluster.config.cluster_url.to_string();
     let client = kubernetes::client(cluster)?;
     let mut reading = Reading::start(&client, &scopes);
@@ -93,7 +93,8 @@ async fn explain(options: &Options) -> Result<bool, Problem> {
         Err(Problem::Unreadable(why)) => return Err(Problem::Unreachable { server, why }),
         Err(problem) => return Err(problem),
     };
-    if !snapshot.denied.is_empty() {
+    let is_needed = |id: &ScopeId| scopes.get(*id).is_some_and(|scope| !scope.resource.is_optional());
+    if snapshot.denied.iter().any(is_needed) {
         let advice = permission::missing(&client, options, &scopes).await;
         complain(&format!("some workloads are left out for want of permission{advice}"))?;
     }

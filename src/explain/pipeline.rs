@@ -231,7 +231,13 @@ fn arrival(object: &Object) -> Arrival {
 
 fn without_status(object: &Object) -> Object {
     match object {
-        Object::Pod(pod) => Object::Pod(Box::new(Pod { status: PodStatus::default(), ..(**pod).clone() })),
+        Object::Pod(pod) => {
+            // When it got its node decides which Events of the node concern it.
+            let mut conditions = pod.status.conditions.clone();
+            conditions.retain(|condition| condition.kind == "PodScheduled" && condition.status == "True");
+            let status = PodStatus { conditions, ..PodStatus::default() };
+            Object::Pod(Box::new(Pod { status, ..(**pod).clone() }))
+        }
         Object::Workload(..) => object.clone(),
     }
 }

@@ -115,7 +115,7 @@ impl Metrics {
     }
 
     pub(super) fn error(&self, resource: Resource, reason: Reason) {
-        self.errors.get_or_create(&ErrorLabels { stream: resource.plural(), reason: reason.as_str() }).inc();
+        self.errors.get_or_create(&ErrorLabels { stream: resource.name(), reason: reason.as_str() }).inc();
     }
 
     pub(super) fn malformed(&self, resource: Resource) {
@@ -151,7 +151,7 @@ impl Default for Metrics {
             let _ = metrics.malformed.get_or_create(&label(resource));
             metrics.synced(resource, false);
             for reason in Reason::ALL {
-                let labels = ErrorLabels { stream: resource.plural(), reason: reason.as_str() };
+                let labels = ErrorLabels { stream: resource.name(), reason: reason.as_str() };
                 let _ = metrics.errors.get_or_create(&labels);
             }
         }
@@ -166,7 +166,7 @@ impl Default for Metrics {
 }
 
 fn label(resource: Resource) -> ResourceLabel {
-    ResourceLabel { stream: resource.plural() }
+    ResourceLabel { stream: resource.name() }
 }
 
 #[cfg(test)]

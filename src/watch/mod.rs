@@ -124,6 +124,7 @@ impl Watch {
             states: states.clone(),
             metrics,
             no_streaming,
+            node_events: scopes.have_node_events(),
             time,
             started,
         };
@@ -179,7 +180,7 @@ fn watch(id: ScopeId, scope: &Scope, shared: Shared, saved: Option<Checkpoint>) 
         Source::<T>::new(id, scope.clone(), shared, saved).run().boxed()
     }
     match scope.resource {
-        Resource::Events => of::<Event>(id, scope, shared, saved),
+        Resource::Events | Resource::NodeEvents => of::<Event>(id, scope, shared, saved),
         Resource::Objects(Kind::Pod) => of::<Pod>(id, scope, shared, saved),
         Resource::Objects(_) => of::<Workload>(id, scope, shared, saved),
     }

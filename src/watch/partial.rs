@@ -57,7 +57,7 @@ impl Decoded for Workload {
     fn into_fact(self, resource: Resource) -> Option<Fact> {
         match resource {
             Resource::Objects(kind) => Some(Fact::Object(Object::Workload(kind, Box::new(self)))),
-            Resource::Events => None,
+            Resource::Events | Resource::NodeEvents => None,
         }
     }
 }

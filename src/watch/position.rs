@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use logstream_core::{
     checkpoint::Checkpoint,
     correlate::Arrival,
+    dependency::Dependency,
     identity::Uid,
     object::{Event, Meta},
 };
@@ -24,6 +25,8 @@ pub(super) struct Position {
     /// Subjects with Events from before the restart that were not delivered, and the revision of the first. Only the
     /// first list looks at it: after that this process itself has handed them on.
     pending: HashMap<Uid, u64>,
+    /// The first of those revisions. An Event of a claim or node since then may be pending for a pod that depends on it.
+    first_pending: Option<u64>,
     /// What was created at this second or later is news in the first list, wherever that starts: it is younger than
     /// this process.
     created_since: Option<Timestamp>,
@@ -46,9 +49,14 @@ struct Listing {
 
 impl Position {
     pub(super) fn new(from: &Checkpoint) -> Self {
-        let pending = from.pending.iter().map(|(uid, revision)| (*uid, *revision)).collect();
-        let listing = Listing::default();
-        Self { reached: from.revision, pending, created_since: None, listing, max_fresh: MAX_FRESH }
+        Self {
+            reached: from.revision,
+            pending: from.pending.iter().map(|(uid, revision)| (*uid, *revision)).collect(),
+            first_pending: from.pending.values().min().copied(),
+            created_since: None,
+            listing: Listing::default(),
+            max_fresh: MAX_FRESH,
+        }
     }
 
     /// From the start of this process, which may lie before the first answer of the API server.
@@ -84,7 +92,8 @@ impl Position {
         self.listed_other(revision);
         let is_pending = |revision: u64| {
             let since = event.involved_object.uid.and_then(|about| self.pending.get(&about));
-            since.is_some_and(|since| revision >= *since)
+            let of_dependents = self.first_pending.is_some_and(|first| revision >= first);
+            since.is_some_and(|since| revision >= *since) || (of_dependents && Dependency::of_event(&event).is_some())
         };
         let is_young = self.is_young(&event.metadata);
         let is_news = |revision: &u64| is_young || self.is_beyond(Some(*revision)) || is_pending(*revision);
@@ -106,7 +115,7 @@ impl Position {
     pub(super) fn done(&mut self) -> impl Iterator<Item = Box<Event>> + use<> {
         let Listing { highest, fresh, .. } = std::mem::take(&mut self.listing);
         self.reached = self.reached.max(highest);
-        self.pending = HashMap::new();
+        (self.pending, self.first_pending) = (HashMap::new(), None);
         self.created_since = None;
         fresh.into_values()
     }
@@ -201,6 +210,20 @@ mod tests {
         let mut position = Position::new(&Checkpoint { revision: 10, pending, ..Checkpoint::default() });
         assert_eq!(list(&mut position, &[("a", 6), ("a", 7), ("b", 8), ("a", 9)]), [7, 9]);
         assert_eq!(list(&mut position, &[("a", 7), ("a", 9)]), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn an_event_of_a_claim_may_be_pending_for_a_pod() {
+        let pending = [(uid("pod"), 7)].into();
+        let mut position = Position::new(&Checkpoint { revision: 10, pending, ..Checkpoint::default() });
+        position.begin();
+        for revision in [6, 8] {
+            let mut event = event("claim", revision);
+            event.involved_object.kind = "PersistentVolumeClaim".into();
+            assert_eq!(position.listed_event(event).count(), 0);
+        }
+        let revisions: Vec<_> = position.done().filter_map(|event| event.metadata.revision()).collect();
+        assert_eq!(revisions, [8]);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use logstream_core::{fact_id::ScopeId, resource::Resource};
+use logstream_core::{dependency::CLUSTER_EVENTS, fact_id::ScopeId, resource::Resource};
 
-/// The most namespaces a table of scopes can hold; `config` refuses more. With as many watches an API server should
-/// be asked for all namespaces at once.
-pub const MAX_NAMESPACES: usize = (u16::MAX as usize + 1) / Resource::COUNT;
+/// The most namespaces a table of scopes can hold, with one scope for the Events of nodes; `config` refuses more. With
+/// as many watches an API server should be asked for all namespaces at once.
+pub const MAX_NAMESPACES: usize = u16::MAX as usize / Resource::COUNT;
 
 /// A resource within one namespace, or within all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,21 +20,30 @@ pub struct Scope {
 impl Scope {
     /// The scope's name in saved progress: `events/ns`, `pods/*`. It does not depend on the other scopes.
     pub fn key(&self) -> String {
-        format!("{}/{}", self.resource.plural(), self.namespace.as_deref().unwrap_or("*"))
+        format!("{}/{}", self.resource.name(), self.namespace.as_deref().unwrap_or("*"))
     }
 
     /// The scope in words: `pods in ns`, `events in all namespaces`.
     pub fn words(&self) -> String {
+        let what = if self.resource == Resource::NodeEvents { "events of nodes" } else { self.resource.plural() };
         match &self.namespace {
-            Some(namespace) => format!("{} in {namespace}", self.resource.plural()),
-            None => format!("{} in all namespaces", self.resource.plural()),
+            Some(namespace) => format!("{what} in {namespace}"),
+            None => format!("{what} in all namespaces"),
         }
+    }
+
+    /// True if it shows the namespace in which Events of nodes are written.
+    pub(super) fn has_cluster_events(&self) -> bool {
+        self.namespace.as_deref().is_none_or(|namespace| namespace == CLUSTER_EVENTS)
     }
 }
 
 /// Every scope of this process. A [`ScopeId`] is an index into it and holds for this process only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scopes(Vec<Scope>);
+pub struct Scopes {
+    scopes: Vec<Scope>,
+    node_events: bool,
+}
 
 impl Scopes {
     /// Every resource in each of these namespaces; in all of them when none is named. A namespace named twice is one,
@@ -53,23 +62,37 @@ impl Scopes {
         let scopes = wanted.into_iter().flat_map(|namespace| {
             Resource::all().map(move |resource| Scope { resource, namespace: namespace.clone() })
         });
-        Self(scopes.collect())
+        Self { scopes: scopes.collect(), node_events: false }
+    }
+
+    /// With the Events of nodes: in a scope of their own where no other shows them.
+    #[must_use]
+    pub fn with_node_events(mut self) -> Self {
+        if !std::mem::replace(&mut self.node_events, true) && !self.scopes.iter().any(Scope::has_cluster_events) {
+            self.scopes.push(Scope { resource: Resource::NodeEvents, namespace: Some(CLUSTER_EVENTS.into()) });
+        }
+        self
+    }
+
+    /// True if the Events of nodes are watched.
+    pub(super) fn have_node_events(&self) -> bool {
+        self.node_events
     }
 
     /// How many there are; never 0.
     #[expect(clippy::len_without_is_empty, reason = "there is always a scope")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.scopes.len()
     }
 
     /// All of them, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (ScopeId, &Scope)> {
-        (0..=u16::MAX).map(ScopeId).zip(&self.0)
+        (0..=u16::MAX).map(ScopeId).zip(&self.scopes)
     }
 
     /// The scope of this id; `None` for an id of another table.
     pub fn get(&self, id: ScopeId) -> Option<&Scope> {
-        self.0.get(usize::from(id.0))
+        self.scopes.get(usize::from(id.0))
     }
 
     /// The scope by which an object of this resource and namespace comes, if it is watched.
@@ -123,10 +146,22 @@ mod tests {
     }
 
     #[test]
+    fn events_of_nodes_have_a_scope_where_no_other_shows_them() {
+        for namespaces in [&[][..], &["a", "default"]] {
+            let with = scopes(namespaces).with_node_events();
+            assert_eq!(with.len(), scopes(namespaces).len());
+        }
+        let with = scopes(&["a"]).with_node_events().with_node_events();
+        assert_eq!(with.len(), Resource::COUNT + 1);
+        let id = with.by_key("nodeevents/default").unwrap();
+        assert_eq!(with.get(id).unwrap().words(), "events of nodes in default");
+    }
+
+    #[test]
     fn more_namespaces_than_ids_do_not_overflow() {
         let many: Vec<String> = (0..MAX_NAMESPACES + 7).map(|number| format!("ns-{number}")).collect();
-        let scopes = Scopes::new(&many);
-        assert_eq!(scopes.len(), MAX_NAMESPACES * Resource::COUNT);
+        let scopes = Scopes::new(&many).with_node_events();
+        assert_eq!(scopes.len(), MAX_NAMESPACES * Resource::COUNT + 1);
         assert_eq!(scopes.iter().count(), scopes.len());
     }
 }

@@ -41,7 +41,7 @@ impl Selectors {
 
 /// Kinds whose Events are many and that no line is about. The API server leaves them out; Events of the other kinds
 /// that are not explained are few, and dropped here. One watch for all kinds keeps the order among them.
-const NOISY: [&str; 12] = [
+const NOISY: [&str; 11] = [
     "CronJob",
     "DaemonSet",
     "Deployment",
@@ -50,15 +50,36 @@ const NOISY: [&str; 12] = [
     "HorizontalPodAutoscaler",
     "Ingress",
     "Lease",
-    "Node",
     "PersistentVolume",
     "PodDisruptionBudget",
     "Service",
 ];
 
-/// The field selector of the watch for Events.
-pub(super) fn of_events() -> String {
-    NOISY.map(|kind| format!("involvedObject.kind!={kind}")).join(",")
+/// Reasons of which each node writes an Event now and then, and that concern no pod.
+const NOISY_OF_NODES: [&str; 7] = [
+    "NodeAllocatableEnforced",
+    "NodeHasNoDiskPressure",
+    "NodeHasSufficientMemory",
+    "NodeHasSufficientPID",
+    "NodeReady",
+    "NodeSchedulable",
+    "RegisteredNode",
+];
+
+/// The field selector of the watch for Events, with those of nodes or without.
+pub(super) fn of_events(with_nodes: bool) -> String {
+    let kinds = NOISY.into_iter().chain((!with_nodes).then_some("Node"));
+    let mut terms: Vec<String> = kinds.map(|kind| format!("involvedObject.kind!={kind}")).collect();
+    if with_nodes {
+        terms.extend(NOISY_OF_NODES.map(|reason| format!("reason!={reason}")));
+    }
+    terms.join(",")
+}
+
+/// The field selector of the watch for the Events of nodes alone.
+pub(super) fn of_node_events() -> String {
+    let reasons = NOISY_OF_NODES.map(|reason| format!(",reason!={reason}")).concat();
+    format!("involvedObject.kind=Node{reasons}")
 }
 
 #[cfg(test)]
@@ -75,7 +96,11 @@ mod tests {
     #[test]
     fn no_kind_that_is_explained_is_left_out() {
         assert!(NOISY.into_iter().all(|kind| Kind::parse(kind).is_none()));
-        assert!(of_events().starts_with("involvedObject.kind!=CronJob,involvedObject.kind!=DaemonSet,"));
+        let without = of_events(false);
+        assert!(without.starts_with("involvedObject.kind!=CronJob,involvedObject.kind!=DaemonSet,"), "{without}");
+        assert!(without.ends_with(",involvedObject.kind!=Node"), "{without}");
+        let with = of_events(true);
+        assert!(!with.contains("kind!=Node") && with.ends_with(",reason!=RegisteredNode"), "{with}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ use super::{
     partial::{Decoded, Fact, Partial},
     position::Position,
     scope::Scope,
-    selectors::{Selectors, of_events},
+    selectors::{Selectors, of_events, of_node_events},
     start,
     sync::SyncStates,
 };
@@ -81,6 +81,8 @@ pub(super) struct Shared {
     pub(super) states: SyncStates,
     pub(super) metrics: Metrics,
     pub(super) no_streaming: NoStreaming,
+    /// Whether Events of nodes are wanted.
+    pub(super) node_events: bool,
     /// This machine's clock at the start.
     pub(super) time: Timestamp,
     /// The start, for how long ago it is.
@@ -181,7 +183,7 @@ impl<T: Decoded> Source<T> {
             now
         };
         self.send(Observation::Started { scope: self.id, from: Box::new(from) }).await?;
-        if self.scope.resource == Resource::Events {
+        if self.scope.resource.is_events() {
             // Else the Events of a large list would all have to wait for their subjects.
             let listed = self.shared.states.objects_listed(self.id);
             let _ = tokio::time::timeout(OBJECTS_FIRST, listed).await;
@@ -228,7 +230,11 @@ impl<T: Decoded> Source<T> {
         };
         let (field_selector, label_selector) = match self.scope.resource {
             Resource::Objects(Kind::Pod) => (self.shared.selectors.field.clone(), self.shared.selectors.label_text()),
-            Resource::Events => (Some(of_events()), None),
+            Resource::Events => {
+                let with_nodes = self.shared.node_events && self.scope.has_cluster_events();
+                (Some(of_events(with_nodes)), None)
+            }
+            Resource::NodeEvents => (Some(of_node_events()), None),
             Resource::Objects(_) => (None, None),
         };
         watcher::Config { field_selector, label_selector, timeout: Some(deadlines::WATCH), ..config }
@@ -284,7 +290,7 @@ impl<T: Decoded> Source<T> {
     async fn listed(&mut self, object: Partial<T>) -> Result<(), Closed> {
         let revision = object.revision();
         match self.decoded(object) {
-            Some(Fact::Event(event)) if event.subject().is_some() => {
+            Some(Fact::Event(event)) if event.is_relevant() => {
                 for event in self.position.listed_event(event) {
                     self.send(Observation::Event { scope: self.id, event }).await?;
                 }
@@ -304,7 +310,7 @@ impl<T: Decoded> Source<T> {
     async fn watched(&mut self, object: Partial<T>) -> Result<(), Closed> {
         let news = self.position.watched(object.revision());
         match self.decoded(object) {
-            Some(Fact::Event(event)) if news && event.subject().is_some() => {
+            Some(Fact::Event(event)) if news && event.is_relevant() => {
                 self.send(Observation::Event { scope: self.id, event }).await
             }
             Some(Fact::Event(_)) | None => Ok(()),

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use logstream_core::{fact_id::ScopeId, resource::Resource};
 use tokio::sync::watch;
 
-use super::{failure::Reason, metrics::Metrics, scope::Scopes};
+use super::{
+    failure::Reason,
+    metrics::Metrics,
+    scope::{Scope, Scopes},
+};
 
 /// What the watch of a scope is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,13 +63,16 @@ impl SyncStates {
 
     /// Whether each scope has been listed once. From then on nothing is missed, only late.
     pub fn all_listed(&self) -> bool {
-        self.states.borrow().iter().all(|state| state.listed)
+        let states = self.states.borrow();
+        let mut needed = self.scopes.iter().zip(states.iter()).filter(|((_, scope), _)| !scope.resource.is_optional());
+        needed.all(|(_, state)| state.listed)
     }
 
     /// What is not as it should be, a sentence a scope: `pods in ns: forbidden: …`, `events in ns: listing`.
     pub fn problems(&self) -> Vec<String> {
         let states = self.states.borrow();
-        let told = self.scopes.iter().zip(states.iter()).filter_map(|((_, scope), state)| match &state.now {
+        let needed = self.scopes.iter().zip(states.iter()).filter(|((_, scope), _)| !scope.resource.is_optional());
+        let told = needed.filter_map(|((_, scope), state)| match &state.now {
             Now::Watching => None,
             Now::Listing => Some(format!("{}: listing", scope.words())),
             Now::Failing { text, .. } => Some(format!("{}: {text}", scope.words())),
@@ -73,16 +80,15 @@ impl SyncStates {
         told.collect()
     }
 
-    /// Waits until each kind of object of this scope's namespace was listed, or its watch fails.
+    /// Waits until each kind of object of this scope's namespace was listed, or its watch fails; for the Events of nodes,
+    /// those of all namespaces.
     pub(super) async fn objects_listed(&self, scope: ScopeId) {
-        let Some(namespace) = self.scopes.get(scope).map(|scope| scope.namespace.clone()) else { return };
+        let Some(scope) = self.scopes.get(scope).cloned() else { return };
+        let concerns = |other: &Scope| scope.resource == Resource::NodeEvents || other.namespace == scope.namespace;
         let mut changes = self.states.subscribe();
         let settled = |states: &Vec<ScopeState>| {
-            let mut objects = self
-                .scopes
-                .iter()
-                .zip(states)
-                .filter(|((_, other), _)| other.resource != Resource::Events && other.namespace == namespace);
+            let mut objects =
+                self.scopes.iter().zip(states).filter(|((_, other), _)| !other.resource.is_events() && concerns(other));
             objects.all(|(_, state)| state.listed || matches!(state.now, Now::Failing { .. }))
         };
         // The sender is part of this value.
@@ -110,7 +116,7 @@ impl SyncStates {
             let before = state.clone();
             state.now = change(state);
             let changed = *state != before;
-            if changed && let Some(scope) = self.scopes.get(scope) {
+            if changed && let Some(scope) = self.scopes.get(scope).filter(|scope| !scope.resource.is_optional()) {
                 self.metrics.synced(scope.resource, self.is_synced(scope.resource, states));
             }
             changed

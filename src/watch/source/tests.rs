@@ -77,6 +77,7 @@ fn watching_with<T: Decoded>(
         out,
         states: states.clone(),
         metrics: metrics.clone(),
+        node_events: false,
         no_streaming: NoStreaming::default(),
         time: Timestamp::UNIX_EPOCH,
         started: tokio::time::Instant::now(),
