@@ -16,6 +16,12 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The namespace of the Events of nodes, where the permission to watch does not cover it and rbac.nodeEvents asks for them. */}}
+{{- define "logstream.nodeEventsNamespace" -}}
+{{- $covered := or (include "logstream.watchesClusterWide" .) (has "default" (splitList "," (include "logstream.namespaces" .))) -}}
+{{- if and .Values.rbac.nodeEvents (not $covered) -}}default{{- end -}}
+{{- end -}}
+
 {{/* "true" where the permission to watch is cluster-wide. */}}
 {{- define "logstream.watchesClusterWide" -}}
 {{- $all := not (include "logstream.namespaces" .) -}}

@@ -25,6 +25,7 @@
 {{- if ne $values.lines.minLevel "debug" }}{{ $env = append $env (dict "name" "CODER_LOGSTREAM_MIN_LEVEL" "value" $values.lines.minLevel) }}{{ end -}}
 {{- if ne $values.lines.style "fancy" }}{{ $env = append $env (dict "name" "CODER_LOGSTREAM_LOG_STYLE" "value" $values.lines.style) }}{{ end -}}
 {{- with $values.lines.skipReasons }}{{ $env = append $env (dict "name" "CODER_LOGSTREAM_SKIP_REASONS" "value" (join "," .)) }}{{ end -}}
+{{- if not $values.rbac.nodeEvents }}{{ $env = append $env (dict "name" "CODER_LOGSTREAM_NODE_EVENTS" "value" "false") }}{{ end -}}
 {{- if not $values.rbac.readSecrets }}{{ $env = append $env (dict "name" "CODER_LOGSTREAM_RESOLVE_REFERENCES" "value" "false") }}{{ end -}}
 {{- if $values.webhook.enabled }}{{ $env = concat $env (include "logstream.webhookEnv" . | fromYamlArray) }}{{ end -}}
 {{- $yours := $values.env | default list -}}

@@ -17,6 +17,13 @@
 {{- end }}
 {{- end -}}
 
+{{/* What the Events of nodes need, in the namespace where Kubernetes writes them. */}}
+{{- define "logstream.nodeEventsRules" -}}
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list, watch]
+{{- end -}}
+
 {{- define "logstream.subject" -}}
 - kind: ServiceAccount
   name: {{ include "logstream.serviceAccountName" . }}
