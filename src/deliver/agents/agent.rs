@@ -1,5 +1,8 @@
 //! One agent: its state, and which request it needs next.
 
+use std::time::Duration;
+
+use fastrand::Rng;
 use jiff::Timestamp;
 use logstream_core::{token::AgentToken, workspace::WorkspaceKey};
 use tokio::time::Instant;
@@ -10,9 +13,13 @@ use crate::deliver::{
     queue::budget::Budget,
     queue::isolation::Isolation,
     queue::outbox::{Outbox, Remains, Taken},
+    rate::backoff,
     rate::priority::{Position, Priority},
     settings::Settings,
 };
+
+/// Longest wait between two tries in a drain.
+const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
 
 /// Whether an object in the cluster carries the agent's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +47,29 @@ pub(crate) enum State {
     Revoked,
 }
 
+/// The most that Coder has accepted for the agent so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Accepted {
+    Nothing,
+    /// Its token.
+    Token,
+    /// Lines.
+    Lines,
+}
+
+/// The agent's part in sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// May send once it has something to send.
+    Free,
+    /// Has a request in flight.
+    InFlight { lines: usize },
+    /// Waits until then.
+    Waiting(Instant),
+    /// In a drain: sends nothing more.
+    GivenUp,
+}
+
 /// An agent. An idle one owns no heap memory.
 #[derive(Debug)]
 pub(crate) struct Agent {
@@ -48,17 +78,10 @@ pub(crate) struct Agent {
     /// Time of the last change of `life`.
     pub(crate) since: Instant,
     pub(crate) last_line: Instant,
-    /// Coder has accepted its token.
-    pub(crate) accepted: bool,
-    /// A line was delivered.
-    pub(crate) has_lines: bool,
-    /// Number of lines in its request in flight, if there is one.
-    pub(crate) in_flight: Option<usize>,
+    pub(crate) accepted: Accepted,
+    pub(crate) phase: Phase,
     /// Consecutive failures that are retried with growing waits.
     pub(crate) failures: u8,
-    pub(crate) not_before: Option<Instant>,
-    /// In a drain: its last try was refused.
-    pub(crate) given_up: bool,
     pub(crate) outbox: Outbox,
     pub(crate) budget: Budget,
     pub(crate) isolation: Isolation,
@@ -68,7 +91,7 @@ pub(crate) struct Agent {
     pub(crate) place: Place,
 }
 
-/// An agent's entries in the table's queue, timers and counts.
+/// An agent's entries in the table's queue, timers and counts, as of its last requeue.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     pub(crate) position: Option<Position>,
@@ -81,8 +104,13 @@ pub(crate) struct Place {
     pub(crate) state: Option<AgentState>,
     /// Counted as an agent with deliverable lines.
     pub(crate) pending: bool,
-    /// Counted as one of these whose token is not accepted yet.
-    pub(crate) waiting: bool,
+}
+
+impl Place {
+    /// Counted as an agent with deliverable lines, and with a token that is not accepted yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.pending && self.state == Some(AgentState::Waiting)
+    }
 }
 
 impl Agent {
@@ -92,12 +120,9 @@ impl Agent {
             state: State::New,
             since: now,
             last_line: now,
-            accepted: false,
-            has_lines: false,
-            in_flight: None,
+            accepted: Accepted::Nothing,
+            phase: Phase::Free,
             failures: 0,
-            not_before: None,
-            given_up: false,
             outbox: Outbox::default(),
             budget: Budget::default(),
             isolation: Isolation::default(),
@@ -108,13 +133,25 @@ impl Agent {
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        Standing { accepted: self.accepted, ended: self.life == Life::Ended }
+        Standing { accepted: self.accepted > Accepted::Nothing, ended: self.life == Life::Ended }
+    }
+
+    pub(crate) fn is_in_flight(&self) -> bool {
+        matches!(self.phase, Phase::InFlight { .. })
+    }
+
+    /// Number of lines it holds, with those in flight.
+    pub(crate) fn lines(&self) -> usize {
+        let in_flight = if let Phase::InFlight { lines } = self.phase { lines } else { 0 };
+        self.outbox.lines() + in_flight
     }
 
     /// Its current priority; `None` while it has nothing to send or has to wait.
     pub(crate) fn priority(&self, now: Instant) -> Option<Priority> {
-        if self.in_flight.is_some() || self.given_up || self.not_before.is_some_and(|at| at > now) {
-            return None;
+        match self.phase {
+            Phase::InFlight { .. } | Phase::GivenUp => return None,
+            Phase::Waiting(until) if until > now => return None,
+            Phase::Waiting(_) | Phase::Free => {}
         }
         if self.life == Life::Expected {
             return (self.state == State::New).then_some(Priority::Prepare);
@@ -126,7 +163,7 @@ impl Agent {
             State::Full | State::Revoked => return None,
             State::Unauthorized => Priority::Probe,
             State::New => Priority::Register,
-            State::Registered if !self.has_lines => Priority::FirstLines,
+            State::Registered if self.accepted < Accepted::Lines => Priority::FirstLines,
             State::Registered if self.outbox.only_repeats() => Priority::Repeats,
             State::Registered => Priority::FurtherLines,
         };
@@ -142,10 +179,11 @@ impl Agent {
 
     /// Time of its next timer.
     pub(crate) fn deadline(&self, now: Instant, settings: &Settings) -> Option<Instant> {
-        if self.in_flight.is_some() {
-            return None;
-        }
-        let retry = self.not_before.filter(|at| *at > now && self.is_ready());
+        let retry = match self.phase {
+            Phase::InFlight { .. } => return None,
+            Phase::Waiting(until) if until > now && self.is_ready() => Some(until),
+            Phase::Waiting(_) | Phase::Free | Phase::GivenUp => None,
+        };
         let end = self.end(settings);
         match (retry, end) {
             (Some(retry), Some(end)) => Some(retry.min(end)),
@@ -170,12 +208,12 @@ impl Agent {
 
     /// True if its objects are gone and Coder never accepted its token.
     pub(crate) fn has_failed(&self) -> bool {
-        self.life == Life::Ended && !self.accepted
+        self.life == Life::Ended && self.accepted == Accepted::Nothing
     }
 
     /// True if Coder was asked and has never accepted its token.
     pub(crate) fn never_valid(&self) -> bool {
-        self.state == State::Unauthorized && !self.accepted
+        self.state == State::Unauthorized && self.accepted == Accepted::Nothing
     }
 
     pub(crate) fn state(&self) -> AgentState {
@@ -190,13 +228,16 @@ impl Agent {
 
     /// True if it can be dropped in favour of another agent.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight.is_none() && !self.is_ready() && self.life != Life::Live
+        !self.is_in_flight() && !self.is_ready() && self.life != Life::Live
     }
 
     /// True if lines of it could still be delivered.
     pub(crate) fn is_pending(&self) -> bool {
-        let deliverable = !self.given_up && !matches!(self.state, State::Full | State::Revoked);
-        self.in_flight.is_some() || (deliverable && self.is_ready())
+        match self.phase {
+            Phase::InFlight { .. } => true,
+            Phase::GivenUp => false,
+            Phase::Waiting(_) | Phase::Free => self.is_ready() && !matches!(self.state, State::Full | State::Revoked),
+        }
     }
 
     /// A live object carries its token.
@@ -212,6 +253,20 @@ impl Agent {
         if workspace.is_some() {
             self.workspace = workspace;
         }
+    }
+
+    /// Its token is not valid yet, or not now: it is tried again steadily, but not in a drain.
+    pub(crate) fn unauthorized(&mut self, probe_every: Duration, random: &mut Rng, draining: bool, now: Instant) {
+        self.state = State::Unauthorized;
+        self.failures = 0;
+        self.phase = if draining { Phase::GivenUp } else { Phase::Waiting(now + backoff::about(probe_every, random)) };
+    }
+
+    /// A temporary failure: it is tried again after a wait that grows.
+    pub(crate) fn retry(&mut self, random: &mut Rng, draining: bool, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        let wait = self.isolation.wait(backoff::full_jitter(self.failures, random));
+        self.phase = Phase::Waiting(now + if draining { wait.min(LONGEST_WAIT_IN_DRAIN) } else { wait });
     }
 
     /// Takes the lines of the next request out of the outbox.

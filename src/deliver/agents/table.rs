@@ -6,7 +6,7 @@ use logstream_core::{token::AgentToken, workspace::WorkspaceKey};
 use tokio::time::Instant;
 
 use crate::deliver::{
-    agents::agent::{Agent, Life, State},
+    agents::agent::{Agent, Life},
     metrics::Metrics,
     rate::priority::{Priority, PriorityQueue},
     settings::Settings,
@@ -121,7 +121,7 @@ impl AgentTable {
         let Some(agent) = self.agents.remove(&token) else { return };
         self.expected -= usize::from(agent.life == Life::Expected);
         self.pending -= usize::from(agent.place.pending);
-        self.waiting -= usize::from(agent.place.waiting);
+        self.waiting -= usize::from(agent.place.is_waiting());
         if let Some(position) = agent.place.position {
             self.queue.leave(position);
         }
@@ -164,15 +164,14 @@ impl AgentTable {
             }
             agent.place.timer = deadline;
         }
-        let pending = agent.is_pending();
-        self.pending = self.pending + usize::from(pending) - usize::from(agent.place.pending);
-        agent.place.pending = pending;
-        let waiting = pending && agent.state == State::Unauthorized;
-        self.waiting = self.waiting + usize::from(waiting) - usize::from(agent.place.waiting);
-        agent.place.waiting = waiting;
         let state = agent.state();
         self.metrics.agent(agent.place.state, Some(state));
+        self.pending -= usize::from(agent.place.pending);
+        self.waiting -= usize::from(agent.place.is_waiting());
+        agent.place.pending = agent.is_pending();
         agent.place.state = Some(state);
+        self.pending += usize::from(agent.place.pending);
+        self.waiting += usize::from(agent.place.is_waiting());
     }
 
     /// Takes the next agent of a priority out of the queue.

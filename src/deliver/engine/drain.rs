@@ -7,7 +7,7 @@ use tracing::info;
 
 use crate::coder::CoderApi;
 use crate::deliver::{
-    agents::agent::{Life, State},
+    agents::agent::{Life, Phase, State},
     engine::shutdown_report::{Report, Undelivered},
     engine::{Engine, alarm},
 };
@@ -45,8 +45,9 @@ impl<A: CoderApi> Engine<A> {
     fn end_waits(&mut self) {
         for token in self.agents.tokens(|_| true) {
             let Some(agent) = self.agents.get_mut(token) else { continue };
-            agent.not_before = None;
-            agent.given_up = agent.life == Life::Expected;
+            if !agent.is_in_flight() {
+                agent.phase = if agent.life == Life::Expected { Phase::GivenUp } else { Phase::Free };
+            }
         }
     }
 
@@ -54,14 +55,13 @@ impl<A: CoderApi> Engine<A> {
         let limited = self.in_flight.is_limited(Instant::now());
         let mut undelivered = Undelivered::default();
         for (_, agent) in self.agents.agents() {
-            let lines = agent.outbox.lines() + agent.in_flight.unwrap_or_default();
             let count = match agent.state {
                 State::Unauthorized => &mut undelivered.not_yet,
                 _ if agent.failures > 0 => &mut undelivered.unreachable,
                 _ if limited => &mut undelivered.limited,
                 _ => &mut undelivered.time,
             };
-            *count += u64::try_from(lines).unwrap_or(u64::MAX);
+            *count += u64::try_from(agent.lines()).unwrap_or(u64::MAX);
         }
         undelivered
     }

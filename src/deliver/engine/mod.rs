@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 
 use crate::deliver::{
     accounting::{Accounting, AckSink},
-    agents::agent::{Life, State},
+    agents::agent::{Accepted, Life, Phase, State},
     agents::failed_starts::FailedStarts,
     agents::table::AgentTable,
     command::{Command, Inlet, Outlet, pipe},
@@ -169,16 +169,16 @@ impl<A: CoderApi> Engine<A> {
         let api = Arc::clone(&self.api);
         let request: Request = match priority.endpoint() {
             Endpoint::LogSource => {
-                agent.in_flight = Some(0);
+                agent.phase = Phase::InFlight { lines: 0 };
                 Box::pin(async move { (None, api.post_log_source(&token).await) })
             }
             Endpoint::Logs => {
                 let Taken { batch, refused } = agent.take((self.clock)());
-                agent.in_flight = (!batch.is_empty()).then(|| batch.lines());
                 self.accounting.dropped(refused, Dropped::Budget);
                 if batch.is_empty() {
                     return;
                 }
+                agent.phase = Phase::InFlight { lines: batch.lines() };
                 Box::pin(async move {
                     let result = {
                         let wire = batch.wire();
@@ -237,10 +237,10 @@ impl<A: CoderApi> Engine<A> {
         let others = self.agents.of_workspace(workspace).to_vec();
         for other in others.into_iter().filter(|other| *other != latest) {
             let Some(agent) = self.agents.get_mut(other) else { continue };
-            match (agent.has_failed(), agent.in_flight) {
+            match (agent.has_failed(), agent.is_in_flight()) {
                 (false, _) => {}
-                (true, Some(_)) => agent.followed_by = Some(latest),
-                (true, None) => self.give_up(other, now),
+                (true, true) => agent.followed_by = Some(latest),
+                (true, false) => self.give_up(other, now),
             }
         }
     }
@@ -313,7 +313,7 @@ impl<A: CoderApi> Engine<A> {
 
     fn timer_fired(&mut self, token: AgentToken, now: Instant) {
         let Some(agent) = self.agents.get_mut(token) else { return };
-        if agent.in_flight.is_none() && agent.end(&self.settings).is_some_and(|at| at <= now) {
+        if !agent.is_in_flight() && agent.end(&self.settings).is_some_and(|at| at <= now) {
             self.give_up(token, now);
         }
     }
@@ -321,7 +321,8 @@ impl<A: CoderApi> Engine<A> {
     /// Drops what an agent holds, and the agent itself unless a live object carries it.
     pub(crate) fn give_up(&mut self, token: AgentToken, now: Instant) {
         let Some(agent) = self.agents.get_mut(token) else { return };
-        let (life, accepted, never_valid) = (agent.life, agent.accepted, agent.never_valid());
+        let (life, never_valid) = (agent.life, agent.never_valid());
+        let accepted = agent.accepted > Accepted::Nothing;
         let remains = agent.let_go();
         if !remains.lines.is_empty() {
             debug!(agent = %token.fingerprint(), lines = remains.count, accepted, "gave up lines");

@@ -8,20 +8,17 @@ use tracing::{debug, error, info, warn};
 
 use crate::coder::{CoderApi, Failure};
 use crate::deliver::{
-    agents::agent::{Agent, Life, State},
+    agents::agent::{Accepted, Life, Phase, State},
     agents::disposition::{Disposition, dispose},
     engine::Engine,
     metrics::Dropped,
     queue::isolation::Step,
     queue::outbox::Batch,
     rate::availability::Change,
-    rate::backoff,
     rate::in_flight::Done,
     rate::priority::Endpoint,
 };
 
-/// Longest wait between two tries in a drain.
-const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
 /// Time over which a hundred or more agents resume once Coder is available again.
 const RETURN: Duration = Duration::from_secs(1);
 
@@ -33,15 +30,17 @@ impl<A: CoderApi> Engine<A> {
         let lines_of = (done.priority.endpoint() == Endpoint::Logs).then_some(done.agent);
         self.observe(failure, lines_of, now);
         let Some(agent) = self.agents.get_mut(done.agent) else { return };
-        agent.in_flight = None;
+        agent.phase = Phase::Free;
         let disposition = dispose(failure.map_or(Ok(()), Err), agent.standing());
         if let Some(failure) = failure {
             debug!(agent = %done.agent.fingerprint(), ?disposition, error = %failure, "request failed");
         }
         agent.place.first = matches!(disposition, Disposition::Pause(_));
-        match (done.priority.endpoint(), done.batch) {
-            (Endpoint::Logs, Some(batch)) => self.after_lines(done.agent, batch, disposition, failure, now),
-            _ => self.after_source(done.agent, disposition, failure, now),
+        match (done.batch, disposition) {
+            (None, disposition) => self.after_source(done.agent, disposition, failure, now),
+            (Some(batch), Disposition::Sent) => self.delivered(done.agent, batch, now),
+            (Some(batch), Disposition::Full) => self.full(done.agent, batch),
+            (Some(batch), disposition) => self.put_back(done.agent, batch, disposition, failure, now),
         }
         self.end_if_followed(done.agent, now);
     }
@@ -56,8 +55,7 @@ impl<A: CoderApi> Engine<A> {
         match disposition {
             Disposition::Sent => {
                 agent.state = State::Registered;
-                agent.accepted = true;
-                agent.not_before = None;
+                agent.accepted = agent.accepted.max(Accepted::Token);
                 agent.isolation.registered();
             }
             Disposition::Full | Disposition::Drop => {
@@ -66,17 +64,47 @@ impl<A: CoderApi> Engine<A> {
                 agent.isolation.registered();
                 self.refused(token, failure);
             }
-            Disposition::NotYet | Disposition::Reregister => self.wait(token, now),
+            Disposition::NotYet | Disposition::Reregister => {
+                agent.unauthorized(self.settings.probe_every, &mut self.random, self.draining, now);
+            }
             Disposition::Revoked => self.revoke(token),
             Disposition::Retry => {
                 agent.isolation.away();
-                self.retry(token, now);
+                agent.retry(&mut self.random, self.draining, now);
             }
             Disposition::Pause(_) => {}
         }
     }
 
-    fn after_lines(
+    fn delivered(&mut self, token: AgentToken, batch: Batch, now: Instant) {
+        let time = self.time();
+        let Some(agent) = self.agents.get_mut(token) else { return };
+        agent.failures = 0;
+        if std::mem::replace(&mut agent.accepted, Accepted::Lines) < Accepted::Lines
+            && let Some(workspace) = &agent.workspace
+        {
+            self.failed_starts.forget(workspace);
+        }
+        agent.isolation.taken(batch.entries());
+        self.accounting.spent(token, agent.budget.spent());
+        if batch.is_replaced() {
+            warn!(agent = %token.fingerprint(), "dropped a line that Coder rejects each time");
+            self.accounting.dropped(batch.into_remains().lines, Dropped::Refused);
+        } else {
+            self.accounting.delivered(batch.into_remains().lines, time, now);
+        }
+    }
+
+    fn full(&mut self, token: AgentToken, batch: Batch) {
+        let Some(agent) = self.agents.get_mut(token) else { return };
+        agent.state = State::Full;
+        info!(agent = %token.fingerprint(), "agent log full, sending no more lines");
+        self.accounting.dropped(batch.into_remains().lines, Dropped::Full);
+        self.accounting.dropped(agent.outbox.clear().lines, Dropped::Full);
+    }
+
+    /// Puts back a batch that was not delivered.
+    fn put_back(
         &mut self,
         token: AgentToken,
         batch: Batch,
@@ -84,103 +112,49 @@ impl<A: CoderApi> Engine<A> {
         failure: Option<&Failure>,
         now: Instant,
     ) {
-        let time = self.time();
         let Some(agent) = self.agents.get_mut(token) else { return };
+        let entries = batch.entries();
+        if failure.is_some_and(Failure::in_doubt) {
+            agent.budget.refund_in_doubt(batch.charge());
+            self.accounting.spent(token, agent.budget.spent());
+        } else {
+            agent.budget.refund(batch.charge());
+        }
+        agent.outbox.put_back(batch);
         match disposition {
-            Disposition::Sent => {
-                agent.failures = 0;
-                agent.not_before = None;
-                agent.accepted = true;
-                if !std::mem::replace(&mut agent.has_lines, true)
-                    && let Some(workspace) = &agent.workspace
-                {
-                    self.failed_starts.forget(workspace);
-                }
-                agent.isolation.taken(batch.entries());
-                self.accounting.spent(token, agent.budget.spent());
-                if batch.is_replaced() {
-                    warn!(agent = %token.fingerprint(), "dropped a line that Coder rejects each time");
-                    self.accounting.dropped(batch.into_remains().lines, Dropped::Refused);
-                } else {
-                    self.accounting.delivered(batch.into_remains().lines, time, now);
-                }
-            }
-            Disposition::Full => {
-                agent.state = State::Full;
-                info!(agent = %token.fingerprint(), "agent log full, sending no more lines");
-                self.accounting.dropped(batch.into_remains().lines, Dropped::Full);
-                self.accounting.dropped(agent.outbox.clear().lines, Dropped::Full);
-            }
-            Disposition::Drop => {
-                self.isolate(token, batch, failure, now);
-                self.refused(token, failure);
-            }
             Disposition::NotYet => {
-                return_to(agent, batch, failure);
                 agent.isolation.away();
-                self.wait(token, now);
+                agent.unauthorized(self.settings.probe_every, &mut self.random, self.draining, now);
             }
             Disposition::Reregister => {
-                return_to(agent, batch, failure);
                 agent.isolation.away();
                 agent.state = State::New;
                 // The first time at once; were it to go on, with growing waits.
                 if agent.failures > 0 {
-                    self.retry(token, now);
+                    agent.retry(&mut self.random, self.draining, now);
                 } else {
                     agent.failures = 1;
                 }
             }
-            Disposition::Revoked => {
-                return_to(agent, batch, failure);
-                self.revoke(token);
-            }
-            Disposition::Retry => self.isolate(token, batch, failure, now),
-            Disposition::Pause(_) => return_to(agent, batch, failure),
-        }
-    }
-
-    /// Puts back a rejected batch, and continues to isolate the line at fault.
-    fn isolate(&mut self, token: AgentToken, batch: Batch, failure: Option<&Failure>, now: Instant) {
-        let Some(agent) = self.agents.get_mut(token) else { return };
-        let entries = batch.entries();
-        return_to(agent, batch, failure);
-        if failure.is_some_and(Failure::in_doubt) {
-            self.accounting.spent(token, agent.budget.spent());
-        }
-        match failure.map_or(Step::Wait, |failure| agent.isolation.refused(failure, entries)) {
-            Step::Wait => self.retry(token, now),
-            Step::Go => agent.not_before = None,
-            Step::Confirm => {
-                agent.state = State::New;
-                // A single line is replaced right after Coder has proved to be available.
-                if entries > 1 {
-                    self.retry(token, now);
-                } else {
-                    agent.not_before = None;
+            Disposition::Revoked => self.revoke(token),
+            Disposition::Retry | Disposition::Drop => {
+                match failure.map_or(Step::Wait, |failure| agent.isolation.refused(failure, entries)) {
+                    Step::Wait => agent.retry(&mut self.random, self.draining, now),
+                    Step::Go => {}
+                    Step::Confirm => {
+                        agent.state = State::New;
+                        // A single line is replaced right after Coder has proved to be available.
+                        if entries > 1 {
+                            agent.retry(&mut self.random, self.draining, now);
+                        }
+                    }
+                }
+                if disposition == Disposition::Drop {
+                    self.refused(token, failure);
                 }
             }
+            Disposition::Sent | Disposition::Full | Disposition::Pause(_) => {}
         }
-    }
-
-    /// The token is not valid yet, or not now: try again steadily.
-    fn wait(&mut self, token: AgentToken, now: Instant) {
-        let Some(agent) = self.agents.get_mut(token) else { return };
-        agent.state = State::Unauthorized;
-        agent.failures = 0;
-        agent.not_before = Some(now + backoff::about(self.settings.probe_every, &mut self.random));
-        agent.given_up = self.draining;
-    }
-
-    /// A temporary failure: try again later.
-    fn retry(&mut self, token: AgentToken, now: Instant) {
-        let Some(agent) = self.agents.get_mut(token) else { return };
-        agent.failures = agent.failures.saturating_add(1);
-        let mut wait = agent.isolation.wait(backoff::full_jitter(agent.failures, &mut self.random));
-        if self.draining {
-            wait = wait.min(LONGEST_WAIT_IN_DRAIN);
-        }
-        agent.not_before = Some(now + wait);
     }
 
     /// The token is revoked.
@@ -217,21 +191,12 @@ impl<A: CoderApi> Engine<A> {
 
     /// Coder is available again: ends the waits of agents that failed meanwhile.
     fn return_all(&mut self, now: Instant) {
-        let held_up = self.agents.tokens(|agent| agent.failures > 0 && agent.in_flight.is_none());
+        let held_up = self.agents.tokens(|agent| agent.failures > 0 && !agent.is_in_flight());
         let spread = RETURN * u32::try_from(held_up.len().min(100)).unwrap_or(100) / 100;
         for token in held_up {
             let Some(agent) = self.agents.get_mut(token) else { continue };
             agent.failures = 0;
-            agent.not_before = Some(now + spread.mul_f64(self.random.f64()));
+            agent.phase = Phase::Waiting(now + spread.mul_f64(self.random.f64()));
         }
     }
-}
-
-fn return_to(agent: &mut Agent, batch: Batch, failure: Option<&Failure>) {
-    if failure.is_some_and(Failure::in_doubt) {
-        agent.budget.refund_in_doubt(batch.charge());
-    } else {
-        agent.budget.refund(batch.charge());
-    }
-    agent.outbox.put_back(batch);
 }
