@@ -10,8 +10,6 @@
 mod containers;
 mod controllers;
 mod disruption;
-#[cfg(test)]
-mod docs;
 mod explain;
 mod images;
 mod names;
@@ -49,11 +47,11 @@ pub struct Cause {
     /// How it is recognized: any of these.
     patterns: &'static [Pattern],
     /// What its owner reads first: the cause. Placeholders are those of [`symptom::Symptom::fill`].
-    why: &'static str,
+    pub why: &'static str,
     /// What its owner reads then: who acts, and how.
-    act: &'static str,
+    pub act: &'static str,
     /// A Kubernetes reason and message that it was taken from; the reason is empty where a status has none.
-    sample: (&'static str, &'static str),
+    pub sample: (&'static str, &'static str),
 }
 
 /// Who can end a cause.

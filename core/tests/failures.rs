@@ -1,15 +1,18 @@
-//! `docs/failures.md`, made from the catalogue.
+//! `docs/failures.md`, made from the catalogue and its scenarios.
 
 use std::{fmt::Write, fs, path::Path};
 
-use super::{ALL, Cause};
+use logstream_core::causes::{ALL, Cause};
+use logstream_scenarios::{Scenario, replay};
 
 const HEAD: &str = "# Failures\n\nWhy a workspace does not start, or does not stay, as the program explains it. This page is made from the \
-catalogue in `core/src/causes` (`UPDATE_DOCS=1 cargo test -p logstream-core failures_reference`).\n\nEach line of a log holds what \
-Kubernetes says and its reason, then `→` and the explanation. A cause is the label of \
+catalogue in `core/src/causes` and its scenarios (`UPDATE_DOCS=1 cargo test -p logstream-core failures_reference`).\n\nEach line of a log \
+holds what Kubernetes says and its reason, then `→` and the explanation. A cause is the label of \
 `coder_logstream_failures_total{cause}`. *Who acts* is who can end it: the owner of the workspace, the author of its template, an \
 administrator of the cluster, or nobody, as Kubernetes tries again or it is progress. What no entry recognizes is shown as it \
-is, and counted as `unknown`: please report such messages.\n";
+is, and counted as `unknown`: please report such messages.\n\nBelow each table are the logs of its causes. *Captured* ones are from a \
+real kubelet; the others are made from one message. `cargo demo --scenario NAME` plays each on a real API server. A log ends here \
+where its cause is repeated.\n";
 
 /// The page.
 fn page() -> String {
@@ -18,11 +21,15 @@ fn page() -> String {
         let Some(first) = group.first() else { continue };
         let _ = write!(
             page,
-            "\n## {}\n\n| cause | level | who acts | explanation | seen as |\n|---|---|---|---|---|\n",
+            "\n## {}\n\n| cause | level | who acts | explanation |\n|---|---|---|---|\n",
             first.area.as_str()
         );
         for cause in group {
             let _ = writeln!(page, "{}", row(cause));
+        }
+        page.push('\n');
+        for cause in group {
+            page += &log(Scenario::of(cause));
         }
     }
     page
@@ -31,16 +38,26 @@ fn page() -> String {
 fn row(cause: &Cause) -> String {
     let explanation = [cause.why, cause.act].map(|sentence| words(sentence.trim()));
     let explanation = explanation.join(" ");
-    let (reason, message) = cause.sample;
-    let seen = if message.is_empty() { format!("`{reason}`") } else { format!("`{reason}`: {}", cell(message)) };
     format!(
-        "| `{}`<br>{} | {} | {} | {} | {seen} |",
+        "| `{}`<br>{} | {} | {} | {} |",
         cause.id,
         cause.title,
         cause.level.as_str(),
         cause.actor.as_str(),
         cell(explanation.trim()),
     )
+}
+
+/// The log of a cause, folded.
+fn log(scenario: Scenario) -> String {
+    let captured = if scenario.captured().is_some() { ", captured" } else { "" };
+    let mut text = format!("<details><summary><code>{}</code>{captured}</summary>\n\n```text\n", scenario.name());
+    let lines = replay(&scenario.recording(), 600);
+    let shown = lines.iter().position(|line| line.causes.contains(&scenario.cause) && line.text.contains(" over "));
+    for line in &lines[..shown.unwrap_or(lines.len())] {
+        let _ = writeln!(text, "{:>4}s {:<5} {}", line.after, line.level.as_str(), line.text.replace("```", "'''"));
+    }
+    text + "```\n\n</details>\n"
 }
 
 /// Placeholders as a reader sees them.
