@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::scenario::Scenario;
+use crate::choice::{Choice, choice};
 
 /// Shows what coder-logstream-kube does, on this machine: a real Kubernetes control plane on loopback, a stand-in for
 /// Coder, workspaces that start well or badly, and the startup log that each owner reads.
@@ -14,9 +14,21 @@ use crate::scenario::Scenario;
 #[derive(Debug, Parser)]
 #[command(name = "cargo demo", bin_name = "cargo demo", max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Args {
-    /// Play this scenario; may be given several times. Without it, all but unschedulable are played.
-    #[arg(long = "scenario", value_name = "NAME")]
-    pub(crate) scenarios: Vec<Scenario>,
+    /// Play this scenario; may be given several times. Without it, six stories are played.
+    #[arg(long = "scenario", value_name = "NAME", value_parser = choice)]
+    pub(crate) scenarios: Vec<Choice>,
+
+    /// Print the name of each scenario and what it shows, and end.
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// Play the scenario of each cause of docs/failures.md, side by side; takes minutes.
+    #[arg(long, conflicts_with_all = ["scenarios", "kubeconfig"])]
+    pub(crate) all: bool,
+
+    /// Also write the logs into this file, as a page that looks like Coder's startup log.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 
     /// Keep everything running until Ctrl-C, show kubectl commands to inspect it, and print new log lines as they
     /// arrive.
@@ -25,7 +37,7 @@ pub(crate) struct Args {
 
     /// Use the cluster of this kubeconfig's current context instead of starting one. The demo creates its own
     /// namespaces there and deletes them at the end; it needs cluster-admin rights. Only quota-exceeded and
-    /// unschedulable are available: the other scenarios need the simulated node of the demo's own cluster.
+    /// unschedulable are available: the other scenarios need the demo's own cluster.
     #[arg(long, value_name = "PATH")]
     pub(crate) kubeconfig: Option<PathBuf>,
 
@@ -51,6 +63,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Scenario;
 
     fn parse(arguments: &[&str]) -> Result<Args, String> {
         Args::try_parse_from([&["cargo demo"], arguments].concat()).map_err(|error| error.to_string())
@@ -59,7 +72,7 @@ mod tests {
     #[test]
     fn scenarios_are_named_as_the_help_lists_them() {
         let args = parse(&["--scenario", "oom-killed", "--scenario=normal-start"]).unwrap();
-        assert_eq!(args.scenarios, [Scenario::OomKilled, Scenario::NormalStart]);
+        assert_eq!(args.scenarios, [Choice::Story(Scenario::OomKilled), Choice::Story(Scenario::NormalStart)]);
         assert!(parse(&[]).unwrap().scenarios.is_empty());
     }
 

@@ -30,14 +30,15 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// Prepares a release in the workspaces' namespace, with permissions in the demo's namespaces only.
-    pub(crate) fn new(site: &Site, coder_url: &str) -> Result<Self> {
-        let namespaces = site.namespaces.all().join(",");
+    /// Prepares a release in the workspaces' namespace, with permissions in the demo's namespaces only, or in all.
+    pub(crate) fn new(site: &Site, coder_url: &str, all_namespaces: bool) -> Result<Self> {
+        let names = site.namespaces.all().join(",");
+        let namespaces = if all_namespaces { String::new() } else { format!("{{{names}}}") };
         let mut installed = Self {
             release: Release::with_helm(&site.admin, &site.helm, NAME, &site.namespaces.workspaces)?,
             loopback: Loopback::new(),
             uninstall: !site.has_simulated_node(),
-            flags: ["--set", &format!("url={coder_url}"), "--set", &format!("namespaces={{{namespaces}}}")]
+            flags: ["--set", &format!("url={coder_url}"), "--set", &format!("namespaces={namespaces}")]
                 .map(str::to_owned)
                 .to_vec(),
             more: json!({}),

@@ -5,9 +5,11 @@
 mod annotations;
 mod args;
 mod blocking;
+mod catalogue;
 mod choice;
 mod duration;
 mod facts;
+mod html;
 mod install;
 mod keep;
 mod log;
@@ -28,6 +30,7 @@ mod wording;
 mod wrap;
 
 use std::cell::Cell;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -41,6 +44,11 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if args.list {
+        // A reader that has seen enough closes the pipe.
+        let _ = std::io::stdout().write_all(catalogue::list().as_bytes());
+        return ExitCode::SUCCESS;
+    }
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -54,6 +54,14 @@ pub(crate) fn line(style: Style, entry: &Entry) -> String {
     format!("{front}{joined}\n")
 }
 
+/// One log line without its latency, wrapped to the terminal's width.
+pub(crate) fn bare_line(style: Style, line: &Line) -> String {
+    const INDENT: usize = 4 + 2;
+    let text = if style.colours() { line.output.clone() } else { line.plain() };
+    let rows = rows(text.trim_end(), style.width().saturating_sub(INDENT));
+    format!("    {} {}\n", style.mark(line.level), rows.join(&format!("\n{:INDENT$}", "")))
+}
+
 /// Time of day in the machine's time zone.
 fn time_of_day(line: &Line) -> String {
     let at = Timestamp::try_from(line.at).unwrap_or_default().to_zoned(TimeZone::system());
