@@ -33,7 +33,10 @@ const TIME_TO_RUNNING: [f64; 11] = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0
 /// Metrics of correlation.
 #[derive(Debug, Clone)]
 pub struct Metrics {
+    observed: Counter,
+    reported: Counter,
     skipped: Family<ByReason, Counter>,
+    handed_back: Counter,
     missed_by_webhook: Counter,
     lines: Family<ByLevel, Counter>,
     filtered: Counter,
@@ -46,7 +49,8 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let skipped = Family::<ByReason, Counter>::default();
-        for counted in Counted::ALL.into_iter().filter(|counted| *counted != Counted::MissedByWebhook) {
+        let others = [Counted::Observed, Counted::Reported, Counted::MissedByWebhook];
+        for counted in Counted::ALL.into_iter().filter(|counted| !others.contains(counted)) {
             let _ = skipped.get_or_create(&ByReason { reason: counted.as_str() });
         }
         let lines = Family::<ByLevel, Counter>::default();
@@ -58,7 +62,10 @@ impl Default for Metrics {
             let _ = failures.get_or_create(&ByCause { cause: cause.id });
         }
         Self {
+            observed: Counter::default(),
+            reported: Counter::default(),
             skipped,
+            handed_back: Counter::default(),
             missed_by_webhook: Counter::default(),
             lines,
             filtered: Counter::default(),
@@ -73,7 +80,18 @@ impl Default for Metrics {
 impl Metrics {
     /// Registers them.
     pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "facts_observed",
+            "Facts observed: Events, and what happened to workspaces' objects",
+            self.observed.clone(),
+        );
+        registry.register("facts_reported", "Facts reported when they were observed", self.reported.clone());
         registry.register("facts_skipped", "Facts that did not become a line", self.skipped.clone());
+        registry.register(
+            "facts_handed_back",
+            "Facts that waited for their object when the leadership was lost; the next leader observes them again",
+            self.handed_back.clone(),
+        );
         registry.register(
             "pods_missed_by_webhook",
             "Workspace pods that the webhook did not see at their creation",
@@ -104,13 +122,16 @@ impl Metrics {
         registry.register("events_waiting", "Events waiting for their object", self.waiting.clone());
     }
 
-    /// Sets the gauges as they are without a correlator.
+    /// The correlator is gone: sets the gauges, and counts the Events that it leaves to the next leader.
     pub fn reset(&self) {
+        self.handed_back.inc_by(u64::try_from(self.waiting.get()).unwrap_or_default());
         self.sizes(0, 0);
     }
 
     pub(super) fn count(&self, counted: Counted) {
         match counted {
+            Counted::Observed => self.observed.inc(),
+            Counted::Reported => self.reported.inc(),
             Counted::MissedByWebhook => self.missed_by_webhook.inc(),
             counted => self.skipped.get_or_create(&ByReason { reason: counted.as_str() }).inc(),
         };

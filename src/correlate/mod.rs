@@ -104,9 +104,7 @@ impl Correlation {
             _ => {}
         }
         let effects = self.correlator.observe(self.clock.now(), observation);
-        for effect in effects {
-            self.carry_out(effect).await;
-        }
+        self.carry_out_all(effects).await;
         match position {
             Position::Fact(scope, revision, created) => {
                 if let Some((uid, at)) = created {
@@ -117,7 +115,6 @@ impl Correlation {
             Position::Synced(scope) => self.ledger.synced(scope, self.clock.now()),
             Position::None => {}
         }
-        self.metrics.sizes(self.correlator.tracked(), self.correlator.waiting());
     }
 
     async fn tick(&mut self) {
@@ -125,10 +122,21 @@ impl Correlation {
         self.postponed.lookups.retry(|subject| self.lookups.ask(subject));
         self.postponed.confirmations.retry(|subject| self.lookups.confirm(subject));
         self.postponed.references.retry(|(subject, source)| self.references.ask(subject, source));
-        for effect in self.correlator.tick(self.clock.now()) {
-            self.carry_out(effect).await;
+        let effects = self.correlator.tick(self.clock.now());
+        self.carry_out_all(effects).await;
+    }
+
+    async fn carry_out_all(&mut self, effects: Vec<Effect>) {
+        // All at once: this task may be stopped where it waits, and each observed fact must have its outcome then.
+        for effect in &effects {
+            if let Effect::Count(counted) = effect {
+                self.metrics.count(*counted);
+            }
         }
         self.metrics.sizes(self.correlator.tracked(), self.correlator.waiting());
+        for effect in effects {
+            self.carry_out(effect).await;
+        }
     }
 
     async fn carry_out(&mut self, effect: Effect) {
@@ -166,19 +174,19 @@ impl Correlation {
             Effect::Known { scope, subject, facts } => self.ledger.known(scope, subject, facts),
             Effect::LookUp(subject) => {
                 if !self.postponed.lookups.request(subject, |subject| self.lookups.ask(subject)) {
-                    self.metrics.count(Counted::Overflow);
+                    self.metrics.count(Counted::Unasked);
                 }
             }
             Effect::CheckPresence(subject) => {
                 // The correlator asks again for what is let go.
                 if !self.postponed.confirmations.request(subject, |subject| self.lookups.confirm(subject)) {
-                    self.metrics.count(Counted::Overflow);
+                    self.metrics.count(Counted::Unasked);
                 }
             }
             Effect::Resolve { subject, source } => {
                 let ask = |(subject, source)| self.references.ask(subject, source);
                 if !self.postponed.references.request((subject, source), ask) {
-                    self.metrics.count(Counted::Overflow);
+                    self.metrics.count(Counted::Unasked);
                 }
             }
             Effect::Forget(uid) => {
@@ -187,7 +195,8 @@ impl Correlation {
             }
             Effect::Hold(fact_id) => self.ledger.track(fact_id),
             Effect::Ack(fact_id) => self.ledger.ack(fact_id),
-            Effect::Count(counted) => self.metrics.count(counted),
+            // Counted before.
+            Effect::Count(_) => {}
             Effect::StartFailed { start, cause } => {
                 self.metrics.failed(cause);
                 start::failed(&start, cause);

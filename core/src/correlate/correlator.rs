@@ -421,6 +421,7 @@ impl<D: AgentIndex> Correlator<D> {
             if !first {
                 continue;
             }
+            effects.push(Effect::Count(Counted::Observed));
             let old = may_be_old && self.past.was_reported(scope, uid, fact_key, began);
             let Some(tracked) = self.tracked.get_mut(&uid) else { return };
             let key = cause.key;
@@ -431,6 +432,7 @@ impl<D: AgentIndex> Correlator<D> {
                         tracked.dedup.note(last);
                     }
                     if follows_eviction(tracked, &kind) {
+                        effects.push(Effect::Count(Counted::Collapsed));
                         continue;
                     }
                     tracked.dedup.incident(cause, at.unwrap_or(now), now)
@@ -442,7 +444,9 @@ impl<D: AgentIndex> Correlator<D> {
                 _ => tracked.dedup.status(cause, at.unwrap_or(now), now),
             };
             // It stays remembered as told, so that what follows is a repeat.
-            if how != Arrival::ListedKnown && !old {
+            if how == Arrival::ListedKnown || old {
+                effects.push(Effect::Count(Counted::Known));
+            } else {
                 let report = Report::new(kind, at.unwrap_or(now), fact_id);
                 self.apply(now, uid, (key, decision), report, None, effects);
             }
@@ -474,6 +478,7 @@ impl<D: AgentIndex> Correlator<D> {
         if let Some(dependency) = Dependency::of_event(&event) {
             return self.event_of_dependency(now, scope, &dependency, &event, effects);
         }
+        effects.push(Effect::Count(Counted::Observed));
         let Some(mut subject) = event.subject() else {
             return effects.push(Effect::Count(Counted::OtherKind));
         };

@@ -158,7 +158,7 @@ impl Dependencies {
 }
 
 impl<D: AgentIndex> Correlator<D> {
-    /// Handles an Event about an object that pods may depend on.
+    /// Handles an Event about an object that pods may depend on: a fact of each pod that it concerns.
     pub(super) fn event_of_dependency(
         &mut self,
         now: Timestamp,
@@ -168,9 +168,7 @@ impl<D: AgentIndex> Correlator<D> {
         effects: &mut Vec<Effect>,
     ) {
         let pods = self.dependencies.pods(dependency);
-        if pods.is_empty() {
-            effects.push(Effect::Count(Counted::NonWorkspace));
-        }
+        let mut ends_as = |outcome| effects.extend([Counted::Observed, outcome].map(Effect::Count));
         // One from before a restart is for the pods that it was not delivered to, and for no other.
         let admission = if self.past.is_old(scope, event.metadata.revision().unwrap_or_default()) {
             Admission::Report
@@ -178,13 +176,14 @@ impl<D: AgentIndex> Correlator<D> {
             self.dependencies.keep(now, dependency, scope, event)
         };
         match admission {
+            _ if pods.is_empty() => ends_as(Counted::NonWorkspace),
             Admission::Report => {
                 for pod in pods {
                     self.report_dependency(now, pod, scope, dependency, event, effects);
                 }
             }
-            Admission::Wait => effects.push(Effect::Count(Counted::Collapsed)),
-            Admission::Full => effects.push(Effect::Count(Counted::Overflow)),
+            Admission::Wait => ends_as(Counted::Collapsed),
+            Admission::Full => ends_as(Counted::Overflow),
         }
     }
 
@@ -213,7 +212,7 @@ impl<D: AgentIndex> Correlator<D> {
             if self.dependencies.attach(dependency, uid) {
                 self.replay_dependency(now, uid, dependency, effects);
             } else {
-                effects.push(Effect::Count(Counted::Overflow));
+                effects.push(Effect::Count(Counted::TooMany));
             }
         }
     }
@@ -261,6 +260,7 @@ impl<D: AgentIndex> Correlator<D> {
         let Some(fact) = of_dependency(dependency, &tracked.subject, event) else { return };
         let count = tracked.count(dependency, event, at);
         let key = fact.cause.key;
+        effects.push(Effect::Count(Counted::Observed));
         let decision = tracked.dedup.event(fact.cause, count, false, Timestamp::MIN, now);
         let fact_id = FactId { scope, revision, subject: uid, fact: FactKey::EVENT };
         let report = Report::new(fact.kind, at, Some(fact_id));

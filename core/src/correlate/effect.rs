@@ -73,9 +73,19 @@ pub enum Effect {
     },
 }
 
-/// Reasons why a fact did not become a finding, and other counted conditions. A closed set, for metrics.
+/// Counted conditions. A closed set, for metrics.
+///
+/// Each observed fact ends as one of [`Counted::OUTCOMES`], or is a waiting Event. The others count objects and requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counted {
+    /// A fact: an Event (of a claim or a node, one for each pod that it concerns), a fact of a pod's status seen for the first
+    /// time, or the creation or deletion of a workspace's
+    /// object.
+    Observed,
+    /// A fact that became a finding when it was observed.
+    Reported,
+    /// A fact that was reported before: by an earlier process, another Event, or the object's status.
+    Known,
     /// An Event about another kind of object.
     OtherKind,
     /// An Event whose object is not a workspace.
@@ -84,7 +94,7 @@ pub enum Counted {
     Aged,
     /// An Event dropped because too many were waiting.
     Overflow,
-    /// A repeat that was only counted.
+    /// A fact merged with others of its cause, or explained by another one. A later finding may say how many there were.
     Collapsed,
     /// A pod that the webhook did not see at its creation.
     MissedByWebhook,
@@ -96,11 +106,16 @@ pub enum Counted {
     Malformed,
     /// An Event about an object in another namespace.
     ForeignNamespace,
+    /// A lookup, a token search, or a finding held for a token, dropped because too many were waiting.
+    Unasked,
 }
 
 impl Counted {
-    /// Every reason.
-    pub const ALL: [Self; 10] = [
+    /// Every condition.
+    pub const ALL: [Self; 14] = [
+        Self::Observed,
+        Self::Reported,
+        Self::Known,
         Self::OtherKind,
         Self::NonWorkspace,
         Self::Aged,
@@ -111,11 +126,27 @@ impl Counted {
         Self::TooMany,
         Self::Malformed,
         Self::ForeignNamespace,
+        Self::Unasked,
+    ];
+
+    /// What a fact can end as.
+    pub const OUTCOMES: [Self; 8] = [
+        Self::Reported,
+        Self::Known,
+        Self::OtherKind,
+        Self::NonWorkspace,
+        Self::Aged,
+        Self::Overflow,
+        Self::Collapsed,
+        Self::ForeignNamespace,
     ];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Observed => "observed",
+            Self::Reported => "reported",
+            Self::Known => "known",
             Self::OtherKind => "other_kind",
             Self::NonWorkspace => "not_a_workspace",
             Self::Aged => "aged",
@@ -126,6 +157,7 @@ impl Counted {
             Self::TooMany => "too_many",
             Self::Malformed => "malformed",
             Self::ForeignNamespace => "foreign_namespace",
+            Self::Unasked => "unasked",
         }
     }
 }

@@ -113,11 +113,11 @@ impl<D: AgentIndex> Correlator<D> {
         effects: &mut Vec<Effect>,
     ) {
         match decision {
-            Decision::Duplicate => {}
+            Decision::Duplicate => effects.push(Effect::Count(Counted::Known)),
             Decision::Report(None) if is_trouble(&report.kind) => {
                 self.report_for_workload(now, uid, report, by.is_some(), effects);
             }
-            Decision::Report(repeat) => self.report(uid, report, repeat, effects),
+            Decision::Report(repeat) => self.report_fact(uid, report, repeat, effects),
             Decision::Defer => {
                 effects.push(Effect::Count(Counted::Collapsed));
                 self.hold(now, uid, key, report, by, effects);
@@ -128,6 +128,7 @@ impl<D: AgentIndex> Correlator<D> {
 
     /// Announces an object, or its end. Of a workload whose pods fail one after the other the first few are announced.
     pub(super) fn announce(&mut self, now: Timestamp, uid: Uid, report: Report, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Count(Counted::Observed));
         self.report_for_workload(now, uid, report, false, effects);
     }
 
@@ -146,7 +147,7 @@ impl<D: AgentIndex> Correlator<D> {
         let Some((workload, dedup)) =
             tracked.controller.and_then(|uid| Some((uid, &mut self.tracked.get_mut(&uid)?.dedup)))
         else {
-            return self.report(uid, report, None, effects);
+            return self.report_fact(uid, report, None, effects);
         };
         let (key, decision) = match &report.kind {
             FindingKind::Evicted { message } | FindingKind::Failed { message, .. } => {
@@ -168,8 +169,8 @@ impl<D: AgentIndex> Correlator<D> {
             }
         };
         match decision {
-            Decision::Report(repeat) => self.report(uid, report, repeat, effects),
-            Decision::Duplicate => {}
+            Decision::Report(repeat) => self.report_fact(uid, report, repeat, effects),
+            Decision::Duplicate => effects.push(Effect::Count(Counted::Known)),
             Decision::Defer => {
                 effects.push(Effect::Count(Counted::Collapsed));
                 let by = by_event.then_some(ByEvent { explained_by: None });
@@ -271,6 +272,11 @@ impl<D: AgentIndex> Correlator<D> {
         }
     }
 
+    fn report_fact(&mut self, uid: Uid, report: Report, repeat: Option<Repeat>, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Count(Counted::Reported));
+        self.report(uid, report, repeat, effects);
+    }
+
     /// Makes a finding for each agent of the object, and keeps it for those that are not known yet.
     pub(super) fn report(&mut self, uid: Uid, report: Report, repeat: Option<Repeat>, effects: &mut Vec<Effect>) {
         let Report { kind, at, fact_id, about } = report;
@@ -292,7 +298,7 @@ impl<D: AgentIndex> Correlator<D> {
         tracked.fail(at, level, &explanation, effects);
         if !tracked.unresolved.is_empty() {
             if tracked.held.len() >= HELD {
-                effects.push(Effect::Count(Counted::Overflow));
+                effects.push(Effect::Count(Counted::Unasked));
             } else {
                 effects.extend(fact_id.map(Effect::Hold));
                 tracked.held.push(finding.clone());

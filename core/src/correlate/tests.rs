@@ -82,19 +82,30 @@ impl Story {
     }
 
     fn with(limits: Limits, from: Checkpoint) -> Self {
+        Self::of(from, |book| Correlator::new(book, limits, true))
+    }
+
+    /// Workloads are held until a pod of theirs is tracked.
+    fn confirming(limits: Limits) -> Self {
+        Self::of(Checkpoint::default(), |book| Correlator::new(book, limits, true).confirming_workloads())
+    }
+
+    fn of(from: Checkpoint, new: impl FnOnce(Rc<Book>) -> Correlator<Rc<Book>>) -> Self {
         let book = Rc::new(Book::default());
         let since = from.created_since.max(start());
         let from = Checkpoint { created_since: since, status_until: since, known_is_partial: true, ..from };
-        let mut correlator = Correlator::new(book.clone(), limits, true);
+        let mut correlator = new(book.clone());
         for scope in [EVENTS, PODS, REPLICASETS] {
             correlator.observe(start(), Observation::Started { scope, from: Box::new(from.clone()) });
         }
         Self { correlator, book, now: start(), effects: Vec::new() }
     }
 
+    /// Returns the effects, without that each fact is counted.
     fn observe(&mut self, observation: Observation) -> Vec<Effect> {
-        let effects = self.correlator.observe(self.now, observation);
+        let mut effects = self.correlator.observe(self.now, observation);
         self.effects.extend(effects.iter().cloned());
+        effects.retain(|effect| *effect != Effect::Count(Counted::Observed));
         effects
     }
 
@@ -146,6 +157,16 @@ impl Story {
             matching.count()
         };
         count(true) == count(false)
+    }
+}
+
+impl Drop for Story {
+    /// Invariant 5: each fact of each story is counted once as what it ended as.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let ended: usize = Counted::OUTCOMES.into_iter().map(|outcome| self.counted(outcome)).sum();
+            assert_eq!(self.counted(Counted::Observed), ended + self.correlator.waiting());
+        }
     }
 }
 

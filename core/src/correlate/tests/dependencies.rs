@@ -160,7 +160,7 @@ fn invariant_4_a_flood_about_a_node_costs_its_pods_little() {
         story.observe(about("Node", "node-1", "Rebooted", "m", n + 1, 9));
     }
     let effects = story.effects.len();
-    assert!(effects < 100 * 100 + 20_000, "{effects}");
+    assert!(effects < 100 * 100 + 2 * 20_000, "{effects}");
     assert!(story.counted(Counted::Overflow) > 9_900);
     story.tick(300);
     story.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 309));

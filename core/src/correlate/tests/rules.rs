@@ -448,10 +448,7 @@ fn a_workload_is_held_until_a_pod_of_it_is_followed() {
             json!([{"kind": "ReplicaSet", "name": replicaset, "uid": format!("ns/{replicaset}"), "controller": true}]);
         Object::Pod(Box::new(serde_json::from_value(json).unwrap()))
     };
-    let confirming = || {
-        let Story { correlator, book, now, effects } = Story::new();
-        Story { correlator: correlator.confirming_workloads(), book, now, effects }
-    };
+    let confirming = || Story::confirming(Limits::default());
     let mut story = confirming();
     story.observe(seen(replicaset("rs", "ns", ALICE)));
     story.observe(seen(replicaset("other", "ns", BOB)));
@@ -483,9 +480,7 @@ fn a_workload_is_held_until_a_pod_of_it_is_followed() {
 
 #[test]
 fn the_number_of_held_workloads_is_limited() {
-    let Story { correlator, book, now, effects } =
-        Story::with(Limits { unconfirmed: 1, ..Limits::default() }, Checkpoint::default());
-    let mut story = Story { correlator: correlator.confirming_workloads(), book, now, effects };
+    let mut story = Story::confirming(Limits { unconfirmed: 1, ..Limits::default() });
     for name in ["a", "a", "b"] {
         story.observe(seen(replicaset(name, "ns", ALICE)));
     }
