@@ -66,6 +66,7 @@ impl Accounting {
     }
 
     pub(crate) fn received(&mut self) {
+        self.metrics.accepted(1);
         self.lines += 1;
         self.metrics.waiting(self.lines);
     }
@@ -92,5 +93,13 @@ impl Accounting {
         if let Some(fact_id) = held.line.fact_id {
             self.acks.ack(fact_id);
         }
+    }
+}
+
+impl Drop for Accounting {
+    /// What is still held was not acknowledged: the next leader or process delivers it.
+    fn drop(&mut self) {
+        self.metrics.handed_back(self.lines);
+        self.metrics.waiting(0);
     }
 }

@@ -57,12 +57,27 @@ pub struct Outlet {
 pub(crate) struct Inlet {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) expected: mpsc::Receiver<AgentToken>,
+    metrics: Metrics,
+}
+
+impl Drop for Inlet {
+    /// Counts the lines that the engine has not seen as handed back to the next leader, as it does its own.
+    fn drop(&mut self) {
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if matches!(command, Command::Line { .. }) {
+                self.metrics.accepted(1);
+                self.metrics.handed_back(1);
+            }
+        }
+    }
 }
 
 pub(crate) fn pipe(metrics: Metrics) -> (Outlet, Inlet) {
     let (commands, commands_inlet) = mpsc::channel(COMMANDS);
     let (expected, expected_inlet) = mpsc::channel(EXPECTED);
-    (Outlet { commands, expected, metrics }, Inlet { commands: commands_inlet, expected: expected_inlet })
+    let inlet = Inlet { commands: commands_inlet, expected: expected_inlet, metrics: metrics.clone() };
+    (Outlet { commands, expected, metrics }, inlet)
 }
 
 impl Outlet {

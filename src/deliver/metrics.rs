@@ -108,8 +108,10 @@ struct EndpointLabel {
 /// Metrics of delivery. A clone counts into the same series.
 #[derive(Debug, Clone)]
 pub struct Metrics {
+    accepted: Counter,
     delivered: Counter,
     dropped: Family<ReasonLabel, Counter>,
+    handed_back: Counter,
     waiting: Gauge,
     agents: Family<StateLabel, Gauge>,
     requests: Family<RequestLabels, Counter>,
@@ -128,8 +130,10 @@ impl Metrics {
     /// Creates and registers the metrics.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
+            accepted: Counter::default(),
             delivered: Counter::default(),
             dropped: Family::default(),
+            handed_back: Counter::default(),
             waiting: Gauge::default(),
             agents: Family::default(),
             requests: Family::default(),
@@ -163,8 +167,14 @@ impl Metrics {
     }
 
     fn name_all(&self, registry: &mut Registry) {
+        registry.register("lines_accepted", "Lines that delivery took on, one for each agent", self.accepted.clone());
         registry.register("lines_delivered", "Lines delivered to Coder", self.delivered.clone());
         registry.register("lines_dropped", "Lines not delivered, by reason", self.dropped.clone());
+        registry.register(
+            "lines_handed_back",
+            "Lines held when the leadership was lost or the program ended; the next leader delivers them",
+            self.handed_back.clone(),
+        );
         registry.register("lines_waiting", "Lines held or in flight", self.waiting.clone());
         registry.register("agents", "Agents known to delivery, by state", self.agents.clone());
         registry.register("coder_requests", "Requests to Coder, by endpoint and outcome", self.requests.clone());
@@ -209,6 +219,14 @@ impl Metrics {
         self.delivered.inc();
         self.since_fact.observe(since_fact.as_secs_f64());
         self.since_receipt.observe(since_receipt.as_secs_f64());
+    }
+
+    pub(crate) fn accepted(&self, lines: usize) {
+        self.accepted.inc_by(u64::try_from(lines).unwrap_or_default());
+    }
+
+    pub(crate) fn handed_back(&self, lines: usize) {
+        self.handed_back.inc_by(u64::try_from(lines).unwrap_or_default());
     }
 
     pub(crate) fn dropped(&self, reason: Dropped) {

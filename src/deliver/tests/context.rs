@@ -210,6 +210,11 @@ impl TestContext {
     }
 
     /// SIGTERM, with ten seconds of grace.
+    /// Ends the engine at once, as where the leadership is lost.
+    pub(crate) async fn abort(&mut self) {
+        self.engine.shutdown().await;
+    }
+
     pub(crate) async fn stop(&mut self) -> Report {
         self.shutdown.cancel();
         self.engine.join_next().await.unwrap().unwrap()

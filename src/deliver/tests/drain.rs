@@ -31,6 +31,21 @@ async fn sigterm_in_a_burst_delivers_all_that_was_handed_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn invariant_5_lines_of_a_lost_term_are_counted_as_handed_back() {
+    let mut context = TestContext::new();
+    context.open(1).await;
+    for line in 0..3 {
+        context.line(1, format!("{line}")).await;
+    }
+    context.permit(secs(5)).await;
+    // The engine has not seen this one.
+    context.line(1, "3").await;
+    context.abort().await;
+    assert_eq!((context.metric("lines_accepted_total"), context.metric("lines_handed_back_total")), (4.0, 4.0));
+    assert_eq!((context.metric("lines_waiting"), context.acked()), (0.0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn agents_that_are_not_valid_get_one_more_try_and_are_not_settled() {
     let mut context = TestContext::new();
     for number in 0..3 {

@@ -140,6 +140,7 @@ async fn play(steps: Vec<Step>) {
     }
     let report = context.stop().await;
     assert_eq!(report.undelivered.total(), 0);
+    assert_eq!((context.metric("lines_accepted_total"), context.metric("lines_handed_back_total")), (sent_lines, 0.0));
     // A source that is refused for good is no reason to keep lines back.
     context.coder.state().without_source = 0;
 }
