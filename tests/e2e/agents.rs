@@ -97,7 +97,7 @@ async fn an_agent_that_never_becomes_valid_has_bounded_cost() -> Result<()> {
     context.coder.valid(&agent);
     let lines = context.wait_for(&agent, &[&fact(FACTS - 1)]).await?;
     assert_once_in_order(&lines, FACTS - HELD..FACTS);
-    let missing = format!("({dropped} lines from Kubernetes are missing here)");
+    let missing = format!("({dropped} lines from Kubernetes are missing here: more were waiting than fit)");
     assert_eq!(count(&lines, &missing), 1, "{:#?}", texts(&lines));
     Ok(())
 }

@@ -37,10 +37,53 @@ impl Held {
 #[derive(Debug)]
 enum Entry {
     Line(Held),
-    /// Number of lines dropped here.
-    Gap(u32),
+    /// Lines were dropped here.
+    Gap(Gap),
     /// A note of this program.
     Note(Note),
+}
+
+/// Lines that their reader does not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Gap {
+    count: u32,
+    why: Missing,
+}
+
+/// Reason for a gap, as its reader is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// Too many lines waited.
+    TooMany,
+    /// They could not be delivered in time.
+    TooLate,
+    /// Coder, or a proxy, rejects the line.
+    Rejected,
+    /// Several of these.
+    Various,
+}
+
+impl Gap {
+    fn join(&mut self, other: Self) {
+        self.count += other.count;
+        if self.why != other.why {
+            self.why = Missing::Various;
+        }
+    }
+
+    fn words(self) -> Box<str> {
+        let Self { count, why } = self;
+        let why = match why {
+            Missing::TooMany => ": more were waiting than fit",
+            Missing::TooLate => ": Coder accepted no lines in time",
+            Missing::Rejected => ": Coder, or a proxy before it, rejects it",
+            Missing::Various => "",
+        };
+        match count {
+            1 => format!("(1 line from Kubernetes is missing here{why})").into(),
+            _ => format!("({count} lines from Kubernetes are missing here{why})").into(),
+        }
+    }
 }
 
 /// A note of this program to the reader.
@@ -110,7 +153,7 @@ impl Remains {
                     remains.lines.push(held);
                     remains.count += 1;
                 }
-                Entry::Gap(count) => remains.count += count,
+                Entry::Gap(gap) => remains.count += gap.count,
                 Entry::Note(_) => {}
             }
         }
@@ -152,12 +195,17 @@ impl Outbox {
         Remains::of(std::mem::take(self).entries)
     }
 
-    /// Adds a gap before all entries.
+    /// Adds a gap of lines that were not delivered in time before all entries.
     pub(crate) fn gap_front(&mut self, count: u32) {
+        if count > 0 {
+            self.join_front(Gap { count, why: Missing::TooLate });
+        }
+    }
+
+    fn join_front(&mut self, gap: Gap) {
         match self.entries.front_mut() {
-            Some(Entry::Gap(there)) => *there += count,
-            _ if count > 0 => self.entries.push_front(Entry::Gap(count)),
-            _ => {}
+            Some(Entry::Gap(there)) => there.join(gap),
+            _ => self.entries.push_front(Entry::Gap(gap)),
         }
     }
 
@@ -226,16 +274,16 @@ impl Outbox {
     pub(crate) fn take_replaced(&mut self, budget: &mut Budget, now: Timestamp) -> Taken {
         let mut taken = Taken::default();
         let Some(entry) = self.entries.pop_front() else { return taken };
-        let missing = match &entry {
-            Entry::Gap(count) => *count,
-            Entry::Line(_) | Entry::Note(_) => 1,
+        let gap = match &entry {
+            Entry::Gap(gap) => *gap,
+            Entry::Line(_) | Entry::Note(_) => Gap { count: 1, why: Missing::Rejected },
         };
         match &entry {
             Entry::Line(held) => self.count_out(held),
             Entry::Note(_) => self.notes -= 1,
             Entry::Gap(_) => {}
         }
-        let part = Part { entry, output: Some(gap_words(missing)), at: now };
+        let part = Part { entry, output: Some(gap.words()), at: now };
         if budget.charge_note(part.output().len()) {
             taken.batch.replaced = true;
             taken.batch.add(part);
@@ -251,8 +299,8 @@ impl Outbox {
             match &part.entry {
                 Entry::Line(held) => self.count_in(held),
                 Entry::Note(_) => self.notes += 1,
-                Entry::Gap(count) => {
-                    self.gap_front(*count);
+                Entry::Gap(gap) => {
+                    self.join_front(*gap);
                     continue;
                 }
             }
@@ -281,7 +329,10 @@ impl Outbox {
         let ranked = self.entries.iter().enumerate().filter_map(|(index, entry)| Some((rank(entry)?, index)));
         // Among repeats the level does not matter: the reader knows them.
         let (_, index) = ranked.min_by_key(|((fresh, level), index)| (*fresh, fresh.then_some(*level), *index))?;
-        let Some(Entry::Line(held)) = self.entries.get_mut(index).map(|entry| std::mem::replace(entry, Entry::Gap(1)))
+        let Some(Entry::Line(held)) = self
+            .entries
+            .get_mut(index)
+            .map(|entry| std::mem::replace(entry, Entry::Gap(Gap { count: 1, why: Missing::TooMany })))
         else {
             return None;
         };
@@ -293,11 +344,11 @@ impl Outbox {
 
     /// Joins a gap with the previous one.
     fn join(&mut self, index: usize) {
-        let Some(&Entry::Gap(count)) = self.entries.get(index) else { return };
+        let Some(&Entry::Gap(gap)) = self.entries.get(index) else { return };
         let Some(Entry::Gap(before)) = index.checked_sub(1).and_then(|before| self.entries.get_mut(before)) else {
             return;
         };
-        *before += count;
+        before.join(gap);
         self.entries.remove(index);
     }
 }
@@ -311,7 +362,7 @@ impl Part {
         let (output, at) = match &entry {
             Entry::Line(held) => (owned(text::output(&held.line.text, held.line.at, now)), held.line.at),
             Entry::Note(note) => (owned(text::output(&note.text, now, now)), note.at),
-            Entry::Gap(count) => (Some(gap_words(*count)), now),
+            Entry::Gap(gap) => (Some(gap.words()), now),
         };
         Self { entry, output, at }
     }
@@ -338,13 +389,6 @@ impl Part {
             Entry::Note(note) => note.level,
             Entry::Gap(_) => Level::Warn,
         }
-    }
-}
-
-fn gap_words(count: u32) -> Box<str> {
-    match count {
-        1 => "(1 line from Kubernetes is missing here)".into(),
-        _ => format!("({count} lines from Kubernetes are missing here)").into(),
     }
 }
 

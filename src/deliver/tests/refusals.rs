@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{coder::Failure, deliver::rate::priority::Endpoint};
 
-const MISSING: &str = "(1 line from Kubernetes is missing here)";
+const MISSING: &str = "(1 line from Kubernetes is missing here: Coder, or a proxy before it, rejects it)";
 
 fn refusals() -> Vec<Failure> {
     vec![

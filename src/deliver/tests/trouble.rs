@@ -178,7 +178,10 @@ async fn lines_that_coder_cannot_read_are_dropped_and_the_reader_is_told() {
     assert_eq!(context.metric("lines_dropped_total{reason=\"refused\"}"), 1.0);
     context.line(1, "good again").await;
     context.until_lines(1, 3, secs(1)).await;
-    assert_eq!(context.log(1), ["good", "(1 line from Kubernetes is missing here)", "good again"]);
+    assert_eq!(
+        context.log(1),
+        ["good", "(1 line from Kubernetes is missing here: Coder, or a proxy before it, rejects it)", "good again"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,7 +202,7 @@ async fn an_overflow_lets_repeats_go_first_then_routine_and_tells_where() {
     context.until_lines(1, MAX_LINES + 1, secs(2)).await;
     let log = context.log(1);
     assert_eq!(log[0], "the oldest, and an error");
-    assert_eq!(log[1], "(31 lines from Kubernetes are missing here)");
+    assert_eq!(log[1], "(31 lines from Kubernetes are missing here: more were waiting than fit)");
     assert_eq!(log[2], "routine 21");
     assert_eq!(log.last().unwrap(), &format!("routine {}", MAX_LINES + 19));
     assert_eq!(log.len(), MAX_LINES + 1);
@@ -337,7 +340,7 @@ async fn missing_lines_are_told_although_no_line_follows() {
     }
     let mut told = [context.log(1), context.log(2)].concat();
     told.sort();
-    assert_eq!(told, ["(1 line from Kubernetes is missing here)", "Created pod"]);
+    assert_eq!(told, ["(1 line from Kubernetes is missing here: more were waiting than fit)", "Created pod"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -358,6 +361,6 @@ async fn too_many_lines_over_all_are_taken_from_the_agent_that_holds_most() {
         context.valid(number);
     }
     context.until(secs(30), "every agent", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
-    assert_eq!(context.log(1)[0], "(100 lines from Kubernetes are missing here)");
+    assert_eq!(context.log(1)[0], "(100 lines from Kubernetes are missing here: more were waiting than fit)");
     assert_eq!(context.log(2), ["Created pod"]);
 }

@@ -88,7 +88,10 @@ async fn lines_of_an_agent_that_is_never_valid_are_given_up_after_an_hour_and_co
     context.valid(1);
     context.line(1, "Started").await;
     context.until_lines(1, 2, secs(1)).await;
-    assert_eq!(context.log(1), ["(1 line from Kubernetes is missing here)", "Started"]);
+    assert_eq!(
+        context.log(1),
+        ["(1 line from Kubernetes is missing here: Coder accepted no lines in time)", "Started"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
