@@ -14,11 +14,13 @@ use crate::deliver::{
     metrics::Dropped,
     queue::isolation::Step,
     queue::outbox::Batch,
-    rate::availability::Change,
+    rate::availability::{Availability, Change},
     rate::in_flight::Done,
     rate::priority::Endpoint,
 };
 
+/// While Coder is away, more agents than this ask less often each: together they ask about fourteen times a second.
+const ASKING: u32 = 200;
 /// Time over which a hundred or more agents resume once Coder is available again.
 const RETURN: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,7 @@ impl<A: CoderApi> Engine<A> {
             (Some(batch), Disposition::Full) => self.full(done.agent, batch),
             (Some(batch), disposition) => self.put_back(done.agent, batch, disposition, failure, now),
         }
+        self.spread_while_away(done.agent, now);
         self.end_if_followed(done.agent, now);
     }
 
@@ -186,6 +189,19 @@ impl<A: CoderApi> Engine<A> {
                 self.return_all(now);
             }
             None => {}
+        }
+    }
+
+    /// While Coder is away, many agents together ask no more often than a few: the first answer ends all waits.
+    fn spread_while_away(&mut self, token: AgentToken, now: Instant) {
+        let pending = u32::try_from(self.agents.pending()).unwrap_or(u32::MAX);
+        let Some(agent) = self.agents.get_mut(token) else { return };
+        if let Phase::Waiting(until) = agent.phase
+            && self.availability == Availability::Down
+            && !self.draining
+        {
+            let wait = until.saturating_duration_since(now);
+            agent.phase = Phase::Waiting(now + wait * pending.max(ASKING) / ASKING);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use logstream_core::line::Level;
+use tokio::time::Instant;
 
 use super::{
     context::{LATENCY, TestContext, agent, millis, secs},
@@ -102,6 +103,48 @@ async fn a_coder_that_is_away_for_a_minute_loses_nothing_and_keeps_the_order() {
         context.permit(LATENCY).await;
         assert_eq!(context.acked(), 61);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_minutes_without_coder_end_at_once_in_order_and_without_a_herd() {
+    const AGENTS: u32 = 300;
+    let mut context = TestContext::new();
+    for number in 0..AGENTS {
+        context.valid(number);
+        context.open(number).await;
+        context.line(number, "0").await;
+    }
+    context.until(secs(30), "first lines", |state| state.agents.values().all(|agent| agent.log.len() == 1)).await;
+    context.coder.state().script =
+        Box::new(|_| Some(Scripted::Failure(Failure::Network { reason: "dns error".into(), connected: false })));
+    for minute in 1..=10 {
+        for number in 0..AGENTS {
+            context.line(number, format!("{minute}")).await;
+        }
+        context.permit(secs(60)).await;
+    }
+    // Meanwhile Coder is asked at a bounded rate, whatever the number of agents.
+    let asked = context.coder.state().requests.len();
+    context.permit(secs(60)).await;
+    let asked = context.coder.state().requests.len() - asked;
+    assert!(asked <= 60 * 15, "{asked} requests in a minute");
+    let back = Instant::now();
+    context.coder.state().script = Box::new(|_| None);
+    context.until(secs(31), "one", |state| state.agents.values().any(|agent| agent.log.len() == 11)).await;
+    let took = context.until(secs(31), "all", |state| state.agents.values().all(|agent| agent.log.len() == 11)).await;
+    assert!(took <= secs(2), "{took:?}");
+    let expected: Vec<_> = (0..=10).map(|line| line.to_string()).collect();
+    for number in 0..AGENTS {
+        let log = context.log(number);
+        let texts: Vec<_> = log.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(texts, expected);
+    }
+    let state = context.coder.state();
+    let since: Vec<_> = state.requests.iter().filter_map(|request| request.at.checked_duration_since(back)).collect();
+    let most =
+        since.iter().map(|start| since.iter().filter(|at| **at >= *start && **at < *start + millis(100)).count());
+    let most = most.max().unwrap_or_default();
+    assert!(most <= AGENTS as usize / 4, "{most} requests within 100 ms");
 }
 
 #[tokio::test(start_paused = true)]
