@@ -244,6 +244,14 @@ async fn a_refused_connection_is_not_in_doubt_and_names_its_cause() {
 }
 
 #[tokio::test]
+async fn a_name_that_does_not_resolve_is_not_in_doubt_and_names_its_cause() {
+    let error = client("http://coder.invalid/").post_log_source(&agent()).await.unwrap_err();
+    assert!(matches!(error.failure, Failure::Network { connected: false, .. }), "{error:?}");
+    assert!(error.to_string().contains("dns error"), "{error}");
+    without_token(&error);
+}
+
+#[tokio::test]
 async fn a_connection_cut_after_the_request_is_in_doubt() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
