@@ -5,7 +5,10 @@ use std::{fs, io::Write as _};
 use anyhow::{Result, ensure};
 use logstream_testing::{CoderOptions, CoderStandIn, Scenario, Workspace, coder::Valid, forward_proxy::ForwardProxy};
 
-use crate::support::{PROGRAM, TestContext, token};
+use crate::{
+    facts::{Facts, assert_once_in_order, have_come},
+    support::{PATIENCE, PROGRAM, TestContext, token, wait_for_metric},
+};
 
 /// Address of a proxy that does not exist.
 const UNREACHABLE_PROXY: &str = "http://127.0.0.1:9";
@@ -42,6 +45,35 @@ async fn no_proxy_bypasses_the_proxy() -> Result<()> {
         let _installation = plan.env("NO_PROXY", no_proxy).install(context.cluster).await?;
         lines_arrive(&context).await?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_wait_while_the_certificate_of_coder_is_expired() -> Result<()> {
+    let context = TestContext::new("expired-certificate").await?;
+    let coder = CoderStandIn::start(CoderOptions::new().tls())?;
+    let mut roots = tempfile::NamedTempFile::new()?;
+    roots.write_all(coder.ca_pem().unwrap_or_default().as_bytes())?;
+    let agent = token();
+    coder.add_agent(&agent, Valid::Now);
+    let plan = logstream_testing::Plan::new(PROGRAM, &coder.url(), context.namespace.name());
+    let installation = plan.env("SSL_CERT_FILE", roots.path().display().to_string()).install(context.cluster).await?;
+    let workspace = Workspace::new(context.namespace.name(), "alice", "dev", &agent);
+    let facts = Facts::of(&context.client, &workspace).await?;
+    facts.all_happen(0..3).await?;
+    coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..3)).await?;
+    wait_for_metric(&installation, "lines_waiting", |lines| lines < 0.5).await?;
+
+    coder.expired(true);
+    facts.all_happen(3..6).await?;
+    let failed = "coder_requests_total{endpoint=\"logs\",outcome=\"network\"}";
+    wait_for_metric(&installation, failed, |failures| failures >= 3.0).await?;
+    let output = installation.product.output();
+    ensure!(output.contains("Coder unavailable, holding lines") && output.contains("xpired"), "{output}");
+    coder.expired(false);
+    let lines = coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..6)).await?;
+    assert_once_in_order(&lines, 0..6);
+    ensure!(coder.violations().is_empty());
     Ok(())
 }
 

@@ -29,6 +29,15 @@ pub struct ServingCertificate {
 impl ServingCertificate {
     /// Generates one for 127.0.0.1, localhost and the given DNS names.
     pub fn generate(more_names: &[&str]) -> Result<Self> {
+        Ok(Self::generate_both(more_names)?.0)
+    }
+
+    /// Generates a valid one, and one of the same CA that has expired.
+    pub(crate) fn with_expired() -> Result<(Self, Self)> {
+        Self::generate_both(&[])
+    }
+
+    fn generate_both(more_names: &[&str]) -> Result<(Self, Self)> {
         let (ca, ca_key) = generate_ca("test CA")?;
         let ca_pem = ca.self_signed(&ca_key)?.pem();
 
@@ -40,8 +49,14 @@ impl ServingCertificate {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?.pem();
-        Ok(Self { ca: ca_pem, certificate, key: key.serialize_pem() })
+        let issuer = Issuer::from_params(&ca, &ca_key);
+        let sign = |params: &CertificateParams| {
+            let certificate = params.signed_by(&key, &issuer)?.pem();
+            anyhow::Ok(Self { ca: ca_pem.clone(), certificate, key: key.serialize_pem() })
+        };
+        let valid = sign(&params)?;
+        params.not_after = rcgen::date_time_ymd(2026, 1, 1);
+        Ok((valid, sign(&params)?))
     }
 
     /// Generates a certificate for 127.0.0.1 and localhost that is its own CA, as made by `openssl req -x509`.

@@ -35,6 +35,8 @@ pub(super) struct Control {
     /// Incremented by each cut: older connections end.
     pub(super) cuts: u64,
     pub(super) stopped: bool,
+    /// New connections are served the expired certificate.
+    pub(super) expired: bool,
 }
 
 /// State of the listener.
@@ -44,7 +46,20 @@ pub(super) enum PortState {
     Closed,
 }
 
-pub(super) fn acceptor(certificate: &ServingCertificate) -> Result<TlsAcceptor> {
+/// The valid certificate and the expired one.
+#[derive(Clone)]
+pub(super) struct Acceptors {
+    valid: TlsAcceptor,
+    expired: TlsAcceptor,
+}
+
+impl Acceptors {
+    pub(super) fn new((valid, expired): &(ServingCertificate, ServingCertificate)) -> Result<Self> {
+        Ok(Self { valid: acceptor(valid)?, expired: acceptor(expired)? })
+    }
+}
+
+fn acceptor(certificate: &ServingCertificate) -> Result<TlsAcceptor> {
     let chain = vec![CertificateDer::from_pem_slice(certificate.certificate.as_bytes())?];
     let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes())?;
     let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
@@ -55,7 +70,7 @@ pub(super) fn acceptor(certificate: &ServingCertificate) -> Result<TlsAcceptor> 
 /// Serves until it is stopped.
 pub(super) async fn serve(
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptors>,
     state: Arc<State>,
     mut control: watch::Receiver<Control>,
     report: watch::Sender<PortState>,
@@ -98,7 +113,7 @@ pub(super) async fn serve(
 }
 
 struct Connection {
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptors>,
     state: Arc<State>,
     control: watch::Receiver<Control>,
     peer: SocketAddr,
@@ -108,11 +123,12 @@ impl Connection {
     async fn run(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         let mut control = self.control.clone();
-        let born = control.borrow_and_update().cuts;
+        let Control { cuts: born, expired, .. } = *control.borrow_and_update();
         let serve = async {
             match &self.tls {
                 None => self.serve(stream).await,
-                Some(tls) => {
+                Some(Acceptors { valid, expired: late }) => {
+                    let tls = if expired { late } else { valid };
                     if let Ok(stream) = tls.accept(stream).await {
                         self.serve(stream).await;
                     }

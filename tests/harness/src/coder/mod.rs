@@ -36,7 +36,7 @@ pub use wait::Timeout;
 
 use crate::pki::{self, ServingCertificate};
 use crate::ports;
-use http_server::{Control, PortState};
+use http_server::{Acceptors, Control, PortState};
 use state::State;
 
 /// Coder's predefined log source for Kubernetes.
@@ -58,12 +58,13 @@ impl CoderStandIn {
     pub fn start(options: CoderOptions) -> Result<Self> {
         pki::install_crypto_provider();
         let address = ports::free();
-        let certificate = match (options.tls, options.own_ca) {
-            (_, true) => Some(ServingCertificate::own_ca()?),
-            (true, false) => Some(ServingCertificate::generate(&[])?),
+        let certificates = match (options.tls, options.own_ca) {
+            (_, true) => Some(ServingCertificate::own_ca().map(|own| (own.clone(), own))?),
+            (true, false) => Some(ServingCertificate::with_expired()?),
             (false, false) => None,
         };
-        let tls = certificate.as_ref().map(http_server::acceptor).transpose()?;
+        let tls = certificates.as_ref().map(Acceptors::new).transpose()?;
+        let certificate = certificates.map(|(valid, _)| valid);
         let state = Arc::new(State::new(&options));
         let (control, commands) = watch::channel(Control::default());
         let (report, port_state) = watch::channel(PortState::Closed);
@@ -148,6 +149,15 @@ impl CoderStandIn {
     /// Closes all open connections at once.
     pub fn cut(&self) {
         self.control.send_modify(|control| control.cuts += 1);
+    }
+
+    /// Serves an expired certificate to new connections and closes the open ones, or the valid one again. Needs
+    /// [`CoderOptions::tls`].
+    pub fn expired(&self, expired: bool) {
+        self.control.send_modify(|control| {
+            control.expired = expired;
+            control.cuts += 1;
+        });
     }
 
     /// Refuses new connections and closes the open ones; `false` listens on the same port again. Returns once done.
