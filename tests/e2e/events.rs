@@ -23,12 +23,13 @@ pub(crate) struct NewEvent<'a> {
     reason: &'a str,
     message: &'a str,
     uid: Option<String>,
+    at: Option<Timestamp>,
 }
 
 impl<'a> NewEvent<'a> {
     /// A normal Event.
     pub(crate) fn normal(about: &'a DynamicObject, reason: &'a str, message: &'a str) -> Self {
-        Self { about, kind: "Normal", reason, message, uid: None }
+        Self { about, kind: "Normal", reason, message, uid: None, at: None }
     }
 
     /// A warning.
@@ -41,9 +42,14 @@ impl<'a> NewEvent<'a> {
         Self { uid: Some(uid.to_owned()), ..self }
     }
 
+    /// Sets another time than now, by a clock that is wrong.
+    pub(crate) fn at(self, at: Timestamp) -> Self {
+        Self { at: Some(at), ..self }
+    }
+
     /// Writes it like kubelets and controllers: with a count, and times in whole seconds.
     pub(crate) async fn write(self, client: &Client) -> Result<Event> {
-        let now = seconds(Timestamp::now());
+        let now = seconds(self.at.unwrap_or_else(Timestamp::now));
         let times =
             json!({ "count": 1, "firstTimestamp": now, "lastTimestamp": now, "source": { "component": SOURCE } });
         self.create(client, times).await
@@ -61,7 +67,7 @@ impl<'a> NewEvent<'a> {
     }
 
     async fn create(self, client: &Client, times: Value) -> Result<Event> {
-        let Self { about, kind, reason, message, uid } = self;
+        let Self { about, kind, reason, message, uid, at: _ } = self;
         let namespace = about.namespace().context("a namespaced object")?;
         let types = about.types.as_ref().context("a typed object")?;
         let mut event = json!({

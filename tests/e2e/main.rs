@@ -12,10 +12,12 @@
 
 mod admission;
 mod agents;
+mod api_servers;
 mod away;
 mod blocked;
 mod bounds;
 mod chaos;
+mod clocks;
 mod command_line;
 mod events;
 mod explain;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, api::DeleteParams};
 use logstream_testing::{
-    Balancer, Installation, Metrics, Product, Workspace,
+    Balancer, FaultProxy, Installation, Metrics, Product, Workspace,
     coder::Line,
     installation::{LEASE, Replica, SEEN_BY_WEBHOOK},
     poll,
@@ -61,7 +61,7 @@ impl Pair {
     }
 }
 
-async fn wait_for_leader(metrics: impl AsyncFn() -> Result<Metrics>, leads: bool) -> Result<()> {
+pub(crate) async fn wait_for_leader(metrics: impl AsyncFn() -> Result<Metrics>, leads: bool) -> Result<()> {
     poll::eventually("the gauge leader", PATIENCE, || async {
         let value = metrics().await.map_err(|error| error.to_string())?.sum("coder_logstream_leader");
         if (value > 0.5) == leads { Ok(()) } else { Err(value.to_string()) }
@@ -73,7 +73,7 @@ async fn delivered(metrics: impl Future<Output = Result<Metrics>>) -> Result<f64
     Ok(metrics.await?.sum("coder_logstream_lines_delivered_total"))
 }
 
-async fn ended(product: &mut Product) -> Result<()> {
+pub(crate) async fn ended(product: &mut Product) -> Result<()> {
     let waited = poll::eventually("the program ends", PATIENCE, || {
         let ended = product.ended();
         async move { ended.ok_or("it runs") }
@@ -223,6 +223,71 @@ async fn a_second_replica_joins_and_leaves_without_an_effect_on_lines() -> Resul
     }
     assert!(delivered(third.metrics()).await? < 0.5, "only the leader delivers");
     wait_for_leader(|| pair.first.metrics(), true).await
+}
+
+#[tokio::test]
+async fn a_rollout_that_is_stuck_leaves_delivery_to_the_old_pods() -> Result<()> {
+    let mut pair = Pair::new("stuck-rollout").await?;
+    let workspaces = pair.settled(2).await?;
+    // As a new version that never becomes ready: it cannot reach the API server.
+    let proxy = FaultProxy::start(pair.context.cluster.server_address())?;
+    proxy.refuse(true);
+    let mut stuck = pair.first.replica_via(pair.context.cluster, proxy.address())?;
+    let (stuck_url, expected) = (stuck.health_url("/readyz?verbose"), "no replica leads yet");
+    stuck.product.wait_unready(&stuck_url, expected, PATIENCE).await?;
+    burst(&workspaces, 2..6).await?;
+    all_delivered(&pair.context, &workspaces, 0..6).await?;
+    // A node is drained meanwhile: of the old pods one is left.
+    pair.first.product.sigterm();
+    ended(&mut pair.first.product).await?;
+    burst(&workspaces, 6..10).await?;
+    all_delivered(&pair.context, &workspaces, 0..10).await?;
+    // The rollout is undone.
+    stuck.product.sigterm();
+    ended(&mut stuck.product).await?;
+    pair.first.start_again()?;
+    pair.first.wait_ready().await?;
+    burst(&workspaces, 10..12).await?;
+    for lines in all_delivered(&pair.context, &workspaces, 0..12).await? {
+        assert_once_in_order(&lines, 0..12);
+        only(&lines, "Created pod");
+    }
+    assert_eq!(pair.context.coder.violations(), []);
+    wait_for_leader(|| pair.second.metrics(), true).await
+}
+
+#[tokio::test]
+async fn a_rollback_to_one_replica_loses_and_repeats_nothing() -> Result<()> {
+    let mut pair = Pair::new("rollback").await?;
+    let workspaces = pair.settled(2).await?;
+    // From two to one: the pod that leads is the one that ends.
+    pair.first.product.sigterm();
+    ended(&mut pair.first.product).await?;
+    wait_for_leader(|| pair.second.metrics(), true).await?;
+    burst(&workspaces, 2..6).await?;
+    all_delivered(&pair.context, &workspaces, 0..6).await?;
+    // To a version without an election, whose only pod starts when the last one has ended.
+    pair.second.product.sigterm();
+    ended(&mut pair.second.product).await?;
+    burst(&workspaces, 6..8).await?;
+    let mut single = pair.context.plan().unregistered().begin(pair.context.cluster).await?;
+    single.wait_ready().await?;
+    burst(&workspaces, 8..10).await?;
+    all_delivered(&pair.context, &workspaces, 0..10).await?;
+    single.product.sigterm();
+    ended(&mut single.product).await?;
+    // And from one to two again.
+    pair.first.start_again()?;
+    pair.second.start_again()?;
+    pair.first.wait_ready().await?;
+    pair.second.wait_ready().await?;
+    burst(&workspaces, 10..12).await?;
+    for lines in all_delivered(&pair.context, &workspaces, 0..12).await? {
+        assert_once_in_order(&lines, 0..12);
+        only(&lines, "Created pod");
+    }
+    assert_eq!(pair.context.coder.violations(), []);
+    Ok(())
 }
 
 #[tokio::test]

@@ -260,6 +260,16 @@ impl Installation {
         self.replica_with(&self.access.kubeconfig)
     }
 
+    /// The same with these environment variables.
+    pub fn replica_in(&self, environment: &[(&str, String)]) -> Result<Replica> {
+        let mut plan = self.plan.clone();
+        for (name, value) in environment {
+            plan.environment.retain(|(set, _)| set != name);
+            plan = plan.env(name, value);
+        }
+        self.replica_of(plan, &self.access.kubeconfig)
+    }
+
     /// The same, which reaches the API server through this address of a proxy.
     pub fn replica_via(&self, cluster: &impl AsRef<Admin>, server: SocketAddr) -> Result<Replica> {
         let name = format!("{}-{}-replica", self.plan.home, server.port());
@@ -269,9 +279,13 @@ impl Installation {
     }
 
     fn replica_with(&self, kubeconfig: &Path) -> Result<Replica> {
+        self.replica_of(self.plan.clone(), kubeconfig)
+    }
+
+    fn replica_of(&self, plan: Plan, kubeconfig: &Path) -> Result<Replica> {
         let (health, webhook) = (ports::free(), ports::free());
-        let product = self.plan.start(kubeconfig, &self.serving, health, webhook)?;
-        let start = Start { plan: self.plan.clone(), serving: self.serving.clone(), kubeconfig: kubeconfig.to_owned() };
+        let product = plan.start(kubeconfig, &self.serving, health, webhook)?;
+        let start = Start { plan, serving: self.serving.clone(), kubeconfig: kubeconfig.to_owned() };
         Ok(Replica { start, health, webhook, product })
     }
 

@@ -49,7 +49,7 @@ pub mod workspace;
 pub use access::{Access, Scope};
 pub use balancer::Balancer;
 pub use cert_manager::CertManager;
-pub use cluster::{Admin, Cluster, ClusterOptions, Components, TestNamespace};
+pub use cluster::{Admin, AnotherApiServer, Cluster, ClusterOptions, Components, TestNamespace};
 pub use coder::{CoderOptions, CoderStandIn};
 pub use installation::{Installation, Plan};
 pub use metrics::Metrics;

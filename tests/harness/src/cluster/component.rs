@@ -1,9 +1,11 @@
 //! The components of a control plane and their arguments.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{ClusterOptions, layout::Layout};
@@ -20,7 +22,15 @@ const TAIL: usize = 3_000;
 /// Program and arguments of a component.
 pub(super) struct Launch {
     tool: Tool,
+    /// The beginning of its log's name.
+    name: String,
     arguments: Vec<String>,
+}
+
+impl Launch {
+    fn new(tool: Tool, arguments: Vec<String>) -> Self {
+        Self { tool, name: tool.to_string(), arguments }
+    }
 }
 
 /// A running component, its output in `NAME.log`.
@@ -33,8 +43,8 @@ pub(super) struct Component {
 
 impl Component {
     pub(super) fn start(launch: Launch, tools: &Tools, layout: &Layout) -> Result<Self> {
-        let Launch { tool, arguments } = launch;
-        let log = layout.directory().join(format!("{tool}.log"));
+        let Launch { tool, name, arguments } = launch;
+        let log = layout.directory().join(format!("{name}.log"));
         let home = layout.directory().display().to_string();
         let start = Start {
             program: tools.path(tool),
@@ -48,6 +58,11 @@ impl Component {
 
     pub(super) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Stops the process (SIGSTOP), or lets it go on.
+    pub(super) fn pause(&mut self, pause: bool) {
+        self.process.signal(if pause { Signal::STOP } else { Signal::CONT });
     }
 
     pub(super) fn kill(&mut self) {
@@ -83,7 +98,7 @@ pub(super) fn etcd(layout: &Layout) -> Launch {
         "--unsafe-no-fsync=true".to_owned(),
         "--log-level=warn".to_owned(),
     ];
-    Launch { tool: Tool::Etcd, arguments }
+    Launch::new(Tool::Etcd, arguments)
 }
 
 pub(super) fn apiserver(layout: &Layout, options: &ClusterOptions) -> Launch {
@@ -112,7 +127,23 @@ pub(super) fn apiserver(layout: &Layout, options: &ClusterOptions) -> Launch {
         arguments.push(format!("--audit-log-path={}", layout.text("audit.log")));
     }
     arguments.extend(options.apiserver_arguments.iter().cloned());
-    Launch { tool: Tool::ApiServer, arguments }
+    Launch::new(Tool::ApiServer, arguments)
+}
+
+/// Another API server on the same etcd, which reaches the given resources there through a proxy.
+pub(super) fn another_apiserver(
+    layout: &Layout,
+    options: &ClusterOptions,
+    address: SocketAddr,
+    resources: &[&str],
+    etcd: SocketAddr,
+) -> Launch {
+    let Launch { tool, mut arguments, .. } = apiserver(layout, options);
+    let overrides: Vec<_> = resources.iter().map(|resource| format!("{resource}#http://{etcd}")).collect();
+    // The last one of a flag counts.
+    arguments.push(format!("--secure-port={}", address.port()));
+    arguments.push(format!("--etcd-servers-overrides={}", overrides.join(",")));
+    Launch { tool, name: "another-apiserver".to_owned(), arguments }
 }
 
 pub(super) fn controller_manager(layout: &Layout, options: &ClusterOptions) -> Launch {
@@ -129,7 +160,7 @@ pub(super) fn controller_manager(layout: &Layout, options: &ClusterOptions) -> L
         "--node-monitor-grace-period=1h".to_owned(),
     ];
     arguments.extend(options.controller_manager_arguments.iter().cloned());
-    Launch { tool: Tool::ControllerManager, arguments }
+    Launch::new(Tool::ControllerManager, arguments)
 }
 
 pub(super) fn scheduler(layout: &Layout) -> Result<Launch> {
@@ -145,7 +176,7 @@ pub(super) fn scheduler(layout: &Layout) -> Result<Launch> {
     });
     fs::write(layout.directory().join("scheduler.yaml"), config.to_string())?;
     let arguments = vec![format!("--config={}", layout.text("scheduler.yaml")), "--secure-port=0".to_owned()];
-    Ok(Launch { tool: Tool::Scheduler, arguments })
+    Ok(Launch::new(Tool::Scheduler, arguments))
 }
 
 pub(super) fn kwok(layout: &Layout) -> Launch {
@@ -156,5 +187,5 @@ pub(super) fn kwok(layout: &Layout) -> Launch {
         "--cidr=10.64.0.1/16".to_owned(),
         format!("--config={}", layout.stages().display()),
     ];
-    Launch { tool: Tool::Kwok, arguments }
+    Launch::new(Tool::Kwok, arguments)
 }

@@ -22,9 +22,9 @@ pub(crate) use kubeconfig::base64;
 pub use namespace::TestNamespace;
 pub use options::{ClusterOptions, Components};
 
-use crate::pki;
 use crate::scratch::Scratch;
 use crate::tools::{Tool, Tools};
+use crate::{FaultProxy, pki, ports};
 use component::Component;
 use layout::Layout;
 
@@ -173,6 +173,44 @@ impl Cluster {
         self.start_apiserver()
     }
 
+    /// Stops the API server's process (SIGSTOP), or lets it go on.
+    pub fn pause_apiserver(&self, pause: bool) {
+        self.processes().apiserver.pause(pause);
+    }
+
+    /// Removes etcd's history up to now. The API server's cache keeps its own until a restart.
+    pub async fn compact(&self) -> Result<()> {
+        #[derive(serde::Deserialize)]
+        struct Range {
+            header: Header,
+        }
+        #[derive(serde::Deserialize)]
+        struct Header {
+            revision: String,
+        }
+        let http = reqwest::Client::new();
+        let etcd = format!("http://{}/v3/kv", self.layout.etcd_client);
+        let post = async |operation: &str, body: serde_json::Value| {
+            let request = http.post(format!("{etcd}/{operation}")).body(body.to_string());
+            anyhow::Ok(request.send().await?.error_for_status()?.text().await?)
+        };
+        let range: Range = serde_json::from_str(&post("range", serde_json::json!({ "key": "AA==" })).await?)?;
+        post("compaction", serde_json::json!({ "revision": range.header.revision })).await?;
+        Ok(())
+    }
+
+    /// Starts another API server on the same etcd and waits until it is ready. Blocks. It has its own cache of these
+    /// resources, such as `/pods` or `apps/replicasets`, which lags while [`AnotherApiServer::lag`] says so.
+    pub fn another_apiserver(&self, resources: &[&str]) -> Result<AnotherApiServer> {
+        let address = ports::free();
+        let etcd = FaultProxy::start(self.layout.etcd_client)?;
+        let launch = component::another_apiserver(&self.layout, &self.options, address, resources, etcd.address());
+        let mut component = Component::start(launch, &self.tools, &self.layout)?;
+        ready::apiserver(&self.layout, address, START, &mut || component.check_alive())
+            .with_context(|| component.log_tail())?;
+        Ok(AnotherApiServer { address, etcd, component })
+    }
+
     /// The process ID of the API server. It changes with a restart.
     pub fn apiserver_pid(&self) -> u32 {
         self.processes().apiserver.pid()
@@ -186,7 +224,7 @@ impl Cluster {
     }
 
     fn wait_ready(&self, deadline: Duration) -> Result<()> {
-        ready::apiserver(&self.layout, deadline, &mut || {
+        ready::apiserver(&self.layout, self.layout.apiserver, deadline, &mut || {
             let mut processes = self.processes();
             processes.etcd.check_alive()?;
             processes.apiserver.check_alive()
@@ -224,6 +262,32 @@ impl Cluster {
 
     fn processes(&self) -> MutexGuard<'_, Processes> {
         self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Another API server of a cluster. Ends when dropped.
+#[derive(Debug)]
+pub struct AnotherApiServer {
+    address: SocketAddr,
+    etcd: FaultProxy,
+    component: Component,
+}
+
+impl AnotherApiServer {
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Keeps changes of its resources in etcd from it, or lets them come.
+    pub fn lag(&self, lag: bool) {
+        self.etcd.stall(lag);
+    }
+}
+
+impl Drop for AnotherApiServer {
+    fn drop(&mut self) {
+        self.component.kill();
     }
 }
 

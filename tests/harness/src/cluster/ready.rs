@@ -1,5 +1,6 @@
 //! Readiness checks of a cluster.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -16,10 +17,11 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Waits until `/readyz` succeeds. An error of `alive` ends the wait early.
 pub(super) fn apiserver(
     layout: &Layout,
+    server: SocketAddr,
     deadline: Duration,
     alive: &mut (dyn FnMut() -> Result<()> + Send),
 ) -> Result<()> {
-    blocking::run(wait(layout, deadline, alive, async |client: &kube::Client| {
+    blocking::run(wait(layout, server, deadline, alive, async |client: &kube::Client| {
         let request = http::Request::get("/readyz").body(Vec::new())?;
         let answer = client.request_text(request).await?;
         if answer == "ok" { Ok(()) } else { Err(anyhow!("readyz: {answer}")) }
@@ -32,7 +34,7 @@ pub(super) fn workloads(
     deadline: Duration,
     alive: &mut (dyn FnMut() -> Result<()> + Send),
 ) -> Result<()> {
-    blocking::run(wait(layout, deadline, alive, async |client: &kube::Client| {
+    blocking::run(wait(layout, layout.apiserver, deadline, alive, async |client: &kube::Client| {
         // Created by the controller manager; without it the API server rejects every pod.
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
         accounts.get("default").await.context("the default ServiceAccount")?;
@@ -49,11 +51,12 @@ pub(super) fn workloads(
 
 async fn wait(
     layout: &Layout,
+    server: SocketAddr,
     deadline: Duration,
     alive: &mut (dyn FnMut() -> Result<()> + Send),
     look: impl AsyncFn(&kube::Client) -> Result<()>,
 ) -> Result<()> {
-    let server = format!("https://{}", layout.apiserver);
+    let server = format!("https://{server}");
     let client = kubeconfig::client(&server, layout.ca_pem(), &layout.admin_token).await?;
     let mut dead = None;
     let waited = poll::eventually("the cluster", deadline, || {

@@ -1,0 +1,140 @@
+//! Two API servers on one etcd, of which one lags behind.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt, api::DeleteParams};
+use logstream_testing::{AnotherApiServer, ClusterOptions, Installation, installation::Replica, poll};
+
+use crate::{
+    facts::{Facts, assert_once_in_order, have_come},
+    isolated_cluster::IsolatedCluster,
+    replicas::wait_for_leader,
+    support::{PATIENCE, count, only, texts},
+};
+
+const LEASE: Duration = Duration::from_secs(6);
+
+/// What lags at the second API server: everything that is watched. Leases and ConfigMaps do not.
+const WATCHED: [&str; 5] = ["/pods", "/events", "apps/replicasets", "apps/statefulsets", "batch/jobs"];
+
+/// The leader at one API server, a follower at the other.
+struct Apart {
+    leader: Installation,
+    follower: Replica,
+    other: AnotherApiServer,
+    // Last, as the others end before it.
+    isolated: IsolatedCluster,
+}
+
+impl Apart {
+    async fn new(test: &str) -> Result<Self> {
+        let isolated = IsolatedCluster::new(test, ClusterOptions::new()).await?;
+        let cluster = isolated.cluster.clone();
+        let other = tokio::task::spawn_blocking(move || cluster.another_apiserver(&WATCHED)).await??;
+        let leader = isolated.plan().elects(LEASE).install(&*isolated.cluster).await?;
+        wait_for_leader(|| leader.metrics(), true).await?;
+        let mut follower = leader.replica_via(&*isolated.cluster, other.address())?;
+        follower.wait_ready().await?;
+        Ok(Self { leader, follower, other, isolated })
+    }
+
+    async fn told(&self, agent: &str, facts: usize) -> Result<()> {
+        self.isolated.coder.wait_for_lines(agent, PATIENCE, |lines| have_come(lines, 0..facts)).await?;
+        Ok(())
+    }
+
+    /// Waits until the new leader has asked the API server that lags for its lists.
+    async fn leads(&self) -> Result<()> {
+        wait_for_leader(|| self.follower.metrics(), true).await?;
+        self.follower.product.wait_output("resuming from checkpoint", PATIENCE).await
+    }
+
+    /// Waits until every list of the new leader is complete.
+    async fn synced(&self) -> Result<()> {
+        poll::eventually("the new leader has listed everything", PATIENCE, || async {
+            let metrics = self.follower.metrics().await.map_err(|error| error.to_string())?;
+            let synced = metrics.sum("coder_logstream_watch_synced");
+            if synced > 4.5 { Ok(()) } else { Err(synced.to_string()) }
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn a_handover_to_a_lagging_api_server_loses_and_repeats_nothing() -> Result<()> {
+    let mut apart = Apart::new("lagging").await?;
+    let (old, old_facts) = apart.isolated.workspace("old").await?;
+    let (gone, gone_facts) = apart.isolated.workspace("gone").await?;
+    old_facts.all_happen(0..5).await?;
+    gone_facts.all_happen(0..2).await?;
+    apart.told(&old, 5).await?;
+    apart.told(&gone, 2).await?;
+
+    apart.other.lag(true);
+    // The API server of the next leader does not know of any of this.
+    let (new, new_facts) = apart.isolated.workspace("new").await?;
+    new_facts.all_happen(0..5).await?;
+    old_facts.all_happen(5..10).await?;
+    let pods: Api<Pod> = Api::namespaced(apart.isolated.client.clone(), apart.isolated.namespace.name());
+    pods.delete(&gone_facts.pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
+    apart.told(&new, 5).await?;
+    apart.told(&old, 10).await?;
+    let is_deleted = |lines: &[_]| count(lines, "Deleted pod") > 0;
+    apart.isolated.coder.wait_for_lines(&gone, PATIENCE, is_deleted).await?;
+
+    apart.leader.product.sigterm_and_wait(PATIENCE)?;
+    apart.leads().await?;
+    old_facts.all_happen(10..12).await?;
+    new_facts.all_happen(5..7).await?;
+    apart.other.lag(false);
+    apart.synced().await?;
+    apart.told(&old, 12).await?;
+    apart.told(&new, 7).await?;
+    for (agent, facts, deleted) in [(&old, 12, 0), (&new, 7, 0), (&gone, 2, 1)] {
+        let lines = apart.isolated.coder.lines(agent);
+        assert_once_in_order(&lines, 0..facts);
+        only(&lines, "Created pod");
+        assert_eq!(count(&lines, "Deleted pod"), deleted, "{:#?}", texts(&lines));
+    }
+    assert_eq!(apart.isolated.coder.violations(), []);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stale_list_of_a_lagging_api_server_counts_as_no_deletion() -> Result<()> {
+    let mut apart = Apart::new("stale-list").await?;
+    let (first, first_facts) = apart.isolated.workspace("first").await?;
+    first_facts.all_happen(0..3).await?;
+    apart.told(&first, 3).await?;
+    // The follower leads, and knows a pod that its API server's cache has shown.
+    apart.leader.product.sigterm_and_wait(PATIENCE)?;
+    apart.leads().await?;
+    apart.synced().await?;
+    let (second, second_facts): (String, Facts) = apart.isolated.workspace("second").await?;
+    second_facts.all_happen(0..3).await?;
+    apart.told(&second, 3).await?;
+
+    // It leads on at an API server that lags, and loses its watches there again and again.
+    apart.other.lag(true);
+    second_facts.all_happen(3..6).await?;
+    apart.leader.start_again()?;
+    apart.leader.wait_ready().await?;
+    apart.follower.product.kill9();
+    apart.told(&second, 6).await?;
+    apart.follower.start_again()?;
+    apart.leader.product.sigterm_and_wait(PATIENCE)?;
+    apart.leads().await?;
+    first_facts.all_happen(3..5).await?;
+    apart.other.lag(false);
+    apart.synced().await?;
+    apart.told(&first, 5).await?;
+    for (agent, facts) in [(&first, 5), (&second, 6)] {
+        let lines = apart.isolated.coder.lines(agent);
+        assert_once_in_order(&lines, 0..facts);
+        only(&lines, "Created pod");
+        assert_eq!(count(&lines, "Deleted pod"), 0, "{:#?}", texts(&lines));
+    }
+    Ok(())
+}
