@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::{
     Doubts,
+    accounts::Accounts,
     replicas::{Replicas, Slot},
 };
 use crate::{isolated_cluster::IsolatedCluster, support::PATIENCE};
@@ -23,7 +24,10 @@ enum Kind {
     StallApi(usize),
     RefuseApi(usize),
     SlowApi(usize),
+    CutWatches(usize),
     RestartApi,
+    PauseApi,
+    Compact,
     CoderFails(u16),
     CoderIsNotCoder,
     CoderHangs,
@@ -35,12 +39,15 @@ enum Kind {
 impl Kind {
     /// Whether lines may be repeated: their request got no answer, or a leader lost the Lease before it had saved.
     fn leaves_doubt(self) -> bool {
-        !matches!(self, Self::Terminate(_) | Self::CutApi(_) | Self::SlowApi(_) | Self::CutWebhooks)
+        !matches!(
+            self,
+            Self::Terminate(_) | Self::CutApi(_) | Self::CutWatches(_) | Self::SlowApi(_) | Self::CutWebhooks
+        )
     }
 
     fn random(random: &mut Rng) -> Self {
         let slot = random.usize(..2);
-        match random.u32(..28) {
+        match random.u32(..32) {
             0..5 => Self::Kill(slot),
             5..9 => Self::Terminate(slot),
             9..13 => Self::Pause(slot),
@@ -54,44 +61,77 @@ impl Kind {
             24 => Self::CoderHangs,
             25 => Self::CoderAway,
             26 => Self::CoderSlow,
-            _ => Self::CutWebhooks,
+            27 => Self::CutWebhooks,
+            28 => Self::CutWatches(slot),
+            29 | 30 => Self::PauseApi,
+            _ => Self::Compact,
         }
     }
 }
 
-/// Causes faults until this time, then mends everything. Returns their number.
-pub(super) async fn disturb(
-    isolated: &IsolatedCluster,
-    replicas: &mut Replicas,
-    balancer: &Balancer,
-    doubts: &Doubts,
-    random: &mut Rng,
-    until: Instant,
-) -> Result<usize> {
-    let mut faults = 0;
-    while Instant::now() < until {
-        sleep(Duration::from_millis(random.u64(200..2_500))).await;
-        let kind = Kind::random(random);
-        let lasts = Duration::from_millis(random.u64(300..9_000));
-        println!("{kind:?} for {lasts:?}");
-        let start = Instant::now();
+/// What is disturbed beside the replicas.
+pub(super) struct Site<'a> {
+    pub(super) isolated: &'a IsolatedCluster,
+    pub(super) balancer: &'a Balancer,
+    pub(super) doubts: &'a Doubts,
+}
+
+impl Site<'_> {
+    /// Causes faults until this time, then mends everything. Returns their number.
+    pub(super) async fn disturb(
+        &mut self,
+        replicas: &mut Replicas,
+        accounts: &mut Accounts,
+        random: &mut Rng,
+        until: Instant,
+    ) -> Result<usize> {
+        let mut faults = 0;
+        while Instant::now() < until {
+            sleep(Duration::from_millis(random.u64(200..2_500))).await;
+            let kind = Kind::random(random);
+            let lasts = Duration::from_millis(random.u64(300..9_000));
+            println!("{kind:?} for {lasts:?}");
+            let start = Instant::now();
+            self.cause(kind, lasts, replicas, accounts).await?;
+            if kind.leaves_doubt() {
+                self.doubts.add(start, Instant::now() + super::LEASE);
+            }
+            faults += 1;
+        }
+        Ok(faults)
+    }
+
+    async fn cause(&self, kind: Kind, lasts: Duration, replicas: &mut Replicas, accounts: &mut Accounts) -> Result<()> {
+        let isolated = self.isolated;
         match kind {
             Kind::Kill(slot) | Kind::Terminate(slot) | Kind::Pause(slot) => {
-                process(kind, &mut replicas.slots[slot], lasts.min(Duration::from_secs(8))).await?;
+                let slot = &mut replicas.slots[slot];
+                if !matches!(kind, Kind::Pause(_)) {
+                    accounts.close(slot).await;
+                }
+                process(kind, slot, lasts.min(Duration::from_secs(8))).await?;
             }
-            Kind::CutApi(slot) | Kind::StallApi(slot) | Kind::RefuseApi(slot) | Kind::SlowApi(slot) => {
-                api(kind, &replicas.slots[slot], lasts).await;
-            }
+            Kind::CutApi(slot)
+            | Kind::CutWatches(slot)
+            | Kind::StallApi(slot)
+            | Kind::RefuseApi(slot)
+            | Kind::SlowApi(slot) => api(kind, &replicas.slots[slot], lasts).await,
             Kind::RestartApi => isolated.with_cluster(Cluster::restart_apiserver).await?,
-            Kind::CutWebhooks => balancer.cut().await?,
+            Kind::PauseApi => {
+                isolated.cluster.pause_apiserver(true);
+                sleep(lasts / 4).await;
+                isolated.cluster.pause_apiserver(false);
+            }
+            Kind::Compact => {
+                isolated.cluster.compact().await?;
+                // Its cache would still have what etcd no longer has.
+                isolated.with_cluster(Cluster::restart_apiserver).await?;
+            }
+            Kind::CutWebhooks => self.balancer.cut().await?,
             _ => coder(kind, isolated, lasts).await?,
         }
-        if kind.leaves_doubt() {
-            doubts.add(start, Instant::now() + super::LEASE);
-        }
-        faults += 1;
+        Ok(())
     }
-    Ok(faults)
 }
 
 /// A fault of a replica's process.
@@ -128,6 +168,14 @@ async fn api(kind: Kind, slot: &Slot, lasts: Duration) {
             proxy.cut();
         }
         Kind::SlowApi(_) => proxy.delay(Duration::from_millis(150)),
+        Kind::CutWatches(_) => {
+            let end = Instant::now() + lasts;
+            while Instant::now() < end {
+                proxy.cut();
+                sleep(Duration::from_secs(1)).await;
+            }
+            return;
+        }
         _ => return proxy.cut(),
     }
     sleep(lasts).await;

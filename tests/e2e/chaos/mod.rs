@@ -5,6 +5,8 @@
 
 #![allow(clippy::print_stdout, reason = "`--nocapture` shows the faults, and how long recovery took")]
 
+mod accounts;
+mod catalogue;
 mod disturb;
 mod replicas;
 mod verify;
@@ -20,7 +22,7 @@ use anyhow::Result;
 use logstream_testing::{Balancer, ClusterOptions};
 use tokio::sync::watch;
 
-use self::{replicas::Replicas, workspaces::Life};
+use self::{accounts::Accounts, disturb::Site, replicas::Replicas, workspaces::Life};
 use crate::isolated_cluster::IsolatedCluster;
 
 /// Duration of the Lease: short, so that many leaders follow each other.
@@ -62,18 +64,19 @@ async fn invariant_9_chaos_loses_no_line_and_delays_no_pod() -> Result<()> {
     let balancer = Balancer::start(replicas.webhooks()).await?;
     replicas.register(&isolated, balancer.address()).await?;
 
-    let doubts = Doubts::default();
+    let (doubts, mut accounts) = (Doubts::default(), Accounts::default());
     let (over, end) = watch::channel(false);
     let disturb = async {
         let mut random = fastrand::Rng::with_seed(seed);
         let until = Instant::now() + Duration::from_secs(seconds);
-        let done = disturb::disturb(&isolated, &mut replicas, &balancer, &doubts, &mut random, until).await;
+        let mut site = Site { isolated: &isolated, balancer: &balancer, doubts: &doubts };
+        let done = site.disturb(&mut replicas, &mut accounts, &mut random, until).await;
         over.send_replace(true);
         done
     };
     let (lives, faults) = tokio::try_join!(workspaces::live(&isolated, seed, end), disturb)?;
     let healed = Instant::now();
-    let facts: usize = lives.iter().map(|life| life.facts).sum();
+    let facts: usize = lives.iter().map(Life::lines).sum();
     println!("{} workspaces with {facts} facts lived through {faults} faults", lives.len());
     let recovered = verify::all_delivered(&isolated, &lives, RECOVERY).await;
     println!("everything was delivered {:?} after the last fault", healed.elapsed());
@@ -84,6 +87,11 @@ async fn invariant_9_chaos_loses_no_line_and_delays_no_pod() -> Result<()> {
     recovered?;
     println!("{}", verdict?);
     slowest(&lives);
+    for slot in &replicas.slots {
+        accounts.close_balanced(slot).await?;
+    }
+    println!("{accounts}, {}", replicas.handovers().await?);
+    accounts.check(isolated.coder.line_count());
     replicas.one_leads().await
 }
 

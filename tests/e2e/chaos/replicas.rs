@@ -62,6 +62,15 @@ impl Replicas {
         .context("after the chaos")
     }
 
+    /// How often the processes that run now took the Lease.
+    pub(super) async fn handovers(&self) -> Result<String> {
+        let mut taken = 0.0;
+        for slot in &self.slots {
+            taken += slot.replica.metrics().await?.sum("coder_logstream_leader_transitions_total");
+        }
+        Ok(format!("those that run took the Lease {taken} times"))
+    }
+
     /// The logs of the processes that run now.
     pub(super) fn outputs(&self) -> String {
         let output = |slot: &Slot| format!("--- a replica's log\n{}", slot.replica.product.output());

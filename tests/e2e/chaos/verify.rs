@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use logstream_testing::coder::Line;
 
-use super::{Doubts, workspaces::Life};
+use super::{Doubts, catalogue::Told, workspaces::Life};
 use crate::{
     facts::{fact, have_come},
     isolated_cluster::IsolatedCluster,
@@ -22,7 +22,9 @@ const CREATED_WITHIN: Duration = Duration::from_secs(5);
 pub(super) async fn all_delivered(isolated: &IsolatedCluster, histories: &[Life], within: Duration) -> Result<()> {
     let end = Instant::now() + within;
     for life in histories {
-        let whole = |lines: &[Line]| have_come(lines, 0..life.facts) && count(lines, "Created pod") > 0;
+        let whole = |lines: &[Line]| {
+            have_come(lines, 0..life.facts) && life.told.has_come(lines) && count(lines, "Created pod") > 0
+        };
         let left = end.saturating_duration_since(Instant::now());
         let lines = isolated.coder.wait_for_lines(&life.agent, left, whole).await;
         lines.with_context(|| format!("the {} facts of {}", life.facts, life.pod))?;
@@ -55,33 +57,31 @@ pub(super) fn verify(isolated: &IsolatedCluster, histories: &[Life], doubts: &Do
 fn problems_of(life: &Life, lines: &[Line], doubts: &Doubts, repeats: &mut usize) -> String {
     let shown: Vec<String> = lines.iter().map(Line::plain).collect();
     let mut problems = String::new();
-    for line in shown.iter().filter(|line| !line.contains(&life.pod)) {
-        let _ = write!(problems, "a foreign line {line:?}; ");
+    let (created, deleted) = (format!("Created pod: {}", life.pod), format!("Deleted pod: {}", life.pod));
+    let facts: Vec<String> = (0..life.facts).map(|n| format!("{} {}", fact(n), life.pod)).collect();
+    let Told { events, state } = &life.told;
+    let all = || [&created, &deleted].into_iter().chain(&facts).chain(events).chain(state);
+    for line in shown.iter().filter(|line| !all().any(|text| line.contains(text))) {
+        let _ = write!(problems, "a foreign or unexpected line {line:?}; ");
     }
-    let known = [format!("Created pod: {}", life.pod), format!("Deleted pod: {}", life.pod)];
-    let facts: Vec<String> = (0..life.facts).map(fact).collect();
-    for line in shown.iter().filter(|line| !known.iter().chain(&facts).any(|text| line.contains(text))) {
-        let _ = write!(problems, "an unexpected line {line:?}; ");
-    }
-    let mut last = None;
-    for text in known.iter().chain(&facts) {
+    for text in all() {
         let places: Vec<_> = (0..shown.len()).filter(|&place| shown[place].contains(text)).collect();
-        let is_deletion = text.starts_with("Deleted");
-        let Some(first) = places.first().copied() else {
-            if !is_deletion {
-                let _ = write!(problems, "no {text:?}; ");
+        match places.first() {
+            None if *text == deleted => {}
+            None => _ = write!(problems, "no {text:?}; "),
+            Some(&first) => {
+                *repeats += places.len() - 1;
+                if places.len() > 1 && !doubts.cover(lines[first].arrived) {
+                    let _ = write!(problems, "{text:?} at {places:?} without a reason; ");
+                }
             }
-            continue;
-        };
-        if places[1..].iter().any(|_| !doubts.cover(lines[first].arrived)) {
-            let _ = write!(problems, "{text:?} at {places:?} without a reason; ");
         }
-        *repeats += places.len() - 1;
-        if !is_deletion {
-            if last.is_some_and(|last| first < last) {
-                let _ = write!(problems, "{text:?} comes too early; ");
-            }
-            last = Some(first);
+    }
+    let first = |text: &String| shown.iter().position(|line| line.contains(text));
+    for texts in [&facts, events] {
+        let places: Vec<_> = [&created].into_iter().chain(texts).filter_map(first).collect();
+        if !places.is_sorted() {
+            let _ = write!(problems, "out of order: {places:?}; ");
         }
     }
     problems

@@ -6,10 +6,17 @@ use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::PostParams, core::DynamicObject};
-use logstream_testing::{Workspace, coder::Valid, poll};
+use logstream_testing::{
+    Workspace,
+    coder::{Line, Valid},
+    poll,
+};
 use tokio::{sync::watch, time::sleep};
 
-use super::RECOVERY;
+use super::{
+    RECOVERY,
+    catalogue::{Scenario, Told},
+};
 use crate::{
     facts::{Facts, have_come},
     isolated_cluster::IsolatedCluster,
@@ -27,8 +34,17 @@ pub(super) struct Life {
     pub(super) pod: String,
     /// Number of facts about it.
     pub(super) facts: usize,
+    /// What its scenario tells.
+    pub(super) told: Told,
     /// Time of the pod's creation; `None` if it took several attempts, because the API server was away.
     pub(super) created_in: Option<Duration>,
+}
+
+impl Life {
+    /// Number of lines that its owner must read, without the one about the creation.
+    pub(super) fn lines(&self) -> usize {
+        self.facts + self.told.events.len() + usize::from(self.told.state.is_some())
+    }
 }
 
 /// Lets workspaces start one after the other until the end, several at a time.
@@ -55,15 +71,24 @@ async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng)
     let facts = Facts::about(&isolated.client, pod)?.named();
     let pod = facts.pod.name_any();
     let count = random.usize(3..30);
+    let (scenario, place) = (Scenario::random(random), random.usize(..count));
+    let mut told = Told::default();
     for n in 0..count {
         sleep(Duration::from_millis(random.u64(..250))).await;
         facts.happen_eventually(n).await.with_context(|| format!("a fact about {name}"))?;
+        if n == place {
+            told = scenario
+                .happen(&isolated.client, &facts.pod)
+                .await
+                .with_context(|| format!("the scenario of {name}"))?;
+        }
         if late && n == count / 2 {
             isolated.coder.valid(&agent);
         }
     }
     if random.u32(..3) == 0 {
-        isolated.coder.wait_for_lines(&agent, RECOVERY, |lines| have_come(lines, 0..count)).await?;
+        let whole = |lines: &[Line]| have_come(lines, 0..count) && told.has_come(lines);
+        isolated.coder.wait_for_lines(&agent, RECOVERY, whole).await?;
         let pods: Api<Pod> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
         poll::eventually("the pod is deleted", RECOVERY, || async {
             match pods.delete(&pod, &kube::api::DeleteParams::default().grace_period(0)).await {
@@ -74,7 +99,7 @@ async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng)
         })
         .await?;
     }
-    Ok(Life { agent, pod, facts: count, created_in })
+    Ok(Life { agent, pod, facts: count, told, created_in })
 }
 
 /// Creates the pod, and tries again while the API server is away. It is never refused.

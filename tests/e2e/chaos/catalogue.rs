@@ -1,0 +1,172 @@
+//! What Kubernetes says of a pod, in random scenarios, and what its owner then reads.
+#![expect(clippy::disallowed_methods, reason = "containers end at the real time")]
+
+use anyhow::Result;
+use fastrand::Rng;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+};
+use logstream_testing::{coder::Line, poll};
+use serde_json::{Value, json};
+
+use super::RECOVERY;
+use crate::support::count;
+
+/// Kind, reason, and message of an Event; then what its line says. `{}` is the pod's name.
+type Said = (&'static str, &'static str, &'static str, &'static str);
+
+const SCENARIOS: [&[Said]; 8] = [
+    &[
+        ("Normal", "Scheduled", "Successfully assigned team/{} to node-1", "Successfully assigned team/{} to"),
+        ("Normal", "Pulling", "Pulling image \"example/{}:1\"", "Pulling image \"example/{}:1\""),
+        (
+            "Normal",
+            "Pulled",
+            "Successfully pulled image \"example/{}:1\" in 1.2s (1.2s including waiting). Image size: 9 bytes.",
+            "Successfully pulled image \"example/{}:1\"",
+        ),
+        ("Normal", "Created", "Created container: dev", "Created container: dev"),
+        ("Normal", "Started", "Started container dev", "Started container dev"),
+    ],
+    &[(
+        "Warning",
+        "FailedMount",
+        "MountVolume.SetUp failed for volume \"files\" : secret \"of-{}\" not found",
+        "secret \"of-{}\" not found",
+    )],
+    &[(
+        "Warning",
+        "FailedMount",
+        "MountVolume.SetUp failed for volume \"of-{}\" : references non-existent config key: settings.json",
+        "failed for volume \"of-{}\"",
+    )],
+    &[(
+        "Warning",
+        "FailedAttachVolume",
+        "Multi-Attach error for volume \"of-{}\" Volume is already exclusively attached to one node and can't be \
+         attached to another",
+        "Multi-Attach error for volume \"of-{}\"",
+    )],
+    &[(
+        "Warning",
+        "FailedCreatePodSandBox",
+        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no runtime for \
+         \"of-{}\" is configured",
+        "no runtime for \"of-{}\" is configured",
+    )],
+    &[(
+        "Warning",
+        "Unhealthy",
+        "Readiness probe failed: Get \"http://10.1.2.3:8080/of-{}\": dial tcp 10.1.2.3:8080: connect: connection refused",
+        "/of-{}\"",
+    )],
+    &[("Warning", "Rebooted", "Node of-{} has been rebooted", "Node of-{} has been rebooted")],
+    &[],
+];
+
+/// States of a pod that only its status shows; then what its line says.
+const STATES: [(&str, &str); 4] = [
+    (
+        r#"{"phase":"Running","containerStatuses":[{"state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}"#,
+        "Container dev was killed: out of memory",
+    ),
+    (
+        r#"{"phase":"Running","containerStatuses":[{"state":{"terminated":{"exitCode":3,"reason":"Error"}}}]}"#,
+        "Container dev ended with exit code 3",
+    ),
+    (
+        r#"{"phase":"Failed","reason":"Evicted","message":"The node was low on resource: memory. "}"#,
+        "The node was low on resource: memory",
+    ),
+    (r#"{"phase":"Pending"}"#, ""),
+];
+
+/// What happens to one pod.
+pub(super) struct Scenario {
+    events: &'static [Said],
+    state: (&'static str, &'static str),
+}
+
+/// What the pod's owner reads.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Of Events, in this order.
+    pub(super) events: Vec<String>,
+    /// Of the pod's status, at any place.
+    pub(super) state: Option<String>,
+}
+
+impl Told {
+    /// Returns true if each of these lines has come.
+    pub(super) fn has_come(&self, lines: &[Line]) -> bool {
+        self.events.iter().chain(&self.state).all(|text| count(lines, text) > 0)
+    }
+}
+
+impl Scenario {
+    pub(super) fn random(random: &mut Rng) -> Self {
+        Self { events: SCENARIOS[random.usize(..SCENARIOS.len())], state: STATES[random.usize(..STATES.len())] }
+    }
+
+    /// Lets it happen, although the API server may be away now and then.
+    pub(super) async fn happen(&self, client: &Client, pod: &DynamicObject) -> Result<Told> {
+        let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
+        let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
+        let mut told = Told::default();
+        for (place, (kind, reason, message, line)) in self.events.iter().enumerate() {
+            let event: Event = serde_json::from_value(json!({
+                "metadata": { "name": format!("{name}.scenario.{place}") },
+                "involvedObject": {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "namespace": namespace,
+                    "name": name,
+                    "uid": pod.uid(),
+                    "fieldPath": if message.contains("image") || message.contains("container") {
+                        "spec.containers{dev}"
+                    } else { "" },
+                },
+                "type": kind,
+                "reason": reason,
+                "message": message.replace("{}", &name),
+                "count": 1,
+                "source": { "component": "kubelet" },
+            }))?;
+            poll::eventually("an Event is written", RECOVERY, || async {
+                match events.create(&PostParams::default(), &event).await {
+                    Ok(_) => Ok(()),
+                    // An attempt without a response succeeded after all.
+                    Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+                    Err(error) => Err(error),
+                }
+            })
+            .await?;
+            told.events.push(line.replace("{}", &name));
+        }
+        let (status, line) = self.state;
+        if !line.is_empty() {
+            set_status(&Api::namespaced(client.clone(), &namespace), &name, serde_json::from_str(status)?).await?;
+            told.state = Some(line.to_owned());
+        }
+        Ok(told)
+    }
+}
+
+async fn set_status(pods: &Api<Pod>, name: &str, mut status: Value) -> Result<()> {
+    if let Some(container) = status.pointer_mut("/containerStatuses/0") {
+        let ended = container["state"]["terminated"].clone();
+        *container = json!({ "name": "dev", "image": "example", "imageID": "", "ready": false, "restartCount": 0 });
+        container["state"]["terminated"] = ended;
+        let now = json!(Timestamp::from_second(Timestamp::now().as_second())?);
+        container["state"]["terminated"]["startedAt"] = now.clone();
+        container["state"]["terminated"]["finishedAt"] = now;
+    }
+    let patch = Patch::Merge(json!({ "status": status }));
+    poll::eventually("a status is written", RECOVERY, || async {
+        pods.patch_status(name, &PatchParams::default(), &patch).await.map(drop)
+    })
+    .await
+}
