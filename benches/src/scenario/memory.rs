@@ -16,7 +16,7 @@ use crate::site::{Site, coder};
 use crate::stats::{millis, thousands};
 use crate::{baseline, process, wait};
 
-const PODS: usize = 5;
+pub(super) const PODS: usize = 5;
 
 /// Time without requests before the process counts as idle.
 const QUIET: Duration = Duration::from_secs(10);
@@ -31,12 +31,14 @@ const READY: &str = "until ready";
 const BASELINE: &str = "the baseline's list";
 const RATIO: &str = "ready against the baseline's list";
 
-struct Fixture {
-    site: Site,
-    namespace: String,
-    coder: CoderStandIn,
+pub(super) struct Fixture {
+    pub(super) site: Site,
+    pub(super) namespace: String,
+    pub(super) coder: CoderStandIn,
     workspaces: usize,
     events: usize,
+    /// The first workspace's pod.
+    first: Option<Pod>,
 }
 
 /// Results of one start.
@@ -53,7 +55,7 @@ pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
     record.conditions.kubernetes.clone_from(&site.version);
     let namespace = site.namespace("workspaces").await?;
     let coder = coder(CoderOptions::new().without_rate_limit())?;
-    let mut fixture = Fixture { site, namespace, coder, workspaces: 0, events: 0 };
+    let mut fixture = Fixture::new(site, namespace, coder);
     let most = bench.args.workspaces;
     let large = 10 * most;
     let mut sizes = vec![0, (most / 10).max(1), most];
@@ -133,9 +135,18 @@ fn plots(record: &mut Record) {
 }
 
 impl Fixture {
+    pub(super) fn new(site: Site, namespace: String, coder: CoderStandIn) -> Self {
+        Self { site, namespace, coder, workspaces: 0, events: 0, first: None }
+    }
+
+    /// The pod of a workspace.
+    pub(super) fn first(&self) -> Option<&Pod> {
+        self.first.as_ref()
+    }
+
     /// Writes pods and old Events until there are `size` workspaces.
-    async fn fill(&mut self, size: usize, old_events: usize, record: &mut Record) -> Result<()> {
-        let Self { site, namespace, coder, workspaces, events } = self;
+    pub(super) async fn fill(&mut self, size: usize, old_events: usize, record: &mut Record) -> Result<()> {
+        let Self { site, namespace, coder, workspaces, events, first } = self;
         let begun = Instant::now();
         let names: Vec<String> = (*workspaces * PODS..size * PODS).map(|n| format!("pod-{n:06}")).collect();
         let pods = names.iter().enumerate().map(|(n, name)| {
@@ -157,6 +168,9 @@ impl Fixture {
             .zip(&written)
             .map(|(name, posted)| Ok(Pod { namespace: namespace.clone(), name, uid: posted.uid()? }));
         let pods = pods.collect::<Result<Vec<_>>>()?;
+        if first.is_none() {
+            *first = pods.first().cloned();
+        }
         let objects = (*events..old_events).zip(pods.iter().cycle()).map(|(n, pod)| {
             let message = format!("Pulling image \"ghcr.io/example/workspace:2026.11\", event {n} of before the start");
             (objects::events(namespace), objects::event(pod, &format!("{}.{n:06}", pod.name), &message))

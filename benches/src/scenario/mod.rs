@@ -5,6 +5,7 @@ mod burst;
 mod event;
 mod memory;
 mod pieces;
+mod replicas;
 mod size;
 mod waiting;
 
@@ -31,13 +32,14 @@ pub(crate) enum Scenario {
     Waiting,
     Admission,
     Memory,
+    Replicas,
     Size,
     Pieces,
 }
 
 impl Scenario {
     /// All scenarios, in the order of execution and of the document.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Event,
         Self::Burst,
         Self::Limit,
@@ -45,6 +47,7 @@ impl Scenario {
         Self::Waiting,
         Self::Admission,
         Self::Memory,
+        Self::Replicas,
         Self::Size,
         Self::Pieces,
     ];
@@ -58,6 +61,7 @@ impl Scenario {
             Self::Waiting => "waiting",
             Self::Admission => "admission",
             Self::Memory => "memory",
+            Self::Replicas => "replicas",
             Self::Size => "size",
             Self::Pieces => "pieces",
         }
@@ -72,6 +76,7 @@ impl Scenario {
             Self::Waiting => "agents that wait for their tokens to become valid",
             Self::Admission => "the webhook",
             Self::Memory => "memory, start and idle CPU, by the number of workspaces",
+            Self::Replicas => "two replicas: a follower's cost, handovers, and requests at rest",
             Self::Size => "the binary",
             Self::Pieces => "microbenchmarks, by Criterion",
         }
@@ -86,6 +91,7 @@ impl Scenario {
             Self::Waiting => waiting::run(bench, record).await,
             Self::Admission => admission::run(bench, record).await,
             Self::Memory => memory::run(bench, record).await,
+            Self::Replicas => replicas::run(bench, record).await,
             Self::Size => size::run(bench, record),
             Self::Pieces => pieces::run(bench, record),
         }

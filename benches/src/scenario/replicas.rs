@@ -1,0 +1,114 @@
+//! Two replicas: what a follower costs, how long a handover takes, and what both ask of the API server at rest.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use logstream_testing::coder::CoderStandIn;
+use logstream_testing::installation::Replica;
+use logstream_testing::{CoderOptions, Installation, Metrics};
+
+use super::{Bench, memory::Fixture};
+use crate::objects::{self, Pod};
+use crate::record::{Must, Record, Unit};
+use crate::site::{Site, coder};
+use crate::stats::thousands;
+use crate::{process, wait};
+
+/// The chart's.
+const LEASE: Duration = Duration::from_secs(15);
+const QUIET: Duration = Duration::from_secs(10);
+/// Duration of the measurement at rest.
+const REST: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
+
+pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {
+    let site = Site::start(&bench.programs).await?;
+    record.conditions.kubernetes.clone_from(&site.version);
+    let namespace = site.namespace("replicas").await?;
+    let coder = coder(CoderOptions::new().without_rate_limit())?;
+    let mut fixture = Fixture::new(site, namespace, coder);
+    let mut sizes = vec![bench.args.workspaces];
+    if bench.args.full {
+        sizes.push(10 * bench.args.workspaces);
+    }
+    for size in sizes {
+        fixture.fill(size, 10 * size, record).await?;
+        for _ in 0..bench.args.runs {
+            of_size(&fixture, size, record).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn of_size(fixture: &Fixture, size: usize, record: &mut Record) -> Result<()> {
+    let Fixture { site, namespace, coder, .. } = fixture;
+    let load = format!("{} workspaces in {} pods", thousands(size), thousands(super::memory::PODS * size));
+    tokio::time::sleep(QUIET).await;
+    let alone = requests_in(site, REST).await?;
+    let mut leader = site.plan(coder, namespace).elects(LEASE).unregistered().begin(site).await?;
+    wait::ready(&leader, PATIENCE).await?;
+    let mut follower = leader.replica()?;
+    follower.wait_ready().await?;
+    tokio::time::sleep(QUIET).await;
+    let both = requests_in(site, REST).await?;
+    let (leads, follows) = (process::memory(leader.product.pid())?, process::memory(follower.product.pid())?);
+    record.add(&format!("{load}: memory of the leader at rest"), Unit::Megabytes, Must::Shown, leads.now);
+    record.add(&format!("{load}: memory of the follower at rest"), Unit::Megabytes, Must::AtMost(12.0), follows.now);
+    let what = format!("{load}: requests to the API server at rest, a minute, by both");
+    record.add(&what, Unit::Count, Must::AtMost(60.0), both - alone);
+
+    let pod = fixture.first().context("a workspace")?;
+    let before = lines(coder);
+    leader.product.sigterm();
+    let gap = next_line(fixture, pod, "sigterm", before).await?;
+    let what = format!("{load}: from SIGTERM to the next leader's first line");
+    record.add(&what, Unit::Seconds, Must::Shown, gap.as_secs_f64());
+    ended(&mut leader).await?;
+    leader.start_again()?;
+    leader.wait_ready().await?;
+    let before = lines(coder);
+    kill(&mut follower);
+    let gap = next_line(fixture, pod, "kill", before).await?;
+    let what = format!("{load}: from kill -9 to the next leader's first line, of which the Lease is up to 15 s");
+    record.add(&what, Unit::Seconds, Must::Shown, gap.as_secs_f64());
+    leader.product.kill9();
+    Ok(())
+}
+
+fn kill(replica: &mut Replica) {
+    replica.product.kill9();
+}
+
+async fn ended(installation: &mut Installation) -> Result<()> {
+    wait::until("the leader ends", PATIENCE, Duration::from_millis(5), || installation.product.ended().is_some()).await
+}
+
+fn lines(coder: &CoderStandIn) -> usize {
+    coder.line_count()
+}
+
+/// Writes an Event, and returns the time until its line is there.
+async fn next_line(fixture: &Fixture, pod: &Pod, what: &str, before: usize) -> Result<Duration> {
+    let begun = Instant::now();
+    let name = format!("{}.{what}.{}", pod.name, objects::token());
+    let event = objects::event(pod, &name, &format!("an event after {what} {name}"));
+    fixture.site.driver.post(&objects::events(&pod.namespace), &event).await?;
+    let there = fixture.coder.wait_until(PATIENCE, |coder| coder.line_count() > before).await;
+    if !there {
+        bail!("no line within {PATIENCE:?} after {what}");
+    }
+    Ok(begun.elapsed())
+}
+
+/// Requests that the API server has answered within this time, without the two of this measurement.
+async fn requests_in(site: &Site, time: Duration) -> Result<f64> {
+    let client = site.cluster.admin_client().await?;
+    let count = async || {
+        let request = http::Request::get("/metrics").body(Vec::new())?;
+        let metrics = Metrics::parse(&client.request_text(request).await?);
+        anyhow::Ok(metrics.sum("apiserver_request_total"))
+    };
+    let before = count().await?;
+    tokio::time::sleep(time).await;
+    Ok(count().await? - before)
+}
