@@ -1,6 +1,6 @@
-//! The webhook half: certificate, server, and what readiness says of them.
+//! The webhook: its certificate, its server and their readiness.
 
-mod leaving;
+mod drain;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,8 +9,8 @@ use logstream_certs::{self as certs, CertSource, Trust, provided, self_managed};
 use logstream_webhook as webhook;
 use tokio_util::sync::CancellationToken;
 
-use self::leaving::Counting;
-pub(super) use self::leaving::linger;
+use self::drain::LateRegistrations;
+pub(super) use self::drain::linger;
 use super::AppError;
 use crate::{
     config::{CertMode, Webhook},
@@ -18,7 +18,7 @@ use crate::{
     runtime::{Clock, Readiness, Supervisor, server::Server},
 };
 
-/// What it needs of the other parts.
+/// Dependencies of the webhook.
 pub(super) struct Admission {
     pub(super) client: kube::Client,
     pub(super) registry: Arc<Registry>,
@@ -26,17 +26,17 @@ pub(super) struct Admission {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) webhook: webhook::Metrics,
     pub(super) certs: certs::Metrics,
-    /// How long its end may take.
+    /// Grace period of the shutdown.
     pub(super) grace: Duration,
-    /// Labels and owner of the Secret that it creates.
+    /// Labels and owner of the certificate's Secret.
     pub(super) owned: ObjectMeta,
 }
 
 impl Admission {
-    /// Takes the port, then starts to keep the certificate and to serve.
+    /// Binds the port, then starts the tasks that serve reviews and renew the certificate.
     ///
-    /// At the end the webhook goes on for some seconds, since the API server may hold this address for so long; what
-    /// keeps its certificate ends after it. The token that is returned is cancelled when the webhook has ended.
+    /// On shutdown the webhook answers for some more seconds, because the API server may keep using its address; the
+    /// certificate's tasks end after it. The returned token is cancelled when the webhook has ended.
     pub(super) async fn start(
         self,
         settings: &Webhook,
@@ -47,42 +47,42 @@ impl Admission {
         let resolver = Arc::new(certs::Resolver::new());
         let clients = clients(settings, &metrics).await?;
         let tls = certs::server_config(resolver.clone(), clients.as_ref().map(certs::ClientCaFile::verifier))?;
-        let registrar = Arc::new(Counting::new(registry, supervisor.token()));
+        let registrar = Arc::new(LateRegistrations::new(registry, supervisor.token()));
         let router = webhook::router(registrar.clone(), policy, webhook_metrics.clone(), clock.clone());
         let server = Server::new("webhook", router, webhook_metrics.connections).tls(Arc::new(tls));
-        let server = server.limits(leaving::limits(grace)).bind("--webhook-addr", settings.address).await?;
-        let mut keeper = Keeper { supervisor, served: CancellationToken::new() };
+        let server = server.limits(drain::limits(grace)).bind("--webhook-addr", settings.address).await?;
+        let mut companions = Companions { supervisor, served: CancellationToken::new() };
 
         let trust = |name: &String| Arc::new(Trust::new(name, metrics.clone()));
         match &settings.certificate {
             CertMode::SelfManaged(kept) => {
                 let trust = trust(&kept.configuration);
-                tell(readiness, &resolver, Some(&trust), &clock);
+                add_probes(readiness, &resolver, Some(&trust), &clock);
                 let source = self_managed::Source::new(&client, kept.clone(), owned, clock, metrics.clone(), trust);
-                keeper.certificate(resolver, source, metrics);
+                companions.certificate(resolver, source, metrics);
             }
             CertMode::Mounted { directory, configuration, names } => {
                 let trust = configuration.as_ref().map(trust);
-                tell(readiness, &resolver, trust.as_ref(), &clock);
+                add_probes(readiness, &resolver, trust.as_ref(), &clock);
                 let (files, names) = (provided::Files::in_directory(directory), names.clone());
                 let source = provided::Source::new(files, names, provided::INTERVAL, clock.clone(), metrics.clone());
                 if let (Some(name), Some(trust)) = (configuration.clone(), trust) {
                     let source = certs::HoldUntilTrusted::new(source, trust.clone(), clock, metrics.clone());
-                    keeper.certificate(resolver, source, metrics);
-                    keeper.keep("trust", async move { certs::watch_ca_bundle(client, &name, trust).await });
+                    companions.certificate(resolver, source, metrics);
+                    companions.spawn("trust", async move { certs::watch_ca_bundle(client, &name, trust).await });
                 } else {
-                    keeper.certificate(resolver, source, metrics);
+                    companions.certificate(resolver, source, metrics);
                 }
             }
         }
         if let Some(clients) = clients {
-            keeper.keep("client CA", clients.keep());
+            companions.spawn("client CA", clients.keep());
         }
-        let Keeper { supervisor, served } = keeper;
+        let Companions { supervisor, served } = companions;
         let (stop, until_served) = (supervisor.token(), served.clone().drop_guard());
         supervisor.spawn("webhook", async move {
             let ended = server.run(stop.cancelled_owned()).await;
-            registrar.tell();
+            registrar.log();
             drop(until_served);
             ended
         });
@@ -90,14 +90,14 @@ impl Admission {
     }
 }
 
-/// Starts what keeps certificates and trust up to date until the webhook has ended.
-struct Keeper<'a> {
+/// Starts tasks that run until the webhook has ended.
+struct Companions<'a> {
     supervisor: &'a mut Supervisor,
     served: CancellationToken,
 }
 
-impl Keeper<'_> {
-    fn keep(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+impl Companions<'_> {
+    fn spawn(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let (stop, served) = (self.supervisor.token(), self.served.clone());
         self.supervisor.spawn(name, async move {
             let _ = served.run_until_cancelled(work).await;
@@ -114,7 +114,7 @@ impl Keeper<'_> {
         metrics: certs::Metrics,
     ) {
         let served = self.served.clone();
-        self.keep("certificate", async move {
+        self.spawn("certificate", async move {
             certs::serve_from(resolver, source, metrics, served.clone().cancelled_owned()).await;
             served.cancelled().await;
         });
@@ -126,8 +126,13 @@ async fn clients(settings: &Webhook, metrics: &certs::Metrics) -> Result<Option<
     Ok(Some(certs::ClientCaFile::open(path, metrics.clone()).await?))
 }
 
-/// Whether there is a valid certificate, and where it can be known, whether the API server trusts it.
-fn tell(readiness: &Readiness, resolver: &Arc<certs::Resolver>, trust: Option<&Arc<Trust>>, clock: &Arc<dyn Clock>) {
+/// Adds readiness probes: a valid certificate, and, if the webhook configuration is known, the API server's trust in it.
+fn add_probes(
+    readiness: &Readiness,
+    resolver: &Arc<certs::Resolver>,
+    trust: Option<&Arc<Trust>>,
+    clock: &Arc<dyn Clock>,
+) {
     let (serving, now) = (resolver.clone(), clock.clone());
     readiness.probe("certificate", move || match serving.current() {
         None => Err("there is none to serve yet".into()),

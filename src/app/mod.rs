@@ -1,12 +1,12 @@
-//! The wiring: which part hears which, and in which order they start and end.
+//! Wiring: connects the parts, and starts and ends them in order.
 
 mod admission;
+mod coder_probe;
 mod error;
-mod greeting;
 mod metrics;
 mod pipeline;
 mod policy;
-mod watching;
+mod watch_task;
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ use crate::{
 
 /// Runs the program until a signal ends it, or a part of it fails.
 ///
-/// What may be wrong with the settings is found before anything is served: ports, certificate, kubeconfig.
+/// Ports, certificate and kubeconfig are checked before anything is served.
 pub async fn run(config: Config) -> Result<(), AppError> {
     let (clock, started): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), Instant::now());
     let mut registered = admin::Metrics::new(env!("CARGO_PKG_VERSION"), clock.now());
@@ -93,7 +93,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         supervisor.spawn("leader election", election);
     }
     supervisor.spawn("heartbeat", heartbeat::watch(heartbeats, readiness.check("pipeline"), token.clone()));
-    supervisor.spawn("greeting", greeting::greet(coder.clone(), config.coder_url.clone(), token.clone()));
+    supervisor.spawn("coder probe", coder_probe::probe(coder.clone(), config.coder_url.clone(), token.clone()));
     let pipeline = Pipeline {
         store: store(&config, &client, &owned),
         scopes: Arc::new(scopes(&config)),
@@ -102,7 +102,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         confirms_workloads: config.field_selector.is_some(),
         filter: config.lines.clone(),
         style: config.log_style,
-        // What the watch takes at the end is not there for delivery.
+        // The watch ends first, within the same grace period.
         grace: config.shutdown_grace.saturating_sub(linger),
         started,
         client,
@@ -162,7 +162,7 @@ async fn owned(config: &Config, client: &kube::Client) -> ObjectMeta {
     }
 }
 
-/// This process's part in an election, and the permission that comes from it.
+/// The elector of this process, and the permission to send that it grants.
 fn elector(settings: &Election, clock: &Arc<dyn Clock>, metrics: leader::Metrics) -> (Option<Elector>, Leadership) {
     let identity = settings.identity.clone().unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
     let timing = Timing::of_lease(settings.lease);
@@ -187,14 +187,14 @@ fn selectors(config: &Config) -> crate::watch::Selectors {
     }
 }
 
-/// The watch goes on while the webhook still answers: when this pod leaves together with its node, so do workspaces,
-/// and their last Events come in these seconds. Returns what stops the watch then.
+/// Returns a token that stops the watch once the webhook has ended, or after `linger`. When this pod's node is drained,
+/// so are workspaces on it, and their last Events arrive in these seconds.
 fn stop_after(supervisor: &mut Supervisor, served: CancellationToken, linger: Duration) -> CancellationToken {
     let stop = CancellationToken::new();
     let (token, guard) = (supervisor.token(), stop.clone().drop_guard());
     supervisor.spawn("watch end", async move {
         token.cancelled().await;
-        // Whichever is first: no later than that, delivery needs the rest of the time.
+        // Delivery needs the rest of the grace period.
         let _ = tokio::time::timeout(linger, served.cancelled()).await;
         drop(guard);
     });

@@ -1,7 +1,7 @@
 //! From the watch to delivery, for each term in which this replica leads.
 //!
-//! A term starts from the saved checkpoint, as a restarted process does, whoever saved it. When another replica has
-//! taken the Lease, the term is dropped with all that it held: that replica continues from the same checkpoint.
+//! A term starts from the saved checkpoint, like a restarted process. When another replica has taken the Lease, the
+//! term is dropped with everything it held: that replica continues from the same checkpoint.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use logstream_core::{
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::watching::Watching;
+use super::watch_task::WatchTask;
 use crate::{
     checkpoint::{self, Ledger},
     coder::CoderClient,
@@ -27,12 +27,12 @@ use crate::{
     watch::{self, Scopes, Selectors, Setup, Watch},
 };
 
-/// Facts that wait for the correlator. It takes microseconds for each: more would only be memory while a list comes in.
+/// Maximum number of facts waiting for the correlator, which takes microseconds for each.
 const OBSERVATIONS: usize = 256;
 /// Without a checkpoint a term starts at the start of the process, and no further back than an election takes.
 const LONGEST_ELECTION: Duration = Duration::from_mins(2);
 
-/// The way to the delivery of the current term; without one, agents are not prepared for.
+/// The outlet to the delivery of the current term, if this replica leads.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CurrentOutlet(Arc<ArcSwapOption<Outlet>>);
 
@@ -45,27 +45,27 @@ impl CurrentOutlet {
     }
 }
 
-/// A part of the pipeline ended although nothing had asked it to.
+/// A part of the pipeline ended before the shutdown.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} ended although nothing had asked it to")]
 pub(super) struct PartEnded(String);
 
-/// What each term is made of.
+/// Dependencies of each term.
 pub(super) struct Pipeline {
     pub(super) client: kube::Client,
     pub(super) coder: CoderClient,
     pub(super) scopes: Arc<Scopes>,
     pub(super) selectors: Selectors,
-    /// Where the checkpoint is saved, if it is.
+    /// Store of the checkpoint; `None` keeps it in memory only.
     pub(super) store: Option<Arc<checkpoint::Store>>,
     pub(super) registry: Arc<Registry>,
     pub(super) outlet: CurrentOutlet,
     pub(super) leadership: Leadership,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) has_webhook: bool,
-    /// Whether only pods tell what is selected.
+    /// True if workloads count only once the watch has shown a pod of theirs.
     pub(super) confirms_workloads: bool,
-    /// Which lines are delivered.
+    /// Selects the lines that are delivered.
     pub(super) filter: LineFilter,
     pub(super) style: LogStyle,
     /// Time for delivery at the end.
@@ -115,8 +115,7 @@ impl Pipeline {
         }
     }
 
-    /// Waits until this replica leads. A replica that follows another is ready: its webhook answers, and it could take
-    /// over.
+    /// Waits until this replica leads. A follower is ready: its webhook answers, and it can take over.
     async fn standby(&mut self, check: &Check, was_ready: &mut bool) -> u64 {
         loop {
             match self.leadership.role() {
@@ -132,7 +131,7 @@ impl Pipeline {
         }
     }
 
-    /// Starts the tasks of a term. The end comes in stages: no more facts, then no more lines, then no more progress.
+    /// Starts the tasks of a term. They end in stages: the watch, the correlator, delivery, the checkpoint.
     fn start(&self, check: &Arc<Check>, was_ready: bool, stop: &CancellationToken) -> Tasks {
         let ledger = Ledger::new(self.scopes.clone());
         let clock = self.clock.clone();
@@ -160,7 +159,7 @@ impl Pipeline {
             metrics: self.correlate.clone(),
             postponed: correlate::Requests::default(),
         };
-        let watching = Watching {
+        let watching = WatchTask {
             scopes: self.scopes.clone(),
             prepared: watch.prepared,
             states: watch.states,
@@ -175,8 +174,8 @@ impl Pipeline {
             let ended = watching.run(check, until).await;
             ("watch", ended.map_err(|ended| PartEnded(ended.to_string())))
         });
-        let (told, delivered) = (CancellationToken::new(), CancellationToken::new());
-        let (until, guard) = (stop.clone(), told.clone().drop_guard());
+        let (correlated, delivered) = (CancellationToken::new(), CancellationToken::new());
+        let (until, guard) = (stop.clone(), correlated.clone().drop_guard());
         tasks.spawn(async move {
             correlation.run(observed, until).await;
             drop(guard);
@@ -184,7 +183,7 @@ impl Pipeline {
         });
         let (grace, guard) = (self.grace, delivered.clone().drop_guard());
         tasks.spawn(async move {
-            deliver_until(told, engine, grace).await;
+            deliver_until(correlated, engine, grace).await;
             drop(guard);
             ("deliver", Ok(()))
         });
@@ -219,7 +218,7 @@ impl Pipeline {
         if self.confirms_workloads { correlator.confirming_workloads() } else { correlator }
     }
 
-    /// Forgets what the term knew that has ended.
+    /// Resets shared state and metrics after a term.
     fn reset(&self) {
         self.registry.forget_confirmed();
         self.checkpoint.reset();
@@ -235,7 +234,7 @@ impl fmt::Debug for Pipeline {
     }
 }
 
-/// Waits for the end of all tasks, which nothing but `stop` may bring about.
+/// Waits for the end of all tasks. One that ends before `stop` is an error.
 async fn until_ended(tasks: &mut Tasks, stop: &CancellationToken) -> Result<(), PartEnded> {
     while let Some(ended) = tasks.join_next().await {
         match ended {
@@ -248,8 +247,8 @@ async fn until_ended(tasks: &mut Tasks, stop: &CancellationToken) -> Result<(), 
     Ok(())
 }
 
-/// Delivers until `told`, then what it can within `grace`.
-async fn deliver_until(told: CancellationToken, engine: Engine<CoderClient>, grace: Duration) {
-    let report = engine.run(told, grace).await;
+/// Delivers until `correlated`, then drains within `grace`.
+async fn deliver_until(correlated: CancellationToken, engine: Engine<CoderClient>, grace: Duration) {
+    let report = engine.run(correlated, grace).await;
     tracing::info!(%report, "delivery ended");
 }

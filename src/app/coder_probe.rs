@@ -1,4 +1,4 @@
-//! The first word to Coder: is it there, and is it Coder?
+//! A probe of Coder at the start of the program.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::{coder::CoderClient, runtime::Backoff};
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// Asks for Coder's version until there is an answer, and says once what stands in the way: an operator should read
-/// of a wrong URL when the program starts, not when the first workspace does. Nothing waits for it.
-pub(super) async fn greet(coder: CoderClient, url: Url, shutdown: CancellationToken) {
+/// Requests Coder's version until there is an answer, and logs the first failure: an operator should see a wrong URL
+/// when the program starts, not when the first workspace does. Nothing waits for it. Ends with `shutdown`.
+pub(super) async fn probe(coder: CoderClient, url: Url, shutdown: CancellationToken) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut told = false;
-    let asking = async {
+    let mut logged = false;
+    let requests = async {
         loop {
             match coder.build_info().await {
                 Ok(info) => {
@@ -23,7 +23,7 @@ pub(super) async fn greet(coder: CoderClient, url: Url, shutdown: CancellationTo
                     return;
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut told, true) {
+                    if !std::mem::replace(&mut logged, true) {
                         tracing::warn!(%url, %error, "no answer of Coder, lines are held until there is one");
                     }
                 }
@@ -31,6 +31,6 @@ pub(super) async fn greet(coder: CoderClient, url: Url, shutdown: CancellationTo
             tokio::time::sleep(backoff.pause()).await;
         }
     };
-    let _ = shutdown.run_until_cancelled(asking).await;
+    let _ = shutdown.run_until_cancelled(requests).await;
     shutdown.cancelled().await;
 }

@@ -1,4 +1,4 @@
-//! How the webhook ends: later than the rest begins to.
+//! Shutdown of the webhook.
 
 use std::{
     sync::{
@@ -13,20 +13,20 @@ use logstream_runtime::server::Limits;
 use logstream_webhook::Registrar;
 use tokio_util::sync::CancellationToken;
 
-/// How long the webhook is answered after the signal. The signal and the removal of the endpoint begin at the same
-/// moment and know nothing of each other: the `EndpointSlice` is written within a second, kube-proxy follows at most
-/// once a second, and takes some seconds more where there are thousands of Services.
+/// Time for which the webhook keeps answering after SIGTERM. The signal and the removal of the endpoint are not
+/// synchronized: the `EndpointSlice` is written within a second, kube-proxy follows at most once a second, and takes
+/// some seconds more in clusters with thousands of Services.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Answers take microseconds; one that is under way has this much at least.
+/// Minimum time for requests in flight. Answers take microseconds.
 const SHORTEST_DRAIN: Duration = Duration::from_secs(1);
 
-/// How long the webhook goes on after the signal, of this grace period.
+/// Time for which the webhook keeps answering after the signal: [`LINGER`], or half of a short grace period.
 pub(in crate::app) fn linger(grace: Duration) -> Duration {
     LINGER.min(grace / 2)
 }
 
-/// The limits of a server that has so long to end: half of it at most goes by with waiting for callers to leave.
+/// The server's limits for this grace period.
 pub(super) fn limits(grace: Duration) -> Limits {
     let limits = Limits::default();
     let linger = linger(grace);
@@ -34,21 +34,21 @@ pub(super) fn limits(grace: Duration) -> Limits {
     Limits { linger, drain, ..limits }
 }
 
-/// Hands claims on, and counts those that come after the end has begun: nobody here follows them any more. What they
-/// are about is found by the watch of the next process, as it is younger than what this one has told.
-pub(super) struct Counting {
+/// A registrar that counts registrations during the shutdown. Their pods are newer than the checkpoint, so the watch of
+/// the next process finds them.
+pub(super) struct LateRegistrations {
     registrar: Arc<dyn Registrar>,
     ending: CancellationToken,
     late: AtomicU64,
 }
 
-impl Counting {
+impl LateRegistrations {
     pub(super) fn new(registrar: Arc<dyn Registrar>, ending: CancellationToken) -> Self {
         Self { registrar, ending, late: AtomicU64::new(0) }
     }
 
-    /// Says how many came late, if any did.
-    pub(super) fn tell(&self) {
+    /// Logs the number of late registrations, if there are any.
+    pub(super) fn log(&self) {
         let admissions = self.late.load(Ordering::Relaxed);
         if admissions > 0 {
             tracing::info!(admissions, "admitted during the shutdown, the next process finds these by its watch");
@@ -56,7 +56,7 @@ impl Counting {
     }
 }
 
-impl Registrar for Counting {
+impl Registrar for LateRegistrations {
     fn register(&self, registration: Registration) {
         if self.ending.is_cancelled() {
             self.late.fetch_add(1, Ordering::Relaxed);

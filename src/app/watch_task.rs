@@ -1,4 +1,4 @@
-//! Continues from the checkpoint, then watches.
+//! The task that loads the checkpoint, then watches.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,29 +11,29 @@ use crate::{
     watch::{Prepared, Scopes, SyncStates},
 };
 
-/// An API server that has just started refuses everything until it has read the roles. After this time and
-/// [`FORBIDDEN_TRIES`] a permission is considered missing.
+/// Minimum time of 403 responses before the permission is considered missing. An API server that has just started
+/// rejects everything until it has read the roles.
 const FORBIDDEN_PATIENCE: Duration = Duration::from_secs(10);
 /// Number of 403 responses before the permission is considered missing.
 const FORBIDDEN_TRIES: u32 = 5;
 
-/// A part of the watch ended although nothing had asked it to.
+/// A part of the watch ended before the shutdown.
 #[derive(Debug, thiserror::Error)]
 #[error("a part of the watch ended")]
 pub(super) struct Ended;
 
-pub(super) struct Watching {
+pub(super) struct WatchTask {
     pub(super) scopes: Arc<Scopes>,
     pub(super) prepared: Prepared,
     pub(super) states: SyncStates,
     pub(super) store: Option<Arc<Store>>,
     pub(super) ledger: Arc<Ledger>,
-    /// Whether the process was ready before: while it takes over from another replica, its webhook goes on.
+    /// True if the process was ready before. Its webhook keeps answering while it takes over from another replica.
     pub(super) was_ready: bool,
 }
 
-impl Watching {
-    /// Watches until `shutdown`. While the API server is away it waits for it, at the beginning too.
+impl WatchTask {
+    /// Watches until `shutdown`. Retries while the API server is unavailable, also at the start.
     pub(super) async fn run(self, check: Arc<Check>, shutdown: CancellationToken) -> Result<(), Ended> {
         if !self.was_ready {
             check.not_ready("the API server was not reached yet");
@@ -61,17 +61,17 @@ impl Watching {
         };
         tokio::select! {
             ended = supervised => ended,
-            () = tell(self.states, &check, self.was_ready) => Err(Ended),
+            () = report(self.states, &check, self.was_ready) => Err(Ended),
         }
     }
 }
 
-/// What an earlier process saved, if it can be read.
+/// The checkpoint of an earlier process, if it can be read.
 async fn load(store: Option<&Store>) -> Option<Saved> {
     let store = store?;
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut forbidden: Option<(Instant, u32)> = None;
-    let mut told = false;
+    let mut logged = false;
     loop {
         match store.load().await {
             Ok(saved) => return saved,
@@ -80,7 +80,7 @@ async fn load(store: Option<&Store>) -> Option<Saved> {
                 return None;
             }
             Err(error) => {
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut logged, true) {
                     tracing::warn!(%error, "cannot read the checkpoint yet");
                 }
                 if error.is_forbidden() {
@@ -99,9 +99,9 @@ async fn load(store: Option<&Store>) -> Option<Saved> {
     }
 }
 
-/// Lets readiness say how the watch is until everything was listed once. Later trouble is for the log and the metrics:
-/// were it readiness's too, a moment without the API server would take the webhook out of its Service for longer.
-async fn tell(states: SyncStates, check: &Check, was_ready: bool) {
+/// Reports the watch's problems in the readiness check until everything was listed once. Later problems are logged and
+/// counted only: otherwise a short outage of the API server would remove the webhook from its Service.
+async fn report(states: SyncStates, check: &Check, was_ready: bool) {
     let mut changes = states.subscribe();
     loop {
         if states.all_listed() {
