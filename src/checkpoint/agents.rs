@@ -1,16 +1,16 @@
-//! How much output each agent has received, over restarts: Coder closes a log that crosses 1 MiB.
+//! Output of each agent over restarts: Coder closes a log that exceeds 1 MiB.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// An ordinary start says less than this many bytes; such agents are not saved.
+/// Minimum output of a saved agent, in bytes. An ordinary start has less.
 const NOTEWORTHY: u64 = 4 * 1024;
-/// Agents that are saved at most, those with the most output first: some 100 KB.
+/// Maximum number of saved agents, those with the most output first: some 100 KB.
 const MAX_SAVED: usize = 4_000;
-/// Agents that are remembered at most.
+/// Maximum number of agents in memory.
 const MAX_AGENTS: usize = 50_000;
-/// An agent that no object carries is forgotten after this time: a pod may come back with its token.
+/// Time after which an agent without objects is dropped: a new pod may carry its token.
 const REMEMBER_ENDED: SignedDuration = SignedDuration::from_hours(1);
 
 /// Bytes delivered, by the fingerprint of the agent's token.
@@ -43,7 +43,7 @@ impl Agents {
         }
     }
 
-    /// Whether a live object carries the agent.
+    /// Records whether a live object carries the agent.
     pub(super) fn set_live(&mut self, fingerprint: String, live: bool) {
         if let Some(agent) = self.0.get_mut(&fingerprint) {
             agent.live = live;
@@ -53,7 +53,7 @@ impl Agents {
         }
     }
 
-    /// Forgets those that ended long ago; returns those to be saved.
+    /// Drops agents that ended long ago. Returns those to be saved.
     pub(super) fn snapshot(&mut self, now: Timestamp) -> BTreeMap<String, u64> {
         self.0.retain(|_, agent| agent.live || now.duration_since(*agent.ended_at.get_or_insert(now)) < REMEMBER_ENDED);
         let mut saved: Vec<_> = self.0.iter().filter(|(_, agent)| agent.bytes >= NOTEWORTHY).collect();

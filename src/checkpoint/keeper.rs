@@ -7,15 +7,15 @@ use tokio_util::sync::CancellationToken;
 use super::{Ledger, Metrics, Saved, Store, StoreError, Version};
 use crate::{leader::Leadership, runtime::Clock};
 
-/// While lines are delivered, saves are this far apart: a process killed outright repeats what it delivered since.
+/// Interval of saves while lines are delivered. A process killed outright repeats what it delivered since the last one.
 const PAUSE: Duration = Duration::from_millis(250);
-/// A large checkpoint is saved less often: this much longer for each 100 scopes, subjects or objects in it.
+/// Addition to [`PAUSE`] for each 100 scopes, subjects or objects in the checkpoint.
 const PAUSE_PER_HUNDRED: Duration = Duration::from_millis(50);
-/// Where facts about other objects pass by and no line follows, saves are this far apart.
+/// Interval of saves while no line is delivered and facts about other objects arrive.
 const IDLE_PAUSE: Duration = Duration::from_mins(1);
-/// The first save waits this long for every scope to start.
+/// Time for which the first save waits for every scope to start.
 const ALL_STARTED: Duration = Duration::from_secs(1);
-/// Attempts of one save to write over an older process.
+/// Maximum number of attempts of one save to overwrite that of an older process.
 const TRIES: usize = 5;
 
 fn pause_after(saved: &Saved) -> Duration {
@@ -29,7 +29,7 @@ pub struct Keeper {
     store: Arc<Store>,
     leadership: Leadership,
     metrics: Metrics,
-    /// The version that was read or written last; `None` when that is not known.
+    /// The version that was read or written last; `None` if it is not known.
     version: Option<Version>,
     last: Saved,
     /// The generation and the writer under which this process saves. The generation is 0 until it is known.
@@ -47,7 +47,7 @@ impl Keeper {
     /// Saves the ledger while it changes, and once more at the end. A failure is logged once and tried again.
     ///
     /// Only the latest process saves: each continues from the generation it has loaded, with one more. A process that
-    /// finds a later one in the ConfigMap stops saving, so that it cannot overwrite what that one knows.
+    /// finds a later one in the ConfigMap stops saving, so that it cannot overwrite that one's checkpoint.
     pub async fn keep(mut self, ledger: Arc<Ledger>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
         let mut ending = false;
         while !ending {
@@ -84,7 +84,7 @@ impl Keeper {
         }
     }
 
-    /// Waits for the permission to save; false if the end comes first.
+    /// Waits for the permission to save; false if the shutdown comes first.
     async fn may_save(&mut self, shutdown: &CancellationToken) -> bool {
         while !self.leadership.may_send() {
             self.metrics.is_outdated();
@@ -100,7 +100,7 @@ impl Keeper {
         self.version.is_some() && self.last.says_the_same(snapshot)
     }
 
-    /// Whether this is still the process that saves.
+    /// Saves. False if another process saves now.
     async fn save(&mut self, mut saved: Saved) -> bool {
         if self.own.0 == 0 && saved.generation > 0 {
             self.own.0 = saved.generation.saturating_add(1);

@@ -1,4 +1,4 @@
-//! Which facts are outstanding, and so how far everything was handled.
+//! Outstanding facts, and the checkpoints that follow from them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -22,13 +22,13 @@ use super::{
 };
 use crate::{deliver::AckSink, watch::Scopes};
 
-/// Pending subjects that are saved at most, over all scopes: some 400 KB of a ConfigMap's 1 MiB.
+/// Maximum number of saved pending subjects, over all scopes: some 400 KB of a ConfigMap's 1 MiB.
 pub(super) const MAX_PENDING: usize = 8_000;
-/// Objects with known facts that are saved at most, over all scopes: some 150 KB.
+/// Maximum number of saved objects with known facts, over all scopes: some 150 KB.
 const MAX_KNOWN: usize = 2_000;
 
-/// Collects what [`Saved`] holds. Shared by the correlating task, which begins facts, and delivery, which settles them;
-/// its lock is held for a few map operations.
+/// Outstanding facts and checkpoints. The correlating task tracks facts, delivery acknowledges them. The lock is held for
+/// a few map operations.
 #[derive(Debug)]
 pub struct Ledger {
     scopes: Arc<Scopes>,
@@ -39,19 +39,19 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 struct State {
     loaded: bool,
-    /// Of the process before; 0 if that is not known.
+    /// Generation of the previous process; 0 if it is not known.
     generation: u64,
     tracking: HashMap<ScopeId, Tracking>,
     /// Scopes whose watch has started.
     started: HashSet<ScopeId>,
     outstanding: BTreeMap<FactId, u32>,
-    /// Of each subject with outstanding facts: how many, and when it was created, if that is known.
+    /// Number of outstanding facts of each subject, and its creation time if that is known.
     subjects: HashMap<Uid, (usize, Option<Timestamp>)>,
     agents: Agents,
 }
 
 impl Ledger {
-    /// An empty ledger. Nothing is to be saved before [`Ledger::load`].
+    /// An empty ledger. It has no snapshot before [`Ledger::load`].
     pub fn new(scopes: Arc<Scopes>) -> Arc<Self> {
         Arc::new(Self { scopes, state: Mutex::default(), changed: Notify::new() })
     }
@@ -60,8 +60,8 @@ impl Ledger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over what an earlier process saved; the default if that cannot be known. A scope stays as saved until it
-    /// has been listed.
+    /// Continues from the checkpoints of an earlier process; the default if they are not known. A scope's checkpoint
+    /// stays as saved until the scope has been listed.
     pub fn load(&self, saved: &Saved) {
         let mut state = self.state();
         for (id, _) in self.scopes.iter() {
@@ -74,8 +74,8 @@ impl Ledger {
         state.loaded = true;
     }
 
-    /// A scope's watch starts. That itself is worth saving: were the process killed before it has handled anything,
-    /// the next one would start later.
+    /// A scope's watch starts. This changes the snapshot: a process killed before its first fact would otherwise make
+    /// the next one start later.
     pub fn started(&self, scope: ScopeId, from: Checkpoint) {
         let mut state = self.state();
         state.tracking.insert(scope, Tracking::new(from));
@@ -84,12 +84,12 @@ impl Ledger {
         self.changed.notify_one();
     }
 
-    /// Whether [`Ledger::load`] was called.
+    /// True once [`Ledger::load`] was called.
     pub fn is_loaded(&self) -> bool {
         self.state().loaded
     }
 
-    /// Waits until the watch of every scope has started. Resets what [`Ledger::changed`] waits for.
+    /// Waits until the watch of every scope has started. Consumes a pending [`Ledger::changed`].
     pub async fn all_started(&self) {
         let needed: Vec<ScopeId> =
             self.scopes.iter().filter(|(_, scope)| !scope.resource.is_optional()).map(|(id, _)| id).collect();
@@ -98,7 +98,7 @@ impl Ledger {
         }
     }
 
-    /// A fact is about to be reported, or kept for later: to be settled as often.
+    /// A fact is about to be reported, or held. It is outstanding until [`AckSink::ack`] was called as often.
     pub fn track(&self, fact_id: FactId) {
         let mut state = self.state();
         let count = state.outstanding.entry(fact_id).or_default();
@@ -110,7 +110,7 @@ impl Ledger {
         self.changed.notify_one();
     }
 
-    /// An object was seen that was created at this time.
+    /// Sets the creation time of an object that was seen.
     pub fn created(&self, subject: Uid, at: Timestamp) {
         if let Some((_, created)) = self.state().subjects.get_mut(&subject) {
             *created = Some(at);
@@ -128,12 +128,12 @@ impl Ledger {
         self.changed.notify_one();
     }
 
-    /// A fact of this resourceVersion was handled: everything that follows from it has begun.
+    /// The fact of this resourceVersion was handled, and all that follows from it is tracked.
     pub fn reached(&self, scope: ScopeId, revision: u64, now: Timestamp) {
         self.with(scope, |tracking| tracking.reached(revision, now));
     }
 
-    /// The creation of an object was reported, and its lines have begun.
+    /// The creation of an object was reported, and its lines are tracked.
     pub fn announced(&self, subject: &Subject, created: Timestamp) {
         let resource = Resource::Objects(subject.kind);
         if let Some(scope) = self.scopes.covering(resource, &subject.namespace) {
@@ -141,12 +141,12 @@ impl Ledger {
         }
     }
 
-    /// These facts of an object's status need not be reported again once they are settled.
+    /// These facts of an object's status need not be reported again once they are acknowledged.
     pub fn known(&self, scope: ScopeId, subject: Uid, facts: BTreeSet<FactKey>) {
         self.with(scope, |tracking| tracking.known(subject, facts));
     }
 
-    /// Whether a live object carries the agent.
+    /// Records whether a live object carries the agent.
     pub fn set_live(&self, agent: &AgentToken, live: bool) {
         self.state().agents.set_live(agent.fingerprint().to_string(), live);
     }
@@ -157,17 +157,17 @@ impl Ledger {
         }
     }
 
-    /// Number of facts that are reported and not delivered.
+    /// Number of outstanding facts.
     pub fn outstanding(&self) -> usize {
         self.state().outstanding.len()
     }
 
-    /// Waits until a fact begins or is settled.
+    /// Waits until a fact is tracked or acknowledged.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// What to save now, with the generation that was loaded; `None` before [`Ledger::load`].
+    /// The checkpoints now, with the generation that was loaded; `None` before [`Ledger::load`].
     pub fn snapshot(&self, now: Timestamp) -> Option<Saved> {
         let mut state = self.state();
         if !state.loaded {

@@ -13,7 +13,7 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
-/// Counters of saves, and the age of what is not saved. Clones share them.
+/// Counters of saves, and the age of unsaved changes. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     saves: Counter,
@@ -35,7 +35,7 @@ impl Metrics {
         self.set(None);
     }
 
-    /// There is something to save. The first call after a save counts.
+    /// There are changes to save. Only the first call after a save has an effect.
     pub(super) fn is_outdated(&self) {
         let now = Instant::now();
         self.outdated_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);
@@ -45,7 +45,7 @@ impl Metrics {
         self.failures.inc();
     }
 
-    /// Sets the age as it is in a process that saves nothing.
+    /// Sets the age to zero, for a process that saves nothing.
     pub fn reset(&self) {
         self.set(None);
     }
@@ -55,7 +55,7 @@ impl Metrics {
     }
 }
 
-/// Computed at each scrape: it grows by itself.
+/// The age, computed at each scrape.
 #[derive(Debug)]
 struct Age(Metrics);
 

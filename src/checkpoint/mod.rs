@@ -1,5 +1,4 @@
-//! How far everything was handled, so that after a restart delivered lines are not repeated and missed facts are
-//! caught up.
+//! Checkpoints: after a restart, delivered lines are not repeated and missed facts are caught up.
 //!
 //! For each watched resource and namespace there is one [`Checkpoint`](logstream_core::checkpoint::Checkpoint). The
 //! [`Ledger`] advances them as facts are handled and delivered; the [`Store`] keeps them in a ConfigMap, without

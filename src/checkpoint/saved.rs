@@ -1,4 +1,4 @@
-//! What is kept in the cluster.
+//! The saved form of the checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::watch::Scopes;
 
-/// The checkpoints of every scope, named `events/ns` or `pods/*`, and what agents have received.
+/// The checkpoints of every scope, named `events/ns` or `pods/*`, and the output of each agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Saved {
@@ -15,7 +15,7 @@ pub struct Saved {
     pub generation: u64,
     /// Tells processes of one generation apart.
     pub writer: u64,
-    /// How far each scope was handled.
+    /// Checkpoint of each scope.
     pub scopes: BTreeMap<String, Checkpoint>,
     /// Bytes of output delivered to agents, by the fingerprint of their token.
     pub agents: BTreeMap<String, u64>,
@@ -29,7 +29,7 @@ impl Saved {
         self.scopes.get(&scope.key()).or_else(all)
     }
 
-    /// Whether nothing that matters differs: neither who saved it nor that time passed.
+    /// True if nothing differs but the writer and the times that advance by themselves.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         let timeless =
             |checkpoint: &Checkpoint| Checkpoint { status_until: jiff::Timestamp::UNIX_EPOCH, ..checkpoint.clone() };

@@ -1,4 +1,4 @@
-//! The checkpoints at rest: a ConfigMap in the program's own namespace.
+//! The ConfigMap that holds the checkpoints, in the program's own namespace.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,7 +14,7 @@ use super::Saved;
 /// Key of the checkpoint in the ConfigMap.
 pub const KEY: &str = "checkpoint.json";
 
-/// The API server reads and writes a ConfigMap within milliseconds; after this time it will not.
+/// Time limit of a request. The API server reads and writes a ConfigMap within milliseconds.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// One ConfigMap.
@@ -28,7 +28,7 @@ pub struct Store {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Version(Option<String>);
 
-/// Why checkpoints could not be read or written.
+/// Checkpoints could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The API server refused.
@@ -50,18 +50,18 @@ pub enum StoreError {
     Malformed {
         /// The ConfigMap's name.
         name: String,
-        /// What is wrong.
+        /// The error of the parser.
         source: serde_json::Error,
     },
 }
 
 impl StoreError {
-    /// Whether a permission is missing. An API server that has just started says so for a second or two.
+    /// True for a missing permission. An API server that has just started answers so for a second or two.
     pub fn is_forbidden(&self) -> bool {
         self.code() == Some(403)
     }
 
-    /// Whether another process has written, or removed, the ConfigMap since it was read.
+    /// True if another process has written or removed the ConfigMap since it was read.
     pub fn is_conflict(&self) -> bool {
         matches!(self.code(), Some(404 | 409))
     }
@@ -78,18 +78,18 @@ impl StoreError {
 }
 
 impl Store {
-    /// The ConfigMap of this name. Each save gives it the labels and the owner of `owned`.
+    /// A store in the ConfigMap of this name. Each save sets the labels and the owner of `owned`.
     pub fn new(client: Client, namespace: &str, name: &str, owned: ObjectMeta) -> Self {
         Self { api: Api::namespaced(client, namespace), name: name.to_owned(), owned }
     }
 
-    /// Reads what an earlier process saved; `None` at the first start.
+    /// Reads the checkpoints of an earlier process; `None` at the first start.
     pub async fn load(&self) -> Result<Option<Saved>, StoreError> {
         let Some(mut map) = self.get().await? else { return Ok(None) };
         self.decode(&mut map).transpose()
     }
 
-    /// Reads the generation and writer of what is saved now, with its version. Malformed content has neither.
+    /// Reads generation and writer of the last save, and the version. Malformed content has neither.
     pub async fn look(&self) -> Result<(Option<(u64, u64)>, Version), StoreError> {
         let Some(mut map) = self.get().await? else { return Ok((None, Version::default())) };
         let version = Version(map.metadata.resource_version.take());
@@ -97,7 +97,7 @@ impl Store {
         Ok((saved.map(|saved| (saved.generation, saved.writer)), version))
     }
 
-    /// Writes, unless the ConfigMap has another version than this.
+    /// Writes, if the ConfigMap still has this version.
     pub async fn save(&self, saved: &Saved, version: &Version) -> Result<Version, StoreError> {
         let text = serde_json::to_string(saved).map_err(|source| self.malformed(source))?;
         let map = ConfigMap {

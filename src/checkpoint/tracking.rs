@@ -1,4 +1,4 @@
-//! One scope's checkpoint while it advances.
+//! The checkpoint of one scope while it advances.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -8,20 +8,19 @@ use logstream_core::{
     identity::Uid,
 };
 
-/// API servers' clocks may differ by so much: objects created this shortly before the last announced one are
-/// remembered by UID.
+/// Maximum difference between the clocks of API servers. Announced objects are remembered by UID for this time.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
-/// Facts are handled this shortly after they were read at most, and nodes' clocks may differ by some seconds.
+/// Maximum time from reading a fact to handling it, with some seconds of clock skew between nodes.
 const LAG: SignedDuration = SignedDuration::from_secs(15);
 
-/// How far a scope was handled.
+/// A scope's checkpoint, and the state from which it advances.
 #[derive(Debug, Default)]
 pub(super) struct Tracking {
-    /// What it continues from. Until its first list is complete, what that holds as pending or known stays so.
+    /// The loaded checkpoint. Its pending subjects and known facts are saved again until the first list is complete.
     start: Checkpoint,
     listed: bool,
     revision: u64,
-    /// The items of a list come in any order: nothing is reached before its end.
+    /// The list in progress. Its items come in any order, so `revision` advances at its end.
     listing: Option<Listing>,
     created_since: Timestamp,
     announced: HashMap<Uid, Timestamp>,
@@ -41,11 +40,11 @@ pub(super) struct Undelivered {
     /// The subjects in the order of their first undelivered fact, with its resourceVersion.
     pub(super) subjects: Vec<(Uid, u64)>,
     pub(super) facts: HashMap<Uid, HashSet<FactKey>>,
-    /// When the subjects were created, as far as that is known.
+    /// Creation times of the subjects, where known.
     pub(super) created: HashMap<Uid, Timestamp>,
 }
 
-/// How much of a scope is saved at most.
+/// Maximum number of entries saved for a scope.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
     pub(super) pending: usize,
@@ -80,7 +79,7 @@ impl Tracking {
         self.read_until(now);
     }
 
-    /// A fact was handled: everything that follows from it is outstanding or done.
+    /// A fact was handled, and all that follows from it is outstanding or done.
     pub(super) fn reached(&mut self, revision: u64, now: Timestamp) {
         if let Some(listing) = &mut self.listing {
             listing.highest = listing.highest.max(revision);
@@ -119,17 +118,17 @@ impl Tracking {
         }
     }
 
-    /// How many subjects are pending, carried ones included.
+    /// Number of pending subjects, with those of the loaded checkpoint.
     pub(super) fn pending(&self, undelivered: &Undelivered) -> usize {
         undelivered.subjects.len() + self.start.pending.len()
     }
 
-    /// How many objects have known facts.
+    /// Number of objects with known facts.
     pub(super) fn known_objects(&self) -> usize {
         self.known.len() + self.start.known.len()
     }
 
-    /// The checkpoint now. What has no room in it is made up for by going back in time, so that nothing is lost.
+    /// The checkpoint now. Without room for all entries it goes back in time, so that nothing is lost.
     pub(super) fn checkpoint(&self, undelivered: &Undelivered, is_events: bool, room: Room) -> Checkpoint {
         let mut saved = Checkpoint {
             revision: self.revision,
@@ -169,7 +168,7 @@ impl Tracking {
 
 fn cut_known(saved: &mut Checkpoint, room: usize) {
     if saved.known.len() > room {
-        // A pending object is told apart by its known facts alone.
+        // The facts of a pending object are recognized only by its known facts.
         let pending = &saved.pending;
         let mut left = room;
         saved.known.retain(|uid, _| {
@@ -181,7 +180,7 @@ fn cut_known(saved: &mut Checkpoint, room: usize) {
     }
 }
 
-/// Keeps the subjects that have waited longest: the others are younger, so going back to them goes back less.
+/// Keeps the subjects that have waited longest, so that the checkpoint goes back as little as possible.
 fn cut_pending(saved: &mut Checkpoint, room: usize, undelivered: &Undelivered) {
     if saved.pending.len() <= room {
         return;
@@ -198,7 +197,7 @@ fn cut_pending(saved: &mut Checkpoint, room: usize, undelivered: &Undelivered) {
             saved.created_since = saved.created_since.min(created);
         }
     }
-    // By their times, facts of the objects that were cut would be taken for reported.
+    // Otherwise facts of the objects that were cut would count as reported by their times.
     if saved.known_is_partial {
         saved.status_until = saved.status_until.min(saved.created_since);
     }

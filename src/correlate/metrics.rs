@@ -1,4 +1,4 @@
-//! What becomes of facts, counted.
+//! Metrics of correlation.
 
 use jiff::SignedDuration;
 use logstream_core::{
@@ -137,12 +137,12 @@ impl Metrics {
         };
     }
 
-    /// A start has trouble of this cause.
+    /// A start failed by this cause.
     pub(super) fn failed(&self, cause: &Cause) {
         self.failures.get_or_create(&ByCause { cause: cause.id }).inc();
     }
 
-    /// A pod runs this long after its creation.
+    /// A pod started to run, this long after its creation.
     pub(super) fn started(&self, after: SignedDuration) {
         self.time_to_running.observe(after.as_secs_f64());
     }

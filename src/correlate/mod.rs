@@ -1,4 +1,4 @@
-//! The task around the pure correlator: observations in, its effects carried out.
+//! The task around the pure correlator: feeds it observations, and executes its effects.
 
 mod metrics;
 mod postponed;
@@ -34,36 +34,36 @@ use crate::{
     watch::{Lookups, References},
 };
 
-/// How often waiting Events age. No line waits for it but those whose subject no watch has shown.
+/// Interval at which waiting Events age. It delays only lines about objects that no watch has shown.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Carries out what the correlator wants done. Owns it: there is no lock around what was told.
+/// Executes the effects of the correlator, which it owns without a lock.
 pub struct Correlation {
     /// The state machine.
     pub correlator: Correlator<Arc<Registry>>,
     /// Selects the lines that are delivered.
     pub filter: LineFilter,
-    /// Their looks.
+    /// Style of the lines.
     pub style: LogStyle,
-    /// Where lines go.
+    /// Channel to delivery.
     pub outlet: Outlet,
-    /// What is told and not delivered.
+    /// Facts whose lines are not delivered yet.
     pub ledger: Arc<Ledger>,
-    /// Where objects are looked up.
+    /// Lookups of objects.
     pub lookups: Lookups,
-    /// Where references are read.
+    /// Reads of Secrets and ConfigMaps.
     pub references: References,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
-    /// Shows that facts are being processed.
+    /// Busy while a fact is processed.
     pub heartbeat: Heartbeat,
-    /// What is counted.
+    /// Counters and gauges.
     pub metrics: Metrics,
-    /// What found no room there.
+    /// Requests that found no free slot.
     pub postponed: Requests,
 }
 
-/// Lookups and references to be asked for again.
+/// Lookups and token searches that wait for a free slot.
 #[derive(Debug, Default)]
 pub struct Requests {
     lookups: Postponed<Subject>,
@@ -72,9 +72,9 @@ pub struct Requests {
 }
 
 impl Correlation {
-    /// Runs until the input closes or `shutdown` is cancelled; then what has come in by then is handled still.
+    /// Runs until the input closes or `shutdown` is cancelled, then handles the observations received so far.
     ///
-    /// Waits only where delivery has no room for another line, which holds the watch back and nothing else.
+    /// Waits only while delivery's channel is full, which slows down the watch alone.
     pub async fn run(mut self, mut observations: mpsc::Receiver<Observation>, shutdown: CancellationToken) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -150,7 +150,7 @@ impl Correlation {
                         subject = %finding.subject,
                         agents = ?finding.agents,
                         level = line.level.as_str(),
-                        "told"
+                        "line rendered"
                     );
                     for &agent in finding.agents.iter() {
                         self.line(Command::Line { agent, line: line.clone() }, &line).await;
@@ -158,7 +158,7 @@ impl Correlation {
                 } else {
                     self.metrics.filtered();
                 }
-                // Not before its lines have begun: a checkpoint of that moment would lose them.
+                // After its lines are tracked: a checkpoint saved in between would lose them.
                 if finding.kind == FindingKind::Created {
                     self.ledger.announced(&finding.subject, finding.at);
                 }
@@ -178,7 +178,7 @@ impl Correlation {
                 }
             }
             Effect::CheckPresence(subject) => {
-                // The correlator asks again for what is let go.
+                // The correlator repeats a check that is dropped.
                 if !self.postponed.confirmations.request(subject, |subject| self.lookups.confirm(subject)) {
                     self.metrics.count(Counted::Unasked);
                 }
@@ -216,16 +216,16 @@ impl Correlation {
     }
 
     async fn send(&self, command: Command) {
-        // Delivery ends after this task does; were it gone, the supervisor would already be ending the process.
+        // Delivery ends after this task. Without it the supervisor is already ending the process.
         if self.outlet.send(command).await.is_err() {
             tracing::error!("delivery has ended, a line is lost");
         }
     }
 }
 
-/// Where an observation stands in its scope's history.
+/// Position of an observation in its scope's history.
 enum Position {
-    /// With its object and when that was created.
+    /// Scope, resourceVersion, and the object with its creation time.
     Fact(ScopeId, u64, Option<(Uid, Timestamp)>),
     Synced(ScopeId),
     None,

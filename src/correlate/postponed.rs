@@ -1,12 +1,12 @@
-//! Requests that found no room, to be made again: a list of thousands of objects asks for more at once than is served.
+//! Requests that wait for a free slot: a list of thousands of objects causes more than are served at once.
 
 use std::collections::VecDeque;
 
-/// As many are kept: one for each object that is followed. A request let go is lost for good, and its workspace's lines
-/// with it.
+/// Maximum number of waiting requests: one for each object that is followed. A dropped request is not repeated, and its
+/// workspace's lines are lost.
 const LIMIT: usize = 200_000;
 
-/// First come, first served; what does not fit is let go.
+/// Requests in order of arrival. Further ones are dropped.
 #[derive(Debug)]
 pub(super) struct Postponed<T> {
     waiting: VecDeque<T>,
@@ -20,7 +20,7 @@ impl<T> Default for Postponed<T> {
 }
 
 impl<T: Clone> Postponed<T> {
-    /// Makes a request, now or later. `false` when it was let go.
+    /// Makes a request, now or later. `false` if it was dropped.
     pub(super) fn request<E>(&mut self, request: T, make: impl Fn(T) -> Result<(), E>) -> bool {
         if self.waiting.is_empty() && make(request.clone()).is_ok() {
             return true;
@@ -32,7 +32,7 @@ impl<T: Clone> Postponed<T> {
         room
     }
 
-    /// Makes those that wait, as far as there is room now.
+    /// Makes waiting requests while there are free slots.
     pub(super) fn retry<E>(&mut self, make: impl Fn(T) -> Result<(), E>) {
         while let Some(first) = self.waiting.front() {
             if make(first.clone()).is_err() {
@@ -42,7 +42,7 @@ impl<T: Clone> Postponed<T> {
         }
     }
 
-    /// Forgets those that nobody wants any more.
+    /// Drops requests that are not `wanted` any more.
     pub(super) fn retain(&mut self, wanted: impl FnMut(&T) -> bool) {
         self.waiting.retain(wanted);
     }
@@ -54,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    /// Somebody who takes so many at a time.
+    /// A server with a number of free slots.
     struct Server {
         room: RefCell<usize>,
         taken: RefCell<Vec<u32>>,

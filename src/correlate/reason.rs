@@ -1,9 +1,9 @@
-//! The Kubernetes reason of a finding, by which users name it.
+//! The Kubernetes reason of a finding, for `--skip-reasons`.
 
 use logstream_core::finding::FindingKind;
 
-/// The reason as `kubectl get events` or the pod's status shows it; none for the creation, the deletion and the recovery of
-/// an object, which are this program's own lines.
+/// The reason as `kubectl get events` or the pod's status shows it; `None` for the creation, deletion and recovery of an
+/// object, which have no reason in Kubernetes.
 pub(super) fn reason(kind: &FindingKind) -> Option<&str> {
     match kind {
         FindingKind::Event { reason, .. }
