@@ -1,4 +1,4 @@
-//! What the operating system knows of this process, under the names that every Prometheus client uses.
+//! Process metrics of the operating system, under the names that every Prometheus client uses.
 
 use std::fmt;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Why the program ended, and with which exit code.
+//! Errors that end the program, and their exit codes.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::{
     runtime::{TaskFailed, listen::ListenError, shutdown::Signal},
 };
 
-/// Why the program ended.
+/// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// The kubeconfig or the ServiceAccount cannot be used.
@@ -22,10 +22,10 @@ pub enum AppError {
     /// No client for Coder could be made.
     #[error(transparent)]
     Coder(#[from] coder::ConfigError),
-    /// A port is not to be had.
+    /// A port is not available.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The file of client CAs cannot be read, or holds none.
+    /// The file of client CAs cannot be read, or is empty.
     #[error("--webhook-client-ca: {0}")]
     ClientCa(#[from] certs::ClientCaFileError),
     /// TLS cannot be set up.
@@ -43,7 +43,7 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// 2 for what the settings are to blame for, the shell's code for a signal, 1 for the rest.
+    /// 2 for an error of the settings, the shell's code for a signal, 1 for all others.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Task(_) | Self::Signals(_) => 1,

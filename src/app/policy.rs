@@ -1,4 +1,4 @@
-//! What the webhook has to know of the selection.
+//! The selection of pods for the webhook.
 
 use std::sync::Arc;
 

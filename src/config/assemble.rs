@@ -1,4 +1,4 @@
-//! Puts the settings together, and looks at those that must fit each other.
+//! Assembles the configuration, and checks settings that depend on each other.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use super::{
     Webhook, address, certificates, cluster, coder_url, duration, line_filter, log_filter, words,
 };
 
-/// The port that Kubernetes programs commonly serve their health on.
+/// Default port for health, the usual one of Kubernetes programs.
 const HEALTH_PORT: u16 = 8081;
 
-/// Ten seconds below the 30 s that a pod is given to end by default: kubelet takes its part of them.
+/// Default grace period: ten seconds below a pod's default, of which the kubelet needs a part.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
-/// The configuration, or what is wrong with the first setting that cannot be used.
+/// The configuration, or the error of the first invalid setting.
 pub(crate) fn config(source: &Source) -> Result<Config, ConfigError> {
     let mut warnings = Vec::new();
 

@@ -1,4 +1,4 @@
-//! Files of certificates, looked into before the program starts.
+//! Files of certificates, checked before the program starts.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// What replaces the machine's own certificates for checking Coder's, by the variables `SSL_CERT_FILE` and
+/// Certificates that replace the machine's own for verifying Coder's, from the variables `SSL_CERT_FILE` and
 /// `SSL_CERT_DIR`. rustls's platform verifier reads the same two by itself.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Trust {

@@ -1,4 +1,4 @@
-//! How the Kubernetes API is reached.
+//! Access to the Kubernetes API.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::proxy::{Proxy, ProxyError, take_proxy_url};
 use super::setting::{KUBECONFIG_VARIABLE, SERVICE_HOST_VARIABLE};
 
-/// Where the address and credentials of the API server come from. Explicit comes before implicit: the flag, then
+/// Source of the API server's address and credentials. Explicit comes before implicit: the flag, then
 /// KUBECONFIG, then the service account of a pod, then the file that kubectl uses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ClusterAccess {
@@ -22,19 +22,19 @@ pub enum ClusterAccess {
     ServiceAccount,
 }
 
-/// Long enough for three lost SYNs.
+/// Time limit of a connection: enough for three lost SYNs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How to reach the API server.
+/// Connection to the API server.
 #[derive(Debug)]
 pub struct Cluster {
     /// Address, certificates and credentials, without a proxy.
     pub config: kube::Config,
-    /// The proxy between.
+    /// Proxy to the API server.
     pub proxy: Option<Proxy>,
 }
 
-/// The API server's address and credentials cannot be had.
+/// The API server's address and credentials are not available.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The kubeconfig is missing or wrong.
@@ -48,7 +48,7 @@ pub enum ClusterError {
     ServiceAccount(#[from] InClusterError),
 }
 
-/// The parser quotes the lines around the place it stumbled at, and a kubeconfig holds credentials.
+/// The error without the lines that the parser quotes: a kubeconfig holds credentials.
 fn without_contents(error: &KubeconfigError) -> String {
     let KubeconfigError::Parse(error) = error else { return error.to_string() };
     let place = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column()));

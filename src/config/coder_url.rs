@@ -1,4 +1,4 @@
-//! Where Coder is.
+//! The URL of Coder.
 
 use url::Url;
 

@@ -1,16 +1,16 @@
-//! Lengths of time.
+//! Durations.
 
 use std::time::Duration;
 
-/// Longer than any pod is given to end.
+/// Longest grace period.
 const LONGEST: Duration = Duration::from_mins(10);
 
-/// A shorter Lease would be lost to an API server that is merely slow.
+/// Shortest Lease. A slow API server would end a shorter one.
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 
-/// A certificate of a shorter life would be renewed before everybody has seen it.
+/// Shortest lifetime of a certificate. A shorter one would be renewed before all replicas have seen it.
 const SHORTEST_LIFE: Duration = Duration::from_secs(5);
-/// Twenty years.
+/// Longest lifetime: twenty years.
 const LONGEST_LIFE: Duration = Duration::from_hours(20 * 365 * 24);
 
 /// `20s`, `1m30s`, `500ms`: whole numbers, each with its unit, from nothing to ten minutes.

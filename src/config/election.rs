@@ -9,7 +9,7 @@ use super::state::State;
 use super::{duration, names};
 use crate::leader::Timing;
 
-/// How a replica takes part in the election.
+/// Settings of the leader election.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Election {
     /// Namespace of the Lease, which is that of the checkpoint.
@@ -23,7 +23,7 @@ pub struct Election {
 }
 
 impl Election {
-    /// None where no Lease is named: this process then delivers without asking. A new leader continues from the
+    /// None without a name of the Lease: this process then always delivers. A new leader continues from the
     /// checkpoint of the one before, so an election needs one.
     pub(crate) fn find(source: &Source, state: Option<&State>) -> Result<Option<Self>, ConfigError> {
         let name = source.optional(LEASE_NAME, names::subdomain)?;

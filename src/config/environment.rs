@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use super::setting;
 
-/// Where a pod finds its own namespace.
+/// File with the namespace of this pod.
 const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
-/// What the configuration depends on besides the command line: a few variables and one file.
+/// Input of the configuration besides the command line: a few variables and one file.
 #[derive(Clone, Debug)]
 pub struct Environment {
     variables: HashMap<String, OsString>,
     namespace_file: PathBuf,
-    /// Files that settings name are on another machine.
+    /// True if the files named by settings are on another machine.
     pub(crate) elsewhere: bool,
 }
 
@@ -27,21 +27,20 @@ impl Environment {
         Self { variables, namespace_file: PathBuf::from(SERVICE_ACCOUNT_NAMESPACE), elsewhere: false }
     }
 
-    /// An environment made up for a test, outside a cluster.
+    /// An environment of these variables, outside a cluster.
     pub fn of<K: Into<String>, V: Into<OsString>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { variables, namespace_file: PathBuf::new(), elsewhere: false }
     }
 
-    /// The same, as in a pod whose service account has this file for its namespace.
+    /// Sets the file with the namespace of the pod.
     #[must_use]
     pub fn with_namespace_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.namespace_file = path.into();
         self
     }
 
-    /// The same, for a configuration that is read but not run: the files it names are on another machine, and are not
-    /// opened.
+    /// For a configuration of another machine: the files that it names are not opened.
     #[must_use]
     pub fn on_another_machine(mut self) -> Self {
         self.elsewhere = true;

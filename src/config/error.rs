@@ -1,4 +1,4 @@
-//! Why there is no configuration.
+//! Errors of the configuration.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::setting::Setting;
 
-/// The program is not to run: a setting is wrong, or only a text was asked for.
+/// There is no configuration to run: a setting is wrong, or a text was requested.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ConfigError {
     /// `--help` or `--version`: the text to show on standard output. The exit code is 0.
@@ -17,7 +17,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// 0 if a text was asked for, 2 if a setting is wrong.
+    /// 0 if a text was requested, 2 if a setting is wrong.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Asked(_) => 0,
@@ -53,7 +53,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Where a value was given.
+/// Origin of a value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Origin {
     Flag(&'static str),

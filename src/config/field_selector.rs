@@ -1,4 +1,4 @@
-//! Which pods are watched, by their fields.
+//! Selection of pods by their fields.
 
 use std::fmt;
 
@@ -44,8 +44,7 @@ impl FieldSelector {
         if terms.is_empty() { Err("which has no condition".to_owned()) } else { Ok(Self { terms }) }
     }
 
-    /// Whether an object that was not asked for with this selector would have come; `field` gives a field's value,
-    /// where none is the same as an empty one.
+    /// True if an object matches. `field` returns a field's value; `None` is the same as an empty one.
     pub fn matches<'a>(&self, field: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.terms.iter().all(|term| (field(&term.field).unwrap_or_default() == term.value) == term.equal)
     }

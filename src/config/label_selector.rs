@@ -1,4 +1,4 @@
-//! Which pods are watched, by their labels.
+//! Selection of pods by their labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -45,7 +45,7 @@ impl LabelSelector {
         }
     }
 
-    /// Whether an object with these labels would have come, had it been asked for with this selector.
+    /// True if an object with these labels matches.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.requirements.iter().all(|requirement| requirement.holds(labels.get(&requirement.key)))
     }

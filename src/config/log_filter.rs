@@ -1,4 +1,4 @@
-//! What the process logs.
+//! Filter of the program's own log.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -20,7 +20,7 @@ pub(crate) fn parse(text: &str) -> Result<Targets, String> {
     Ok(Targets::new().with_default(default.unwrap_or(LevelFilter::INFO)).with_targets(modules))
 }
 
-/// What is logged unless something else is asked for.
+/// The default: `info` for all modules.
 pub(crate) fn default() -> Targets {
     Targets::new().with_default(LevelFilter::INFO)
 }

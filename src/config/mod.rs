@@ -1,4 +1,4 @@
-//! What the program was asked to do: the command line and the environment, parsed into types at the door.
+//! Configuration: the command line and the environment, parsed into types.
 //!
 //! Nothing else in the program reads the environment.
 
@@ -66,50 +66,50 @@ use source::Source;
 /// The settings of one run. Displayed, they are one line for the log, and hold no secret.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where Coder is: http or https, no user info, query or fragment.
+    /// URL of Coder: http or https, no user info, query or fragment.
     pub coder_url: Url,
-    /// What replaces the machine's own certificates for checking Coder's.
+    /// Certificates that replace the machine's own for verifying Coder's.
     pub coder_trust: Trust,
-    /// How the Kubernetes API is reached.
+    /// Access to the Kubernetes API.
     pub cluster: ClusterAccess,
-    /// Whose workspaces are streamed.
+    /// Namespaces of the streamed workspaces.
     pub namespaces: Namespaces,
     /// Applies to pods.
     pub field_selector: Option<FieldSelector>,
     /// Applies to pods.
     pub label_selector: Option<LabelSelector>,
-    /// Whether Events of nodes are watched.
+    /// True if Events of nodes are watched.
     pub node_events: bool,
     /// Permission to read the Secrets and ConfigMaps that pods take agent tokens from.
     pub resolve_references: bool,
-    /// How admission reviews are received, if they are.
+    /// Settings of the admission webhook, if it is on.
     pub webhook: Option<Webhook>,
     /// Selects the lines that are delivered.
     pub lines: LineFilter,
-    /// Looks of the lines.
+    /// Style of the lines.
     pub log_style: LogStyle,
-    /// Form of the process's own log.
+    /// Format of the process's own log.
     pub log_format: LogFormat,
-    /// What is logged; see [`crate::runtime::logging::init`] for what never is.
+    /// Filter of the process's own log; see [`crate::runtime::logging::init`] for what is never logged.
     pub log_filter: Targets,
-    /// Where /metrics is served. Equal to `health_addr` means one listener for both.
+    /// Address of /metrics. If it equals `health_addr`, one listener serves both.
     pub metrics_addr: Option<SocketAddr>,
-    /// Where /livez and /readyz are served.
+    /// Address of /livez and /readyz.
     pub health_addr: Option<SocketAddr>,
-    /// How long what is under way may take to end after a signal.
+    /// Time limit of a graceful shutdown.
     pub shutdown_grace: Duration,
-    /// Where progress is kept; none means in memory only.
+    /// ConfigMap of the checkpoint; none means in memory only.
     pub state: Option<State>,
-    /// How one of several replicas is elected to deliver; none means that this process delivers without asking.
+    /// Leader election; none means that this process always delivers.
     pub election: Option<Election>,
     /// Deployment that owns the objects which the program creates.
     pub owner: Option<Owner>,
-    /// What is accepted but probably not meant: to be logged once, as warnings.
+    /// Settings that are accepted but probably wrong: to be logged once, as warnings.
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// The settings of a command line, `args` with the program's name first, and an environment. Looks into the files that
+    /// The settings of a command line, `args` with the program's name first, and an environment. Checks the files that
     /// are named.
     pub fn new<A: Into<OsString>>(
         args: impl IntoIterator<Item = A>,

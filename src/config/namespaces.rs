@@ -1,4 +1,4 @@
-//! Which namespaces are watched.
+//! Selection of namespaces.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub enum Namespaces {
 }
 
 impl Namespaces {
-    /// Whether workspaces of this namespace are streamed.
+    /// True if workspaces of this namespace are streamed.
     pub fn contains(&self, namespace: &str) -> bool {
         match self {
             Self::All => true,

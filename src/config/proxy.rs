@@ -29,7 +29,7 @@ pub enum Proxy {
 pub struct ProxyError {
     /// The setting it comes from.
     from: &'static str,
-    /// What is wrong, without credentials.
+    /// The problem, without credentials.
     problem: String,
 }
 

@@ -225,7 +225,7 @@ pub(crate) const SSL_CERT_DIR: Setting =
 pub(crate) const POD_NAMESPACE_VARIABLE: &str = "POD_NAMESPACE";
 /// The name of the pod, where the manifest hands it over.
 pub(crate) const POD_NAME_VARIABLE: &str = "POD_NAME";
-/// Says that a kubeconfig is to be used, before the files that kube would look for by itself.
+/// Path of a kubeconfig; takes precedence over the default files of kube.
 pub(crate) const KUBECONFIG_VARIABLE: &str = "KUBECONFIG";
 /// Kubernetes sets it in every container: the process runs in a cluster.
 pub(crate) const SERVICE_HOST_VARIABLE: &str = "KUBERNETES_SERVICE_HOST";

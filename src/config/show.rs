@@ -1,8 +1,8 @@
-//! How a refused value is repeated to its author.
+//! Refused values in error messages.
 
 use url::Url;
 
-/// Enough to recognise the value by.
+/// Maximum length, in characters.
 const LONGEST: usize = 160;
 
 /// The value in quotes, on one line and not too long. What may be a password in a URL is masked, whichever setting the
@@ -14,7 +14,7 @@ pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}{dots}\"", cut.escape_debug().to_string().replace("\\\"", "\""))
 }
 
-/// Whether [`quoted`] leaves something out because it may be a secret.
+/// True if [`quoted`] masks a part that may be a secret.
 pub(crate) fn is_masked(value: &str) -> bool {
     value.contains('@') || (value.contains("://") && value.contains(['?', '#']))
 }

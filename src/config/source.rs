@@ -1,4 +1,4 @@
-//! Takes each setting's value from where it was given and parses it there.
+//! Finds and parses the value of each setting.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,9 +13,9 @@ use super::show::{is_masked, quoted};
 /// The command line and the environment of one run.
 #[derive(Debug)]
 pub(crate) struct Source<'a> {
-    /// What the flags were given.
+    /// Values of the flags.
     pub(crate) flags: ArgMatches,
-    /// Where settings without a flag come from.
+    /// Environment variables.
     pub(crate) environment: &'a Environment,
 }
 
@@ -76,11 +76,11 @@ impl Source<'_> {
     }
 }
 
-/// A value as it was given, with where it came from.
+/// A value as it was given, with its origin.
 #[derive(Clone, Debug)]
 pub(crate) struct Given {
     setting: Setting,
-    /// Where it was given.
+    /// The flag or variable.
     pub(crate) origin: Origin,
     /// Without spaces around it.
     pub(crate) text: String,

@@ -1,4 +1,4 @@
-//! Where progress is kept.
+//! The ConfigMap of the checkpoint.
 
 use super::environment::Environment;
 use super::error::ConfigError;
@@ -8,7 +8,7 @@ use super::source::Source;
 
 const DEFAULT_NAME: &str = "coder-logstream-kube-progress";
 
-/// The ConfigMap that remembers across restarts what was delivered.
+/// The ConfigMap of the checkpoint.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct State {
     /// Its namespace.
@@ -18,7 +18,7 @@ pub struct State {
 }
 
 impl State {
-    /// None: progress is kept in memory only. An empty value asks for that; outside a cluster it is the default.
+    /// None for a checkpoint in memory only: with an empty value, and by default outside a cluster.
     pub(crate) fn find(source: &Source) -> Result<Option<Self>, ConfigError> {
         let name = source.optional(STATE_NAME, names::subdomain)?;
         let own = || own_namespace(source.environment);
@@ -26,8 +26,8 @@ impl State {
         Ok(namespace.map(|namespace| Self { namespace, name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()) }))
     }
 
-    /// The namespace that the program's own objects are in, also when progress is kept in memory only. None outside a
-    /// cluster, unless it is said.
+    /// Namespace of the program's own objects, also with a checkpoint in memory only. None outside a cluster, unless it
+    /// is set.
     pub(crate) fn home(source: &Source) -> Result<Option<String>, ConfigError> {
         let environment = source.environment;
         let of_pod = || names::label(environment.filled(POD_NAMESPACE_VARIABLE)?.to_str()?.trim()).ok();
@@ -36,7 +36,7 @@ impl State {
     }
 }
 
-/// What Kubernetes mounts into the pod; anything wrong with it means that this is no pod.
+/// Namespace of this pod, from the mounted service account. None outside a pod.
 fn own_namespace(environment: &Environment) -> Option<String> {
     let text = std::fs::read_to_string(environment.namespace_file()).ok()?;
     names::label(text.trim()).ok()

@@ -14,7 +14,7 @@ use super::{State, certificates, duration, names};
 
 const DEFAULT_SECRET: &str = "coder-logstream-kube-webhook";
 
-/// How admission reviews are received. Without it no webhook is served, and workspaces are found by the watch alone.
+/// Settings of the webhook. Without it workspaces are found by the watch alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Webhook {
     /// Address to listen on.

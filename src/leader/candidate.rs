@@ -1,4 +1,4 @@
-//! What a replica knows of the Lease, and what it does next: a state machine without I/O.
+//! The state machine of one replica in the election, without I/O.
 //!
 //! All times are the replica's own uptime.
 
@@ -12,9 +12,9 @@ pub(super) struct Candidate {
     identity: String,
     timing: Timing,
     known: Known,
-    /// Whether what is known may be out of date and has to be read again.
+    /// True if `seen` may be out of date and the Lease has to be read again.
     stale: bool,
-    /// Until then a holder that was seen may still send. It passes from the last change of the Lease that was seen.
+    /// Time until which the holder may still send, counted from the last change of the Lease that was seen.
     guard: Duration,
     held: Option<Held>,
     /// Number of terms of this replica so far.
@@ -24,24 +24,24 @@ pub(super) struct Candidate {
 /// The newest version of the Lease that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Known {
-    /// It was not read yet.
+    /// The Lease was not read yet.
     Nothing,
-    /// There is none.
+    /// There is no Lease.
     Absent,
-    /// This is it.
+    /// The Lease.
     Version(Lease),
 }
 
 /// A term of this replica.
 #[derive(Debug, Clone, Copy)]
 struct Held {
-    /// Until then it may send.
+    /// Time until which it may send.
     until: Duration,
-    /// The next renewal.
+    /// Time of the next renewal.
     renew_at: Duration,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// Read the Lease.
@@ -50,9 +50,9 @@ pub(super) enum Step {
     Create,
     /// Write this replica into this version of it: as its new holder, or to renew it.
     Take {
-        /// The version that is replaced.
+        /// The version to replace.
         from: Lease,
-        /// Whether the Lease goes to another holder.
+        /// True if the holder changes.
         is_transition: bool,
     },
     /// Wait for a change of the Lease, and not beyond this time.
@@ -60,12 +60,12 @@ pub(super) enum Step {
 }
 
 impl Candidate {
-    /// A replica that knows nothing yet. `identity` must be unique among processes that may run at the same time.
+    /// A replica that has not read the Lease. `identity` must be unique among processes that may run at the same time.
     pub(super) fn new(identity: String, timing: Timing) -> Self {
         Self { identity, timing, known: Known::Nothing, stale: false, guard: Duration::ZERO, held: None, terms: 0 }
     }
 
-    /// What to do at this time.
+    /// The next step at this time.
     pub(super) fn step(&self, now: Duration) -> Step {
         match &self.known {
             _ if self.stale => Step::Read,
@@ -87,7 +87,7 @@ impl Candidate {
         }
     }
 
-    /// The Lease was read, or seen by a watch, at this time; `None`: there is none.
+    /// The Lease was read, or seen by a watch, at this time. `None` if it does not exist.
     pub(super) fn saw(&mut self, lease: Option<Lease>, now: Duration) {
         self.stale = false;
         let Some(lease) = lease else {
@@ -127,17 +127,17 @@ impl Candidate {
         self.stale = false;
     }
 
-    /// What is known may be out of date: another replica has written the Lease, or an answer was lost.
+    /// The known version may be out of date: another replica has written the Lease, or an answer was lost.
     pub(super) fn doubt(&mut self) {
         self.stale = true;
     }
 
-    /// This replica gives its term up and sends no more.
+    /// Ends the term of this replica.
     pub(super) fn resign(&mut self) {
         self.held = None;
     }
 
-    /// Whether the Lease has to be read to know who holds it.
+    /// True if the Lease has to be read to find its holder.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.stale
     }
@@ -147,13 +147,13 @@ impl Candidate {
         self.lease().filter(|lease| self.is_own(lease))
     }
 
-    /// The number of the term that this replica is in, also while its permission has run out and nobody else is known
-    /// to have taken the Lease.
+    /// Number of the current term of this replica. A term goes on after its permission has expired, until another
+    /// replica is known to have taken the Lease.
     pub(super) fn term(&self) -> Option<u64> {
         self.held.map(|_| self.terms)
     }
 
-    /// Until then this replica may send.
+    /// Time until which this replica may send.
     pub(super) fn until(&self) -> Duration {
         self.held.map_or(Duration::ZERO, |held| held.until)
     }
@@ -163,7 +163,7 @@ impl Candidate {
         if let Known::Version(lease) = &self.known { Some(lease) } else { None }
     }
 
-    /// Whether another replica was seen to hold the Lease last.
+    /// True if another replica held the Lease when it was last seen.
     pub(super) fn follows(&self) -> bool {
         self.lease().is_some_and(|lease| lease.holder.is_some() && !self.is_own(lease))
     }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::runtime::{Check, Clock};
 
-/// A watch that breaks at once is not begun again at once.
+/// Pause before a watch that breaks is started again.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Takes part in the election.
@@ -29,7 +29,7 @@ pub struct Elector {
     grantor: Grantor,
     metrics: Metrics,
     watch: Option<BoxStream<'static, Result<Option<Lease>, StoreError>>>,
-    /// The last failure, which the log has shown.
+    /// The failure that was logged last.
     failure: Option<String>,
 }
 
@@ -49,17 +49,17 @@ impl Elector {
         (elector, leadership)
     }
 
-    /// Takes part until `done`, then releases the Lease if this replica holds it. From `leaving` on a replica that does
+    /// Takes part until `done`, then releases the Lease if this replica holds it. After `shutdown` a replica that does
     /// not hold the Lease no longer takes it. `check` passes once the Lease was read.
-    pub async fn run(mut self, store: Store, check: Check, leaving: CancellationToken, done: CancellationToken) {
+    pub async fn run(mut self, store: Store, check: Check, shutdown: CancellationToken, done: CancellationToken) {
         check.not_ready("the Lease was not read yet");
         while !done.is_cancelled() {
-            if leaving.is_cancelled() && self.candidate.term().is_none() {
+            if shutdown.is_cancelled() && self.candidate.term().is_none() {
                 break;
             }
             tokio::select! {
                 () = done.cancelled() => break,
-                () = leaving.cancelled(), if !leaving.is_cancelled() => {}
+                () = shutdown.cancelled(), if !shutdown.is_cancelled() => {}
                 () = self.advance(&store, &check) => {}
             }
             self.publish();
@@ -114,7 +114,7 @@ impl Elector {
         Ok(())
     }
 
-    /// Waits so long, or until the Lease changes. The holder does not watch it: each renewal shows a change.
+    /// Waits until the Lease changes, up to this time. The holder does not watch it: each renewal shows a change.
     async fn wait(&mut self, store: &Store, time: Duration) {
         if self.candidate.term().is_some() {
             return sleep(time).await;
@@ -157,14 +157,14 @@ impl Elector {
         if self.failure.as_ref() != Some(&text) {
             tracing::warn!(%error, "cannot read or renew the Lease");
         }
-        // An API server that is away for a while takes nobody out of the Service; see the readiness of the watch.
+        // A short outage of the API server does not remove replicas from the Service; see the readiness of the watch.
         if self.candidate.lease().is_none() {
             check.not_ready(text.clone());
         }
         self.failure = Some(text);
     }
 
-    /// Lets everyone else know what has changed.
+    /// Publishes changes of the role and the permission.
     fn publish(&self) {
         let role = match self.candidate.term() {
             Some(term) => Role::Leader(term),

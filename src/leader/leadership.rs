@@ -1,4 +1,4 @@
-//! The answer to "may this process send now?".
+//! The permission to send.
 
 use std::{
     sync::{
@@ -15,13 +15,13 @@ use super::Uptime;
 /// The part of this replica in the election.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Role {
-    /// The Lease was not read yet, or nobody holds it.
+    /// The Lease was not read yet, or has no holder.
     #[default]
     Candidate,
     /// Another replica holds the Lease.
     Follower,
-    /// This replica holds it. Each term has its own number. A term goes on while the permission to send has run out
-    /// and nobody else is known to have taken the Lease.
+    /// This replica holds it. Each term has its own number. A term goes on after the permission to send has
+    /// expired, until another replica is known to have taken the Lease.
     Leader(u64),
 }
 
@@ -67,13 +67,13 @@ impl Leadership {
         (Grantor { permission: permission.clone(), role: sender }, Self { permission: Some(permission), role })
     }
 
-    /// Whether this process may send, at this very moment. To be asked again before each request: a process that was
-    /// paused in between may have lost the Lease.
+    /// True if this process may send now. Check it before each request: a process that was paused in between may have
+    /// lost the Lease.
     pub fn may_send(&self) -> bool {
         self.permission.as_ref().is_none_or(Permission::is_valid)
     }
 
-    /// The role now.
+    /// The current role.
     pub fn role(&self) -> Role {
         *self.role.borrow()
     }

@@ -13,7 +13,7 @@ pub(super) struct Lease {
     pub(super) version: u64,
     /// Identity of the replica that holds it; none if it was released or never taken.
     pub(super) holder: Option<String>,
-    /// How long the holder asked others to wait.
+    /// Duration for which others have to wait.
     pub(super) duration: Duration,
     /// Number of times it went to another holder.
     pub(super) transitions: i32,

@@ -29,7 +29,7 @@ pub struct Store {
     deadline: Duration,
 }
 
-/// Why the Lease could not be read or written.
+/// The Lease could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoreError {
     /// Another replica has written it since it was read, or it was deleted.
@@ -46,7 +46,7 @@ pub(super) enum StoreError {
     NoVersion { name: String },
 }
 
-/// What is written into the Lease.
+/// Content to write into the Lease.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim<'a> {
     pub(super) holder: &'a str,
@@ -57,8 +57,8 @@ pub(super) struct Claim<'a> {
 }
 
 impl Store {
-    /// The Lease of this name. It gets the labels and the owner of `owned` when it is created. A request that takes
-    /// longer than `deadline` is given up.
+    /// The Lease of this name. It gets the labels and the owner of `owned` when it is created. `deadline` limits
+    /// each request.
     pub fn new(client: Client, namespace: &str, name: &str, owned: ObjectMeta, deadline: Duration) -> Self {
         Self { api: Api::namespaced(client, namespace), name: name.to_owned(), owned, deadline }
     }

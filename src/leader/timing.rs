@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a Lease lasts, and when it is renewed. The proportions are those of Kubernetes' own components: 15, 10 and
+/// Durations of a Lease. The proportions are those of Kubernetes' own components: 15, 10 and
 /// 2 seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -23,7 +23,7 @@ impl Timing {
         Self { lease, renew_deadline: lease * 2 / 3, retry: lease * 2 / 15 }
     }
 
-    /// How long one request may take: two attempts fit before the deadline.
+    /// Time limit of one request: two attempts fit before the deadline.
     pub fn request(&self) -> Duration {
         self.renew_deadline / 3
     }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 struct Replica {
     leadership: Leadership,
-    leaving: CancellationToken,
+    shutdown: CancellationToken,
     done: CancellationToken,
     readiness: Readiness,
     task: JoinSet<()>,
@@ -35,11 +35,11 @@ impl Replica {
         let uptime = Uptime::from_fn(move || Duration::from_secs(1_000) + origin.elapsed());
         let clock = Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH));
         let (elector, leadership) = Elector::new(identity.to_owned(), timing, uptime, clock, Metrics::default());
-        let (leaving, done) = (CancellationToken::new(), CancellationToken::new());
+        let (shutdown, done) = (CancellationToken::new(), CancellationToken::new());
         let readiness = Readiness::new();
         let mut task = JoinSet::new();
-        task.spawn(elector.run(store, readiness.check("leader election"), leaving.clone(), done.clone()));
-        Self { leadership, leaving, done, readiness, task }
+        task.spawn(elector.run(store, readiness.check("leader election"), shutdown.clone(), done.clone()));
+        Self { leadership, shutdown, done, readiness, task }
     }
 
     async fn leads(&mut self) -> u64 {
@@ -57,7 +57,7 @@ impl Replica {
 
     /// An orderly end.
     async fn end(mut self) {
-        self.leaving.cancel();
+        self.shutdown.cancel();
         self.done.cancel();
         timeout(PATIENCE, self.task.join_next()).await.expect("it ends").unwrap().unwrap();
     }
@@ -134,7 +134,7 @@ async fn a_replica_that_leaves_does_not_take_a_released_lease() {
     first.leads().await;
     let mut second = Replica::start(&api, "b");
     second.follows().await;
-    second.leaving.cancel();
+    second.shutdown.cancel();
     tokio::time::sleep(Duration::from_secs(1)).await;
     first.end().await;
     tokio::time::sleep(Duration::from_mins(1)).await;
