@@ -257,20 +257,27 @@ impl Deduplicator {
     }
 
     /// Like [`Self::incident`], but the first `free` ones are each reported.
-    pub(super) fn incident_after(&mut self, free: u32, key: Key, at: Timestamp, now: Timestamp) -> Decision {
-        match self.find(key) {
-            Some(entry) if entry.times >= free => self.incident(key, at, now),
-            _ => {
-                let decision = self.count(key.into(), 1, None, (at, at), false, now);
-                if let Some(entry) = self.find(key) {
-                    entry.reported = Some(entry.times);
-                    let held = entry.held.take();
-                    self.release(held);
-                }
-                self.set_pace(Pace { family: key, at, pause: 0, firsts: 1 });
-                if decision == Decision::Duplicate { decision } else { Decision::Report(None) }
-            }
+    pub(super) fn incident_after(&mut self, free: u32, cause: Cause, at: Timestamp, now: Timestamp) -> Decision {
+        let Cause { key, family, .. } = cause;
+        if free == 0 || self.find(key).is_some_and(|entry| entry.times >= free) {
+            return self.incident(cause, at, now);
         }
+        let decision = self.count(cause, 1, None, (at, at), false, now);
+        if let Some(entry) = self.find(key) {
+            entry.reported = Some(entry.times);
+            let held = entry.held.take();
+            self.release(held);
+        }
+        if self.pace(family).is_none() {
+            self.set_pace(Pace { family, at, pause: 0, firsts: 1 });
+        }
+        if decision == Decision::Duplicate { decision } else { Decision::Report(None) }
+    }
+
+    /// How often the causes of a family other than these happened.
+    pub(super) fn times_of_others(&self, family: Key, keys: &[Key]) -> u32 {
+        let others = self.entries.iter().filter(|entry| entry.family == family && !keys.contains(&entry.key));
+        others.map(|entry| entry.times).fold(0, u32::saturating_add)
     }
 
     /// An Event: its count is over all its times. What its status said before counts as said. A secondary one is not
@@ -374,7 +381,9 @@ impl Deduplicator {
         let at = before.map_or(at, |pace| pace.at.max(at));
         self.set_pace(Pace { family, at, pause, firsts });
         let earliest = now.saturating_add(PAUSES[pause]).unwrap_or(now);
-        for entry in self.entries.iter_mut().filter(|entry| entry.family == family && !entry.unreported) {
+        // A cause that waits only for another fact that may explain it does not wait for the pause too.
+        let waits = |entry: &Entry| entry.family == family && (!entry.unreported || firsts >= FIRSTS);
+        for entry in self.entries.iter_mut().filter(|entry| waits(entry)) {
             if let Some((due, _)) = &mut entry.held {
                 *due = (*due).max(earliest);
             }
@@ -434,12 +443,16 @@ impl Deduplicator {
         self.entries.iter().filter_map(|entry| entry.held.as_ref()).map(|(due, _)| *due).min()
     }
 
-    /// Takes a held fact whose time has come; an end before what leads to it or follows from it. Where it is said,
-    /// [`Self::report_held`] notes that.
+    /// Takes a held fact whose time has come; an end before what leads to it or follows from it, and a new pod after what
+    /// happened to the others. Where it is said, [`Self::report_held`] notes that.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(Key, Held)> {
-        let is_end = |held: &Held| matches!(held.kind, FindingKind::Terminated { .. });
+        let rank = |held: &Held| match held.kind {
+            FindingKind::Terminated { .. } => 0,
+            FindingKind::Created | FindingKind::Deleted => 2,
+            _ => 1,
+        };
         let due = self.entries.iter_mut().filter(|entry| entry.held.as_ref().is_some_and(|(due, _)| *due <= now));
-        let entry = due.min_by_key(|entry| entry.held.as_ref().is_none_or(|(_, held)| !is_end(held)))?;
+        let entry = due.min_by_key(|entry| entry.held.as_ref().map(|(_, held)| rank(held)))?;
         let (_, held) = entry.held.take()?;
         Some((entry.key, held))
     }

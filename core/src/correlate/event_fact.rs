@@ -257,7 +257,7 @@ fn step(event: &Event) -> Cause {
 /// The steps that a kubelet takes again at each try.
 fn is_step(subject: &Subject, event: &Event) -> bool {
     let step = match event.reason.as_str() {
-        "Pulling" | "Pulled" | "Created" | "Started" => true,
+        "Pulling" | "Pulled" | "Created" | "Started" | "SandboxChanged" => true,
         "Killing" => event.message.ends_with("will be restarted"),
         _ => false,
     };

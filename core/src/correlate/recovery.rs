@@ -53,9 +53,13 @@ fn stage(kind: &FindingKind) -> Option<Stage> {
         FindingKind::Unschedulable { .. } => Stage::Scheduled,
         FindingKind::Event { reason, .. } => match reason.as_str() {
             "NotTriggerScaleUp" | "FailedScaleUp" | "FailedBinding" | "ProvisioningFailed" => Stage::Scheduled,
-            "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" | "FailedCreatePodSandBox" | "NetworkNotReady" => {
-                Stage::Prepared
-            }
+            "FailedMount"
+            | "FailedAttachVolume"
+            | "FailedMapVolume"
+            | "FailedCreatePodSandBox"
+            | "FailedPodSandBoxStatus"
+            | "FailedPrepareDynamicResources"
+            | "NetworkNotReady" => Stage::Prepared,
             _ => return None,
         },
         FindingKind::ImagePull { image, .. }

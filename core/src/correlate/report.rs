@@ -40,6 +40,9 @@ impl Report {
 /// Pods of one workload that are each announced, before a new one is only counted.
 const ANNOUNCED: u32 = 3;
 
+/// From this many pods of one workload that were taken away or failed, a new one is only counted.
+const STORM: u32 = 2;
+
 /// Of an Event: the checkpoint waits for it while it is held; and the fact that makes it superfluous.
 pub(super) struct ByEvent {
     pub(super) explained_by: Option<ExplainedBy>,
@@ -149,21 +152,22 @@ impl<D: AgentIndex> Correlator<D> {
         else {
             return self.report_fact(uid, report, None, effects);
         };
+        // Pods that are made, taken away and deleted one after the other are one storm.
+        let pods = hash(&"pods");
+        let announced = [hash(&"pods created"), hash(&"pods deleted")];
+        let free = if dedup.times_of_others(pods, &announced) < STORM { ANNOUNCED } else { 0 };
         let (key, decision) = match &report.kind {
             FindingKind::Evicted { message } | FindingKind::Failed { message, .. } => {
                 let key = hash(&("pods end", without_numbers(message)));
-                (key, dedup.incident(key, report.at, now))
+                (key, dedup.incident(Cause::from(key).of_family(pods), report.at, now))
             }
-            FindingKind::Deleted => {
-                let key = hash(&"pods deleted");
-                (key, dedup.incident_after(ANNOUNCED, key, report.at, now))
-            }
-            FindingKind::Created => {
-                let key = hash(&"pods created");
-                (key, dedup.incident_after(ANNOUNCED, key, report.at, now))
+            FindingKind::Created | FindingKind::Deleted => {
+                let key = announced[usize::from(report.kind == FindingKind::Deleted)];
+                (key, dedup.incident_after(free, Cause::from(key).of_family(pods), report.at, now))
             }
             kind => {
                 let Cause { key, parts, family } = cause(kind);
+                let family = if matches!(kind, FindingKind::Disrupted { .. }) { pods } else { family };
                 let key = hash(&("pods", key, parts));
                 (key, dedup.incident(Cause::from(key).of_family(family), report.at, now))
             }

@@ -1,6 +1,7 @@
 //! Stories of workspaces, told in every order.
 
 mod dependencies;
+mod mixed;
 mod recovery;
 mod replays;
 mod rules;

@@ -173,6 +173,7 @@ fn pods_evicted_one_after_the_other_are_counted_at_their_workload() {
         story.tick(12);
     }
     story.tick(3_600);
+    story.tick(3_600);
     let told: Vec<_> =
         story.findings_for(ALICE).into_iter().filter(|(what, _)| matches!(what, FindingKind::Evicted { .. })).collect();
     assert!(told.len() <= 6, "{told:#?}");
@@ -182,7 +183,7 @@ fn pods_evicted_one_after_the_other_are_counted_at_their_workload() {
         .into_iter()
         .filter(|finding| finding.kind == FindingKind::Created && finding.subject.kind == Kind::Pod)
         .collect();
-    assert!(announced.len() <= 8 && announced.last().unwrap().repeat.unwrap().times == 25, "{announced:#?}");
-    assert!(announced[..3].iter().all(|finding| finding.repeat.is_none()), "{announced:#?}");
+    assert!(announced.len() <= 3 && announced.last().unwrap().repeat.unwrap().times == 25, "{announced:#?}");
+    assert!(announced[0].repeat.is_none(), "{announced:#?}");
     assert!(story.nothing_is_held());
 }
