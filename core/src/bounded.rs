@@ -18,7 +18,7 @@ pub(crate) trait Element {
     /// Maximum number of elements kept of each [`Class`].
     const LIMITS: [usize; 2];
 
-    /// `None` if the element is of no use.
+    /// `None` if the element is not used.
     fn class(&self) -> Option<Class>;
 }
 
@@ -75,13 +75,13 @@ where
     deserializer.deserialize_option(List(PhantomData))
 }
 
-/// Which entries of a map of texts are kept.
+/// Limits of a map of texts.
 pub(crate) struct Entries {
     /// Maximum number of entries.
     pub(crate) limit: usize,
     /// Maximum length of a value, in bytes.
     pub(crate) value: usize,
-    /// Whether a key is of use.
+    /// True if a key is used.
     pub(crate) needed: fn(&str) -> bool,
 }
 

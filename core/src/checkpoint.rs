@@ -1,4 +1,4 @@
-//! How far one resource was handled in one namespace, or in all: what a restart continues from.
+//! The checkpoint of a watched resource, from which a restart continues.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::Uid;
 
-/// How far one watched resource was handled in one namespace, or in all of them.
+/// Progress of one watched resource in one namespace, or in all of them.
 ///
 /// The watch, the correlator and the ledger of undelivered facts share this one value. A restart continues from the
 /// checkpoint that was saved last. Without a saved one a watch starts [from now](Checkpoint::now), and everything
@@ -26,14 +26,14 @@ pub struct Checkpoint {
     pub pending: BTreeMap<Uid, u64>,
     /// Facts of an object's status that need not be reported (again). An object without such facts is not here.
     pub known: BTreeMap<Uid, BTreeSet<FactKey>>,
-    /// Whether `known` has no room for some objects. Of those, facts with a time before `status_until` are known.
+    /// True if `known` has no room for some objects. Of those, facts with a time before `status_until` are known.
     pub known_is_partial: bool,
     /// The time up to which the status of objects was read.
     pub status_until: Timestamp,
 }
 
 impl Checkpoint {
-    /// Where a watch without a saved checkpoint starts: at the current resourceVersion and time of the API server.
+    /// The start of a watch without a saved checkpoint: the current resourceVersion and time of the API server.
     pub fn now(revision: u64, time: Timestamp) -> Self {
         Self { revision, created_since: time, status_until: time, known_is_partial: true, ..Self::default() }
     }
@@ -51,7 +51,7 @@ impl Checkpoint {
         ahead
     }
 
-    /// Whether an object was announced, or was created before announcements began.
+    /// True if an object was announced, or was created before announcements began.
     pub fn was_announced(&self, uid: Uid, created: Option<Timestamp>) -> bool {
         if self.pending.contains_key(&uid) {
             return self.knows(uid, FactKey::CREATED);
@@ -60,7 +60,7 @@ impl Checkpoint {
         before || self.announced.contains(&uid)
     }
 
-    /// Whether a fact of an object's status was reported, or is history. `at` is the fact's own time, if it has one.
+    /// True if a fact of an object's status was reported, or is history. `at` is the fact's own time, if it has one.
     pub fn was_reported(&self, uid: Uid, fact: FactKey, at: Option<Timestamp>) -> bool {
         if self.knows(uid, fact) {
             return true;
@@ -74,12 +74,12 @@ impl Checkpoint {
     }
 }
 
-/// Tells the facts of one object apart.
+/// Identity of a fact among those of its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FactKey(u32);
 
 impl FactKey {
-    /// An Event about the object. Its resourceVersion tells it apart.
+    /// An Event about the object, identified by its resourceVersion.
     pub const EVENT: Self = Self(0);
     /// The object was created.
     pub const CREATED: Self = Self(1);
@@ -95,7 +95,7 @@ impl FactKey {
         Self(if has_time { key | 1 } else { key & !1 })
     }
 
-    /// Whether it is a fact of the status with a time of its own.
+    /// True for a fact of the status with a time of its own.
     pub fn has_time(self) -> bool {
         self.0 > 2 && self.0 & 1 == 1
     }

@@ -1,4 +1,4 @@
-//! Which agents a pod's spec (or a template's) carries, and where each token is to be found.
+//! Agents in the spec of a pod or template, and the source of each token.
 
 use crate::{
     expansion::{self, Piece},
@@ -6,7 +6,7 @@ use crate::{
     token::{AgentToken, Sealed, TOKEN, TOKEN_FILE},
 };
 
-/// Where a token is to be found.
+/// Source of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TokenSource {
     /// In the spec itself.
@@ -48,7 +48,7 @@ pub struct Agent {
     pub source: TokenSource,
 }
 
-/// What a spec carries.
+/// Agents found in a spec.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extracted {
     /// One for each container that runs an agent, init containers first.
@@ -114,7 +114,7 @@ fn token_of(container: &Container, volumes: &[Volume]) -> Found {
     }
 }
 
-/// The value of an environment variable, as far as the spec tells.
+/// The value of an environment variable, as far as the spec shows it.
 enum Value {
     Text(Sealed),
     /// The whole value is in another object; the first of these that holds the key counts.
@@ -187,7 +187,7 @@ fn expand(value: &str, container: &Container, before: &[Value], room: &mut usize
     }
 }
 
-/// Where `envFrom` may provide this variable.
+/// Sources of `envFrom` that may provide this variable.
 fn env_from_references(container: &Container, variable: &str) -> Vec<Reference> {
     let mut references = Vec::new();
     // The last source that has the key wins, so it is asked first.

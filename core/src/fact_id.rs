@@ -7,16 +7,16 @@ use crate::{checkpoint::FactKey, identity::Uid};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScopeId(pub u16);
 
-/// Where in the cluster's history a fact stands, so that it is reported once even over a restart.
+/// Identity of a fact over restarts, by which it is reported once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FactId {
-    /// The scope it came by.
+    /// The scope that showed it.
     pub scope: ScopeId,
     /// Its resourceVersion.
     pub revision: u64,
-    /// What it is about.
+    /// The object.
     pub subject: Uid,
-    /// Which of the subject's facts it is.
+    /// Identity among the subject's facts.
     pub fact: FactKey,
 }
 

@@ -1,4 +1,4 @@
-//! What happened, to which agents: facts without words.
+//! Findings: facts for the owners of agents, before they are rendered.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use crate::{fact_id::FactId, identity::Subject, token::AgentToken};
 /// A fact that some agents' owners should read. [`crate::render`] finds the words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Whose startup logs it belongs to, each token once.
+    /// Agents that get the line, each token once.
     pub agents: Arc<[AgentToken]>,
-    /// What it is about.
+    /// The object.
     pub subject: Subject,
-    /// When it happened.
+    /// Time of the fact.
     pub at: Timestamp,
     /// What happened.
     pub kind: FindingKind,
-    /// Set when the same was told before.
+    /// Number and period of repeats, if the same was reported before.
     pub repeat: Option<Repeat>,
-    /// Where the fact stands in the cluster's history.
+    /// Identity of the fact, for its acknowledgement.
     pub fact_id: Option<FactId>,
 }
 
-/// How often the same thing happened.
+/// Number and period of repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repeat {
     /// Including the first time.
@@ -32,7 +32,7 @@ pub struct Repeat {
     pub over: SignedDuration,
 }
 
-/// What happened to the subject.
+/// Kind of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FindingKind {
     /// A pod, or a workload that will make one, exists.
@@ -45,22 +45,22 @@ pub enum FindingKind {
         reason: String,
         /// The Event's message.
         message: String,
-        /// Whether it is of type Warning.
+        /// True for the type Warning.
         warning: bool,
     },
     /// The API server refused the workload's pod. The message holds no random pod name.
     Refused {
-        /// What the API server said.
+        /// Message of the API server.
         message: String,
     },
-    /// No node takes the pod. Deduplicator by an Event and by the pod's status alike.
+    /// No node fits the pod. Shown by an Event and by the pod's status.
     Unschedulable {
-        /// What the scheduler said.
+        /// Message of the scheduler.
         message: String,
     },
-    /// The node threw the pod out. Deduplicator by an Event and by the pod's status alike.
+    /// The node evicted the pod. Shown by an Event and by the pod's status.
     Evicted {
-        /// What the kubelet said.
+        /// Message of the kubelet.
         message: String,
     },
     /// The cluster takes the pod away: a drain, a taint, a pod of higher priority. From the pod's `DisruptionTarget`
@@ -68,34 +68,34 @@ pub enum FindingKind {
     Disrupted {
         /// The condition's reason, such as `EvictionByEvictionAPI`.
         reason: String,
-        /// Of the reason.
+        /// The message that belongs to the reason.
         message: String,
     },
     /// The node or the control plane ended the pod for another reason.
     Failed {
         /// The reason in the pod's status.
         reason: String,
-        /// Of the reason.
+        /// The message that belongs to the reason.
         message: String,
     },
-    /// A container ended badly.
+    /// A container ended with an error.
     Terminated {
         /// The container.
         container: String,
-        /// Whether it is an init container.
+        /// True for an init container.
         init: bool,
         /// The process's exit code.
         exit_code: i32,
         /// Such as `OOMKilled`, `Error`.
         reason: String,
-        /// The container's memory limit, as its spec has it.
+        /// Memory limit in the container's spec.
         memory_limit: Option<String>,
-        /// The container's own last words (`terminationMessagePath`, or the end of its log), or the kubelet's.
+        /// Termination message of the container (`terminationMessagePath`, or the end of its log) or of the kubelet.
         message: String,
     },
-    /// An image cannot be pulled. Deduplicator by an Event and by the pod's status alike.
+    /// An image cannot be pulled. Shown by an Event and by the pod's status.
     ImagePull {
-        /// The container, or the first one, that needs the image; empty where nothing tells.
+        /// The container, or the first one, that needs the image; empty if it is unknown.
         container: String,
         /// The image's reference.
         image: String,
@@ -104,38 +104,38 @@ pub enum FindingKind {
     },
     /// A container's probe fails.
     Unhealthy {
-        /// The container; empty where nothing tells.
+        /// The container; empty if it is unknown.
         container: String,
         /// The kubelet's message, which begins with the kind of probe.
         message: String,
     },
-    /// A pull goes on for long, without an error.
+    /// A pull takes long, without an error.
     SlowPull {
-        /// The container that needs the image; empty where nothing tells.
+        /// The container that needs the image; empty if it is unknown.
         container: String,
         /// The image's reference.
         image: String,
-        /// How long so far.
+        /// Time since the pull began.
         elapsed: SignedDuration,
     },
-    /// Trouble that was reported is over.
+    /// A start recovered from a reported failure.
     Recovered {
-        /// What goes on now.
+        /// Stage that was reached.
         stage: Stage,
-        /// Since the trouble was first reported.
+        /// Time since the failure was first reported.
         after: SignedDuration,
     },
     /// A container cannot start.
     Waiting {
         /// The container.
         container: String,
-        /// Why, with reasons that alternate taken as one.
+        /// Class of the reason; reasons that alternate have one class.
         why: WaitingFor,
         /// The kubelet's reason, such as `ImagePullBackOff`.
         reason: String,
         /// The image's reference.
         image: String,
-        /// What the kubelet said.
+        /// Message of the kubelet.
         message: String,
     },
 }
@@ -157,7 +157,7 @@ pub enum Stage {
     Ready,
 }
 
-/// Why a container does not start: kubelet's waiting reasons, those that alternate taken as one.
+/// Class of the kubelet's waiting reasons. Reasons that alternate have one class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WaitingFor {
     /// `ErrImageNeverPull`, `RegistryUnavailable`, `SignatureValidationFailed`; `ErrImagePull` and `ImagePullBackOff` where they give no cause

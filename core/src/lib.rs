@@ -1,5 +1,4 @@
-//! What coder-logstream-kube knows, without any I/O: who an object belongs to, what a fact of Kubernetes means to
-//! whom, and the words for it.
+//! The logic of coder-logstream-kube without I/O: agents of objects, findings from facts of Kubernetes, and their text.
 //!
 //! Data goes one way: an [`Observation`](correlate::Observation) goes in, a [`Finding`](finding::Finding) comes out,
 //! [`render`] turns it into a [`LogLine`](line::LogLine). Nothing here knows an async runtime, HTTP or a client.

@@ -1,4 +1,4 @@
-//! A line of a workspace's startup log, ready to be delivered.
+//! Lines of startup logs.
 
 use jiff::Timestamp;
 
@@ -8,11 +8,11 @@ use crate::fact_id::FactId;
 /// `info` as a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// Normal things.
+    /// Progress.
     Debug,
-    /// What may delay or end a start.
+    /// May delay or end a start.
     Warn,
-    /// What ends a start.
+    /// Ends a start.
     Error,
 }
 
@@ -27,20 +27,20 @@ impl Level {
     }
 }
 
-/// The longest line this program sends, in characters. Coder cuts a line at 1,024 without a word.
+/// Maximum length of a line, in characters. Coder cuts a line at 1,024 without notice.
 pub const MAX_CHARS: usize = 1_000;
 
 /// A line for one agent's startup log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// When it happened.
+    /// Time of the fact.
     pub at: Timestamp,
-    /// How bad it is.
+    /// Severity.
     pub level: Level,
     /// At most [`MAX_CHARS`] characters, no NUL, no secrets; may hold ANSI colours.
     pub text: String,
-    /// Whether the reader was told of this before: such a line may wait for first ones.
+    /// True if the same was reported before. Such a line has a lower priority.
     pub repeat: bool,
-    /// The fact it tells, to be settled when the line was delivered or given up.
+    /// The fact to acknowledge once the line was delivered or dropped.
     pub fact_id: Option<FactId>,
 }

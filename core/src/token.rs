@@ -12,7 +12,7 @@ use crate::text;
 pub const TOKEN: &str = "CODER_AGENT_TOKEN";
 /// The path of a file that holds it.
 pub const TOKEN_FILE: &str = "CODER_AGENT_TOKEN_FILE";
-/// The environment variables that tell an agent its token. The values of all others are dropped while decoding, but of
+/// Environment variables that hold an agent's token. The values of all others are dropped while decoding, but of
 /// those that these refer to as `$(NAME)`.
 pub const VARIABLES: [&str; 2] = [TOKEN, TOKEN_FILE];
 
@@ -28,7 +28,7 @@ pub struct AgentToken(Uuid);
 #[error("an agent token must be a UUID")]
 pub struct NotAToken;
 
-/// Eight hexadecimal digits that tell agents apart for people, and tell nothing about the token.
+/// Eight hexadecimal digits that identify an agent in logs, and reveal nothing about the token.
 ///
 /// The first 32 bits of the SHA-256 of the token, which has 122 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +51,7 @@ impl AgentToken {
         self.0.hyphenated().to_string()
     }
 
-    /// What people and logs see of it.
+    /// The fingerprint for logs.
     pub fn fingerprint(&self) -> Fingerprint {
         let digest = Sha256::digest(self.0.as_bytes());
         Fingerprint(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))

@@ -27,9 +27,9 @@ impl fmt::Debug for WorkspaceKey {
 /// A prebuilt workspace carries the pseudo-user `prebuilds` until it is claimed, and its labels keep that name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
-    /// The user's name; empty when nothing tells it.
+    /// The user's name; empty if it is unknown.
     pub user: String,
-    /// The workspace's name; the namespace when nothing tells it.
+    /// The workspace's name; the namespace if it is unknown.
     pub workspace: String,
 }
 
@@ -39,7 +39,7 @@ const WORKSPACE: &str = "com.coder.workspace.name";
 const EMAIL: &str = "com.coder.user.email";
 
 impl Owner {
-    /// Derives the owner from the objects that may tell, the most telling first: the pod, its ReplicaSet, its
+    /// Derives the owner from the metadata of objects, the most reliable first: the pod, its ReplicaSet, its
     /// Deployment. `name` is the pod's name, or its `generateName`, or its workload's name.
     ///
     /// For user and workspace alike: labels, then the e-mail annotation, then a name of the form
@@ -66,8 +66,8 @@ fn first<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, String>>, key: &str
     maps.filter_map(|map| map.get(key)).find(|value| !value.is_empty()).cloned()
 }
 
-/// `coder-OWNER-WORKSPACE`: a Coder user name may hold a hyphen, so this takes the first part for it, as the
-/// templates that name pods so do not tell more.
+/// Splits `coder-OWNER-WORKSPACE` after the first part. A Coder user name may contain a hyphen, which such a name does
+/// not show.
 fn parse_name(name: &str) -> Option<(&str, &str)> {
     let (user, workspace) = name.strip_prefix("coder-")?.split_once('-')?;
     let workspace = workspace.trim_end_matches('-');

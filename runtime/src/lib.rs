@@ -1,4 +1,4 @@
-//! What every part of the program needs at run time: clock, backoff, servers, tasks, signals, health and logging.
+//! Runtime building blocks of all parts: clock, backoff, servers, tasks, signals, health and logging.
 //! Nothing here knows Kubernetes or Coder.
 
 pub mod backoff;

@@ -9,11 +9,11 @@ use tokio::net::TcpListener;
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: cannot listen on {address}: {}", explain(source))]
 pub struct ListenError {
-    /// The setting that asked for it, such as `--health-addr`.
+    /// The setting of the address, such as `--health-addr`.
     pub setting: String,
     /// The address as configured.
     pub address: SocketAddr,
-    /// What the operating system answered.
+    /// Error of the operating system.
     pub source: io::Error,
 }
 

@@ -71,7 +71,7 @@ impl<E: Into<BoxError> + Send + 'static> Outcome for Result<(), E> {
 pub struct TaskFailed {
     /// Its name, or several joined by commas for [`Cause::Overdue`].
     pub task: String,
-    /// How it ended.
+    /// Cause of its end.
     pub cause: Cause,
 }
 
@@ -220,7 +220,7 @@ impl Supervisor {
         let (id, cause) = match ended {
             Ok((id, Ok(()))) => (id, (!asked).then_some(Cause::EndedEarly)),
             Ok((id, Err(error))) => (id, Some(Cause::Error(error))),
-            // Nobody but this supervisor can abort a task, and it does so only at its own end.
+            // Only this supervisor can abort a task, and it does so only at its own end.
             Err(error) => (error.id(), error.is_panic().then_some(Cause::Panicked)),
         };
         let name = self.known.remove(&id).map_or(Cow::Borrowed("unknown"), |known| known.name);

@@ -182,7 +182,7 @@ pub(super) fn below(url: &Url, path: &str) -> Url {
 }
 
 fn token_value(agent: &AgentToken) -> Result<HeaderValue, SendError> {
-    let mut value = HeaderValue::try_from(agent.expose()).map_err(|_| ours("the token cannot stand in a header"))?;
+    let mut value = HeaderValue::try_from(agent.expose()).map_err(|_| ours("the token cannot be sent in a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }

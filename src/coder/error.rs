@@ -61,7 +61,7 @@ pub enum Failure {
         /// True if there was a connection, so that the request may have been carried out.
         connected: bool,
     },
-    /// What answers at this URL is not Coder.
+    /// The server at this URL is not Coder.
     #[error("not Coder at this URL: {reason}")]
     NotCoder {
         /// The evidence.

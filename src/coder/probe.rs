@@ -12,7 +12,7 @@ use super::{
     redirect::{self, MAX_REDIRECTS},
 };
 
-/// What a response to `GET buildinfo` shows.
+/// Result of `GET buildinfo`.
 #[derive(Debug, Clone)]
 pub struct Probe {
     /// Coder's build information.
@@ -35,7 +35,7 @@ pub struct Probe {
 pub struct ProbeError {
     /// The failure.
     pub error: SendError,
-    /// Why the server's certificate was rejected, if that is the failure.
+    /// Reason why the server's certificate was rejected, if it was.
     pub certificate: Option<rustls::CertificateError>,
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Check {
     pub(super) description: &'static str,
     /// The state in which it passes, in more words than the description.
     pub(super) expected: &'static str,
-    /// What it counts as if it does not pass.
+    /// Severity if it does not pass.
     pub(super) severity: Severity,
     /// All later checks are skipped unless it passes.
     pub(super) fatal: bool,
@@ -37,7 +37,7 @@ pub(super) enum Group {
     Program,
     /// The admission webhook.
     Webhook,
-    /// What may be between the API server and the program.
+    /// Network between the API server and the program.
     Network,
     /// Coder.
     Coder,
@@ -65,7 +65,7 @@ impl Group {
     }
 }
 
-/// What a check that does not pass counts as.
+/// Severity of a check that does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
     /// The program does not do its work. The exit code is 1.
@@ -74,10 +74,10 @@ pub(super) enum Severity {
     Warning,
 }
 
-/// What was found where a check passes, or the [`Problem`].
+/// The finding of a check that passes, or its [`Problem`].
 pub(super) type Verdict = Result<String, Problem>;
 
-/// Why a check does not pass.
+/// Reason why a check does not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
     /// It counts as the check's severity.
@@ -88,12 +88,12 @@ pub(super) enum Problem {
     Skipped(String),
 }
 
-/// What is wrong.
+/// Description of a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     /// The state.
     pub(super) found: String,
-    /// What to do about it.
+    /// Remedy.
     pub(super) action: String,
 }
 

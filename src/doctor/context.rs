@@ -1,4 +1,4 @@
-//! What checks read: the program's configuration and its clients.
+//! Context of the checks: the program's configuration and its clients.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl From<ApiError> for DoctorError {
     }
 }
 
-/// Where `doctor` runs.
+/// Location where `doctor` runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Vantage {
     /// In a pod, which reaches what the program reaches.

@@ -20,7 +20,7 @@ pub(super) struct Outcome {
     pub(super) status: Status,
     /// The state that was found, or the reason why it was skipped.
     pub(super) found: String,
-    /// What to do, if it did not pass.
+    /// Remedy, if it did not pass.
     pub(super) action: Option<String>,
     /// Time it took.
     pub(super) took: Duration,

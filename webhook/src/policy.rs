@@ -1,4 +1,4 @@
-//! Which objects the webhook records and annotates.
+//! Selection of the objects that the webhook records and annotates.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 

@@ -17,15 +17,15 @@ pub(crate) use self::{
     watch::Watch,
 };
 
-/// Where a Secret is.
+/// API path of a namespace's Secrets.
 pub(crate) fn secret_path(namespace: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/secrets")
 }
 
-/// Where webhook configurations are.
+/// API path of webhook configurations.
 pub(crate) const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
 
-/// What of its metadata is looked at.
+/// Metadata of an object, as far as it is used.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Metadata {
@@ -67,7 +67,7 @@ pub(crate) struct Webhook {
     pub(crate) client_config: ClientConfig,
 }
 
-/// Where the API server calls it, and whom it trusts there.
+/// Client configuration of a webhook: the address, and the CAs that the API server trusts there.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ClientConfig {

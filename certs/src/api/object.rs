@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// Who writes, as managedFields name it.
+/// Field manager of our writes.
 const MANAGER: &str = "coder-logstream-kube";
 
 /// An answer that takes longer is not waited for: whatever is done about certificates is done again soon.
@@ -26,39 +26,39 @@ pub(crate) struct Object {
     pub(super) name: String,
 }
 
-/// Why the API server did not do what was asked. All of these may pass: try again later, or at once after a conflict.
+/// A request to the API server failed. All of these are temporary: retry later, or at once after a conflict.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     /// The object has changed since it was read, or is gone. Read it again.
     #[error("{object} was changed by another at the same time")]
     Conflict {
-        /// What was to be written.
+        /// The object.
         object: String,
     },
     /// This account may not.
     #[error("{object}: this program may not {verb} it: {message}")]
     Forbidden {
-        /// What was to be read or written.
+        /// The object.
         object: String,
         /// As RBAC names it.
         verb: &'static str,
-        /// What the API server said.
+        /// Answer of the API server.
         message: String,
     },
     /// It said no.
     #[error("{object}: {message}")]
     Refused {
-        /// What was to be read or written.
+        /// The object.
         object: String,
-        /// What it said.
+        /// Answer of the API server.
         message: String,
     },
     /// There was no answer that can be understood.
     #[error("{object}: the API server does not answer: {message}")]
     Unreachable {
-        /// What was to be read or written.
+        /// The object.
         object: String,
-        /// What came instead.
+        /// Error of the decoder.
         message: String,
     },
 }

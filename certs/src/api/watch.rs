@@ -33,7 +33,7 @@ impl Watch {
         Self { object, events: None, pause: Duration::ZERO, resume: Instant::now(), logged: false }
     }
 
-    /// Whether it stands. While it does not, the object must be read now and then.
+    /// True while it is connected. Otherwise the object must be polled.
     pub(crate) fn stands(&self) -> bool {
         self.events.is_some()
     }

@@ -44,7 +44,7 @@ pub(super) struct Admitted {
 }
 
 impl Connections {
-    /// Lets a connection in; `None` if every connection it could replace is in use.
+    /// Admits a connection; `None` if every connection it could replace is in use.
     pub(super) fn admit(&mut self, peer: SocketAddr, limits: &Limits) -> Option<Admitted> {
         let peer = peer.ip().to_canonical();
         let of_peer = self.open.values().filter(|entry| entry.peer == peer).count();
@@ -78,7 +78,7 @@ impl Connections {
     }
 }
 
-/// How useful a connection is, the least first; `None` if it must stay.
+/// Usefulness of a connection, the least first; `None` if it must stay.
 fn rank(usage: &Use) -> Option<(bool, bool, Instant)> {
     let Use { accepted, in_flight, since } = *usage;
     (!(accepted && in_flight)).then_some((accepted, in_flight, since))
@@ -100,7 +100,7 @@ mod tests {
         Limits { connections, connections_per_peer, ..Limits::default() }
     }
 
-    /// Lets a connection in that has had an accepted request.
+    /// Admits a connection that has had an accepted request.
     fn used(connections: &mut Connections, from: u8, limits: &Limits) -> Admitted {
         let admitted = connections.admit(peer(from), limits).unwrap();
         admitted.activity.request().accepted();

@@ -93,7 +93,7 @@ impl Server {
 }
 
 impl Bound {
-    /// The setting that asked for it, such as `--health-addr`.
+    /// The setting of the address, such as `--health-addr`.
     pub fn setting(&self) -> &str {
         &self.setting
     }

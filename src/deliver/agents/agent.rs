@@ -21,7 +21,7 @@ use crate::deliver::{
 /// Longest wait between two tries in a drain.
 const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
 
-/// Whether an object in the cluster carries the agent's token.
+/// Presence of an object with the agent's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     /// Known from admission only.
@@ -32,7 +32,7 @@ pub(crate) enum Life {
     Ended,
 }
 
-/// What Coder last said about the agent.
+/// State of the agent by Coder's last answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// The log source is not registered.
@@ -170,7 +170,7 @@ impl Agent {
         Some(if self.failures > 0 { priority.retry() } else { priority })
     }
 
-    /// Whether it has something to send. A note about missing lines alone is sent to a valid agent, and is no reason to
+    /// True if it has something to send. A note about missing lines alone is sent to a valid agent, and is no reason to
     /// try one that is not valid.
     fn is_ready(&self) -> bool {
         let gap_alone = matches!(self.state, State::New | State::Registered);
@@ -281,8 +281,8 @@ impl Agent {
         taken
     }
 
-    /// Drops everything it holds, and leaves a note with the count for a later reader.
-    pub(crate) fn let_go(&mut self) -> Remains {
+    /// Drops all entries, and leaves a gap with their count for a later reader.
+    pub(crate) fn clear(&mut self) -> Remains {
         let remains = self.outbox.clear();
         self.isolation.away();
         self.outbox.gap_front(remains.count);
@@ -307,7 +307,7 @@ mod tests {
         while agent.isolation.refused(&Failure::BodyTooLarge, 1) != Step::Confirm {}
         agent.isolation.registered();
         assert!(agent.isolation.replaces());
-        agent.let_go();
+        agent.clear();
         assert!(!agent.isolation.replaces());
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum Disposition {
     Drop,
 }
 
-/// What is known about the agent when the answer arrives.
+/// The agent's standing when the answer arrives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
     /// Coder has accepted its token before.

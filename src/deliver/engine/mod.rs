@@ -146,7 +146,7 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// Whether this process may send.
+    /// True if this process may send.
     pub(crate) fn may_send(&self) -> bool {
         self.leadership.may_send()
     }
@@ -323,7 +323,7 @@ impl<A: CoderApi> Engine<A> {
         let Some(agent) = self.agents.get_mut(token) else { return };
         let (life, never_valid) = (agent.life, agent.never_valid());
         let accepted = agent.accepted > Accepted::Nothing;
-        let remains = agent.let_go();
+        let remains = agent.clear();
         if !remains.lines.is_empty() {
             debug!(agent = %token.fingerprint(), lines = remains.count, accepted, "gave up lines");
         }

@@ -17,7 +17,7 @@ use crate::deliver::queue::outbox::BATCH_LINES;
 /// Maximum wait between two tries while Coder is known to be available.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How much a refusal says about the lines in the batch.
+/// Weight of a refusal as evidence against the lines in the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
     /// Coder read the batch and refused it.
@@ -67,7 +67,7 @@ enum Size {
     Single,
 }
 
-/// What to do after a refusal.
+/// The next step after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Wait, then send again.
@@ -78,7 +78,7 @@ pub(crate) enum Step {
     Go,
 }
 
-/// What is known of Coder's availability during a search.
+/// Proof of Coder's availability during a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Proof {
     /// Unknown.
@@ -116,7 +116,7 @@ impl Isolation {
         }
     }
 
-    /// Whether the next request carries the replacement for its first entry.
+    /// True if the next request carries the replacement for its first entry.
     pub(crate) fn replaces(&self) -> bool {
         self.proof == Proof::Replace
     }

@@ -221,7 +221,7 @@ impl Outbox {
 
     /// True if all lines are repeats.
     pub(crate) fn only_repeats(&self) -> bool {
-        // What is neither a line nor a note is a gap, and what is missing is news.
+        // All other entries are gaps, which are not repeats.
         self.fresh + self.notes == 0 && self.entries.len() == self.lines
     }
 
