@@ -82,7 +82,7 @@
 {{- $total -}}
 {{- end -}}
 
-{{/* Lives of certificates that whoever issues them would refuse, or renew without end. */}}
+{{/* Lifetimes of certificates that the issuer would reject, or renew without end. */}}
 {{- define "logstream.checkDurations" -}}
 {{- $certs := .Values.certs -}}
 {{- $seconds := dict -}}

@@ -146,7 +146,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Defaults that stand in values.yaml would be mixed with what is given: a request above our limit is refused. */}}
+{{/* Defaults in values.yaml would be merged with what is given: a request above our limit is refused. */}}
 {{- define "logstream.resources" -}}
 {{- if kindIs "map" .Values.resources -}}
 {{- with .Values.resources }}{{ toYaml . }}{{ else -}}
