@@ -12,6 +12,7 @@ const HEAD: &str = "Stories, played without an option:\n";
 
 const CATALOGUE: &str = "
 The scenarios of the catalogue of causes (docs/failures.md), played by --all:
+  real       the API server, the scheduler and the controllers play it themselves
   captured   Events and states of a real kubelet, in their order, written for a real pod
   message    the message of a component that cannot run here, written as it would write it
 ";

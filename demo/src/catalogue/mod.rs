@@ -3,6 +3,7 @@
 mod check;
 mod list;
 mod player;
+mod real;
 mod report;
 mod rewrite;
 mod warp;
@@ -16,6 +17,7 @@ use logstream_testing::coder::{Line, Valid};
 use logstream_testing::{CoderStandIn, Workspace};
 use uuid::Uuid;
 
+use self::real::Names;
 use crate::html::Section;
 use crate::site::Site;
 
@@ -28,12 +30,18 @@ const OWNER: &str = "ada";
 /// Scenarios that are played at the same time. More take no less time on two cores, and each more of it.
 const AT_ONCE: usize = 48;
 
-/// A pull is called slow after two minutes.
-const SLOW: Duration = Duration::from_secs(150);
+/// Scenarios that take long: a pull is called slow after two minutes, and pods of a node that is gone are removed after
+/// more than one.
+const SLOW: [&str; 2] = ["image_slow", "pod_gc"];
+
+/// How long to wait for these.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// How a scenario is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
+    /// The API server, the scheduler and the controllers play it themselves.
+    Real,
     /// Texts, order and states as captured from a real kubelet.
     Captured,
     /// The message that the catalogue's entry was taken from.
@@ -43,12 +51,19 @@ pub(crate) enum Source {
 impl Source {
     /// The source of a scenario.
     pub(crate) fn of(scenario: Scenario) -> Self {
-        if scenario.captured().is_some() { Self::Captured } else { Self::Message }
+        if real::is_real(scenario) {
+            Self::Real
+        } else if scenario.captured().is_some() {
+            Self::Captured
+        } else {
+            Self::Message
+        }
     }
 
     /// Name in the output.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Real => "real",
             Self::Captured => "captured",
             Self::Message => "message",
         }
@@ -95,7 +110,7 @@ pub(crate) async fn play(
 ) -> Result<Vec<Outcome>> {
     // Those that take long begin first.
     let mut order = scenarios.to_vec();
-    order.sort_by_key(|scenario| scenario.name() != "image_slow");
+    order.sort_by_key(|scenario| !SLOW.contains(&scenario.name()));
     let played = order.into_iter().map(|scenario| one(scenario, site, coder, patience));
     let mut outcomes: Vec<Outcome> = stream::iter(played).buffer_unordered(AT_ONCE).collect().await;
     for outcome in &mut outcomes {
@@ -111,14 +126,17 @@ async fn one(scenario: Scenario, site: &Site, coder: &CoderStandIn, patience: Du
     let started = Instant::now();
     let token = Uuid::new_v4().to_string();
     coder.add_agent(&token, Valid::Now);
-    let namespace = site.namespaces.workspaces.clone();
-    let workspace = Workspace::new(&namespace, OWNER, &scenario.name().replace('_', "-"), &token);
-    let stage = Stage { scenario, workspace, site };
-    let mut problems = Vec::new();
-    if let Err(error) = player::play(&stage).await {
-        problems.push(format!("it could not be played: {error:#}"));
-    }
-    let patience = if scenario.name() == "image_slow" { patience.max(SLOW) } else { patience };
+    let name = scenario.name().replace('_', "-");
+    let names = Names { namespace: format!("coder-{name}"), own: format!("only-{name}") };
+    let script = real::script(scenario, &names);
+    let namespace = if script.is_some() { &names.namespace } else { &site.namespaces.workspaces };
+    let stage = Stage { scenario, workspace: Workspace::new(namespace, OWNER, &name, &token), site };
+    let played = match script {
+        Some(script) => real::play(&stage, &names, script).await,
+        None => player::play(&stage).await,
+    };
+    let problems = played.err().map(|error| format!("it could not be played: {error:#}")).into_iter().collect();
+    let patience = if SLOW.contains(&scenario.name()) { patience.max(PATIENCE) } else { patience };
     let explained = |lines: &[Line]| lines.iter().any(|line| scenario.explains(&line.plain()));
     let _ = coder.wait_for_lines(&token, patience, explained).await;
     Outcome { scenario, lines: Vec::new(), problems, token, took: started.elapsed() }

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
 use logstream_scenarios::{Change, Recording};
 use logstream_testing::scenarios::ANNOTATION;
 use serde_json::{Value, json};
@@ -40,11 +40,7 @@ pub(super) async fn play(stage: &Stage<'_>) -> Result<()> {
     let began = Instant::now();
     let warp = Warp::new(&recording, created);
     let played = Played { namespace, name: &name, uid: &uid, recording: &recording, warp: &warp };
-    let writer = Writer {
-        events: Api::namespaced(client.clone(), namespace),
-        pods: Api::namespaced(client.clone(), namespace),
-        played: &played,
-    };
+    let writer = Writer { client: client.clone(), pods: Api::namespaced(client.clone(), namespace), played: &played };
     let mut seen = Seen::default();
     for (number, step) in recording.steps.iter().enumerate() {
         tokio::time::sleep_until(began + warp.after(number)).await;
@@ -61,7 +57,7 @@ struct Seen {
 }
 
 struct Writer<'a> {
-    events: Api<Event>,
+    client: Client,
     pods: Api<Pod>,
     played: &'a Played<'a>,
 }
@@ -90,13 +86,15 @@ impl Writer<'_> {
 
     async fn event(&self, event: &Value, seen: &mut Seen) -> Result<()> {
         let name = event["metadata"]["name"].as_str().context("an Event has a name")?;
+        let events: Api<Event> =
+            Api::namespaced(self.client.clone(), event["metadata"]["namespace"].as_str().unwrap_or_default());
         if seen.events.insert(name.to_owned()) {
-            self.events.create(&PostParams::default(), &serde_json::from_value(event.clone())?).await?;
+            events.create(&PostParams::default(), &serde_json::from_value(event.clone())?).await?;
             return Ok(());
         }
         let again =
             json!({ "count": event["count"], "lastTimestamp": event["lastTimestamp"], "message": event["message"] });
-        self.events.patch(name, &PatchParams::default(), &Patch::Merge(again)).await?;
+        events.patch(name, &PatchParams::default(), &Patch::Merge(again)).await?;
         Ok(())
     }
 
@@ -120,7 +118,7 @@ fn group_version_kind(kind: &str) -> GroupVersionKind {
 /// for a scheduler that is not there; a workload wants no pod.
 fn object(stage: &Stage<'_>, recording: &Recording) -> Value {
     let workspace = &stage.workspace;
-    let spec = pod_spec(recording, workspace.token());
+    let spec = pod_spec(recording, &workspace.object_name(), workspace.token());
     let metadata = json!({
         "name": workspace.object_name(),
         "namespace": workspace.namespace(),
@@ -156,7 +154,7 @@ fn is_deletion(change: &Change) -> bool {
     }
 }
 
-fn pod_spec(recording: &Recording, token: &str) -> Value {
+fn pod_spec(recording: &Recording, name: &str, token: &str) -> Value {
     let containers = |key: &str| -> Vec<Value> {
         let mut containers = recording.object[key].as_array().cloned().unwrap_or_default();
         for container in &mut containers {
@@ -171,7 +169,14 @@ fn pod_spec(recording: &Recording, token: &str) -> Value {
         "automountServiceAccountToken": false,
     });
     let placed = |change: &Change| matches!(change, Change::Event(event) if event["reason"] == "Scheduled");
-    if recording.kind == "Pod" && recording.steps.iter().any(|step| placed(&step.change)) {
+    if let Some(volumes) = recording.object["volumes"].as_array() {
+        spec["volumes"] =
+            serde_json::from_str(&Value::from(volumes.clone()).to_string().replace(recording.name(), name))
+                .unwrap_or_default();
+    }
+    if let Some(node) = recording.object["nodeName"].as_str() {
+        spec["nodeName"] = node.replace(recording.name(), name).into();
+    } else if recording.kind == "Pod" && recording.steps.iter().any(|step| placed(&step.change)) {
         spec["nodeName"] = "node-1".into();
     } else {
         spec["schedulerName"] = NO_SCHEDULER.into();

@@ -41,9 +41,10 @@ pub(crate) fn summary(style: Style, outcomes: &[Outcome]) -> String {
     let of = |source| outcomes.iter().filter(|outcome| Source::of(outcome.scenario) == source).count();
     let slowest = outcomes.iter().map(|outcome| outcome.took).max().unwrap_or(Duration::ZERO);
     let mut text = format!(
-        "{} of {} scenarios explain their cause to the owner ({} captured, {} by their message); the slowest took {} s\n",
+        "{} of {} scenarios explain their cause to the owner ({} real, {} captured, {} by their message); the slowest took {} s\n",
         outcomes.len() - failed.len(),
         outcomes.len(),
+        of(Source::Real),
         of(Source::Captured),
         of(Source::Message),
         slowest.as_secs(),

@@ -44,11 +44,16 @@ impl Played<'_> {
             times.into_iter().find(|time| !time.is_null())
         };
         let mut about = event["involvedObject"].clone();
-        about["namespace"] = self.namespace.into();
-        about["name"] = self.name.into();
+        let namespace = if about["kind"] == "Node" {
+            // Where Kubernetes writes the Events of what has no namespace.
+            "default"
+        } else {
+            about["namespace"] = self.namespace.into();
+            self.namespace
+        };
         about["apiVersion"] = api_version(about["kind"].as_str().unwrap_or_default()).into();
         json!({
-            "metadata": { "name": event["metadata"]["name"], "namespace": self.namespace },
+            "metadata": { "name": event["metadata"]["name"], "namespace": namespace },
             "involvedObject": about,
             "reason": event["reason"],
             "message": event["message"],

@@ -20,6 +20,23 @@ const INIT: &str = "prepare-home";
 /// A trouble that the catalogue does not have.
 const UNKNOWN: (&str, &str) = ("PluginTrouble", "the plugin example.com/x is not happy with the pod");
 
+/// Reasons of Events about a volume claim.
+const CLAIM: [&str; 9] = [
+    "ClaimLost",
+    "ClaimPending",
+    "ExternalProvisioning",
+    "FailedBinding",
+    "ProvisioningFailed",
+    "VolumeMismatch",
+    "VolumeResizeFailed",
+    "WaitForFirstConsumer",
+    "WaitForPodScheduled",
+];
+
+/// Reasons of Events about a node.
+const NODE: [&str; 6] =
+    ["EvictionThresholdMet", "FailedDraining", "Rebooted", "RemovingNode", "SpotInterrupted", "SystemOOM"];
+
 /// The Kubernetes reason and the message that a cause is shown by.
 pub fn shown(cause: &Cause) -> (&'static str, &'static str) {
     if cause.area == Area::Unknown { UNKNOWN } else { cause.sample }
@@ -35,8 +52,10 @@ pub fn made(cause: &'static Cause) -> Recording {
         (Area::Scheduling, _) => made.event_about_pod(),
         (Area::Images, _) => made.image(),
         (Area::Containers, _) => made.container(),
-        (Area::Disruption, _) => made.disruption(),
         (Area::Controllers, _) => made.event_about_workload(),
+        (Area::Volumes, reason) if CLAIM.contains(&reason) => made.pending().event_about_claim(),
+        (Area::Node | Area::Disruption, reason) if NODE.contains(&reason) => made.event_about_node(),
+        (Area::Disruption, _) => made.disruption(),
         (Area::Refused | Area::Unknown | Area::Volumes | Area::Node, _) => made.placed().event_about_pod(),
     }
 }
@@ -49,6 +68,9 @@ struct Made {
     name: String,
     kind: &'static str,
     init: bool,
+    /// The pod's node, where it matters.
+    node: Option<String>,
+    claim: bool,
     now: Timestamp,
     steps: Vec<Step>,
 }
@@ -59,7 +81,18 @@ impl Made {
         // The catalogue's messages are about a workspace named ws-1 in the namespace team.
         let message =
             message.replace("ws-1", &name).replace("ws-0", &format!("{name}-0")).replace("team/", "workspaces/");
-        Self { cause, reason, message, name, kind: "Pod", init: false, now: BEGINNING, steps: Vec::new() }
+        Self {
+            cause,
+            reason,
+            message,
+            name,
+            kind: "Pod",
+            init: false,
+            node: None,
+            claim: false,
+            now: BEGINNING,
+            steps: Vec::new(),
+        }
     }
 
     fn done(self) -> Recording {
@@ -74,6 +107,13 @@ impl Made {
         if self.init {
             spec["initContainers"] =
                 json!([{ "name": INIT, "image": IMAGE, "resources": { "limits": { "memory": "64Mi" } } }]);
+        }
+        if let Some(node) = &self.node {
+            spec["nodeName"] = node.as_str().into();
+        }
+        if self.claim {
+            let claim = json!({ "claimName": format!("{}-home", self.name) });
+            spec["volumes"] = json!([{ "name": "home", "persistentVolumeClaim": claim }]);
         }
         let description = self.cause.title.to_owned();
         Recording { description, kind: self.kind, object: spec, steps: self.steps }
@@ -93,7 +133,6 @@ impl Made {
 
     /// An Event about the object, or about one of its containers.
     fn event(self, kind: &str, reason: &str, message: &str, container: Option<&str>) -> Self {
-        let number = self.steps.len();
         let mut about = json!({
             "kind": self.kind, "namespace": NAMESPACE, "name": self.name,
             "uid": "9b2d4c1e-5a0f-4d53-8a52-6f1f0c6f7a11",
@@ -101,9 +140,15 @@ impl Made {
         if let Some(container) = container {
             about["fieldPath"] = format!("spec.containers{{{container}}}").into();
         }
+        self.event_about(&about, kind, reason, message)
+    }
+
+    fn event_about(self, about: &Value, kind: &str, reason: &str, message: &str) -> Self {
+        let number = self.steps.len();
+        let namespace = if about["kind"] == "Node" { "default" } else { NAMESPACE };
         let at = self.now.to_string();
         let event = json!({
-            "metadata": { "name": format!("{}.{number}", self.name), "namespace": NAMESPACE,
+            "metadata": { "name": format!("{}.{number}", self.name), "namespace": namespace,
                 "uid": format!("00000000-0000-4000-8000-{number:012}"), "resourceVersion": (2_000 + number).to_string(),
                 "creationTimestamp": at },
             "involvedObject": about,
@@ -121,9 +166,14 @@ impl Made {
         self.push(Change::Status(status, Value::Null))
     }
 
+    /// The type of the Event that the entry was taken from.
+    fn event_type(&self) -> &'static str {
+        if self.cause.level == Level::Debug { "Normal" } else { "Warning" }
+    }
+
     /// The Event that the entry was taken from.
     fn own_event(self) -> Self {
-        let kind = if self.cause.level == Level::Debug { "Normal" } else { "Warning" };
+        let kind = self.event_type();
         let (reason, message) = (self.reason, self.message.clone());
         self.event(kind, reason, &message, None)
     }
@@ -142,6 +192,24 @@ impl Made {
     fn event_about_pod(self) -> Recording {
         let made = if self.steps.is_empty() { self.pending().wait(1) } else { self };
         made.own_event().done()
+    }
+
+    fn event_about_claim(mut self) -> Recording {
+        self.claim = true;
+        let about = json!({ "kind": "PersistentVolumeClaim", "namespace": NAMESPACE,
+            "name": format!("{}-home", self.name), "uid": "7c1f0b52-1d7e-4f0c-9a43-20a6b6f6d0e1" });
+        let (kind, reason, message) = (self.event_type(), self.reason, self.message.clone());
+        self.event_about(&about, kind, reason, &message).done()
+    }
+
+    /// The pod has a node of its own, so that its Events reach no other.
+    fn event_about_node(mut self) -> Recording {
+        let node = format!("node-of-{}", self.name);
+        self.message = self.message.replace("node-1", &node);
+        self.node = Some(node.clone());
+        let about = json!({ "kind": "Node", "name": node, "uid": node });
+        let (kind, reason, message) = (self.event_type(), self.reason, self.message.clone());
+        self.pending().running().wait(4).event_about(&about, kind, reason, &message).done()
     }
 
     fn event_about_workload(mut self) -> Recording {
@@ -310,10 +378,12 @@ impl Made {
                 made.status(json!({ "phase": "Running", "conditions": [condition] }))
             }
             "Evicted" if message.starts_with("Evicted pod: ") => made.own_event(),
-            "TaintManagerEviction" | "FailedDraining" => made.own_event(),
+            "TaintManagerEviction" => made.own_event(),
             _ => {
                 let status = json!({ "phase": "Failed", "reason": reason, "message": message });
-                made.own_event().status(status)
+                // Of a shutdown, and of a node that was lost, only the status tells.
+                let made = if matches!(reason, "Terminated" | "NodeLost") { made } else { made.own_event() };
+                made.status(status)
             }
         }
         .done()

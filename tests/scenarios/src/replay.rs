@@ -132,7 +132,8 @@ fn object(recording: &Recording, (status, deleted): &(Value, Value), revision: u
         "creationTimestamp": spec["creationTimestamp"], "deletionTimestamp": deleted,
         "resourceVersion": (1_000 + revision).to_string()});
     let pod = json!({"containers": containers("containers"), "initContainers": containers("initContainers"),
-        "restartPolicy": spec["restartPolicy"]});
+        "restartPolicy": spec["restartPolicy"], "nodeName": spec["nodeName"].as_str().unwrap_or_default(),
+        "volumes": spec["volumes"].as_array().cloned().unwrap_or_default()});
     match Kind::parse(recording.kind) {
         Some(Kind::Pod) => {
             let pod = json!({"metadata": metadata, "spec": pod, "status": status});
