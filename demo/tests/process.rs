@@ -62,3 +62,15 @@ fn missing_lines_are_listed_and_fail_the_run() {
     }
     assert!(!stdout.contains('\u{1b}'), "no colours where there is no terminal: {stdout}");
 }
+
+#[test]
+fn the_list_names_stories_and_causes_without_a_cluster() {
+    let output = demo(&["--list"]);
+    let list = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{list}");
+    for part in
+        ["  wrong-image ", "  quota_exceeded               real ", "  exit_126 ", "captured ", "message ", "  unknown "]
+    {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+}

@@ -8,18 +8,17 @@ pub(super) fn script(id: &str, names: &Names) -> Option<Script> {
     let pod = |spec: Value| Script::new(spec).workload(Workload::Pod, json!({}));
     Some(match id {
         "drained" => pod(json!({})).then(Action::Running).then(Action::Evict),
-        "taint_manager" => {
-            pod(json!({})).on_own_node(json!({})).then(Action::Running).then(taints(names, &json!([no_execute()])))
-        }
+        "taint_manager" => pod(json!({}))
+            .on_own_node(json!({}))
+            .then(Action::Running)
+            .then(Action::Patch(taint(names, &json!([no_execute()])))),
         "taint_manager_cancelled" => {
             let tolerates =
                 json!({ "key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 });
-            pod(json!({ "tolerations": [tolerates] }))
-                .on_own_node(json!({}))
-                .then(Action::Running)
-                .then(taints(names, &json!([no_execute()])))
-                .then(Action::Event("TaintManagerEviction"))
-                .then(taints(names, &json!([])))
+            pod(json!({ "tolerations": [tolerates] })).on_own_node(json!({})).then(Action::Running).then(Action::Until(
+                "TaintManagerEviction",
+                [taint(names, &json!([no_execute()])), taint(names, &json!([]))],
+            ))
         }
         // The node does not exist.
         "pod_gc" => pod(json!({ "nodeName": names.own })),
@@ -37,7 +36,6 @@ fn no_execute() -> Value {
     json!({ "key": "maintenance", "value": "now", "effect": "NoExecute" })
 }
 
-fn taints(names: &Names, taints: &Value) -> Action {
-    Action::Patch(json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": names.own },
-        "spec": { "taints": taints } }))
+fn taint(names: &Names, taints: &Value) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": names.own }, "spec": { "taints": taints } })
 }

@@ -41,8 +41,9 @@ pub(super) enum Action {
     PodStatus(Value),
     /// Evicts its pod by the API, as `kubectl drain` does.
     Evict,
-    /// Waits for an Event of this reason in the namespace.
-    Event(&'static str),
+    /// Merges these patches one after the other, again and again until an Event of this reason is in the namespace:
+    /// nothing shows that a controller has seen the first before it sees the second.
+    Until(&'static str, [Value; 2]),
 }
 
 /// A scenario's manifests and actions.

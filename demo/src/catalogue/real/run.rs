@@ -16,6 +16,9 @@ use crate::catalogue::Stage;
 /// The controllers do all of it within seconds, on a machine that does nothing else.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// A controller sees a change within this time, nearly always.
+const SEEN_WITHIN: Duration = Duration::from_secs(1);
+
 /// Kinds without a namespace.
 const CLUSTER_WIDE: [&str; 8] = [
     "Node",
@@ -163,10 +166,14 @@ impl Run<'_> {
                 self.pods().evict(&name, &EvictParams::default()).await?;
                 Ok(())
             }
-            Action::Event(reason) => {
+            Action::Until(reason, patches) => {
                 let events: Api<Event> = Api::namespaced(self.client.clone(), &self.names.namespace);
                 let fields = ListParams::default().fields(&format!("reason={reason}"));
                 poll::eventually("the Event", PATIENCE, || async {
+                    for patch in patches {
+                        self.patch(patch).await.map_err(|error| error.to_string())?;
+                        tokio::time::sleep(SEEN_WITHIN).await;
+                    }
                     let found = events.list(&fields).await.map_err(|error| error.to_string())?;
                     if found.items.is_empty() { Err("none".to_owned()) } else { Ok(()) }
                 })
