@@ -44,6 +44,8 @@ kinds! {
     /// core/v1
     Pod: "" / "pods";
     /// apps/v1
+    Deployment: "apps" / "deployments";
+    /// apps/v1
     ReplicaSet: "apps" / "replicasets";
     /// apps/v1
     StatefulSet: "apps" / "statefulsets";
@@ -55,6 +57,18 @@ impl Kind {
     /// The kind of this name; `None` if it is not in the list.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl Kind {
+    /// True if the webhook records it. The agents of a Deployment are those of its ReplicaSet.
+    pub fn is_admitted(self) -> bool {
+        self != Self::Deployment
+    }
+
+    /// True if a line announces its creation and deletion. A Deployment is announced by its ReplicaSet.
+    pub fn is_announced(self) -> bool {
+        self != Self::Deployment
     }
 }
 

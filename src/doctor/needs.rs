@@ -95,9 +95,9 @@ mod tests {
     fn flags_decide_what_is_needed() {
         let flags = ["--namespaces=a,b", "--resolve-references=false", "--state-namespace=", "--node-events=false"];
         let plain = needs(&flags);
-        assert_eq!(plain.len(), 2 * 13, "{plain:?}");
+        assert_eq!(plain.len(), 2 * 16, "{plain:?}");
         let nodes = needs(&flags[..3]);
-        assert_eq!(nodes[2 * 13..], ["list events in default", "watch events in default"]);
+        assert_eq!(nodes[2 * 16..], ["list events in default", "watch events in default"]);
         assert_eq!(needs(&["--namespaces=a,default"]).iter().filter(|need| need.contains("events in")).count(), 4);
         assert!(!plain.iter().any(|need| need.contains("secrets")), "{plain:?}");
         let all = needs(&["--owner-deployment=logs", "--state-name=progress"]);

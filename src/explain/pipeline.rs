@@ -11,7 +11,7 @@ use logstream_core::{
     finding::{Finding, FindingKind},
     identity::{Subject, Uid},
     line::Level,
-    object::{Event, Meta, Pod, PodStatus, Workload, WorkloadSpec},
+    object::{Event, Meta, Pod, PodStatus, Workload},
     render::{LogStyle, render},
     resource::Kind,
     token::AgentToken,
@@ -141,9 +141,10 @@ impl Pipeline {
         self.lines(effects)
     }
 
-    /// The selected objects. Twice, as a workload may be selected by its pod and a pod by its workload.
+    /// The selected objects. Several times, as a workload may be selected by its pod or by a workload of its own, and a
+    /// pod by its workload.
     fn select(&mut self, objects: &[(ScopeId, Object)]) -> HashSet<Uid> {
-        for (_, object) in objects {
+        for (_, object) in objects.iter().chain(objects) {
             self.selection.note(object);
         }
         objects
@@ -252,7 +253,7 @@ fn without_spec(subject: &Subject) -> Object {
     };
     match subject.kind {
         Kind::Pod => Object::Pod(Box::new(Pod { metadata, ..Pod::default() })),
-        kind => Object::Workload(kind, Box::new(Workload { metadata, spec: WorkloadSpec::default() })),
+        kind => Object::Workload(kind, Box::new(Workload { metadata, ..Workload::default() })),
     }
 }
 

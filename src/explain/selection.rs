@@ -118,7 +118,11 @@ impl Selection {
                 self.roots.insert(uid);
                 true
             }
-            Object::Workload(..) => self.parents.contains(&uid) || self.roots.contains(&uid),
+            Object::Workload(..) => {
+                let is_parent = self.parents.contains(&uid);
+                self.parents.extend(controller.filter(|_| is_parent));
+                is_parent || self.roots.contains(&uid)
+            }
             Object::Pod(_) if selected => {
                 self.parents.extend(controller.filter(|_| !with_controller));
                 true

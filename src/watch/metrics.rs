@@ -208,6 +208,6 @@ mod tests {
             assert!(text.lines().any(|line| line == series), "{series} is not in\n{text}");
         }
         let series = text.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(series, 5 + 40 + 5 + 5 + 3 + 5);
+        assert_eq!(series, 6 + 48 + 6 + 6 + 3 + 5);
     }
 }

@@ -208,7 +208,7 @@ mod tests {
         let watch = Watch::new(setup, out, shutdown);
         let all = watch.prepared.tasks(|_| None);
         let names: Vec<_> = all.iter().map(|task| task.name.as_str()).collect();
-        assert_eq!(names.len(), 7);
+        assert_eq!(names.len(), 8);
         assert!(names.contains(&"lookups") && names.contains(&"watch replicasets/ns"), "{names:?}");
         let mut tasks = JoinSet::new();
         for task in all {
@@ -223,7 +223,7 @@ mod tests {
         let (out, mut observations) = mpsc::channel(1);
         let (states, tasks) = begun(out, &shutdown);
         let mut synced = 0;
-        while synced < 5 {
+        while synced < 6 {
             let next = timeout(Duration::from_mins(1), observations.recv()).await.unwrap().unwrap();
             synced += usize::from(matches!(next, Observation::Synced(_)));
         }
@@ -260,7 +260,7 @@ mod tests {
             tasks.spawn(task.work);
         }
         let mut synced = 0;
-        while synced < 3 {
+        while synced < 4 {
             let next = timeout(Duration::from_mins(1), observations.recv()).await.unwrap().unwrap();
             synced += usize::from(matches!(next, Observation::Synced(_)));
         }

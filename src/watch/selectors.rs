@@ -41,10 +41,9 @@ impl Selectors {
 
 /// Kinds whose Events are many and that no line is about. The API server leaves them out; Events of the other kinds
 /// that are not explained are few, and dropped here. One watch for all kinds keeps the order among them.
-const NOISY: [&str; 11] = [
+const NOISY: [&str; 10] = [
     "CronJob",
     "DaemonSet",
-    "Deployment",
     "EndpointSlice",
     "Endpoints",
     "HorizontalPodAutoscaler",
@@ -54,6 +53,9 @@ const NOISY: [&str; 11] = [
     "PodDisruptionBudget",
     "Service",
 ];
+
+/// Says of a Deployment what its ReplicaSet says by itself, at each start of a workspace.
+const SCALED: &str = "ScalingReplicaSet";
 
 /// Reasons of which each node writes an Event now and then, and that concern no pod.
 const NOISY_OF_NODES: [&str; 7] = [
@@ -70,6 +72,7 @@ const NOISY_OF_NODES: [&str; 7] = [
 pub(super) fn of_events(with_nodes: bool) -> String {
     let kinds = NOISY.into_iter().chain((!with_nodes).then_some("Node"));
     let mut terms: Vec<String> = kinds.map(|kind| format!("involvedObject.kind!={kind}")).collect();
+    terms.push(format!("reason!={SCALED}"));
     if with_nodes {
         terms.extend(NOISY_OF_NODES.map(|reason| format!("reason!={reason}")));
     }
@@ -98,7 +101,7 @@ mod tests {
         assert!(NOISY.into_iter().all(|kind| Kind::parse(kind).is_none()));
         let without = of_events(false);
         assert!(without.starts_with("involvedObject.kind!=CronJob,involvedObject.kind!=DaemonSet,"), "{without}");
-        assert!(without.ends_with(",involvedObject.kind!=Node"), "{without}");
+        assert!(without.ends_with(",involvedObject.kind!=Node,reason!=ScalingReplicaSet"), "{without}");
         let with = of_events(true);
         assert!(!with.contains("kind!=Node") && with.ends_with(",reason!=RegisteredNode"), "{with}");
     }

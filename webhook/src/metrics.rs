@@ -53,7 +53,7 @@ impl From<Option<resource::Kind>> for Kind {
             Some(resource::Kind::ReplicaSet) => Self::ReplicaSet,
             Some(resource::Kind::StatefulSet) => Self::StatefulSet,
             Some(resource::Kind::Job) => Self::Job,
-            None => Self::Other,
+            Some(resource::Kind::Deployment) | None => Self::Other,
         }
     }
 }

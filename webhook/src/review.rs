@@ -113,11 +113,11 @@ fn is_uid(uid: &str) -> bool {
 }
 
 impl<'a> Request<'a> {
-    /// The kind of the object as matched by the webhook's rule, if it can have agents.
+    /// The kind of the object as matched by the webhook's rule, if its agents are recorded.
     pub(crate) fn kind(&self) -> Option<Kind> {
         let GroupVersionKind { group, version, kind } = &self.kind;
         let kind = Kind::parse(kind)?;
-        (group == kind.group() && version == "v1").then_some(kind)
+        (kind.is_admitted() && group == kind.group() && version == "v1").then_some(kind)
     }
 
     /// True for the creation of an object, as opposed to a subresource.

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     AgentIndex, Arrival, Counted, Effect, LookupFailed, Object, Observation,
+    conditions::of_workload,
     dedup::Decision,
     dependencies::Dependencies,
     event_fact::Images,
@@ -25,7 +26,7 @@ use crate::{
     fact_id::{FactId, ScopeId},
     finding::{Finding, FindingKind},
     identity::{Subject, Uid},
-    object::{Event, Meta, Pod},
+    object::{Event, Meta},
     registration::ANNOTATION,
     resource::Kind,
     token::AgentToken,
@@ -237,7 +238,7 @@ impl<D: AgentIndex> Correlator<D> {
         if (!known || kind != Kind::Pod) && !self.carried(fact_scope, &subject, object, effects) {
             return;
         }
-        if !known && kind == Kind::Pod {
+        if !known {
             let owner = meta.controller().map(|owner| owner.uid);
             let held = self.unconfirmed.as_mut().zip(owner).and_then(|(unconfirmed, owner)| unconfirmed.confirm(owner));
             if let Some((origin, workload)) = held {
@@ -261,19 +262,24 @@ impl<D: AgentIndex> Correlator<D> {
             confirm_agents(&self.index, tracked, effects);
         }
         let fact_id = fact_id_of(fact_scope, meta, uid);
-        if !known && self.is_new(fact_scope, meta, uid, how) {
+        if !known && kind.is_announced() && self.is_new(fact_scope, meta, uid, how) {
             if let Some(owner) = meta.controller() {
                 self.recover_workload(now, owner.uid, effects);
             }
             let at = meta.creation_timestamp.unwrap_or(now);
             self.announce(now, uid, Report::new(FindingKind::Created, at, fact_id), effects);
         }
-        if let Object::Pod(pod) = object {
-            self.settle_pulls(uid, pod);
-            self.recover(now, uid, pod, effects);
-            self.status(now, uid, pod, (known, how), fact_id, effects);
-            self.note_running(now, uid, pod, (known, how), effects);
-            self.note_dependencies(now, uid, pod, effects);
+        match object {
+            Object::Pod(pod) => {
+                self.settle_pulls(uid, pod);
+                self.recover(now, uid, pod, effects);
+                self.status(now, uid, fact::of_status(pod), (known, how), fact_id, effects);
+                self.note_running(now, uid, pod, (known, how), effects);
+                self.note_dependencies(now, uid, pod, effects);
+            }
+            Object::Workload(kind, workload) => {
+                self.status(now, uid, of_workload(*kind, workload), (known, how), fact_id, effects);
+            }
         }
         if !known || was_missing {
             self.replay_waiting(now, &subject, effects);
@@ -375,6 +381,11 @@ impl<D: AgentIndex> Correlator<D> {
             }
         } else if tracked.agents != before {
             reconfirm_agents(&self.index, tracked, effects);
+            // What a Deployment's conditions say is said once. The Events of others are repeated.
+            if subject.kind == Kind::Deployment {
+                tracked.start_over();
+                effects.extend(tracked.dedup.released().map(Effect::Ack));
+            }
         }
         if tracked.unresolved.is_empty() {
             release(tracked, effects);
@@ -392,13 +403,13 @@ impl<D: AgentIndex> Correlator<D> {
         }
     }
 
-    /// `known`: whether the pod was followed before. What the status of a new one says may have been told before a
-    /// restart.
+    /// Reports the facts of an object's status. `known`: whether it was tracked before. The status of a new one may have
+    /// been reported before a restart.
     pub(super) fn status(
         &mut self,
         now: Timestamp,
         uid: Uid,
-        pod: &Pod,
+        facts: Vec<StatusFact>,
         (known, how): (bool, Arrival),
         fact_id: Option<FactId>,
         effects: &mut Vec<Effect>,
@@ -407,7 +418,7 @@ impl<D: AgentIndex> Correlator<D> {
         // What a process before this one reported.
         let may_be_old = !known && how != Arrival::Watched;
         let mut keys = BTreeSet::new();
-        for fact in fact::of_status(pod) {
+        for fact in facts {
             let fact_key = FactKey::of_status(fact.identity(), fact.at.is_some());
             let fact_id = fact_id.map(|fact_id| fact_id.of_fact(fact_key));
             keys.insert(fact_key);

@@ -474,6 +474,13 @@ impl Deduplicator {
         }
     }
 
+    /// Forgets what was reported, and lets go of all that is held.
+    pub(super) fn start_over(&mut self) {
+        self.drop_held();
+        self.entries.clear();
+        self.paces.clear();
+    }
+
     /// True if a fact with one of these keys was reported.
     pub(super) fn has_reported(&self, keys: &[Key]) -> bool {
         self.entries.iter().any(|entry| !entry.unreported && keys.contains(&entry.key))

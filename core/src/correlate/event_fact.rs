@@ -163,11 +163,16 @@ fn cause_of(what: &FindingKind, event: &Event) -> Cause {
             of_family(hash(&("event", key)).into())
         }
         _ => {
-            let Cause { key, parts, family } = cause(what);
-            let cause = Cause::new(hash(&("event", path, key)), parts);
-            if event.kind == "Warning" { of_family(cause) } else { cause.of_family(family) }
+            let cause = event_cause(path, what);
+            if event.kind == "Warning" { of_family(cause) } else { cause }
         }
     }
+}
+
+/// The cause of an Event about a part of an object, or about all of it if `path` is empty.
+pub(super) fn event_cause(path: &str, kind: &FindingKind) -> Cause {
+    let Cause { key, parts, family } = cause(kind);
+    Cause::new(hash(&("event", path, key)), parts).of_family(family)
 }
 
 /// `Failed to pull image "X": why`, which the status says as `ErrImagePull`.
@@ -270,7 +275,7 @@ const KEPT_OF_NAME: usize = 58;
 
 /// `pods "ws-74fc974fd4-vgfrf"` → `pods "ws-74fc974fd4-…"`, for the pods of this workload alone; an invalid one is a
 /// `Pod "…"`. A refusal before the name is made (a missing ServiceAccount) has none: `pods "ws-74fc974fd4-"`.
-fn without_pod_name(workload: &str, message: &str) -> String {
+pub(super) fn without_pod_name(workload: &str, message: &str) -> String {
     let after = |word: &str| message.find(word).map(|at| at + word.len());
     let Some(start) = after("pods \"").or_else(|| after("Pod \"")) else { return message.to_owned() };
     let Some(end) = message[start..].find('"').map(|at| start + at) else { return message.to_owned() };

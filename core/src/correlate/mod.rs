@@ -6,6 +6,7 @@
 
 mod agent_index;
 mod cause;
+mod conditions;
 mod correlator;
 mod dedup;
 mod dependencies;

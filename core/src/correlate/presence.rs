@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     AgentIndex, Arrival, Correlator, Counted, Effect, LookupFailed, Object, Presence,
     correlator::{fact_id_of, give_up, parts},
+    fact::of_status,
     report::Report,
     tracked::{Missing, Tracked},
 };
@@ -43,7 +44,7 @@ impl<D: AgentIndex> Correlator<D> {
         }
         // The last state of a pod may tell what no Event told.
         if let Object::Pod(pod) = object {
-            self.status(now, uid, pod, (true, Arrival::Watched), fact_id, effects);
+            self.status(now, uid, of_status(pod), (true, Arrival::Watched), fact_id, effects);
         }
         let was_missing = self.found(uid);
         self.end(now, uid, meta.deletion_timestamp, fact_id, effects);
@@ -68,8 +69,11 @@ impl<D: AgentIndex> Correlator<D> {
         tracked.gone_at = Some(now);
         tracked.pulls.clear();
         forget_known(tracked, effects);
+        let is_announced = tracked.subject.kind.is_announced();
         self.report_all_held(uid, effects);
-        self.announce(now, uid, Report::new(FindingKind::Deleted, at.unwrap_or(now).min(now), fact_id), effects);
+        if is_announced {
+            self.announce(now, uid, Report::new(FindingKind::Deleted, at.unwrap_or(now).min(now), fact_id), effects);
+        }
         effects.extend(self.index.end(uid).into_iter().map(Effect::Ended));
     }
 

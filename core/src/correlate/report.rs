@@ -147,8 +147,9 @@ impl<D: AgentIndex> Correlator<D> {
     ) {
         let Some(tracked) = self.tracked.get(&uid) else { return };
         let subject = tracked.subject.clone();
-        let Some((workload, dedup)) =
-            tracked.controller.and_then(|uid| Some((uid, &mut self.tracked.get_mut(&uid)?.dedup)))
+        // A ReplicaSet's Deployment outlives its agents.
+        let controller = tracked.controller.filter(|_| subject.kind == Kind::Pod);
+        let Some((workload, dedup)) = controller.and_then(|uid| Some((uid, &mut self.tracked.get_mut(&uid)?.dedup)))
         else {
             return self.report_fact(uid, report, None, effects);
         };

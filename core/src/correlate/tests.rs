@@ -6,6 +6,7 @@ mod recovery;
 mod replays;
 mod rules;
 mod storms;
+mod workloads;
 
 use std::{
     cell::RefCell,

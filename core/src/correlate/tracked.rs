@@ -156,6 +156,14 @@ impl Tracked {
         sources
     }
 
+    /// Other agents read what happens from now on: nothing was reported to them yet.
+    pub(super) fn start_over(&mut self) {
+        self.dedup.start_over();
+        self.seen.clear();
+        self.trouble = Trouble::default();
+        self.progress = Progress::default();
+    }
+
     /// A reference was resolved. Returns false if its agent was known already.
     pub(super) fn resolve(&mut self, source: &TokenSource, token: AgentToken) -> bool {
         self.resolved.push((source.clone(), token));

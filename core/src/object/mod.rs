@@ -51,6 +51,8 @@ pub struct Meta {
     /// Its owners.
     #[serde(deserialize_with = "bounded::list")]
     pub owner_references: Vec<OwnerReference>,
+    /// Number of the spec's version; 0 where none is kept.
+    pub generation: i64,
     /// In whole seconds, by the API server's clock.
     pub creation_timestamp: Option<Timestamp>,
     /// Set while it is being deleted gracefully.
@@ -414,11 +416,11 @@ pub struct PodStatus {
     pub container_statuses: Vec<ContainerStatus>,
 }
 
-/// A condition of a pod.
+/// A condition of a pod or workload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
-    /// Such as `PodScheduled`.
+    /// Such as `PodScheduled` or `Progressing`.
     #[serde(rename = "type", deserialize_with = "text::name")]
     pub kind: String,
     /// `True`, `False` or `Unknown`.
@@ -502,7 +504,7 @@ pub struct Terminated {
     pub container_id: String,
 }
 
-/// An apps/v1 ReplicaSet or StatefulSet, or a batch/v1 Job.
+/// An apps/v1 Deployment, ReplicaSet or StatefulSet, or a batch/v1 Job.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Workload {
@@ -511,6 +513,20 @@ pub struct Workload {
     pub metadata: Meta,
     /// Its spec.
     pub spec: WorkloadSpec,
+    /// Its status.
+    #[serde(deserialize_with = "nullable")]
+    pub status: WorkloadStatus,
+}
+
+/// The status of a workload.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkloadStatus {
+    /// The generation of the spec that the status is about; a Job has none.
+    pub observed_generation: Option<i64>,
+    /// Conditions.
+    #[serde(deserialize_with = "bounded::list")]
+    pub conditions: Vec<Condition>,
 }
 
 /// The spec of a workload.

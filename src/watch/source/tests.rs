@@ -213,7 +213,7 @@ async fn events_of_a_list_come_in_order_and_those_not_explained_not_at_all() {
     let mut story = watching::<Event>(Resource::Events, &server, Some(10));
     assert_eq!(story.next(6).await, ["relisting", "Event a.11", "Event b.15", "synced", "Event a.21", "Event j.24"]);
     let seen = requests(&server);
-    assert!(seen[0].contains("involvedObject.kind!=Deployment"), "{seen:?}");
+    assert!(seen[0].contains("reason!=ScalingReplicaSet"), "{seen:?}");
     assert!(!seen[0].contains("labelSelector"), "the user's selectors are for pods: {seen:?}");
     story.nothing_more().await;
 }

@@ -150,7 +150,7 @@ impl Plan {
         let watch = ["get", "list", "watch"];
         let mut rules = vec![
             rule("", &["pods", "events"], &watch),
-            rule("apps", &["replicasets", "statefulsets"], &watch),
+            rule("apps", &["deployments", "replicasets", "statefulsets"], &watch),
             rule("batch", &["jobs"], &watch),
         ];
         if self.reads_secrets {

@@ -1,0 +1,134 @@
+//! Conditions of workloads: a controller gives up, or cannot make a pod.
+
+use super::*;
+
+const JOBS: ScopeId = ScopeId(3);
+const DEPLOYMENTS: ScopeId = ScopeId(4);
+
+fn workload(kind: Kind, name: &str, token: &str, conditions: &serde_json::Value) -> Observation {
+    let json = json!({
+        "metadata": {"name": name, "namespace": "ns", "uid": format!("ns/{name}"), "resourceVersion": "9",
+            "generation": 1, "creationTimestamp": "2026-11-22T12:00:01Z"},
+        "spec": {"template": {"spec": {"containers": [{"name": "dev", "env": [env(token)]}]}}},
+        "status": {"observedGeneration": 1, "conditions": conditions},
+    });
+    let scope = match kind {
+        Kind::Deployment => DEPLOYMENTS,
+        Kind::Job => JOBS,
+        _ => REPLICASETS,
+    };
+    let object = Object::Workload(kind, Box::new(serde_json::from_value(json).unwrap()));
+    Observation::Seen { scope, object, how: Arrival::Watched }
+}
+
+fn condition(kind: &str, status: &str, reason: &str, message: &str) -> serde_json::Value {
+    json!([{"type": kind, "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": "2026-11-22T12:00:05Z"}])
+}
+
+fn timed_out(set: &str) -> serde_json::Value {
+    let message = format!("ReplicaSet \"{set}\" has timed out progressing.");
+    condition("Progressing", "False", "ProgressDeadlineExceeded", &message)
+}
+
+#[test]
+fn a_deployment_is_not_announced_and_reports_its_deadline_once() {
+    let mut story = Story::new();
+    story.observe(workload(Kind::Deployment, "ws", ALICE, &json!([])));
+    assert_eq!(story.findings_for(ALICE), []);
+    for _ in 0..3 {
+        story.observe(workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4")));
+    }
+    let message = "ReplicaSet \"ws-74fc974fd4\" has timed out progressing.";
+    assert_eq!(story.findings_for(ALICE), [(event_finding("ProgressDeadlineExceeded", message), None)]);
+    let Observation::Seen { scope, object, .. } = workload(Kind::Deployment, "ws", ALICE, &json!([])) else {
+        unreachable!()
+    };
+    story.observe(Observation::Gone { scope, object });
+    assert_eq!(story.findings_for(ALICE).len(), 1);
+    assert!(story.effects.contains(&Effect::Ended(token(ALICE))));
+}
+
+#[test]
+fn the_agent_of_the_next_template_reads_about_its_own_rollout() {
+    let mut story = Story::new();
+    story.observe(workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4")));
+    story.observe(workload(Kind::Deployment, "ws", BOB, &json!([])));
+    story.observe(workload(Kind::Deployment, "ws", BOB, &timed_out("ws-5c5df6c99b")));
+    assert_eq!((story.findings_for(ALICE).len(), story.findings_for(BOB).len()), (1, 1));
+}
+
+#[test]
+fn a_deployment_changes_nothing_for_its_replica_sets() {
+    let of_deployment = |name: &str, token: &str| {
+        let Object::Workload(kind, mut set) = replicaset(name, "ns", token) else { unreachable!() };
+        let owner = json!([{"kind": "Deployment", "name": "ws", "uid": "ns/ws", "controller": true}]);
+        set.metadata.owner_references = serde_json::from_value(owner).unwrap();
+        seen(Object::Workload(kind, set))
+    };
+    let mut story = Story::new();
+    story.observe(workload(Kind::Deployment, "ws", ALICE, &json!([])));
+    let agents: Vec<String> = (1..8).map(|n| ALICE.replacen('1', &n.to_string(), 1)).collect();
+    for (n, agent) in agents.iter().enumerate() {
+        story.observe(of_deployment(&format!("ws-{n}"), agent));
+        story.observe(event("ReplicaSet", "ns", &format!("ws-{n}"), "FailedCreate", "exceeded quota: q", 1, 2));
+        assert_eq!(story.findings_for(agent).len(), 2, "each start has its own lines");
+    }
+}
+
+#[test]
+fn a_condition_and_its_event_are_one_line() {
+    let jobs = |first_event: bool| {
+        let mut story = Story::new();
+        let event = || event("Job", "ns", "ws", "BackoffLimitExceeded", "Job has reached the limit", 1, 5);
+        let failed = condition("Failed", "True", "BackoffLimitExceeded", "Job has reached the limit");
+        story.observe(workload(Kind::Job, "ws", ALICE, &json!([])));
+        if first_event {
+            story.observe(event());
+        }
+        story.observe(workload(Kind::Job, "ws", ALICE, &failed));
+        story.observe(event());
+        story.findings_for(ALICE)
+    };
+    let failed = event_finding("BackoffLimitExceeded", "Job has reached the limit");
+    for first_event in [true, false] {
+        assert_eq!(jobs(first_event), [(FindingKind::Created, None), (failed.clone(), None)]);
+    }
+    let refusals = |first_event: bool| {
+        let mut story = Story::new();
+        let denied = "pods \"ws-vgfrf\" is forbidden: exceeded quota: q";
+        let event = || event("ReplicaSet", "ns", "ws", "FailedCreate", &format!("Error creating: {denied}"), 1, 5);
+        story.observe(seen(replicaset("ws", "ns", ALICE)));
+        if first_event {
+            story.observe(event());
+        }
+        story.observe(workload(
+            Kind::ReplicaSet,
+            "ws",
+            ALICE,
+            &condition("ReplicaFailure", "True", "FailedCreate", denied),
+        ));
+        story.observe(event());
+        story.findings_for(ALICE).len()
+    };
+    assert_eq!((refusals(true), refusals(false)), (2, 2));
+}
+
+#[test]
+fn a_condition_reported_before_a_restart_is_not_reported_again() {
+    let mut first = Story::new();
+    first.observe(workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4")));
+    let known = first.effects.iter().find_map(|effect| match effect {
+        Effect::Known { subject, facts, .. } => Some([(*subject, facts.clone())].into()),
+        _ => None,
+    });
+    let mut second = Story::new();
+    let from = Checkpoint { known: known.unwrap(), ..Checkpoint::default() };
+    second.observe(Observation::Started { scope: DEPLOYMENTS, from: Box::new(from) });
+    let Observation::Seen { scope, object, .. } = workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4"))
+    else {
+        unreachable!()
+    };
+    second.observe(Observation::Seen { scope, object, how: Arrival::ListedChanged });
+    assert_eq!(second.findings_for(ALICE), []);
+}
