@@ -4,7 +4,7 @@
   resources: [events, pods]
   verbs: [list, watch]
 - apiGroups: [apps]
-  resources: [replicasets, statefulsets]
+  resources: [deployments, replicasets, statefulsets]
   verbs: [get, list, watch]
 - apiGroups: [batch]
   resources: [jobs]
