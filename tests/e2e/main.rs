@@ -19,6 +19,7 @@ mod bounds;
 mod chaos;
 mod clocks;
 mod command_line;
+mod dependencies;
 mod events;
 mod explain;
 mod facts;

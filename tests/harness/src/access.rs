@@ -81,8 +81,19 @@ impl Access {
         role: &str,
         rules: &[PolicyRule],
     ) -> Result<()> {
+        Self::grant_in(cluster, namespace, (namespace, account), role, rules).await
+    }
+
+    /// Grants an account of another namespace rules in this one, by a Role.
+    pub async fn grant_in(
+        cluster: &impl AsRef<Admin>,
+        namespace: &str,
+        (home, account): (&str, &str),
+        role: &str,
+        rules: &[PolicyRule],
+    ) -> Result<()> {
         let client = cluster.as_ref().client().await?;
-        let subjects = json!([{ "kind": "ServiceAccount", "name": account, "namespace": namespace }]);
+        let subjects = json!([{ "kind": "ServiceAccount", "name": account, "namespace": home }]);
         let object = json!({ "metadata": { "name": role }, "rules": rules });
         ensure::<Role>(&Api::namespaced(client.clone(), namespace), &object).await?;
         ensure::<RoleBinding>(&Api::namespaced(client, namespace), &binding(role, "Role", &subjects)).await

@@ -36,6 +36,8 @@ pub struct Plan {
     register: bool,
     failure_policy: FailurePolicy,
     reads_secrets: bool,
+    /// Rules in namespaces that are not watched.
+    elsewhere: Vec<(&'static str, PolicyRule)>,
 }
 
 impl Plan {
@@ -53,6 +55,7 @@ impl Plan {
             register: true,
             failure_policy: FailurePolicy::default(),
             reads_secrets: false,
+            elsewhere: Vec::new(),
         }
     }
 
@@ -119,6 +122,13 @@ impl Plan {
         self
     }
 
+    /// Grants access to the Events of nodes, which are in the namespace default.
+    #[must_use]
+    pub fn reads_node_events(mut self) -> Self {
+        self.elsewhere.push(("default", rule("", &["events"], &["list", "watch"])));
+        self
+    }
+
     /// Elects one of several replicas by a Lease of this duration.
     #[must_use]
     pub fn elects(self, lease: Duration) -> Self {
@@ -169,6 +179,10 @@ impl Plan {
         let account = format!("{name}-progress");
         // A second role in its own namespace, for the progress ConfigMap and the Lease.
         Access::grant_more(cluster, &self.home, name, &account, &progress).await?;
+        for (namespace, rule) in &self.elsewhere {
+            let role = format!("{}-{name}", self.home);
+            Access::grant_in(cluster, namespace, (&self.home, name), &role, std::slice::from_ref(rule)).await?;
+        }
         let mut access = Access::token_of(cluster, &self.home, name).await?;
         if let Some(server) = self.server {
             let kubeconfig = format!("{}-{}-by-way", self.home, server.port());
