@@ -129,6 +129,8 @@ pub enum FindingKind {
     Waiting {
         /// The container.
         container: String,
+        /// True for an init container.
+        init: bool,
         /// Class of the reason; reasons that alternate have one class.
         why: WaitingFor,
         /// The kubelet's reason, such as `ImagePullBackOff`.

@@ -14,7 +14,7 @@ const EXIT: Pattern = Pattern::of(Topic::Exit);
 const PROBE: Pattern = Pattern::of(Topic::Probe);
 const EVENT: Pattern = Pattern::of(Topic::Event);
 
-const LOG: &str = "The container's own log says why.";
+const LOG: &str = "The container's own log may say why.";
 
 pub(super) static CAUSES: &[Cause] = &[
     Cause::new(AREA, "crash_loop", Warn, Owner, "The container ends again and again")

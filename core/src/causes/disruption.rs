@@ -74,7 +74,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .seen("TaintManagerEviction", "Cancelling deletion of Pod team/ws-1"),
     Cause::new(AREA, "preempted", Error, Administrator, "A pod of higher priority took its place")
         .on(&[TAKEN.reason(&["PreemptionByScheduler", "PreemptionByKubeScheduler"]), EVENT.reason(&["Preempted"]), FAILED.reason(&["Preempting"]), EVENT.reason(&["Preempting"]), TAKEN.text(&["preempted by", "preempting to accommodate"])])
-        .says("A pod of higher priority took its place.", "It starts again once there is room; ask your administrator if it happens often.")
+        .says("A pod of higher priority took its place.", "If the workspace does not come back by itself, start it again; ask your administrator if it happens often.")
         .seen("PreemptionByScheduler", "default-scheduler: preempting to accommodate a higher priority pod"),
     Cause::new(AREA, "pod_gc", Error, Administrator, "Its node does not exist any more")
         .on(&[TAKEN.reason(&["DeletionByPodGC"]), TAKEN.text(&["podgc", "node no longer exists"])])

@@ -126,7 +126,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .seen("RemovingNode", "Node node-1 event: Removing Node node-1 from Controller"),
     Cause::new(AREA, "node_rebooted", Warn, Nobody, "The node was restarted")
         .on(&[EVENT.reason(&["Rebooted"])])
-        .says("The node that runs the workspace was restarted.", "The workspace starts again there.")
+        .says("The node that runs the workspace was restarted.", "The workspace usually starts again there.")
         .seen("Rebooted", "Node node-1 has been rebooted, boot id: 2f5f"),
     Cause::new(AREA, "node_system_oom", Error, Administrator, "The node ran out of memory")
         .on(&[EVENT.reason(&["SystemOOM", "OOMKilling"])])

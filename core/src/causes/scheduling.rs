@@ -96,7 +96,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .seen("FailedScheduling", "persistentvolumeclaim \"home\" bound to non-existent persistentvolume \"pv-1\""),
     Cause::new(AREA, "claim_unbound", Warn, Nobody, "The volume is not there yet")
         .on(&[REASON.text(&["unbound immediate persistentvolumeclaims", "unbound persistentvolumeclaims", "waiting for ephemeral volume controller to create the persistentvolumeclaim"])])
-        .says("The workspace waits for its volume, which does not exist yet", "It is being created; if it stays so for minutes, ask your administrator.")
+        .says("The workspace waits for its volume, which does not exist yet", "Kubernetes tries again by itself; if it stays so for minutes, ask your administrator.")
         .seen("FailedScheduling", "pod has unbound immediate PersistentVolumeClaims"),
     Cause::new(AREA, "volume_binding", Warn, Nobody, "The volume could not be bound in time")
         .on(&[REASON.text(&["binding volumes:"]), REASON.raw(&["prebind plugin \"volumebinding\"", "filter plugin \"volumebinding\""])])

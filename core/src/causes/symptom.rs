@@ -130,14 +130,14 @@ impl<'a> Symptom<'a> {
                 let (code, init) = (Some(*exit_code), *init);
                 Self { code, init, container, limit, ..Self::new(topic, reason, message) }
             }
-            FindingKind::Waiting { container, reason, image, message, .. } => match reason.as_str() {
+            FindingKind::Waiting { container, init, reason, image, message, .. } => match reason.as_str() {
                 "ErrImagePull"
                 | "ImagePullBackOff"
                 | "ErrImageNeverPull"
                 | "RegistryUnavailable"
                 | "InvalidImageName"
-                | "SignatureValidationFailed" => Self { container, ..Self::image(reason, message, image) },
-                _ => Self { container, image, ..Self::new(Topic::Container, reason, message) },
+                | "SignatureValidationFailed" => Self { container, init: *init, ..Self::image(reason, message, image) },
+                _ => Self { container, image, init: *init, ..Self::new(Topic::Container, reason, message) },
             },
         })
     }

@@ -199,7 +199,8 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The node may not mount the volume, or not in this way.", "Ask your administrator.")
         .seen("FailedMount", "MountVolume.SetUp failed for volume \"data\" : mount failed: exit status 32: permission denied"),
     Cause::new(AREA, "volume_gone", Error, Administrator, "The storage does not know the volume")
-        .on(&[VOLUME.reason(&["FailedAttachVolume", "FailedMount", "FailedMapVolume"]).text(&["volume ? not found", "volume not found", "disk ? not found", "disk not found", "resourcenotfound", "the volume ? does not exist", "the resource ? was not found", "resource not found", "invalidvolume.notfound", "code = notfound"])])
+        .on(&[VOLUME.reason(&["FailedAttachVolume", "FailedMount", "FailedMapVolume"]).text(&["volume ? not found", "volume not found", "disk ? not found", "disk not found", "resourcenotfound", "the volume ? does not exist", "the resource ? was not found", "resource not found", "invalidvolume.notfound"]),
+            VOLUME.reason(&["FailedAttachVolume"]).text(&["code = notfound"]),])
         .says("The storage does not have the volume, or the node does not see it.", "Ask your administrator.")
         .seen("FailedAttachVolume", "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = NotFound desc = volume vol-1 not found"),
     Cause::new(AREA, "volume_provisioning_failed", Error, Administrator, "The volume cannot be made")

@@ -289,8 +289,10 @@ fn of_container(
     let kind = match (why, pull_error(&waiting.reason, &waiting.message)) {
         (_, Some(message)) => FindingKind::ImagePull { container: first_with(pod, &image, container), image, message },
         // How long it waits differs from time to time, and its Event words it otherwise.
-        (WaitingFor::CrashLoop, _) => FindingKind::Waiting { container, why, reason, image, message: String::new() },
-        _ => FindingKind::Waiting { container, why, reason, image, message: waiting.message.clone() },
+        (WaitingFor::CrashLoop, _) => {
+            FindingKind::Waiting { container, init, why, reason, image, message: String::new() }
+        }
+        _ => FindingKind::Waiting { container, init, why, reason, image, message: waiting.message.clone() },
     };
     facts.push(StatusFact { cause: cause(&kind), end: None, at: None, began: latest, kind });
 }

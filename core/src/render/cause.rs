@@ -26,9 +26,14 @@ pub(super) fn image_pull(container: &str, image: &str, message: &str) -> String 
     format!("{who}Failed to pull image \"{image}\": {}", message.trim())
 }
 
+/// The kind of a container, at the beginning of a line.
+pub(super) fn container(init: bool) -> &'static str {
+    if init { "Init container" } else { "Container" }
+}
+
 /// How a container ended.
 pub(super) fn terminated(container: &str, init: bool, exit_code: i32, reason: &str) -> String {
-    let what = if init { "Init container" } else { "Container" };
+    let what = self::container(init);
     match reason {
         "OOMKilled" => format!("{what} {container} was killed: out of memory (OOMKilled, exit code {exit_code})"),
         "" => format!("{what} {container} ended with exit code {exit_code}"),
@@ -36,20 +41,20 @@ pub(super) fn terminated(container: &str, init: bool, exit_code: i32, reason: &s
     }
 }
 
-/// Why a container does not start, with the kubelet's reason.
+/// Why a container does not start, with the kubelet's reason; `container` is its kind and name.
 pub(super) fn waiting(container: &str, why: WaitingFor, reason: &str, image: &str, message: &str) -> String {
     let text = match why {
         WaitingFor::Image if of_image_pull(message, image).is_none() && !message.is_empty() => {
-            format!("Container {container} cannot start: image \"{image}\" cannot be pulled: {message}")
+            format!("{container} cannot start: image \"{image}\" cannot be pulled: {message}")
         }
-        WaitingFor::Image => format!("Container {container} cannot start: image \"{image}\" cannot be pulled"),
-        WaitingFor::ImageName => format!("Container {container} cannot start: \"{image}\" is not a valid image name"),
-        WaitingFor::CrashLoop => format!("Container {container} keeps crashing"),
+        WaitingFor::Image => format!("{container} cannot start: image \"{image}\" cannot be pulled"),
+        WaitingFor::ImageName => format!("{container} cannot start: \"{image}\" is not a valid image name"),
+        WaitingFor::CrashLoop => format!("{container} keeps crashing"),
         WaitingFor::Config | WaitingFor::Container | WaitingFor::Hook if message.is_empty() => {
-            format!("Container {container} cannot start")
+            format!("{container} cannot start")
         }
         WaitingFor::Config | WaitingFor::Container | WaitingFor::Hook => {
-            format!("Container {container} cannot start: {message}")
+            format!("{container} cannot start: {message}")
         }
     };
     if reason.is_empty() || text.contains(reason) { text } else { format!("{text} ({reason})") }

@@ -167,8 +167,9 @@ fn own_words(kind: &FindingKind, level: Level) -> Words {
             Words::with_reason(level, "ErrImagePull", cause::image_pull(container, image, message))
         }
         FindingKind::Disrupted { reason, message } => Words::with_reason(level, reason, cause::disrupted(message)),
-        FindingKind::Waiting { container, why, reason, image, message } => {
-            Words::plain(level, cause::waiting(container, *why, reason, image, message))
+        FindingKind::Waiting { container, init, why, reason, image, message } => {
+            let container = format!("{} {container}", cause::container(*init));
+            Words::plain(level, cause::waiting(&container, *why, reason, image, message))
         }
         FindingKind::Unhealthy { container, message } => {
             Words::with_reason(level, "Unhealthy", cause::unhealthy(container, message))
@@ -328,6 +329,7 @@ mod tests {
         let (container, image, message, reason) = (text, text, text, text);
         let waiting = |why| FindingKind::Waiting {
             container: container(),
+            init: false,
             why,
             reason: reason(),
             image: image(),
@@ -413,7 +415,7 @@ mod tests {
             let unschedulable = FindingKind::Unschedulable { message: message.clone() };
             let evicted = FindingKind::Evicted { message: message.clone() };
             let waiting = FindingKind::Waiting {
-                container: reason.clone(), why: WaitingFor::Image, reason: reason.clone(), image: message.clone(), message: message.clone() };
+                container: reason.clone(), init: false, why: WaitingFor::Image, reason: reason.clone(), image: message.clone(), message: message.clone() };
             let event = FindingKind::Event { reason, message, warning: true };
             for kind in [refused, unschedulable, evicted, waiting, event] {
                 let line = render(&Finding { repeat, agents: Arc::from([]), ..finding(Kind::Pod, kind) }, LogStyle::Fancy, |_| false);

@@ -127,6 +127,10 @@ fn of_word(text: &str, at: usize, word: &str, before: &str) -> Option<Range<usiz
         return None;
     }
     let rest = &text[end..];
+    // A file, not a name: `to rootfs at "/etc/passwd": mount failed`.
+    if word == "passwd" && text[..at].ends_with("/etc/") {
+        return None;
+    }
     // `<token>value</token>`
     if rest.starts_with('>') && text[..at].ends_with('<') {
         let length = rest[1..].find('<').unwrap_or(rest.len() - 1);

@@ -130,6 +130,13 @@ const NAMES: [&str; 24] = [
     "pwd",
 ];
 
+#[test]
+fn the_file_of_users_is_no_password() {
+    let text = "error mounting \"/x\" to rootfs at \"/etc/passwd\": mount /x:/etc/passwd (via /proc/self/fd/6)";
+    assert_eq!(masked(text), text);
+    assert!(!masked("passwd: hunter22").contains("hunter22"));
+}
+
 proptest! {
     #[test]
     fn a_named_secret_never_shows(
