@@ -63,6 +63,15 @@ ROWS = {
         Panel("Pods missed by the webhook", "Workspace pods that only the watch found.", ((f"sum(increase({series('pods_missed_by_webhook_total')}[$__range]))", "pods"),), kind="stat", width=4, red_above=1),
         Panel("Certificate expires in", "Time until the serving certificate expires. Empty without the webhook.", ((f"min({series('certificate_expiration_timestamp_seconds')} > 0) - time()", "remaining"),), unit="s", kind="stat", width=4, red_below=3 * 86400),
     ),
+    "Starts": (
+        Panel("Failed starts by cause", "Starts with trouble, by cause: docs/failures.md explains each. Causes without any are left out.", (
+            (f"sum by (cause) (increase({series('failures_total')}[$__rate_interval])) > 0", "{{cause}}"),
+        ), stacked=True, width=16),
+        Panel("Time to running", "From a pod's creation until all its containers run for the first time.", quantiles("time_to_running_seconds"), unit="s"),
+        Panel("Most frequent causes", "The ten causes with the most failed starts in the selected time.", (
+            (f"topk(10, sum by (cause) (increase({series('failures_total')}[$__range])) > 0)", "{{cause}}"),
+        ), kind="bargauge", width=24),
+    ),
     "Admission": (
         Panel("Reviews", "Reviews answered, by outcome. Each admits its pod.", ((rate("admission_reviews_total", "outcome"), "{{outcome}}"),), unit="reqps", stacked=True),
         Panel("Handling time", "Time for a review after its body was read.", quantiles("admission_handling_seconds"), unit="s"),
@@ -196,6 +205,8 @@ def rendered(panel: Panel, number: int, position: dict) -> dict:
     if panel.unit == "s" and panel.kind == "stat":
         del defaults["min"]
     options = {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "textMode": "auto"}
+    if panel.kind == "bargauge":
+        options = {"reduceOptions": {"calcs": ["lastNotNull"]}, "orientation": "horizontal", "displayMode": "basic"}
     if panel.kind == "timeseries":
         defaults["custom"] = {"fillOpacity": 20 if panel.stacked else 0, "stacking": {"mode": "normal" if panel.stacked else "none"}}
         options = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
@@ -209,7 +220,7 @@ def rendered(panel: Panel, number: int, position: dict) -> dict:
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": options,
         "targets": [
-            {"refId": chr(ord("A") + place), "datasource": source, "expr": expr, "legendFormat": legend, "instant": panel.kind == "stat", "range": panel.kind != "stat"}
+            {"refId": chr(ord("A") + place), "datasource": source, "expr": expr, "legendFormat": legend, "instant": panel.kind != "timeseries", "range": panel.kind == "timeseries"}
             for place, (expr, legend) in enumerate(panel.queries)
         ],
     }
