@@ -1,9 +1,11 @@
 //! Failures on a real node: kubelet, containerd and runc, with nothing simulated.
 //!
-//! One node serves one test, in which all scenarios run side by side. It needs root and some Debian packages (see
-//! `logstream_testing::node`); where they are missing it prints that in one line and passes.
+//! One node serves all scenarios, which run side by side; on another one the program itself is a pod of the chart. It needs
+//! root and some Debian packages (see `logstream_testing::node`); where they are missing it prints that in one line and
+//! passes.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+mod chart;
 mod scenarios;
 
 use std::{
@@ -25,11 +27,15 @@ use logstream_testing::{
 };
 use scenarios::{Scenario, scenarios};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_coder-logstream-kube");
 
 /// The slowest scenario waits for the third restart of a container.
 const PATIENCE: Duration = Duration::from_mins(4);
+
+/// One node at a time: two cores are few for one.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 const NODE: &str = "real-1";
 
@@ -40,6 +46,7 @@ async fn owners_read_why_their_pod_fails_on_a_real_node() -> Result<()> {
         writeln!(io::stderr(), "skipped: {reason}")?;
         return Ok(());
     }
+    let _turn = TURN.lock().await;
     let (cluster, node) = tokio::task::spawn_blocking(|| -> Result<_> {
         let cluster = Cluster::start(ClusterOptions::new())?;
         let node = Node::start(&cluster, NODE)?;
@@ -52,6 +59,9 @@ async fn owners_read_why_their_pod_fails_on_a_real_node() -> Result<()> {
     let client = cluster.admin_client().await?;
     let test = Test { client, namespace: namespace.name().to_owned(), coder: &coder };
 
+    if !node::has_registry() {
+        writeln!(io::stderr(), "skipped: images of a registry: docker-registry is not installed (Debian package)")?;
+    }
     let scenarios = scenarios();
     let mut agents = BTreeMap::new();
     for scenario in &scenarios {

@@ -1,5 +1,6 @@
 //! Pods that fail, each in its own way.
 
+use logstream_testing::node;
 use serde_json::{Value, json};
 
 /// A pod and what its owner must read.
@@ -49,7 +50,11 @@ impl Scenario {
 /// All scenarios.
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let mut all = containers();
+    all.extend(endings());
     all.extend(configuration());
+    if node::has_registry() {
+        all.extend(registries());
+    }
     all
 }
 
@@ -103,6 +108,72 @@ fn containers() -> Vec<Scenario> {
             &["exit code 7"],
         )
         .at_most(12),
+    ]
+}
+
+/// Containers that end, or are ended.
+fn endings() -> Vec<Scenario> {
+    let run = |command: Value| json!({ "containers": [{ "command": command }] });
+    let shell = |script: &str| run(json!(["sh", "-c", script]));
+    let full_disk = |volume: Value, resources: Value| {
+        json!({
+            "containers": [{
+                "command": ["sh", "-c", "head -c 20000000 /dev/zero > /data/file; sleep 3600"],
+                "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+                "resources": resources,
+            }],
+            "volumes": [{ "name": "data", "emptyDir": volume }],
+        })
+    };
+    vec![
+        Scenario::new("exit-0", shell("sleep 1"), &["exit code 0", "keeps running"]).ends(),
+        Scenario::new("segfault", shell("sleep 1; sh -c 'kill -SEGV $$$$'; exit $?"), &["exit code 139"]).ends(),
+        Scenario::new("not-executable", run(json!(["/etc/passwd"])), &["permission denied"]).ends(),
+        Scenario::new(
+            "init-out-of-memory",
+            json!({
+                "initContainers": [{ "name": "prepare", "image": node::IMAGE, "command": ["tail", "/dev/zero"],
+                    "resources": { "limits": { "memory": "32Mi" } } }],
+                "containers": [{ "command": ["sleep", "3600"] }],
+            }),
+            &["prepare", "OOMKilled", "32Mi"],
+        ),
+        Scenario::new(
+            "startup",
+            json!({ "containers": [{ "command": ["sleep", "3600"], "startupProbe": {
+                "exec": { "command": ["cat", "/started"] }, "periodSeconds": 1, "failureThreshold": 2,
+            } }] }),
+            &["Startup probe failed"],
+        ),
+        Scenario::new(
+            "liveness-http",
+            json!({ "containers": [{ "command": ["sleep", "3600"], "livenessProbe": {
+                "httpGet": { "port": 8080, "path": "/healthz" }, "periodSeconds": 1, "failureThreshold": 2,
+            } }] }),
+            &["Liveness probe failed", "connection refused"],
+        ),
+        Scenario::new("empty-dir-limit", full_disk(json!({ "sizeLimit": "1Mi" }), json!({})), &["Evicted", "EmptyDir"]),
+        Scenario::new(
+            "ephemeral-limit",
+            full_disk(json!({}), json!({ "limits": { "ephemeral-storage": "1Mi" } })),
+            &["Evicted", "ephemeral"],
+        ),
+    ]
+}
+
+/// Images of the node's local registries.
+fn registries() -> Vec<Scenario> {
+    let image = |host: &str, name: &str| json!({ "containers": [{ "image": format!("{host}/{name}"), "command": ["sleep", "3600"] }] });
+    let published = |host: &str| image(host, node::PUBLISHED);
+    let guess = &["must check its name and tag"];
+    vec![
+        Scenario::new("image-pulled", published("registry.test"), &["Successfully pulled image", "Container started"])
+            .at_most(8),
+        Scenario::new("image-not-found", image("registry.test", "tools/missing:1"), &["The image was not found"]),
+        Scenario::new("image-tag-not-found", image("registry.test", "tools/busybox:2"), &["The image was not found"]),
+        Scenario::new("image-private", published("private.test"), &["private.test", "login"]).without(guess),
+        Scenario::new("image-untrusted", published("untrusted.test"), &["certificate"]).without(guess),
+        Scenario::new("image-plain-http", published("plain.test"), &["HTTPS"]).without(guess),
     ]
 }
 

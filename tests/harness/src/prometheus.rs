@@ -1,7 +1,7 @@
 //! A real Prometheus that scrapes the product.
 
 use std::{
-    env, fs,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -32,9 +32,7 @@ pub struct Prometheus {
 impl Prometheus {
     /// Path of the program, if it is on this machine: in `PATH`, or where `.ci/run` unpacks Debian's package.
     pub fn program() -> Option<PathBuf> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let unpacked = tools::cache_directory().with_file_name("prometheus").join("usr/bin");
-        env::split_paths(&path).chain([unpacked]).map(|place| place.join(PROGRAM)).find(|program| program.is_file())
+        tools::debian_program(PROGRAM, PROGRAM)
     }
 
     /// Starts `program`, which scrapes `/metrics` of `target` each second and evaluates the rules of a file as often.

@@ -13,6 +13,9 @@ use crate::pki::{self, ServingCertificate};
 use crate::ports;
 use crate::scratch::Scratch;
 
+/// Cluster IP of the Service `kubernetes`: the first one of the range.
+pub(crate) const SERVICE_IP: &str = "10.0.0.1";
+
 /// Files, addresses and credentials of a cluster.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -30,7 +33,7 @@ impl Layout {
             etcd_client: ports::free(),
             etcd_peer: ports::free(),
             apiserver: ports::free(),
-            serving: ServingCertificate::generate(&["kubernetes", "kubernetes.default.svc"])?,
+            serving: ServingCertificate::generate(&["kubernetes", "kubernetes.default.svc", SERVICE_IP])?,
             admin_token: Uuid::from_u128(random()).simple().to_string(),
             scratch,
         };

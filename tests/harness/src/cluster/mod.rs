@@ -19,6 +19,7 @@ use anyhow::{Context, Result, bail};
 
 pub use admin::Admin;
 pub(crate) use kubeconfig::base64;
+pub(crate) use layout::SERVICE_IP;
 pub use namespace::TestNamespace;
 pub use options::{ClusterOptions, Components};
 

@@ -19,7 +19,9 @@ pub(super) fn write(path: &Path, name: &str, busybox: &Path) -> io::Result<()> {
     let config = json!({
         "architecture": architecture,
         "os": "linux",
-        "config": { "Env": ["PATH=/bin"], "Cmd": ["/bin/sleep", "2147483647"] },
+        // The name, so that no two images are the same: the kubelet asks the registry for an image that it has pulled
+        // under another name.
+        "config": { "Env": ["PATH=/bin"], "Cmd": ["/bin/sleep", "2147483647"], "Labels": { "name": name } },
         "rootfs": { "type": "layers", "diff_ids": [digest(&layer)] },
     })
     .to_string();

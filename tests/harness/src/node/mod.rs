@@ -6,6 +6,8 @@
 mod cgroups;
 mod config;
 mod image;
+pub mod isolation;
+mod registry;
 
 use std::{
     env,
@@ -45,7 +47,17 @@ pub const IMAGE: &str = "docker.io/library/busybox:1.35";
 /// A node takes 2 to 15 s to become ready; tests share the machine with builds.
 const READY: Duration = Duration::from_mins(2);
 
+/// The image that `registry.test` and `private.test` have, if there is a registry.
+pub const PUBLISHED: &str = "tools/busybox:1";
+
+/// The same image before it is pushed.
+const PUSHED: &str = "local.test/tools/busybox:1";
+
 const INIT: &str = include_str!("init.sh");
+const RUN: &str = include_str!("run.sh");
+
+/// Runs `run.sh` with the variables of its arguments.
+const HERE: &str = r#"for argument in "$@"; do export "$argument"; done; . "$dir/run.sh""#;
 
 /// A running node. Dropping it ends kubelet, containerd and every container, and removes their files and cgroups.
 #[derive(Debug)]
@@ -53,9 +65,65 @@ pub struct Node {
     name: String,
     // Fields are dropped in order: processes before the cgroups and files they use.
     init: Process,
-    _relay: Process,
-    _cgroups: Cgroups,
-    files: Scratch,
+    _relay: Option<Process>,
+    files: Files,
+}
+
+/// A node's directory and cgroups.
+#[derive(Debug)]
+struct Files {
+    // Before the directory, to which processes in the cgroups may still write. `None` if another process removes them.
+    _cgroups: Option<Cgroups>,
+    registry: Option<PathBuf>,
+    scratch: Scratch,
+}
+
+impl Files {
+    fn write(name: &str, images: &[&Path]) -> Result<Self> {
+        let scratch = Scratch::create("node")?;
+        let dir = scratch.path();
+        let (cgroups, root) = if let Some(root) = isolation::cgroup_root() {
+            (None, root)
+        } else {
+            let cgroups = Cgroups::create(name)?;
+            let root = cgroups.root().to_owned();
+            (Some(cgroups), root)
+        };
+        fs::create_dir(dir.join("images"))?;
+        let busybox = find("busybox").context("busybox")?;
+        image::write(&dir.join("images/busybox.tar"), IMAGE, &busybox)?;
+        image::write(&dir.join("images/pause.tar"), config::PAUSE, &busybox)?;
+        image::write(&dir.join("images/pushed.tar"), PUSHED, &busybox)?;
+        for (number, image) in images.iter().enumerate() {
+            std::os::unix::fs::symlink(image, dir.join(format!("images/{number}.tar")))?;
+        }
+        for (script, text) in [("init.sh", INIT), ("prepare.sh", isolation::PREPARE), ("run.sh", RUN)] {
+            fs::write(dir.join(script), text)?;
+        }
+        fs::create_dir(dir.join("cni"))?;
+        fs::write(dir.join("cni/10-pods.conflist"), config::cni().to_string())?;
+        fs::write(dir.join("containerd.toml"), config::containerd(dir, CNI_PLUGINS))?;
+        fs::write(dir.join("kubelet.json"), config::kubelet(&root).to_string())?;
+        registry::write(dir)?;
+        Ok(Self { _cgroups: cgroups, registry: registry::program(), scratch })
+    }
+
+    /// The variables of `run.sh`, as `NAME=VALUE`.
+    fn variables(&self, cluster: &Cluster, name: &str) -> Result<Vec<String>> {
+        let kubelet = Tools::ensure(&[Tool::Kubelet])?.path(Tool::Kubelet).to_owned();
+        let mut variables = vec![
+            format!("dir={}", self.scratch.path().display()),
+            format!("name={name}"),
+            format!("kubelet={}", kubelet.display()),
+            format!("kubeconfig={}", cluster.admin_kubeconfig().display()),
+        ];
+        if let Some(registry) = &self.registry {
+            variables.push(format!("registry={}", registry.display()));
+            variables.push(format!("image={PUSHED}"));
+            variables.push(format!("pushed={}/{PUBLISHED}", registry::OPEN));
+        }
+        Ok(variables)
+    }
 }
 
 /// Reason why no node can run on this machine, in one line.
@@ -83,42 +151,34 @@ pub fn supported() -> Result<(), Unsupported> {
 }
 
 impl Node {
-    /// Starts a node of this name and waits until the API server calls it ready. Blocks.
+    /// Starts a node of this name in namespaces of its own, and waits until the API server calls it ready. Blocks.
     ///
     /// The node has the label `node=real` and the taint `node=real:NoSchedule`, so that only pods that ask for it run
     /// there. The kubelet is built first if needed (see [`Tools::ensure`]).
     pub fn start(cluster: &Cluster, name: &str) -> Result<Self> {
         supported()?;
-        let kubelet = Tools::ensure(&[Tool::Kubelet])?.path(Tool::Kubelet).to_owned();
-        let files = Scratch::create("node")?;
-        let dir = files.path();
-        let cgroups = Cgroups::create(name)?;
-        fs::create_dir(dir.join("images"))?;
-        let busybox = find("busybox").context("busybox")?;
-        image::write(&dir.join("images/busybox.tar"), IMAGE, &busybox)?;
-        image::write(&dir.join("images/pause.tar"), config::PAUSE, &busybox)?;
-        fs::write(dir.join("init.sh"), INIT)?;
-        fs::write(dir.join("name"), name)?;
-        fs::create_dir(dir.join("cni"))?;
-        fs::write(dir.join("cni/10-pods.conflist"), config::cni().to_string())?;
-        fs::write(dir.join("containerd.toml"), config::containerd(dir, CNI_PLUGINS))?;
-        fs::write(dir.join("kubelet.json"), config::kubelet(cgroups.root()).to_string())?;
-
-        let port = cluster.server_address().port().to_string();
+        let files = Files::write(name, &[])?;
+        let dir = files.scratch.path();
         let listen = format!("UNIX-LISTEN:{},fork", dir.join("api.sock").display());
         let connect = format!("TCP:{}", cluster.server_address());
         let relay = start("socat", &[listen, connect], dir, "relay-host.log")?;
-        let kubeconfig = cluster.admin_kubeconfig().display().to_string();
-        let mut arguments: Vec<String> = "--mount --net --pid --fork --kill-child --mount-proc --propagation private"
-            .split(' ')
-            .map(str::to_owned)
-            .collect();
-        arguments.extend(["/bin/sh".to_owned(), dir.join("init.sh").display().to_string()]);
-        arguments.extend([dir.display().to_string(), port, kubelet.display().to_string(), kubeconfig]);
+        let script = dir.join("init.sh").display().to_string();
+        let mut arguments = isolation::arguments();
+        arguments.extend(["/bin/sh".to_owned(), script, format!("port={}", cluster.server_address().port())]);
+        arguments.extend(files.variables(cluster, name)?);
         let init = start("unshare", &arguments, dir, "init.log")?;
-        let mut node = Self { name: name.to_owned(), init, _relay: relay, _cgroups: cgroups, files };
-        node.wait_ready(cluster)?;
-        Ok(node)
+        Self { name: name.to_owned(), init, _relay: Some(relay), files }.ready(cluster)
+    }
+
+    /// Starts a node in the namespaces of [`isolation::run`]: its pods and the control plane reach each other. `images` are
+    /// archives of OCI images that the node has then. Otherwise as [`Node::start`].
+    pub fn start_here(cluster: &Cluster, name: &str, images: &[&Path]) -> Result<Self> {
+        let files = Files::write(name, images)?;
+        let dir = files.scratch.path();
+        let mut arguments = vec!["-euc".to_owned(), HERE.to_owned(), "sh".to_owned()];
+        arguments.extend(files.variables(cluster, name)?);
+        let init = start("sh", &arguments, dir, "init.log")?;
+        Self { name: name.to_owned(), init, _relay: None, files }.ready(cluster)
     }
 
     /// Name of the Node object.
@@ -129,15 +189,15 @@ impl Node {
     /// The end of the logs of the node's programs, for the message of a failed test.
     pub fn logs(&self) -> String {
         let mut logs = String::new();
-        for name in ["init", "relay", "containerd", "import", "kubelet"] {
-            let log = fs::read(self.files.path().join(format!("{name}.log"))).unwrap_or_default();
+        for name in ["init", "relay", "registry", "containerd", "import", "kubelet"] {
+            let log = fs::read(self.files.scratch.path().join(format!("{name}.log"))).unwrap_or_default();
             let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(3_000)..]).into_owned();
             let _ = writeln!(logs, "--- {name}\n{tail}");
         }
         logs
     }
 
-    fn wait_ready(&mut self, cluster: &Cluster) -> Result<()> {
+    fn ready(mut self, cluster: &Cluster) -> Result<Self> {
         let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
         let ready = poll::until("the node becomes ready", READY, || {
             if let Some(status) = self.init.ended() {
@@ -151,8 +211,14 @@ impl Node {
             Ok(Err(error)) => bail!("{error:#}\n{}", self.logs()),
             Err(error) => bail!("{error}\n{}", self.logs()),
         }
-        Ok(())
+        Ok(self)
     }
+}
+
+/// True if nodes have the local registries `registry.test` (open), `private.test` (login required), `untrusted.test`
+/// (unknown CA) and `plain.test` (HTTP instead of HTTPS): `docker-registry` is installed.
+pub fn has_registry() -> bool {
+    registry::program().is_some()
 }
 
 /// Patch of a pod template that puts its pods on a real node: selector and toleration.
@@ -174,7 +240,8 @@ fn start(program: &str, arguments: &[String], dir: &Path, log: &str) -> Result<P
     Process::start(&start, &Output::File(&dir.join(log))).with_context(|| format!("{program} does not start"))
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Path of an installed program.
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = env::var("PATH").unwrap_or_default();
     let directories = path.split(':').chain(["/usr/sbin", "/sbin"]);
     directories.map(|directory| Path::new(directory).join(program)).find(|path| path.is_file())

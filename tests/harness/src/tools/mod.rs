@@ -7,6 +7,7 @@
 mod build;
 mod cache;
 mod catalog;
+mod debian;
 mod download;
 mod estimate;
 mod fill;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use cache::directory as cache_directory;
 pub use catalog::Tool;
+pub use debian::debian_program;
 pub use download::{Downloads, published_files};
 pub use estimate::Estimate;
 pub use progress::{Progress, print};
