@@ -217,7 +217,11 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
     }
     match event.reason.as_str() {
         "Failed" => match message.strip_prefix("Error: ")? {
-            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => told(images.pulls(container, None)),
+            "ErrImagePull"
+            | "ImagePullBackOff"
+            | "ErrImageNeverPull"
+            | "RegistryUnavailable"
+            | "SignatureValidationFailed" => told(images.pulls(container, None)),
             "InvalidImageName" => told(vec![image_name(container)]),
             why => told(vec![no_start(container, &event.reason, why)]),
         },
@@ -311,6 +315,22 @@ mod tests {
         }
         assert_eq!(without_pod_name("ws", "no name at all"), "no name at all");
         assert_eq!(without_pod_name("ws", "pods \"unclosed"), "pods \"unclosed");
+    }
+
+    #[test]
+    fn an_image_error_waits_for_the_status_that_explains_it() {
+        let uid = crate::identity::Uid::parse("u").unwrap();
+        let subject = Subject { kind: Kind::Pod, namespace: "ns".into(), name: "ws".into(), uid };
+        let images = Images(vec![("dev".into(), "registry/x:1".into())]);
+        let explained_by = |reason: &str| {
+            let event: Event = serde_json::from_value(serde_json::json!({"reason": "Failed", "type": "Warning",
+                "message": format!("Error: {reason}"), "involvedObject": {"fieldPath": "spec.containers{dev}"}}))
+            .unwrap();
+            of_event(&subject, &event, &images).explained_by
+        };
+        for reason in ["ErrImagePull", "ErrImageNeverPull", "RegistryUnavailable", "SignatureValidationFailed"] {
+            assert_eq!(explained_by(reason), Some(ExplainedBy::Fact(vec![image_pull("registry/x:1")])), "{reason}");
+        }
     }
 
     #[test]

@@ -107,6 +107,17 @@ mod tests {
     }
 
     #[test]
+    fn no_line_of_a_known_cause_is_unknown() {
+        let unknown = |line: &Replayed| line.causes.iter().any(|cause| cause.id == "unknown");
+        let mut wrong = Vec::new();
+        for scenario in Scenario::all().filter(|scenario| scenario.name() != "unknown") {
+            let lines = replay(&scenario.recording(), 600);
+            wrong.extend(lines.into_iter().filter(unknown).map(|line| (scenario.name(), line.text)));
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
     fn captured_recordings_exist() {
         let known = captured_names();
         for scenario in Scenario::all() {

@@ -53,6 +53,8 @@ pub fn made(cause: &'static Cause) -> Recording {
         (Area::Images, _) => made.image(),
         (Area::Containers, _) => made.container(),
         (Area::Controllers, _) => made.event_about_workload(),
+        // Of a claim that is made for a pod alone, the Event is about the pod.
+        (Area::Volumes, "FailedBinding") if message.starts_with("ephemeral volume") => made.pending().event_about_pod(),
         (Area::Volumes, reason) if CLAIM.contains(&reason) => made.pending().event_about_claim(),
         (Area::Node | Area::Disruption, reason) if NODE.contains(&reason) => made.event_about_node(),
         (Area::Disruption, _) => made.disruption(),
