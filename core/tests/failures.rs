@@ -36,8 +36,12 @@ fn page() -> String {
 }
 
 fn row(cause: &Cause) -> String {
-    let explanation = [cause.why, cause.act].map(|sentence| words(sentence.trim()));
-    let explanation = explanation.join(" ");
+    let mut explanation = words(cause.why.trim());
+    // A reason of the scheduler is a part of a sentence.
+    if !cause.why.is_empty() && !cause.why.ends_with('.') {
+        explanation.push('.');
+    }
+    let explanation = format!("{explanation} {}", words(cause.act.trim()));
     format!(
         "| `{}`<br>{} | {} | {} | {} |",
         cause.id,
