@@ -116,7 +116,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The node cannot give the workspace CPUs, memory and devices that lie together.", "Start the workspace again; if it happens often, tell your administrator.")
         .seen("TopologyAffinityError", "Resources cannot be allocated with Topology locality"),
     Cause::new(AREA, "device_unavailable", Error, Administrator, "The device is not available on the node")
-        .on(&[FAILED.reason(&["UnexpectedAdmissionError"]).text(&["devices unavailable for ?.", "unregistered device ?,", "unhealthy devices ?,", "devices unavailable", "allocate failed"])])
+        .on(&[FAILED.reason(&["UnexpectedAdmissionError"]).text(&["devices unavailable for ?. requested", "unregistered device ?,", "unhealthy devices ?,", "devices unavailable", "allocate failed"])])
         .says("The node could not give the workspace its device{q1}, such as a GPU.", "Start the workspace again; if it happens often, tell your administrator.")
         .seen("UnexpectedAdmissionError", "Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. Requested: 1, Available: 0, which is unexpected"),
     Cause::new(AREA, "node_changed", Error, Nobody, "The node does not match the template any more")

@@ -106,6 +106,14 @@ fn a_node_in_trouble_is_not_the_templates_fault() {
 }
 
 #[test]
+fn an_unavailable_device_is_named_whole() {
+    let message = "Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. Requested: 1, \
+                   Available: 0, which is unexpected";
+    let said = sentence(&FindingKind::Failed { reason: "UnexpectedAdmissionError".into(), message: message.into() });
+    assert!(said.contains("\"nvidia.com/gpu\""), "{said}");
+}
+
+#[test]
 fn a_full_disk_at_a_pull_is_not_a_missing_image() {
     let pull = |message: &str| FindingKind::ImagePull {
         container: "dev".into(),
