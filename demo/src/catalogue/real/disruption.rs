@@ -26,6 +26,8 @@ pub(super) fn script(id: &str, names: &Names) -> Option<Script> {
             .workload(Workload::Job, json!({}))
             .then(Action::Running)
             .then(Action::PodStatus(json!({ "phase": "Failed" }))),
+        "progress_deadline" => Script::new(json!({ "nodeSelector": { "disktype": "ssd" } }))
+            .workload(Workload::Deployment, json!({ "progressDeadlineSeconds": 2 })),
         "job_deadline" => Script::new(json!({ "nodeSelector": { "disktype": "ssd" } }))
             .workload(Workload::Job, json!({ "activeDeadlineSeconds": 2 })),
         _ => return None,
