@@ -97,6 +97,8 @@ pub enum FindingKind {
     ImagePull {
         /// The container, or the first one, that needs the image; empty if it is unknown.
         container: String,
+        /// True for an init container.
+        init: bool,
         /// The image's reference.
         image: String,
         /// Message of the registry or the runtime.

@@ -117,6 +117,7 @@ fn an_unavailable_device_is_named_whole() {
 fn a_full_disk_at_a_pull_is_not_a_missing_image() {
     let pull = |message: &str| FindingKind::ImagePull {
         container: "dev".into(),
+        init: false,
         image: "x:1".into(),
         message: message.into(),
     };
@@ -125,6 +126,7 @@ fn a_full_disk_at_a_pull_is_not_a_missing_image() {
     // What is in the image's own name or in a URL is not the cause.
     let named = FindingKind::ImagePull {
         container: "dev".into(),
+        init: false,
         image: "r/unauthorized:429".into(),
         message: "failed to resolve image: r/unauthorized:429: not found".into(),
     };

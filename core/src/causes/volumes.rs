@@ -188,7 +188,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .seen("FailedMount", "MountVolume.SetUp failed for volume \"data\" : mount failed: exit status 32 Mounting command: mount Mounting arguments: -t nfs 10.0.0.9:/export/home Output: mount.nfs: Connection timed out"),
     Cause::new(AREA, "volume_host_path", Error, TemplateAuthor, "A path of the node is missing or of another kind")
         .on(&[VOLUME.text(&["hostpath type check failed: ?", "hostpath type check failed, ?", ": path ? does not exist"])])
-        .says("The node does not have the path{q1} that the template mounts from it, or it is of another kind (file, directory, socket).", "The template's author must correct it, or an administrator must prepare the nodes.")
+        .says("The node does not have the path{q1} that the volume is on, or it is of another kind (file, directory, socket).", "The template's author must correct it, or an administrator must prepare the nodes.")
         .seen("FailedMount", "MountVolume.SetUp failed for volume \"data\" : hostPath type check failed: /tmp is not a file, it's a Directory"),
     Cause::new(AREA, "volume_subpath", Error, TemplateAuthor, "A subPath cannot be used")
         .on(&[VOLUME.text(&["failed to prepare subpath", "failed to create subpath", "subpath for volumemount"]), Pattern::of(Topic::Container).text(&["failed to prepare subpath", "failed to create subpath"])])

@@ -30,15 +30,28 @@ pub(super) struct EventFact {
 
 /// The images of a pod's containers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Images(Vec<(Box<str>, Box<str>)>);
+pub(super) struct Images(Vec<Image>);
+
+/// The image of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Image {
+    container: Box<str>,
+    init: bool,
+    name: Box<str>,
+}
 
 impl Images {
     /// Containers beyond are not found by their image: their lines are said twice, once by status and once by Event.
     const LIMIT: usize = 32;
 
     pub(super) fn of(pod: &Pod) -> Self {
-        let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-        let images = all.map(|container| (container.name.as_str().into(), container.image.as_str().into()));
+        let init = pod.spec.init_containers.iter().map(|container| (container, true));
+        let all = init.chain(pod.spec.containers.iter().map(|container| (container, false)));
+        let images = all.map(|(container, init)| Image {
+            container: container.name.as_str().into(),
+            init,
+            name: container.image.as_str().into(),
+        });
         Self(images.take(Self::LIMIT).collect())
     }
 
@@ -47,8 +60,8 @@ impl Images {
         self.0.len() > 1
     }
 
-    fn first_with(&self, image: &str) -> Option<&str> {
-        self.0.iter().find(|(_, of)| **of == *image).map(|(container, _)| &**container)
+    fn first_with(&self, image: &str) -> Option<(&str, bool)> {
+        self.0.iter().find(|of| *of.name == *image).map(|of| (&*of.container, of.init))
     }
 
     /// That an image cannot be pulled: the container's, or any where the Event names none.
@@ -56,8 +69,8 @@ impl Images {
         if let Some(image) = image {
             return vec![image_pull(image)];
         }
-        let mine = self.0.iter().filter(|(name, _)| container.is_empty() || **name == *container);
-        mine.map(|(_, image)| image_pull(image)).collect()
+        let mine = self.0.iter().filter(|of| container.is_empty() || *of.container == *container);
+        mine.map(|of| image_pull(&of.name)).collect()
     }
 }
 
@@ -189,8 +202,10 @@ fn failed_pull(event: &Event, message: &str, images: &Images) -> Option<FindingK
     if why.is_empty() {
         return None;
     }
-    let container = images.first_with(image).unwrap_or_else(|| container(event));
-    Some(FindingKind::ImagePull { container: container.to_owned(), image: image.to_owned(), message: why.to_owned() })
+    let in_event = || (container(event), event.involved_object.field_path.starts_with("spec.initContainers"));
+    let (container, init) = images.first_with(image).unwrap_or_else(in_event);
+    let (container, image, message) = (container.to_owned(), image.to_owned(), why.to_owned());
+    Some(FindingKind::ImagePull { container, init, image, message })
 }
 
 /// The container that the Event is about; empty where it is about none.

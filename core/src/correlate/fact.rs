@@ -287,7 +287,11 @@ fn of_container(
     let (container, image) = (status.name.clone(), image(pod, &status.name));
     let reason = waiting.reason.clone();
     let kind = match (why, pull_error(&waiting.reason, &waiting.message)) {
-        (_, Some(message)) => FindingKind::ImagePull { container: first_with(pod, &image, container), image, message },
+        (_, Some(message)) => {
+            let container = first_with(pod, &image, container);
+            let init = pod.spec.init_containers.iter().any(|spec| spec.name == container);
+            FindingKind::ImagePull { container, init, image, message }
+        }
         // How long it waits differs from time to time, and its Event words it otherwise.
         (WaitingFor::CrashLoop, _) => {
             FindingKind::Waiting { container, init, why, reason, image, message: String::new() }

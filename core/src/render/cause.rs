@@ -21,8 +21,9 @@ pub(super) fn disrupted(message: &str) -> String {
 }
 
 /// Which image cannot be pulled, in the kubelet's words.
-pub(super) fn image_pull(container: &str, image: &str, message: &str) -> String {
-    let who = if container.is_empty() { String::new() } else { format!("Container {container} cannot start: ") };
+pub(super) fn image_pull(container: &str, init: bool, image: &str, message: &str) -> String {
+    let kind = self::container(init);
+    let who = if container.is_empty() { String::new() } else { format!("{kind} {container} cannot start: ") };
     format!("{who}Failed to pull image \"{image}\": {}", message.trim())
 }
 
@@ -115,7 +116,7 @@ mod tests {
     fn the_message_is_in_the_line() {
         assert!(disrupted("Eviction API: evicting").contains("Eviction API: evicting"));
         assert_eq!(
-            image_pull("dev", "img", "401 Unauthorized"),
+            image_pull("dev", false, "img", "401 Unauthorized"),
             "Container dev cannot start: Failed to pull image \"img\": 401 Unauthorized"
         );
     }

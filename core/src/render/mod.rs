@@ -163,8 +163,8 @@ fn own_words(kind: &FindingKind, level: Level) -> Words {
             let text = cause::terminated(container, *init, *exit_code, reason);
             Words::plain(level, text + &cause::last_words(message))
         }
-        FindingKind::ImagePull { container, image, message } => {
-            Words::with_reason(level, "ErrImagePull", cause::image_pull(container, image, message))
+        FindingKind::ImagePull { container, init, image, message } => {
+            Words::with_reason(level, "ErrImagePull", cause::image_pull(container, *init, image, message))
         }
         FindingKind::Disrupted { reason, message } => Words::with_reason(level, reason, cause::disrupted(message)),
         FindingKind::Waiting { container, init, why, reason, image, message } => {
@@ -359,7 +359,7 @@ mod tests {
             let message = message();
             all.push(FindingKind::Terminated { container, init: false, exit_code: 1, reason, memory_limit, message });
         }
-        all.push(FindingKind::ImagePull { container: container(), image: text(), message: message() });
+        all.push(FindingKind::ImagePull { container: container(), init: false, image: text(), message: message() });
         all.push(FindingKind::Disrupted { reason: reason(), message: message() });
         all
     }

@@ -36,7 +36,7 @@ fn finding(kind: &str, reason: &str, message: &str) -> FindingKind {
         "evicted" => FindingKind::Evicted { message },
         "disrupted" => FindingKind::Disrupted { reason, message },
         "failed" => FindingKind::Failed { reason, message },
-        "image" => FindingKind::ImagePull { container: container(), image, message },
+        "image" => FindingKind::ImagePull { container: container(), init: false, image, message },
         "waiting" => {
             let why = WaitingFor::parse(&reason).unwrap();
             FindingKind::Waiting { container: container(), init: false, why, reason, image, message }

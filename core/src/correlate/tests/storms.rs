@@ -146,6 +146,7 @@ fn a_pull_that_fails_for_another_reason_is_told_anew() {
     }
     let pull = |message: &str| FindingKind::ImagePull {
         container: "dev".into(),
+        init: false,
         image: "img".into(),
         message: message.into(),
     };
