@@ -127,8 +127,7 @@ fn of_word(text: &str, at: usize, word: &str, before: &str) -> Option<Range<usiz
         return None;
     }
     let rest = &text[end..];
-    // A file, not a name: `to rootfs at "/etc/passwd": mount failed`.
-    if word == "passwd" && text[..at].ends_with("/etc/") {
+    if ends_quoted_path(&text[..at], rest) {
         return None;
     }
     // `<token>value</token>`
@@ -144,6 +143,14 @@ fn of_word(text: &str, at: usize, word: &str, before: &str) -> Option<Range<usiz
     };
     let header = ["authorization", "cookie"].iter().any(|name| lower().ends_with(name));
     value(text, end + separator, colon, header)
+}
+
+/// Whether a word between these ends a path in quotes that prose follows, as in `exec: "/etc/passwd": permission denied`.
+fn ends_quoted_path(before: &str, rest: &str) -> bool {
+    let path = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let Some(quote) = rest.chars().next().filter(|c| "\"'`".contains(*c)) else { return false };
+    let prose = rest[1..].strip_prefix(": ").is_some_and(|value| !value.starts_with(['"', '\'', '`', '\\']));
+    prose && before.ends_with('/') && before.trim_end_matches(path).ends_with(quote)
 }
 
 /// Whether a word names a secret; `api key` is written in two.

@@ -137,6 +137,16 @@ fn the_file_of_users_is_no_password() {
     assert!(!masked("passwd: hunter22").contains("hunter22"));
 }
 
+#[test]
+fn a_quoted_path_is_no_name() {
+    for shown in ["exec: \"/etc/passwd\": permission denied", "stat \"/run/secrets/app/token\": no such file"] {
+        assert_eq!(masked(shown), shown);
+    }
+    for secret in ["{\"/run/token\": \"hunter22\"}", "cat /run/token: hunter22x", "\"token\": hunter22x"] {
+        assert!(!masked(secret).contains("hunter22"), "{secret}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_named_secret_never_shows(
