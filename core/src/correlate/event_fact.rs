@@ -336,7 +336,7 @@ mod tests {
     fn an_image_error_waits_for_the_status_that_explains_it() {
         let uid = crate::identity::Uid::parse("u").unwrap();
         let subject = Subject { kind: Kind::Pod, namespace: "ns".into(), name: "ws".into(), uid };
-        let images = Images(vec![("dev".into(), "registry/x:1".into())]);
+        let images = Images(vec![Image { container: "dev".into(), init: false, name: "registry/x:1".into() }]);
         let explained_by = |reason: &str| {
             let event: Event = serde_json::from_value(serde_json::json!({"reason": "Failed", "type": "Warning",
                 "message": format!("Error: {reason}"), "involvedObject": {"fieldPath": "spec.containers{dev}"}}))
