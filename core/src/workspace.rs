@@ -24,7 +24,8 @@ impl fmt::Debug for WorkspaceKey {
 
 /// The person and the workspace an object belongs to, for people only: the token is the authority.
 ///
-/// A prebuilt workspace carries the pseudo-user `prebuilds` until it is claimed, and its labels keep that name.
+/// A prebuilt workspace carries the pseudo-user `prebuilds` until it is claimed, and some of its objects after that: any
+/// other user that an object names comes before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// The user's name; empty if it is unknown.
@@ -38,23 +39,40 @@ const USERNAME: &str = "com.coder.user.username";
 const WORKSPACE: &str = "com.coder.workspace.name";
 const EMAIL: &str = "com.coder.user.email";
 
+/// The pseudo-user of prebuilt workspaces that were not claimed yet.
+const PREBUILDS: &str = "prebuilds";
+
 impl Owner {
+    /// True if the user is known, and not the pseudo-user of prebuilt workspaces.
+    pub fn is_person(&self) -> bool {
+        !self.user.is_empty() && !is_prebuilds(&self.user)
+    }
+
     /// Derives the owner from the metadata of objects, the most reliable first: the pod, its ReplicaSet, its
     /// Deployment. `name` is the pod's name, or its `generateName`, or its workload's name.
     ///
-    /// For user and workspace alike: labels, then the e-mail annotation, then a name of the form
+    /// For user and workspace alike, and the pseudo-user of prebuilt workspaces last: labels, then the e-mail annotation, then a name of the form
     /// `coder-OWNER-WORKSPACE`, else the namespace.
     pub fn derive(sources: &[&Meta], name: &str, namespace: &str) -> Self {
         let label = |key: &str| first(sources.iter().map(|meta| &meta.labels), key);
         let annotation = |key: &str| first(sources.iter().map(|meta| &meta.annotations.known), key);
         let from_name = parse_name(name);
+        let users = sources.iter().map(|meta| &meta.labels);
+        let users = values(users, USERNAME)
+            .chain(values(sources.iter().map(|meta| &meta.annotations.known), USERNAME))
+            .chain(values(sources.iter().map(|meta| &meta.annotations.known), EMAIL));
+        let users: Vec<&String> = users.collect();
+        let user = users.iter().find(|user| !is_prebuilds(user)).or(users.first());
+        // The objects that still name the pseudo-user have the prebuilt workspace's name too.
+        let is_claimed = |meta: &&&Meta| meta.labels.get(USERNAME).is_none_or(|user| !is_prebuilds(user));
+        let claimed = || first(sources.iter().filter(is_claimed).map(|meta| &meta.labels), WORKSPACE);
         Self {
-            user: label(USERNAME)
-                .or_else(|| annotation(USERNAME))
-                .or_else(|| annotation(EMAIL))
+            user: user
+                .map(|user| (*user).clone())
                 .or_else(|| from_name.map(|(user, _)| user.to_owned()))
                 .unwrap_or_default(),
-            workspace: label(WORKSPACE)
+            workspace: claimed()
+                .or_else(|| label(WORKSPACE))
                 .or_else(|| annotation(WORKSPACE))
                 .or_else(|| from_name.map(|(_, workspace)| workspace.to_owned()))
                 .unwrap_or_else(|| namespace.to_owned()),
@@ -63,7 +81,15 @@ impl Owner {
 }
 
 fn first<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, String>>, key: &str) -> Option<String> {
-    maps.filter_map(|map| map.get(key)).find(|value| !value.is_empty()).cloned()
+    values(maps, key).next().cloned()
+}
+
+fn values<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, String>>, key: &str) -> impl Iterator<Item = &'a String> {
+    maps.filter_map(move |map| map.get(key)).filter(|value| !value.is_empty())
+}
+
+fn is_prebuilds(user: &str) -> bool {
+    user.split('@').next() == Some(PREBUILDS)
 }
 
 /// Splits `coder-OWNER-WORKSPACE` after the first part. A Coder user name may contain a hyphen, which such a name does
@@ -90,6 +116,17 @@ mod tests {
         let pod = meta(&[(USERNAME, "alice"), (WORKSPACE, "dev")], &[(EMAIL, "alice@example.com")]);
         let owner = Owner::derive(&[&pod], "coder-bob-web", "ns");
         assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("alice", "dev"));
+    }
+
+    #[test]
+    fn any_other_user_comes_before_the_pseudo_user_of_prebuilt_workspaces() {
+        let pod = meta(&[(USERNAME, "prebuilds"), (WORKSPACE, "prebuilt-1")], &[]);
+        let deployment = meta(&[(USERNAME, "alice"), (WORKSPACE, "dev")], &[(EMAIL, "alice@example.com")]);
+        let owner = Owner::derive(&[&pod, &deployment], "prebuilt-1", "ns");
+        assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("alice", "dev"));
+        let owner = Owner::derive(&[&pod], "prebuilt-1", "ns");
+        assert_eq!((owner.user.as_str(), owner.workspace.as_str()), ("prebuilds", "prebuilt-1"));
+        assert!(!owner.is_person());
     }
 
     #[test]

@@ -167,6 +167,7 @@ impl Correlation {
                 self.ledger.set_live(&agent, true);
                 self.send(Command::Open { agent, workspace }).await;
             }
+            Effect::Claimed(agent) => self.send(Command::Claimed { agent }).await,
             Effect::Ended(agent) => {
                 self.ledger.set_live(&agent, false);
                 self.send(Command::Ended { agent }).await;

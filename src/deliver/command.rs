@@ -28,6 +28,11 @@ pub enum Command {
         /// The line.
         line: LogLine,
     },
+    /// The workspace of this agent has another owner, and with it a new agent of the same token.
+    Claimed {
+        /// The agent.
+        agent: AgentToken,
+    },
     /// No object carries this agent's token any more.
     Ended {
         /// The agent.

@@ -169,7 +169,8 @@ impl Selection {
         let is_new_pod = kind == Kind::Pod && meta.uid.is_some_and(|uid| self.pods.insert(uid));
         if let Some(group) = usize::try_from(id.0).ok().and_then(|index| self.groups.get_mut(index)) {
             group.pods += usize::from(is_new_pod);
-            if group.owner.is_none() && !owner.user.is_empty() {
+            let is_known = group.owner.as_ref().is_some_and(|known| known.is_person() || !owner.is_person());
+            if !is_known && !owner.user.is_empty() {
                 group.owner = Some(owner);
             }
         }

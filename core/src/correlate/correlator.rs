@@ -15,6 +15,7 @@ use super::{
     non_workspaces::NonWorkspaces,
     past::Past,
     report::Report,
+    start::owner,
     tracked::Tracked,
     unconfirmed::Unconfirmed,
     waiting::{Waiter, Waiting},
@@ -30,7 +31,7 @@ use crate::{
     registration::ANNOTATION,
     resource::Kind,
     token::AgentToken,
-    workspace::{Owner, WorkspaceKey},
+    workspace::WorkspaceKey,
 };
 
 /// Limits of the correlator.
@@ -249,6 +250,9 @@ impl<D: AgentIndex> Correlator<D> {
         if !known && self.left.remove(&subject) {
             how = Arrival::ListedKnown;
         }
+        if known {
+            self.note_owner(object, &subject, effects);
+        }
         let was_missing = self.found(uid);
         let listing = scope.and_then(|scope| self.listings.get(&scope).copied()).unwrap_or_default();
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
@@ -362,10 +366,8 @@ impl<D: AgentIndex> Correlator<D> {
                 .and_then(|template| WorkspaceKey::of(&subject.namespace, template))
                 .or_else(|| WorkspaceKey::of(&subject.namespace, meta));
             let images = if let Object::Pod(pod) = object { Images::of(pod) } else { Images::default() };
-            let sources: Vec<&Meta> = [meta].into_iter().chain(template).collect();
-            let owner = Owner::derive(&sources, &subject.name, &subject.namespace);
             let mut tracked = Tracked::new(subject.clone(), workspace, controller);
-            tracked.owner = owner;
+            tracked.owner = owner(object, subject);
             (tracked.images, tracked.created) = (images, meta.creation_timestamp);
             tracked
         });

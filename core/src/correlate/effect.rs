@@ -26,6 +26,8 @@ pub enum Effect {
         /// Its workspace, if the object's labels name it.
         workspace: Option<WorkspaceKey>,
     },
+    /// The workspace of this agent has another owner: Coder knows its token as that of a new agent.
+    Claimed(AgentToken),
     /// No object carries the agent any more.
     Ended(AgentToken),
     /// Read this object from the API server; answered by `Observation::LookedUp`.

@@ -285,6 +285,7 @@ impl<D: AgentIndex> Correlator<D> {
     /// Makes a finding for each agent of the object, and keeps it for those that are not known yet.
     pub(super) fn report(&mut self, uid: Uid, report: Report, repeat: Option<Repeat>, effects: &mut Vec<Effect>) {
         let Report { kind, at, fact_id, about } = report;
+        let owner = self.owner_of(uid);
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         let subject = about.unwrap_or_else(|| tracked.subject.clone());
         let fact_id = fact_id.map(|fact_id| match kind {
@@ -300,7 +301,7 @@ impl<D: AgentIndex> Correlator<D> {
         let explanation = explain(&finding.kind);
         let level = level_of(&finding.kind, &explanation);
         tracked.trouble.note(&finding, level);
-        tracked.fail(at, level, &explanation, effects);
+        tracked.fail(at, level, &explanation, &owner, effects);
         if !tracked.unresolved.is_empty() {
             if tracked.held.len() >= HELD {
                 effects.push(Effect::Count(Counted::Unasked));

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AgentIndex, Arrival, Correlator, Effect, tracked::Tracked};
+use super::{AgentIndex, Arrival, Correlator, Effect, Object, tracked::Tracked};
 use crate::{
     causes::{Cause, Explanation},
     identity::{Subject, Uid},
@@ -16,7 +16,7 @@ use crate::{
 pub struct Start {
     /// The pod or workload.
     pub subject: Subject,
-    /// Its owner and workspace, as its labels tell.
+    /// Its owner and workspace, as its labels tell or those of a workload above it.
     pub owner: Owner,
     /// Since its creation.
     pub duration: SignedDuration,
@@ -42,18 +42,60 @@ impl Progress {
 }
 
 impl Tracked {
-    fn start(&self, at: Timestamp) -> Start {
+    fn start(&self, at: Timestamp, owner: Owner) -> Start {
         let duration = self.created.map_or(SignedDuration::ZERO, |created| at.duration_since(created));
-        Start { subject: self.subject.clone(), owner: self.owner.clone(), duration: duration.max(SignedDuration::ZERO) }
+        Start { subject: self.subject.clone(), owner, duration: duration.max(SignedDuration::ZERO) }
     }
 
     /// Notes trouble of which a line was made: each cause counts once for each object.
-    pub(super) fn fail(&mut self, at: Timestamp, level: Level, explanation: &Explanation, effects: &mut Vec<Effect>) {
+    pub(super) fn fail(
+        &mut self,
+        at: Timestamp,
+        level: Level,
+        explanation: &Explanation,
+        owner: &Owner,
+        effects: &mut Vec<Effect>,
+    ) {
         if level < Level::Warn {
             return;
         }
         for cause in self.progress.learn(explanation) {
-            effects.push(Effect::StartFailed { start: self.start(at), cause });
+            effects.push(Effect::StartFailed { start: self.start(at, owner.clone()), cause });
+        }
+    }
+}
+
+/// The owner of an object's workspace, as its own metadata tells.
+pub(super) fn owner(object: &Object, subject: &Subject) -> Owner {
+    let (meta, template) = match object {
+        Object::Pod(pod) => (&pod.metadata, None),
+        Object::Workload(_, workload) => (&workload.metadata, Some(&workload.spec.template.metadata)),
+    };
+    let sources: Vec<_> = [meta].into_iter().chain(template).collect();
+    Owner::derive(&sources, &subject.name, &subject.namespace)
+}
+
+/// A pod, its ReplicaSet and its Deployment.
+const CHAIN: usize = 3;
+
+impl<D: AgentIndex> Correlator<D> {
+    /// The owner of an object's workspace: as it tells itself, or a workload above it. The labels of a prebuilt workspace's
+    /// pod stay when it is claimed, those of its Deployment change.
+    pub(super) fn owner_of(&self, uid: Uid) -> Owner {
+        let above = |tracked: &&Tracked| self.tracked.get(&tracked.controller?);
+        let chain = std::iter::successors(self.tracked.get(&uid), above).take(CHAIN);
+        let owners: Vec<&Owner> = chain.map(|tracked| &tracked.owner).collect();
+        let owner = owners.iter().find(|owner| owner.is_person()).or(owners.first());
+        owner.map_or_else(|| Owner { user: String::new(), workspace: String::new() }, |owner| (*owner).clone())
+    }
+
+    /// Notes the owner of an object that is tracked already. A prebuilt workspace that is claimed changes its owner, and
+    /// its agent with it.
+    pub(super) fn note_owner(&mut self, object: &Object, subject: &Subject, effects: &mut Vec<Effect>) {
+        let Some(tracked) = self.tracked.get_mut(&subject.uid) else { return };
+        let before = std::mem::replace(&mut tracked.owner, owner(object, subject));
+        if before.user != tracked.owner.user && !before.user.is_empty() {
+            effects.extend(tracked.agents.iter().copied().map(Effect::Claimed));
         }
     }
 }
@@ -76,12 +118,13 @@ impl<D: AgentIndex> Correlator<D> {
         (known, how): (bool, Arrival),
         effects: &mut Vec<Effect>,
     ) {
+        let owner = self.owner_of(uid);
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         let Some(since) = running_since(pod, now).filter(|_| !tracked.progress.ran) else { return };
         tracked.progress.ran = true;
         // A pod that a list shows as running did so before, perhaps for long.
         if known || how == Arrival::Watched {
-            let start = tracked.start(since);
+            let start = tracked.start(since, owner);
             effects.push(Effect::Started { start, after: tracked.progress.causes.clone() });
         }
     }

@@ -195,6 +195,7 @@ impl<A: CoderApi> Engine<A> {
         match command {
             Command::Prepare { agent } => self.prepare(agent, now),
             Command::Open { agent, workspace } => self.open(agent, workspace, now),
+            Command::Claimed { agent } => self.claimed(agent),
             Command::Line { agent, line } => self.line(agent, line, now),
             Command::Ended { agent } => self.ended(agent, now),
         }
@@ -229,6 +230,16 @@ impl<A: CoderApi> Engine<A> {
         if let Some(workspace) = workspace {
             self.end_earlier_starts(&workspace, token, now);
             self.note_earlier_failure(&workspace, token, now);
+        }
+    }
+
+    /// The log source belongs to the agent before: it is registered again with the next line. Until the claim is complete
+    /// Coder rejects the token.
+    fn claimed(&mut self, token: AgentToken) {
+        if let Some(agent) = self.agents.get_mut(token)
+            && agent.state == State::Registered
+        {
+            agent.state = State::New;
         }
     }
 

@@ -140,6 +140,10 @@ impl TestContext {
         self.send(Command::Open { agent: agent(number), workspace: None }).await;
     }
 
+    pub(crate) async fn claimed(&self, number: u32) {
+        self.send(Command::Claimed { agent: agent(number) }).await;
+    }
+
     pub(crate) async fn open_of(&self, number: u32, name: &str) {
         self.send(Command::Open { agent: agent(number), workspace: Some(workspace(name)) }).await;
     }

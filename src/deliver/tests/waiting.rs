@@ -175,6 +175,23 @@ async fn a_claimed_agent_has_its_source_posted_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_that_refused_no_request_posts_the_source_again() {
+    let mut context = TestContext::new();
+    context.valid(1);
+    context.open(1).await;
+    context.line(1, "Created pod").await;
+    context.until_lines(1, 1, secs(1)).await;
+    // Between two lines the same token becomes another agent; its pod's labels name the new owner.
+    context.coder.state().agents.get_mut(&agent(1)).unwrap().source = false;
+    context.claimed(1).await;
+    context.permit(secs(1)).await;
+    assert_eq!(context.coder.state().agents[&agent(1)].sources_posted, 1, "not before there is a line");
+    context.line(1, "Pulled").await;
+    context.until_lines(1, 2, secs(1)).await;
+    assert_eq!(context.coder.state().agents[&agent(1)].sources_posted, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_worked_and_ended_is_revoked_at_the_first_401() {
     let mut context = TestContext::new();
     context.valid(1);

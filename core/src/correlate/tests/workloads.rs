@@ -132,3 +132,52 @@ fn a_condition_reported_before_a_restart_is_not_reported_again() {
     second.observe(Observation::Seen { scope, object, how: Arrival::ListedChanged });
     assert_eq!(second.findings_for(ALICE), []);
 }
+
+/// A workload or pod of a prebuilt workspace, with the user in its labels.
+fn owned(kind: Kind, name: &str, owner: Option<(&str, &str)>, user: &str) -> Observation {
+    let mut observation = if kind == Kind::Pod {
+        seen(pod(name, "ns", ALICE, &json!({})))
+    } else {
+        workload(kind, name, ALICE, &json!([]))
+    };
+    let Observation::Seen { object, .. } = &mut observation else { unreachable!() };
+    let meta = match object {
+        Object::Pod(pod) => &mut pod.metadata,
+        Object::Workload(_, workload) => &mut workload.metadata,
+    };
+    meta.labels.insert("com.coder.user.username".into(), user.into());
+    let owners = owner
+        .map(|(kind, name)| json!([{"kind": kind, "name": name, "uid": format!("ns/{name}"), "controller": true}]));
+    meta.owner_references = owners.map(|owners| serde_json::from_value(owners).unwrap()).unwrap_or_default();
+    observation
+}
+
+#[test]
+fn a_claimed_prebuilt_workspace_changes_its_owner_and_its_agent() {
+    let mut story = Story::new();
+    story.observe(owned(Kind::Deployment, "ws", None, "prebuilds"));
+    story.observe(owned(Kind::ReplicaSet, "ws-1", Some(("Deployment", "ws")), "prebuilds"));
+    story.observe(owned(Kind::Pod, "ws-1-x", Some(("ReplicaSet", "ws-1")), "prebuilds"));
+    let owner = |story: &Story| {
+        let mut starts = story.effects.iter().filter_map(|effect| match effect {
+            Effect::StartFailed { start, .. } => Some(start.owner.user.clone()),
+            _ => None,
+        });
+        starts.next_back()
+    };
+    story.observe(event("Pod", "ns", "ws-1-x", "FailedMount", "timed out", 1, 2));
+    assert_eq!(owner(&story).as_deref(), Some("prebuilds"));
+    assert!(!story.effects.contains(&Effect::Claimed(token(ALICE))));
+    // The pod's labels stay.
+    story.observe(owned(Kind::Deployment, "ws", None, "alice"));
+    assert!(story.effects.contains(&Effect::Claimed(token(ALICE))));
+    story.observe(event("Pod", "ns", "ws-1-x", "Failed", "Error: no such command", 1, 3));
+    story.tick(10);
+    assert_eq!(owner(&story).as_deref(), Some("alice"));
+
+    let mut story = Story::new();
+    story.observe(owned(Kind::Pod, "ws", None, "prebuilds"));
+    story.observe(owned(Kind::Pod, "ws", None, "bob"));
+    story.observe(event("Pod", "ns", "ws", "FailedMount", "timed out", 1, 2));
+    assert_eq!(owner(&story).as_deref(), Some("bob"));
+}
