@@ -1,17 +1,23 @@
-//! What reaches a workspace through other objects: its volume claims, its node, its Deployment and its Job.
+//! Reasons that reach a workspace through other objects: its volume claims, its node, its Deployment and its Job; and its
+//! owner.
 
-use anyhow::Result;
-use k8s_openapi::api::core::v1::{Event, Node};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Event, Node},
+};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, DynamicObject, ListParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
 use logstream_testing::{Workspace, poll};
 use serde_json::{Value, json};
 
 use crate::{
     events::NewEvent,
-    restarts::saved,
+    restarts::{PROGRESS, saved},
     support::{PATIENCE, TestContext, count, only, texts},
 };
 
@@ -179,4 +185,45 @@ async fn a_job_that_ran_too_long_says_so_once() -> Result<()> {
     let lines = crate::events::marker(&context, &agent, &job).await?;
     assert_eq!(count(&lines, "active longer than specified deadline"), 1, "{}: {:#?}", job.name_any(), texts(&lines));
     Ok(())
+}
+
+/// A claim that falls between two lines: Coder refuses no request, but the labels of the Deployment change.
+#[tokio::test]
+async fn a_claimed_prebuild_has_its_new_owner_and_its_log_source() -> Result<()> {
+    let context = TestContext::new("claimed-labels").await?;
+    let installation = context.install().await?;
+    let agent = context.agent();
+    let workspace = Workspace::new(context.namespace.name(), "prebuilds", "dev", &agent);
+    let deployment = context.create(&workspace.deployment()).await?;
+    let pod = context.only("v1", "Pod").await?;
+    context.wait_for(&agent, &["Created pod", "Successfully assigned"]).await?;
+    context.coder.claim(&agent, Duration::ZERO);
+    let labels = json!({ "metadata": { "labels": { "com.coder.user.username": "alice" } } });
+    let deployments: Api<Deployment> = context.api();
+    let patched = deployments.patch(&deployment.name_any(), &PatchParams::default(), &Patch::Merge(&labels)).await?;
+    reached(&context, "deployments", &patched.resource_version().unwrap_or_default()).await?;
+
+    NewEvent::warning(&pod, "FailedMount", "Unable to attach or mount volumes").write(&context.client).await?;
+    let lines = context.wait_for(&agent, &["Unable to attach"]).await?;
+    let line = only(&lines, "Unable to attach");
+    assert!(line.source_known && line.generation == 1, "{line:?}");
+    let output = installation.product.output();
+    let failed = output.lines().find(|line| line.contains("start failed")).unwrap_or_default().to_owned();
+    assert!(failed.contains("alice"), "{output}");
+    Ok(())
+}
+
+/// Waits until the checkpoint of a resource has reached a resourceVersion.
+async fn reached(context: &TestContext, resource: &str, version: &str) -> Result<()> {
+    let version: u64 = version.parse()?;
+    let maps: Api<ConfigMap> = context.api();
+    let key = format!("{resource}/{}", context.namespace.name());
+    poll::eventually("the watch has seen the change", PATIENCE, || async {
+        let map = maps.get(PROGRESS).await?;
+        let text = map.data.unwrap_or_default().remove("checkpoint.json").unwrap_or_default();
+        let checkpoint: Value = serde_json::from_str(&text)?;
+        let revision = checkpoint["scopes"][&key]["revision"].as_u64().unwrap_or_default();
+        if revision >= version { Ok(()) } else { bail!("{revision} of {version}") }
+    })
+    .await
 }
