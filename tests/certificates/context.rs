@@ -283,7 +283,7 @@ async fn access(
     let watch = ["get", "list", "watch"];
     let rules = [
         rule("", &["pods", "events"], &watch),
-        rule("apps", &["replicasets", "statefulsets"], &watch),
+        rule("apps", &["deployments", "replicasets", "statefulsets"], &watch),
         rule("batch", &["jobs"], &watch),
     ];
     Access::grant(cluster, namespace, ACCOUNT, &Scope::Namespaces(Vec::new()), &rules).await?;

@@ -17,7 +17,7 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(6);
 
 /// What lags at the second API server: everything that is watched. Leases and ConfigMaps do not.
-const WATCHED: [&str; 5] = ["/pods", "/events", "apps/replicasets", "apps/statefulsets", "batch/jobs"];
+const WATCHED: [&str; 6] = ["/pods", "/events", "apps/deployments", "apps/replicasets", "apps/statefulsets", "batch/jobs"];
 
 /// The leader at one API server, a follower at the other.
 struct Apart {
@@ -56,7 +56,7 @@ impl Apart {
         poll::eventually("the new leader has listed everything", PATIENCE, || async {
             let metrics = self.follower.metrics().await.map_err(|error| error.to_string())?;
             let synced = metrics.sum("coder_logstream_watch_synced");
-            if synced > 4.5 { Ok(()) } else { Err(synced.to_string()) }
+            if synced > 5.5 { Ok(()) } else { Err(synced.to_string()) }
         })
         .await
     }

@@ -238,7 +238,7 @@ async fn a_missing_permission_is_named_with_a_command_that_checks_it() -> Result
     // The role that the help names.
     let rules = [
         rule("", &["pods", "events"], &read),
-        rule("apps", &["replicasets", "statefulsets"], &read),
+        rule("apps", &["deployments", "replicasets", "statefulsets"], &read),
         rule("batch", &["jobs"], &read),
     ];
     let access = Access::grant(context.cluster, namespace, "viewer", &here, &rules).await?;

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The streams of one namespace.
-const STREAMS: usize = 5;
+const STREAMS: usize = 6;
 
 #[tokio::test]
 async fn a_pod_created_during_the_first_list_misses_no_line() -> Result<()> {
@@ -97,7 +97,7 @@ impl RestrictedWatches {
         let verbs = ["get", "list", "watch"];
         let rules = [
             rule("", core, &verbs),
-            rule("apps", &["replicasets", "statefulsets"], &verbs),
+            rule("apps", &["deployments", "replicasets", "statefulsets"], &verbs),
             rule("batch", &["jobs"], &verbs),
         ];
         let api: Api<Role> = self.context.api();
