@@ -1,12 +1,19 @@
 //! The counters of all processes: each fact and each line ends as exactly one thing.
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use logstream_testing::{Metrics, poll};
+use tokio::time::sleep;
 
 use super::replicas::Slot;
 use crate::support::PATIENCE;
+
+/// Between two reads of the counters of a process that ends.
+const PAUSE: Duration = Duration::from_millis(50);
 
 const OUTCOMES: [&str; 7] =
     ["known", "other_kind", "not_a_workspace", "aged", "overflow", "collapsed", "foreign_namespace"];
@@ -66,6 +73,21 @@ impl Accounts {
         if let Ok(metrics) = slot.replica.metrics().await {
             self.add(Sums::of(&metrics));
         }
+    }
+
+    /// Reads the counters of a process that was told to end, as long as it answers. Waits for its end.
+    pub(super) async fn close_at_end(&mut self, slot: &mut Slot) -> Result<()> {
+        let mut last = Sums::default();
+        let deadline = Instant::now() + PATIENCE;
+        while slot.replica.product.ended().is_none() {
+            ensure!(Instant::now() < deadline, "it goes on after SIGTERM:\n{}", slot.replica.product.output());
+            if let Ok(metrics) = slot.replica.metrics().await {
+                last = Sums::of(&metrics);
+            }
+            sleep(PAUSE).await;
+        }
+        self.add(last);
+        Ok(())
     }
 
     /// Waits until the counters of a running process agree, and adds them.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use fastrand::Rng;
-use logstream_testing::{Balancer, Cluster, coder::Fault, poll};
+use logstream_testing::{Balancer, Cluster, coder::Fault};
 use tokio::time::sleep;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     accounts::Accounts,
     replicas::{Replicas, Slot},
 };
-use crate::{isolated_cluster::IsolatedCluster, support::PATIENCE};
+use crate::isolated_cluster::IsolatedCluster;
 
 /// A fault, with the replica that it concerns.
 #[derive(Debug, Clone, Copy)]
@@ -106,10 +106,7 @@ impl Site<'_> {
         match kind {
             Kind::Kill(slot) | Kind::Terminate(slot) | Kind::Pause(slot) => {
                 let slot = &mut replicas.slots[slot];
-                if !matches!(kind, Kind::Pause(_)) {
-                    accounts.close(slot).await;
-                }
-                process(kind, slot, lasts.min(Duration::from_secs(8))).await?;
+                process(kind, slot, lasts.min(Duration::from_secs(8)), accounts).await?;
             }
             Kind::CutApi(slot)
             | Kind::CutWatches(slot)
@@ -135,22 +132,20 @@ impl Site<'_> {
 }
 
 /// A fault of a replica's process.
-async fn process(kind: Kind, slot: &mut Slot, lasts: Duration) -> Result<()> {
-    let product = &mut slot.replica.product;
+async fn process(kind: Kind, slot: &mut Slot, lasts: Duration, accounts: &mut Accounts) -> Result<()> {
     match kind {
-        Kind::Kill(_) => product.kill9(),
+        Kind::Kill(_) => {
+            accounts.close(slot).await;
+            slot.replica.product.kill9();
+        }
         Kind::Terminate(_) => {
-            product.sigterm();
-            poll::eventually("the program ends", PATIENCE, || {
-                let ended = product.ended();
-                async move { ended.ok_or("it runs") }
-            })
-            .await?;
+            slot.replica.product.sigterm();
+            accounts.close_at_end(slot).await?;
         }
         _ => {
-            product.sigstop();
+            slot.replica.product.sigstop();
             sleep(lasts).await;
-            product.sigcont();
+            slot.replica.product.sigcont();
             return Ok(());
         }
     }
