@@ -3,8 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use logstream_testing::coder::CoderStandIn;
-use logstream_testing::installation::Replica;
 use logstream_testing::{CoderOptions, Installation, Metrics};
 
 use super::{Bench, memory::Fixture};
@@ -58,33 +56,25 @@ async fn of_size(fixture: &Fixture, size: usize, record: &mut Record) -> Result<
     record.add(&what, Unit::Count, Must::AtMost(60.0), both - alone);
 
     let pod = fixture.first().context("a workspace")?;
-    let before = lines(coder);
+    let before = coder.line_count();
     leader.product.sigterm();
     let gap = next_line(fixture, pod, "sigterm", before).await?;
-    let what = format!("{load}: from SIGTERM to the next leader's first line");
+    let what = format!("{load}: from SIGTERM to the line of an Event right after it");
     record.add(&what, Unit::Seconds, Must::Shown, gap.as_secs_f64());
     ended(&mut leader).await?;
     leader.start_again()?;
     leader.wait_ready().await?;
-    let before = lines(coder);
-    kill(&mut follower);
+    let before = coder.line_count();
+    follower.product.kill9();
     let gap = next_line(fixture, pod, "kill", before).await?;
-    let what = format!("{load}: from kill -9 to the next leader's first line, of which the Lease is up to 15 s");
+    let what = format!("{load}: from kill -9 to the line of an Event right after it, of which the Lease is up to 15 s");
     record.add(&what, Unit::Seconds, Must::Shown, gap.as_secs_f64());
     leader.product.kill9();
     Ok(())
 }
 
-fn kill(replica: &mut Replica) {
-    replica.product.kill9();
-}
-
 async fn ended(installation: &mut Installation) -> Result<()> {
     wait::until("the leader ends", PATIENCE, Duration::from_millis(5), || installation.product.ended().is_some()).await
-}
-
-fn lines(coder: &CoderStandIn) -> usize {
-    coder.line_count()
 }
 
 /// Writes an Event, and returns the time until its line is there.
