@@ -43,7 +43,8 @@ async fn of_size(fixture: &Fixture, size: usize, record: &mut Record) -> Result<
     let load = format!("{} workspaces in {} pods", thousands(size), thousands(super::memory::PODS * size));
     tokio::time::sleep(QUIET).await;
     let alone = requests_in(site, REST).await?;
-    let mut leader = site.plan(coder, namespace).elects(LEASE).unregistered().begin(site).await?;
+    let plan = site.plan(coder, namespace).elects(LEASE).arg("--node-events=false");
+    let mut leader = plan.unregistered().begin(site).await?;
     wait::ready(&leader, PATIENCE).await?;
     let mut follower = leader.replica()?;
     follower.wait_ready().await?;
