@@ -147,9 +147,12 @@ impl Default for Metrics {
             references: Family::default(),
         };
         for resource in Resource::all() {
+            metrics.synced(resource, false);
+        }
+        // Without the permission, the Events of nodes only ever fail.
+        for resource in Resource::all().chain([Resource::NodeEvents]) {
             let _ = metrics.relists.get_or_create(&label(resource));
             let _ = metrics.malformed.get_or_create(&label(resource));
-            metrics.synced(resource, false);
             for reason in Reason::ALL {
                 let labels = ErrorLabels { stream: resource.name(), reason: reason.as_str() };
                 let _ = metrics.errors.get_or_create(&labels);
