@@ -17,7 +17,8 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(6);
 
 /// What lags at the second API server: everything that is watched. Leases and ConfigMaps do not.
-const WATCHED: [&str; 6] = ["/pods", "/events", "apps/deployments", "apps/replicasets", "apps/statefulsets", "batch/jobs"];
+const WATCHED: [&str; 6] =
+    ["/pods", "/events", "apps/deployments", "apps/replicasets", "apps/statefulsets", "batch/jobs"];
 
 /// The leader at one API server, a follower at the other.
 struct Apart {
