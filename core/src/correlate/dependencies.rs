@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     AgentIndex, Correlator, Counted, Effect,
-    dedup::Count,
+    dedup::{Count, Decision},
     event_fact::of_dependency,
     fact::hash,
     report::{ByEvent, Report},
@@ -261,7 +261,14 @@ impl<D: AgentIndex> Correlator<D> {
         let count = tracked.count(dependency, event, at);
         let key = fact.cause.key;
         effects.push(Effect::Count(Counted::Observed));
-        let decision = tracked.dedup.event(fact.cause, count, false, Timestamp::MIN, now);
+        let decision = if fact.once {
+            match tracked.dedup.status(fact.cause, at, now) {
+                Decision::Duplicate => return effects.push(Effect::Count(Counted::Collapsed)),
+                decision => decision,
+            }
+        } else {
+            tracked.dedup.event(fact.cause, count, false, Timestamp::MIN, now)
+        };
         let fact_id = FactId { scope, revision, subject: uid, fact: FactKey::EVENT };
         let report = Report::new(fact.kind, at, Some(fact_id));
         self.apply(now, uid, (key, decision), report, Some(ByEvent { explained_by: fact.explained_by }), effects);

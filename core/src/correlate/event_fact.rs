@@ -123,6 +123,8 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
 pub(super) fn of_dependency(dependency: &Dependency, pod: &Subject, event: &Event) -> Option<EventFact> {
     let message = event.message.strip_prefix("(combined from similar events): ").unwrap_or(&event.message);
     let (reason, warning) = (event.reason.clone(), event.kind == "Warning");
+    // The volume controller writes these every 15 s until the pod has a node, and what the owner reads of it is the same.
+    let waits_for_node = matches!(event.reason.as_str(), "WaitForFirstConsumer" | "WaitForPodScheduled");
     let (kind, cause) = match dependency {
         Dependency::Node(_) => {
             let cause = hash(&("node", causes::of_node(event)?.id));
@@ -134,10 +136,11 @@ pub(super) fn of_dependency(dependency: &Dependency, pod: &Subject, event: &Even
             let family = if warning { scheduling() } else { family(&reason) };
             let kind = FindingKind::Event { reason, message: format!("{claim}: {message}"), warning };
             let Cause { key, parts, .. } = cause(&kind);
+            let key = if waits_for_node { hash(&"waits for a node") } else { key };
             (kind, Cause::new(hash(&("claim", claim, key)), parts).of_family(family))
         }
     };
-    Some(EventFact { kind, cause, explained_by: None, once: false })
+    Some(EventFact { kind, cause, explained_by: None, once: waits_for_node })
 }
 
 /// The kubelet refuses or ends the pod, and says so in its status under the same reason.

@@ -136,6 +136,19 @@ fn one_cause_of_a_node_is_one_line_and_a_count() {
 }
 
 #[test]
+fn a_volume_that_waits_for_a_node_is_one_line() {
+    let mut story = Story::new();
+    story.observe(workspace("alice", ALICE, ""));
+    let claim = |reason, count, second| about("PersistentVolumeClaim", "home-alice", reason, "m", count, second);
+    story.observe(claim("WaitForFirstConsumer", 1, 5));
+    for (count, second) in [(1, 20), (2, 35), (9, 140)] {
+        story.observe(claim("WaitForPodScheduled", count, second));
+        story.tick(60);
+    }
+    assert_eq!(reasons(&story, ALICE), ["WaitForFirstConsumer"]);
+}
+
+#[test]
 fn what_happened_to_a_node_before_the_pod_came_is_not_counted() {
     let mut story = Story::new();
     story.observe(workspace("alice", ALICE, "node-1"));
