@@ -1,4 +1,4 @@
-//! Text of limited length. Every text in an object is written by somebody outside, and most have no limit at the API
+//! Text of limited length. Every text in an object comes from outside, and most have no limit at the API
 //! server: what is beyond the limits here is dropped while decoding and never allocated.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};

@@ -189,7 +189,7 @@ impl Resolver {
     }
 }
 
-/// What one look at one reference told.
+/// Result of reading one reference.
 enum Look {
     Token(AgentToken),
     /// The key is there, and what it holds is no token.
@@ -203,7 +203,7 @@ enum Look {
     Failed,
 }
 
-/// What a look at all references of a source told.
+/// Result of reading all references of a source.
 enum Round {
     Over(Option<AgentToken>, ReferenceOutcome),
     /// Look again until so long after the beginning, else it ends so.

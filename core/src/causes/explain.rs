@@ -36,7 +36,7 @@ pub(crate) fn of_image_pull(message: &str, image: &str) -> Option<&'static Cause
     Cause::find(&symptom).map(|(cause, _)| cause)
 }
 
-/// Entries whose messages are told apart by their words.
+/// Entries that are distinguished by the words of their messages.
 const CATCH_ALLS: [&str; 9] = [
     "container_config",
     "container_start",

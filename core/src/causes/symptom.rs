@@ -26,7 +26,7 @@ pub(crate) enum Topic {
     Disruption,
     /// Why a pod failed as a whole.
     PodFailed,
-    /// Any other Event, of a pod, its node, or its workload: told apart by its reason.
+    /// Any other Event, of a pod, its node, or its workload: distinguished by its reason.
     Event,
 }
 

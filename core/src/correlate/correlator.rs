@@ -181,7 +181,7 @@ impl<D: AgentIndex> Correlator<D> {
         effects
     }
 
-    /// Lets time pass: looks up what has waited, gives up what waited too long, says the repeats whose pause is over,
+    /// Lets time pass: looks up what has waited, gives up what waited too long, reports repeats whose pause is over,
     /// forgets what is long gone. To be called about once a second.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut effects: Vec<Effect> =
@@ -246,7 +246,7 @@ impl<D: AgentIndex> Correlator<D> {
                 self.seen(now, origin, &workload, effects);
             }
         }
-        // What it was before it left was said then.
+        // Its earlier state was reported before it left.
         if !known && self.left.remove(&subject) {
             how = Arrival::ListedKnown;
         }
@@ -383,7 +383,7 @@ impl<D: AgentIndex> Correlator<D> {
             }
         } else if tracked.agents != before {
             reconfirm_agents(&self.index, tracked, effects);
-            // What a Deployment's conditions say is said once. The Events of others are repeated.
+            // Conditions of a Deployment are reported once. The Events of others are repeated.
             if subject.kind == Kind::Deployment {
                 tracked.start_over();
                 effects.extend(tracked.dedup.released().map(Effect::Ack));
@@ -456,7 +456,7 @@ impl<D: AgentIndex> Correlator<D> {
                 }
                 _ => tracked.dedup.status(cause, at.unwrap_or(now), now),
             };
-            // It stays remembered as told, so that what follows is a repeat.
+            // It stays marked as reported, so that the next one is a repeat.
             if how == Arrival::ListedKnown || old {
                 effects.push(Effect::Count(Counted::Known));
             } else {

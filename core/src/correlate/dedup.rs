@@ -1,4 +1,4 @@
-//! What the readers of one object were told, so that a repeat is a count and not a line.
+//! The causes reported about one object, so that a repeat becomes a count and not a line.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,18 +8,17 @@ use crate::{
     identity::{Subject, Uid},
 };
 
-/// What makes two facts about one object the same to its reader: a hash of what they would read.
+/// Identity of a fact among those of its object: a hash of what its line would say.
 pub(super) type Key = u64;
 
-/// The kinds of thing that are remembered for each object; the one that was told longest ago goes first, and costs
-/// at most a line said twice.
+/// Maximum number of causes remembered for each object. The one reported longest ago is forgotten first, which costs at
+/// most a repeated line.
 const LIMIT: usize = 48;
 
-/// Parts remembered for each cause. Beyond, the oldest is forgotten and may be said twice.
+/// Maximum number of parts remembered for each cause. Beyond it the oldest is forgotten and may be reported twice.
 const PARTS: usize = 32;
 
-/// A repeat is said when this long has passed since the last line of its family. A storm that goes on for ten minutes takes
-/// at most five lines, one of a day less than twenty.
+/// Pauses between the lines of a family. A storm of ten minutes takes at most five lines, one of a day fewer than twenty.
 const PAUSES: [SignedDuration; 6] = [
     SignedDuration::from_secs(10),
     SignedDuration::from_mins(1),
@@ -29,32 +28,32 @@ const PAUSES: [SignedDuration; 6] = [
     SignedDuration::from_hours(2),
 ];
 
-/// A repeat is said at once when there are this many times as many as were last said, within the first of the pauses.
+/// Growth of a count, as a factor, at which a repeat is reported within the first of the pauses.
 const BURST: u32 = 8;
 
 /// The pauses that a burst may cut short.
 const BURST_PAUSES: usize = 2;
 
-/// Causes of one family that are each said at once; what comes then waits like a repeat.
+/// Number of causes of one family that are each reported at once. Further ones wait like repeats.
 const FIRSTS: u32 = 5;
 
-/// A secondary fact waits this long for the one that explains it.
+/// Time a secondary fact waits for the one that explains it.
 const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
 /// `CrashLoopBackOff` shows in the status 2 to 15 s after the Event.
 const LATER: SignedDuration = SignedDuration::from_secs(20);
 
-/// A fact that is held for no longer than this keeps its place in the checkpoint, so that it is reported after a restart. All later Events of the
-/// object would be told again with it, so one that is held for minutes is not worth that.
+/// Maximum time that a held fact stays pending in the checkpoint, so that it is reported after a restart. All later Events
+/// of the object would be repeated with it, so one that is held for minutes is not worth that.
 const FACT_KEPT: SignedDuration = SignedDuration::from_mins(1);
 
 /// The cause of a fact. Facts with the same key are counted together. A part not seen before, such as a
-/// scheduler's reason or an error's text, is a new cause within it and is said anew.
+/// scheduler's reason or an error's text, is a new cause within it and is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cause {
     pub(super) key: Key,
     pub(super) parts: Vec<Key>,
-    /// Causes of one family share the pauses between their lines, as what a failing container says in several ways.
+    /// Causes of one family share the pauses between their lines, as the several Events of one failing container do.
     pub(super) family: Key,
 }
 
@@ -82,11 +81,11 @@ struct Pace {
     at: Timestamp,
     /// An index into [`PAUSES`].
     pause: usize,
-    /// Causes that were said for the first time.
+    /// Number of causes reported for the first time.
     firsts: u32,
 }
 
-/// What was told about one object.
+/// The causes reported about one object, and the facts held until their pause ends.
 #[derive(Debug, Default)]
 pub(super) struct Deduplicator {
     entries: Vec<Entry>,
@@ -100,18 +99,18 @@ struct Entry {
     key: Key,
     family: Key,
     parts: Vec<Key>,
-    /// How often, over all Events that say the same.
+    /// Number of times, over all Events of the cause.
     times: u32,
     /// The count last seen of each Event, for those Events that may still grow.
     events: Vec<(Uid, u32)>,
     since: Option<Timestamp>,
-    /// How often it had happened when it was last said.
+    /// The number of times when it was last reported.
     reported: Option<u32>,
-    /// Deduplicator before a restart, as far as the status shows: an Event that began later is news.
+    /// True if a status showed it before a restart: only an Event that began later is new.
     history: bool,
-    /// Nothing of it was said yet: it waits for the fact that explains it.
+    /// True if nothing of it was reported yet: it waits for the fact that explains it.
     unreported: bool,
-    /// The newest fact that was not said, to be said when the pause ends.
+    /// The newest fact that was not reported, and when its pause ends.
     held: Option<(Timestamp, Held)>,
 }
 
@@ -162,7 +161,7 @@ impl Entry {
     }
 }
 
-/// A fact that is not said yet.
+/// A fact that is not reported yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) kind: FindingKind,
@@ -172,14 +171,14 @@ pub(super) struct Held {
     pub(super) about: Option<Subject>,
     /// True if the checkpoint waits for it, so that the fact is reported after a restart.
     pub(super) keeps_fact: bool,
-    /// It adds nothing once this was told.
+    /// It adds nothing once this was reported.
     pub(super) explained_by: Option<ExplainedBy>,
 }
 
 /// The fact that makes a secondary one superfluous.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ExplainedBy {
-    /// One of these was told about the same object.
+    /// One of these was reported about the same object.
     Fact(Vec<Key>),
     /// The same, where a kubelet writes its status long after the Event.
     FactLater(Vec<Key>),
@@ -208,7 +207,7 @@ pub(super) struct Count {
 }
 
 impl Deduplicator {
-    /// A fact of the object's status, which has no count: said once.
+    /// A fact of the object's status, which has no count: reported once.
     pub(super) fn status(&mut self, cause: impl Into<Cause>, at: Timestamp, now: Timestamp) -> Decision {
         let cause = cause.into();
         let (key, family) = (cause.key, cause.family);
@@ -233,7 +232,7 @@ impl Deduplicator {
         decision
     }
 
-    /// Notes a fact as said without a line of its own, as another line says it too.
+    /// Marks a fact as reported without a line of its own, as another line covers it.
     pub(super) fn note(&mut self, cause: impl Into<Cause>) {
         let cause = cause.into();
         match self.find(cause.key) {
@@ -242,7 +241,7 @@ impl Deduplicator {
         }
     }
 
-    /// A fact of status that may have been told before a restart: not said, unless an Event that began since says it.
+    /// A fact of status that may have been reported before a restart: not reported, unless an Event that began since has it.
     pub(super) fn history(&mut self, cause: Cause) {
         if let Some(entry) = self.find(cause.key) {
             entry.learns(cause.parts);
@@ -280,8 +279,8 @@ impl Deduplicator {
         others.map(|entry| entry.times).fold(0, u32::saturating_add)
     }
 
-    /// An Event: its count is over all its times. What its status said before counts as said. A secondary one is not
-    /// said before it has waited for what explains it. `until`: what happened before was told before a restart.
+    /// An Event, whose count is over all its times. It counts as reported if a status of the same cause was. A secondary one
+    /// is held until it has waited for what explains it. Times before `until` were reported before a restart.
     pub(super) fn event(
         &mut self,
         cause: impl Into<Cause>,
@@ -342,7 +341,7 @@ impl Deduplicator {
             _ if (entry.unreported || learned) && first == Decision::Defer => Decision::Defer,
             _ if entry.unreported => Decision::Report((entry.times > 1).then_some(repeat)),
             _ if learned => Decision::Report(None),
-            // Status said it; this is the Event that says the same.
+            // The Event of a status that was reported.
             None if entry.times == 1 => Decision::Duplicate,
             None if over => Decision::Report(Some(repeat)),
             Some(last) if over || bursts(last) => Decision::Report(Some(repeat)),
@@ -355,7 +354,7 @@ impl Deduplicator {
         decision
     }
 
-    /// Whether another cause of this family is said at once.
+    /// Returns true if another cause of this family is reported at once.
     fn first(&self, family: Key, at: Timestamp) -> Decision {
         match self.pace(family) {
             Some(pace) if pace.firsts >= FIRSTS && at.duration_since(pace.at) < PAUSES[pace.pause] => Decision::Defer,
@@ -363,7 +362,7 @@ impl Deduplicator {
         }
     }
 
-    /// Notes that this was said, and lets go of what was held of it.
+    /// Marks a cause as reported, and releases the fact held of it.
     fn reported(&mut self, key: Key, at: Timestamp, now: Timestamp, first: bool) {
         let Some(entry) = self.find(key) else { return };
         entry.unreported = false;
@@ -438,13 +437,13 @@ impl Deduplicator {
         }
     }
 
-    /// When the next held fact is to be said.
+    /// Time at which the next held fact is due.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.entries.iter().filter_map(|entry| entry.held.as_ref()).map(|(due, _)| *due).min()
     }
 
     /// Takes a held fact whose time has come; an end before what leads to it or follows from it, and a new pod after what
-    /// happened to the others. Where it is said, [`Self::report_held`] notes that.
+    /// happened to the others. If it is reported, call [`Self::report_held`].
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(Key, Held)> {
         let rank = |held: &Held| match held.kind {
             FindingKind::Terminated { .. } => 0,
@@ -457,7 +456,7 @@ impl Deduplicator {
         Some((entry.key, held))
     }
 
-    /// A held fact is said now: how often it happened by now.
+    /// Marks a held fact as reported. Returns its number of times by now.
     pub(super) fn report_held(&mut self, key: Key, at: Timestamp, now: Timestamp) -> Option<Repeat> {
         let entry = self.find(key)?;
         let repeat = (entry.times > 1).then(|| entry.repeat(at));

@@ -38,7 +38,7 @@ const KEPT_EACH: usize = 16;
 /// An Event that is repeated sooner waits until this time has passed, and its latest state is reported.
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
-/// Maximum number of pods that depend on one object. Those beyond are not told about it.
+/// Maximum number of pods that depend on one object. Its Events are not reported to further ones.
 const PODS: usize = 10_000;
 
 /// The pods that depend on each object, and the latest Events about it.

@@ -8,7 +8,7 @@ use crate::object::{ContainerStatus, Terminated};
 /// Ends remembered for each container: a status shows two of them.
 const REMEMBERED: usize = 4;
 
-/// Containers whose ends are counted. A pod has no more by far; beyond, an end is not told.
+/// Containers whose ends are counted. A pod has far fewer; the ends of others are not reported.
 const CONTAINERS: usize = 1_024;
 
 /// An end of a container.

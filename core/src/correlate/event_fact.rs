@@ -41,7 +41,7 @@ struct Image {
 }
 
 impl Images {
-    /// Containers beyond are not found by their image: their lines are said twice, once by status and once by Event.
+    /// Containers beyond are not found by their image: their lines appear twice, once from the status and once from the Event.
     const LIMIT: usize = 32;
 
     pub(super) fn of(pod: &Pod) -> Self {
@@ -55,7 +55,7 @@ impl Images {
         Self(images.take(Self::LIMIT).collect())
     }
 
-    /// True if it has to be said which container is meant.
+    /// True if a line must name the container.
     fn several(&self) -> bool {
         self.0.len() > 1
     }

@@ -98,30 +98,30 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
     }
 }
 
-/// How a failed readiness probe is told; the container goes on.
+/// Cause of a failed readiness probe; the container goes on.
 const READINESS: &str = "Readiness probe";
 
-/// What is said about where the pod is to run.
+/// Family of causes about the pod's node.
 pub(super) fn scheduling() -> Key {
     hash(&"scheduling")
 }
 
-/// What is said about all images of a pod.
+/// Family of causes about the pod's images.
 pub(super) fn images() -> Key {
     hash(&"images")
 }
 
-/// What is said about how a container starts, ends and is restarted.
+/// Family of causes about a container's starts, ends and restarts.
 pub(super) fn container_family(container: &str) -> Key {
     hash(&("container", container))
 }
 
-/// What is said about the volumes of a pod.
+/// Family of causes about the pod's volumes.
 pub(super) fn volumes() -> Key {
     hash(&"volumes")
 }
 
-/// What is said about the sandbox and the network of a pod.
+/// Family of causes about the pod's sandbox and network.
 pub(super) fn sandbox() -> Key {
     hash(&"sandbox")
 }
@@ -230,7 +230,7 @@ pub(super) fn of_status(pod: &Pod) -> Vec<StatusFact> {
             ("PodScheduled", "False", "Unschedulable" | "SchedulingGated" | "SchedulerError") => {
                 FindingKind::Unschedulable { message }
             }
-            // The kubelet's own eviction is told by the pod's phase and an Event.
+            // The kubelet's own eviction is in the pod's phase and in an Event.
             ("DisruptionTarget", "True", reason) if reason != "TerminationByKubelet" => {
                 FindingKind::Disrupted { reason: reason.to_owned(), message }
             }
@@ -316,7 +316,7 @@ fn pull_error(reason: &str, message: &str) -> Option<String> {
 fn ended_well(pod: &Pod, init: bool, terminated: &Terminated) -> bool {
     let oom = terminated.reason == "OOMKilled";
     let asked_for = pod.metadata.deletion_timestamp.is_some() && !oom;
-    // A pod thrown out is told by its phase or condition; its containers' ends say nothing more.
+    // The reason of an evicted pod is in its phase or condition; its containers' ends add nothing.
     let disrupted = |condition: &Condition| condition.kind == "DisruptionTarget" && condition.status == "True";
     let thrown_out = (!pod.status.reason.is_empty() || pod.status.conditions.iter().any(disrupted)) && !oom;
     let stays = matches!(pod.spec.restart_policy.as_str(), "" | "Always") || pod.status.phase == "Succeeded";

@@ -42,7 +42,7 @@ impl<D: AgentIndex> Correlator<D> {
         if kind == Kind::Pod && meta.deletion_timestamp.is_none() {
             return self.missing(now, uid, fact_id, effects);
         }
-        // The last state of a pod may tell what no Event told.
+        // The last state of a pod may have a reason that no Event has.
         if let Object::Pod(pod) = object {
             self.status(now, uid, of_status(pod), (true, Arrival::Watched), fact_id, effects);
         }

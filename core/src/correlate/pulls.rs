@@ -78,7 +78,7 @@ impl Pulls {
         self.0.len() != before
     }
 
-    /// When the next one is to be told.
+    /// Time at which the next one is due.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.0.iter().filter_map(Pull::due).min()
     }

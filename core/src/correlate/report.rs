@@ -21,7 +21,7 @@ use crate::{
     resource::Kind,
 };
 
-/// A fact to be told.
+/// A fact to be reported.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) kind: FindingKind,
@@ -48,7 +48,7 @@ pub(super) struct ByEvent {
     pub(super) explained_by: Option<ExplainedBy>,
 }
 
-/// What a workload's next pod may say again.
+/// Causes that a workload's next pod may report again.
 fn is_trouble(kind: &FindingKind) -> bool {
     !matches!(
         kind,
@@ -201,7 +201,7 @@ impl<D: AgentIndex> Correlator<D> {
         effects: &mut Vec<Effect>,
     ) {
         let Report { kind, at, fact_id, about } = report;
-        // What a status says has no Event to be told from again: its object would be announced a second time.
+        // A status has no Event that could be read again: its object would be announced a second time.
         let keeps_fact = by.is_some();
         let held = Held { kind, at, fact_id, about, keeps_fact, explained_by: by.and_then(|by| by.explained_by) };
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
@@ -263,7 +263,7 @@ impl<D: AgentIndex> Correlator<D> {
         }
     }
 
-    /// An object that is not followed any more has nothing to say later.
+    /// Drops what is held of an object that is no longer followed.
     pub(super) fn unschedule(&mut self, uid: Uid, tracked: &Tracked) {
         if let Some(due) = tracked.due {
             self.due.remove(&(due, uid));

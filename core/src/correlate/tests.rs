@@ -1,4 +1,4 @@
-//! Stories of workspaces, told in every order.
+//! Histories of workspaces, observed in every order.
 
 mod dependencies;
 mod mixed;

@@ -43,7 +43,7 @@ impl Waiting {
     pub(super) fn push(&mut self, subject: &Subject, event: Event, fact_id: FactId, now: Timestamp) -> Vec<Waiter> {
         let queue = self.queues.entry(subject.clone()).or_insert_with(|| {
             self.order.push_back(subject.clone());
-            // Without a UID it could not be told whether the right object was found.
+            // Without a UID nothing shows that the right object was found.
             Queue { since: now, looked_up: subject.uid == Uid::UNKNOWN, waiters: Vec::new() }
         });
         queue.waiters.push(Waiter { event, fact_id });

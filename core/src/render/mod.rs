@@ -1,6 +1,6 @@
 //! The words: findings in, log lines out.
 //!
-//! What the program we replace says, is said in its words: the marks 🐳 and 🗑️, the bold verb, an Event's message in
+//! Lines that the program we replace has too keep its words: the marks 🐳 and 🗑️, the bold verb, an Event's message in
 //! white. What it leaves out follows behind an arrow: the sentences of the catalogue ([`causes`]) on what it means and who
 //! can do something about it.
 
