@@ -18,7 +18,8 @@ const VERBS: [&str; 2] = ["list", "watch"];
 
 /// The verbs that are missing to read these scopes, each with a command that checks it.
 pub(super) async fn missing(client: &Client, options: &Options, scopes: &Scopes) -> String {
-    let asked: Vec<_> = scopes.iter().flat_map(|(_, scope)| VERBS.into_iter().map(move |verb| (scope, verb))).collect();
+    let needed = scopes.iter().map(|(_, scope)| scope).filter(|scope| !scope.resource.is_optional());
+    let asked: Vec<_> = needed.flat_map(|scope| VERBS.into_iter().map(move |verb| (scope, verb))).collect();
     let allowed = join_all(asked.iter().map(|(scope, verb)| is_allowed(client, scope, verb))).await;
     let mut text = String::new();
     for ((scope, verb), _) in asked.into_iter().zip(allowed).filter(|(_, allowed)| *allowed == Some(false)) {

@@ -15,7 +15,8 @@ use serde_json::json;
 use crate::context::{PATIENCE, TestContext};
 
 /// Kinds that the program looks up by name, with their API versions.
-const LOOKED_UP: [(&str, &str); 3] = [("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("batch/v1", "Job")];
+const LOOKED_UP: [(&str, &str); 4] =
+    [("apps/v1", "Deployment"), ("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("batch/v1", "Job")];
 
 impl TestContext {
     /// Starts a workspace in a namespace and waits for its lines. Asserts by its pod's annotation that the webhook was

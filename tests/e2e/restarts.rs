@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The ConfigMap with the checkpoint.
-pub(crate) const PROGRESS: &str = "coder-logstream-kube-progress";
+const PROGRESS: &str = "coder-logstream-kube-progress";
 
 /// A workspace's agent token and the facts about its pod.
 pub(crate) type AgentFacts = (String, Facts);

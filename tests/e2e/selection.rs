@@ -32,7 +32,7 @@ async fn only_the_named_namespaces_are_watched() -> Result<()> {
     // It was created before the others, whose lines have all arrived by now.
     assert_eq!(context.coder.requests_of(&left_out, Endpoint::LogSource), 0);
     assert_eq!(context.coder.requests_of(&left_out, Endpoint::Logs), 0);
-    assert_eq!(counted(&installation, "workspace_objects").await?, 4);
+    assert_eq!(counted(&installation, "workspace_objects").await?, 6);
     Ok(())
 }
 
@@ -107,7 +107,7 @@ async fn a_field_selector_holds_a_workload_until_its_pod_is_seen() -> Result<()>
     for endpoint in [Endpoint::LogSource, Endpoint::Logs] {
         assert_eq!(context.coder.requests_of(&hidden, endpoint), 0, "nobody has shown a pod of it");
     }
-    assert_eq!(counted(&installation, "workspace_objects").await?, 2, "the ReplicaSet and its pod");
+    assert_eq!(counted(&installation, "workspace_objects").await?, 3, "the Deployment, its ReplicaSet and its pod");
     Ok(())
 }
 
@@ -127,6 +127,6 @@ async fn a_label_selector_excludes_the_workloads_of_other_pods() -> Result<()> {
     context.create(&workspace("dev", &agent).deployment()).await?;
     context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"]).await?;
     assert_eq!(texts(&context.coder.lines(&hidden)), [] as [&str; 0]);
-    assert_eq!(counted(&installation, "workspace_objects").await?, 2);
+    assert_eq!(counted(&installation, "workspace_objects").await?, 3);
     Ok(())
 }

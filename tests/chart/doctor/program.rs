@@ -57,7 +57,7 @@ async fn a_lease_that_is_not_renewed_fails() -> Result<()> {
 async fn a_checkpoint_that_is_gone_or_unreadable_fails() -> Result<()> {
     let context = TestContext::new("doctor-checkpoint").await?;
     let replica = context.install(json!({})).await?;
-    context.doctor_shows("checkpoint", "passed", "generation 1, 5 scopes").await?;
+    context.doctor_shows("checkpoint", "passed", "generation 1, 7 scopes").await?;
     drop(replica);
     let name = format!("{}-progress", context.release.full_name());
     let broken = json!({ "data": { "checkpoint.json": "{" } }).to_string();
