@@ -11,6 +11,7 @@ use crate::{
     facts::{Facts, assert_once_in_order, have_come},
     isolated_cluster::IsolatedCluster,
     replicas::wait_for_leader,
+    restarts::saved_in,
     support::{PATIENCE, count, only, texts},
 };
 
@@ -116,6 +117,8 @@ async fn a_stale_list_of_a_lagging_api_server_counts_as_no_deletion() -> Result<
     let (second, second_facts): (String, Facts) = apart.isolated.workspace("second").await?;
     second_facts.all_happen(0..3).await?;
     apart.told(&second, 3).await?;
+    // A kill repeats what was not saved.
+    saved_in(&apart.isolated.client, apart.isolated.namespace.name()).await?;
 
     // It leads on at an API server that lags, and loses its watches there again and again.
     apart.other.lag(true);

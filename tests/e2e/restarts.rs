@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{Api, Client, ResourceExt, api::ListParams};
 use logstream_testing::{
     Installation, Workspace,
     coder::{Endpoint, Fault, Line, Valid},
@@ -310,11 +310,16 @@ pub(crate) fn assert_repeats_are_late(lines: &[Line], facts: Range<usize>, kille
 
 /// Waits until the checkpoint includes all Events so far as delivered.
 pub(crate) async fn saved(context: &TestContext) -> Result<()> {
-    let events: Api<Event> = context.api();
+    saved_in(&context.client, context.namespace.name()).await
+}
+
+/// The same for an installation in this namespace.
+pub(crate) async fn saved_in(client: &Client, namespace: &str) -> Result<()> {
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let listed = events.list(&ListParams::default()).await?;
     let last: u64 = listed.iter().filter_map(|event| event.resource_version()?.parse().ok()).max().unwrap_or_default();
-    let maps: Api<ConfigMap> = context.api();
-    let key = format!("events/{}", context.namespace.name());
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let key = format!("events/{namespace}");
     poll::eventually("progress is saved", PATIENCE, || async {
         let map = maps.get(PROGRESS).await?;
         let text = map.data.unwrap_or_default().remove("checkpoint.json").unwrap_or_default();
