@@ -12,7 +12,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{Request, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
-use logstream_core::correlate::{AgentIndex, Arrival, Correlator, Effect, Limits, Object, Observation};
+use logstream_core::correlate::{Arrival, Correlator, Effect, Limits, Object, Observation, Registrations};
 use logstream_core::object;
 use logstream_core::registration::Registration;
 use logstream_core::render::{LogStyle, render};

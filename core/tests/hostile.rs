@@ -5,14 +5,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use logstream_core::{
-    correlate::{AgentIndex, Arrival, Confirmation, Correlator, Effect, Limits, Object, Observation},
+    correlate::{Arrival, Correlator, Effect, Limits, Object, Observation, Registrations},
     extract,
     fact_id::ScopeId,
     identity::{Subject, Uid},
     line::MAX_CHARS,
     object::{Event, Pod, Workload},
     render::{LogStyle, render},
-    token::AgentToken,
 };
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
@@ -148,17 +147,13 @@ fn long_texts_of_a_pod_are_cut() {
 /// Knows nothing and keeps nothing.
 struct Nobody;
 
-impl AgentIndex for Nobody {
+impl Registrations for Nobody {
     fn is_registered(&self, _: &Subject) -> bool {
         false
     }
 
-    fn confirm(&self, _: &Subject, _: Option<Uid>, agents: std::sync::Arc<[AgentToken]>) -> Confirmation {
-        Confirmation { registered: false, new_agents: agents.to_vec() }
-    }
-
-    fn end(&self, _: Uid) -> Vec<AgentToken> {
-        Vec::new()
+    fn confirm(&self, _: &Subject, _: Option<Uid>) -> bool {
+        false
     }
 }
 

@@ -220,7 +220,7 @@ impl Pipeline {
 
     /// Resets shared state and metrics after a term.
     fn reset(&self) {
-        self.registry.forget_confirmed();
+        self.registry.forget_live();
         self.checkpoint.reset();
         self.watch.reset();
         self.correlate.reset();

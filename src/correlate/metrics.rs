@@ -41,6 +41,7 @@ pub struct Metrics {
     lines: Family<ByLevel, Counter>,
     filtered: Counter,
     tracked: Gauge,
+    carriers: Gauge,
     waiting: Gauge,
     failures: Family<ByCause, Counter>,
     time_to_running: Histogram,
@@ -70,6 +71,7 @@ impl Default for Metrics {
             lines,
             filtered: Counter::default(),
             tracked: Gauge::default(),
+            carriers: Gauge::default(),
             waiting: Gauge::default(),
             failures,
             time_to_running: Histogram::new(TIME_TO_RUNNING),
@@ -108,6 +110,7 @@ impl Metrics {
             self.filtered.clone(),
         );
         registry.register("objects_tracked", "Pods and workloads that are tracked", self.tracked.clone());
+        registry.register("workspace_objects", "Pods and workloads that carry an agent", self.carriers.clone());
         registry.register(
             "failures",
             "Failed starts by cause, as docs/failures.md lists them; each pod or workload once for each cause",
@@ -125,7 +128,7 @@ impl Metrics {
     /// The correlator is gone: sets the gauges, and counts the Events that it leaves to the next leader.
     pub fn reset(&self) {
         self.handed_back.inc_by(u64::try_from(self.waiting.get()).unwrap_or_default());
-        self.sizes(0, 0);
+        self.sizes([0, 0, 0]);
     }
 
     pub(super) fn count(&self, counted: Counted) {
@@ -156,8 +159,10 @@ impl Metrics {
         self.lines.get_or_create(&ByLevel { level: line.level.as_str() }).inc();
     }
 
-    pub(super) fn sizes(&self, tracked: usize, waiting: usize) {
-        self.tracked.set(i64::try_from(tracked).unwrap_or(i64::MAX));
-        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    /// Sets the numbers of tracked objects, of those that carry an agent, and of waiting Events.
+    pub(super) fn sizes(&self, sizes: [usize; 3]) {
+        for (gauge, size) in [&self.tracked, &self.carriers, &self.waiting].into_iter().zip(sizes) {
+            gauge.set(i64::try_from(size).unwrap_or(i64::MAX));
+        }
     }
 }

@@ -16,6 +16,7 @@ use logstream_core::{
     identity::{Subject, Uid},
     line::LogLine,
     render::{LogStyle, render},
+    token::AgentToken,
 };
 use tokio::{
     sync::mpsc,
@@ -133,7 +134,7 @@ impl Correlation {
                 self.metrics.count(*counted);
             }
         }
-        self.metrics.sizes(self.correlator.tracked(), self.correlator.waiting());
+        self.show_sizes();
         for effect in effects {
             self.carry_out(effect).await;
         }
@@ -142,7 +143,7 @@ impl Correlation {
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Finding(finding) => {
-                let registry = self.correlator.index();
+                let registry = self.correlator.registrations();
                 let line = render(&finding, self.style, |token| registry.knows(token));
                 if self.filter.delivers(line.level, reason::reason(&finding.kind)) {
                     self.metrics.rendered(&line);
@@ -164,12 +165,12 @@ impl Correlation {
                 }
             }
             Effect::Open { agent, workspace } => {
-                self.ledger.set_live(&agent, true);
+                self.set_live(agent, true);
                 self.send(Command::Open { agent, workspace }).await;
             }
             Effect::Claimed(agent) => self.send(Command::Claimed { agent }).await,
             Effect::Ended(agent) => {
-                self.ledger.set_live(&agent, false);
+                self.set_live(agent, false);
                 self.send(Command::Ended { agent }).await;
             }
             Effect::Known { scope, subject, facts } => self.ledger.known(scope, subject, facts),
@@ -207,6 +208,16 @@ impl Correlation {
                 start::recovered(&start, &after);
             }
         }
+    }
+
+    fn show_sizes(&self) {
+        let correlator = &self.correlator;
+        self.metrics.sizes([correlator.tracked(), correlator.carriers(), correlator.waiting()]);
+    }
+
+    fn set_live(&self, agent: AgentToken, live: bool) {
+        self.correlator.registrations().set_live(agent, live);
+        self.ledger.set_live(&agent, live);
     }
 
     async fn line(&self, command: Command, line: &LogLine) {

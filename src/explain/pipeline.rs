@@ -1,12 +1,11 @@
 //! From what the watch sees to lines: the service's correlator and renderer, with the selection for a registry.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     causes::{self, Cause, UNKNOWN},
-    correlate::{AgentIndex, Arrival, Confirmation, Correlator, Effect, Limits, Object, Observation},
+    correlate::{Arrival, Correlator, Effect, Limits, Object, Observation, Registrations},
     fact_id::ScopeId,
     finding::{Finding, FindingKind},
     identity::{Subject, Uid},
@@ -14,7 +13,6 @@ use logstream_core::{
     object::{Event, Meta, Pod, PodStatus, Workload},
     render::{LogStyle, render},
     resource::Kind,
-    token::AgentToken,
 };
 
 use super::{
@@ -49,13 +47,13 @@ pub(super) enum Request {
 
 /// The correlator and what it is fed with.
 pub(super) struct Pipeline {
-    correlator: Correlator<NoIndex>,
+    correlator: Correlator<NoRegistrations>,
     selection: Selection,
 }
 
 impl Pipeline {
     pub(super) fn new(target: Target) -> Self {
-        let correlator = Correlator::new(NoIndex, Limits::default(), false);
+        let correlator = Correlator::new(NoRegistrations, Limits::default(), false);
         Self { correlator, selection: Selection::new(target) }
     }
 
@@ -257,21 +255,17 @@ fn without_spec(subject: &Subject) -> Object {
     }
 }
 
-/// No registry: nothing is announced before it is seen, and no agent is live.
+/// No registry.
 #[derive(Debug)]
-struct NoIndex;
+struct NoRegistrations;
 
-impl AgentIndex for NoIndex {
+impl Registrations for NoRegistrations {
     fn is_registered(&self, _: &Subject) -> bool {
         false
     }
 
-    fn confirm(&self, _: &Subject, _: Option<Uid>, _: Arc<[AgentToken]>) -> Confirmation {
-        Confirmation::default()
-    }
-
-    fn end(&self, _: Uid) -> Vec<AgentToken> {
-        Vec::new()
+    fn confirm(&self, _: &Subject, _: Option<Uid>) -> bool {
+        false
     }
 }
 

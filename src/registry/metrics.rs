@@ -19,7 +19,6 @@ impl Size {
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     pub(super) pending: Size,
-    pub(super) confirmed: Size,
     pub(super) expired: Counter,
     pub(super) rejected: Counter,
 }
@@ -32,7 +31,6 @@ impl Metrics {
             "Registrations from admission that no object has confirmed yet",
             self.pending.0.clone(),
         );
-        registry.register("workspace_objects", "Pods and workloads that carry an agent", self.confirmed.0.clone());
         registry.register(
             "registrations_expired",
             "Registrations that no object confirmed in time",

@@ -1,20 +1,19 @@
-//! The store that webhook and watch share: pending registrations, and which object carries which agent.
+//! The store that webhook and watch share: pending registrations.
 //!
-//! A registration is **pending** after admission, **confirmed** once the object was read from the API server and its own
-//! spec contains the token, and **ends** with the object. A pending registration gives delivery a head start; lines go
-//! only to confirmed agents.
+//! A registration is **pending** after admission, and **confirmed** once the object was read from the API server. It
+//! gives delivery a head start; lines go only to live agents, which are in the own spec of an object.
 
 mod metrics;
 mod pending;
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::SignedDuration;
 use logstream_core::{
-    correlate::{AgentIndex, Confirmation},
+    correlate::Registrations,
     identity::{Subject, Uid},
     registration::Registration,
     token::AgentToken,
@@ -36,7 +35,7 @@ const PENDING_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 /// Called with each agent that admission sees for the first time. Must not block.
 pub type Prepare = Box<dyn Fn(AgentToken) + Send + Sync>;
 
-/// Pending registrations and confirmed agents. The lock is held for a few map operations, never during I/O.
+/// Pending registrations, and the tokens of live agents. The lock is held for a few map operations, never during I/O.
 pub struct Registry {
     state: Mutex<State>,
     prepare: Prepare,
@@ -47,10 +46,8 @@ pub struct Registry {
 #[derive(Default)]
 struct State {
     pending: PendingRegistrations,
-    /// Objects read from the API server, with the agents in their own specs.
-    confirmed: HashMap<Uid, Arc<[AgentToken]>>,
-    /// Number of confirmed objects for each agent.
-    carriers: HashMap<AgentToken, u32>,
+    /// Agents that objects carry, as the correlator reports them.
+    live: HashSet<AgentToken>,
 }
 
 impl Registry {
@@ -62,15 +59,22 @@ impl Registry {
     /// True for the token of any workspace's agent, whether registered at admission or read from the API server.
     pub fn knows(&self, token: AgentToken) -> bool {
         let state = self.state();
-        state.carriers.contains_key(&token) || state.pending.knows(token)
+        state.live.contains(&token) || state.pending.knows(token)
     }
 
-    /// Forgets which objects carry which agents. Pending registrations stay.
-    pub fn forget_confirmed(&self) {
-        let mut state = self.state();
-        state.confirmed.clear();
-        state.carriers.clear();
-        self.metrics.confirmed.set(0);
+    /// Records whether an object carries the agent.
+    pub fn set_live(&self, token: AgentToken, live: bool) {
+        let agents = &mut self.state().live;
+        if live {
+            agents.insert(token)
+        } else {
+            agents.remove(&token)
+        };
+    }
+
+    /// Forgets the live agents. Pending registrations stay.
+    pub fn forget_live(&self) {
+        self.state().live.clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,8 +95,7 @@ impl Registrar for Registry {
                 Vec::new()
             });
             self.metrics.pending.set(state.pending.len());
-            let carriers = &state.carriers;
-            new.into_iter().filter(|token| !carriers.contains_key(token)).collect::<Vec<_>>()
+            new.into_iter().filter(|token| !state.live.contains(token)).collect::<Vec<_>>()
         };
         for token in new {
             (self.prepare)(token);
@@ -100,46 +103,16 @@ impl Registrar for Registry {
     }
 }
 
-impl AgentIndex for Registry {
+impl Registrations for Registry {
     fn is_registered(&self, subject: &Subject) -> bool {
         self.state().pending.names(subject)
     }
 
-    fn confirm(&self, subject: &Subject, controller: Option<Uid>, agents: Arc<[AgentToken]>) -> Confirmation {
+    fn confirm(&self, subject: &Subject, controller: Option<Uid>) -> bool {
         let mut state = self.state();
         let registered = state.pending.confirm(subject, controller);
-        let before = state.confirmed.insert(subject.uid, agents.clone());
-        let mut new_agents = Vec::new();
-        for &agent in agents.iter() {
-            if before.as_ref().is_some_and(|before| before.contains(&agent)) {
-                continue;
-            }
-            let carriers = state.carriers.entry(agent).or_default();
-            *carriers += 1;
-            if *carriers == 1 {
-                new_agents.push(agent);
-            }
-        }
         self.metrics.pending.set(state.pending.len());
-        self.metrics.confirmed.set(state.confirmed.len());
-        Confirmation { registered, new_agents }
-    }
-
-    fn end(&self, uid: Uid) -> Vec<AgentToken> {
-        let mut state = self.state();
-        let agents = state.confirmed.remove(&uid).unwrap_or_else(|| Arc::from([]));
-        let mut ended = Vec::new();
-        for &agent in agents.iter() {
-            if let Some(carriers) = state.carriers.get_mut(&agent) {
-                *carriers -= 1;
-                if *carriers == 0 {
-                    state.carriers.remove(&agent);
-                    ended.push(agent);
-                }
-            }
-        }
-        self.metrics.confirmed.set(state.confirmed.len());
-        ended
+        registered
     }
 }
 
@@ -198,36 +171,38 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_registration_confirms_no_agent() {
+    fn a_pending_registration_makes_no_agent_live() {
         let (registry, _) = registry();
         registry.register(registration(Kind::Pod, Some("ws"), None));
-        assert!(registry.state().confirmed.is_empty() && registry.state().carriers.is_empty());
+        assert!(registry.state().live.is_empty());
     }
 
     #[test]
     fn tokens_are_known_from_registrations_and_from_objects() {
         let (registry, _) = registry();
         assert!(!registry.knows(token()));
-        registry.confirm(&subject(Kind::Pod, "ws"), None, [token()].into());
+        registry.set_live(token(), true);
         assert!(registry.knows(token()));
-        registry.end(uid("ws"));
+        registry.set_live(token(), false);
         assert!(!registry.knows(token()));
         registry.register(registration(Kind::Pod, Some("ws"), None));
         assert!(registry.knows(token()));
     }
 
     #[test]
-    fn an_agent_starts_with_its_first_object_and_ends_with_its_last() {
-        let (registry, _) = registry();
-        let agents: Arc<[AgentToken]> = [token()].into();
+    fn a_live_agent_is_not_prepared_again() {
+        let (registry, prepared) = registry();
+        registry.set_live(token(), true);
         registry.register(registration(Kind::Pod, None, Some(uid("ws"))));
-        let confirmed = registry.confirm(&subject(Kind::ReplicaSet, "ws"), None, agents.clone());
-        assert_eq!(confirmed, Confirmation { registered: false, new_agents: vec![token()] });
-        let confirmed = registry.confirm(&subject(Kind::Pod, "ws-1"), Some(uid("ws")), agents.clone());
-        assert_eq!(confirmed, Confirmation { registered: true, new_agents: vec![] });
-        registry.confirm(&subject(Kind::Pod, "ws-1"), Some(uid("ws")), agents);
-        assert_eq!(registry.end(uid("ws-1")), []);
-        assert_eq!(registry.end(uid("ws-1")), []);
-        assert_eq!(registry.end(uid("ws")), [token()]);
+        assert_eq!(prepared.lock().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn an_object_is_confirmed_by_its_name_or_its_workload() {
+        let (registry, _) = registry();
+        registry.register(registration(Kind::Pod, None, Some(uid("ws"))));
+        assert!(!registry.confirm(&subject(Kind::ReplicaSet, "ws"), None));
+        assert!(registry.confirm(&subject(Kind::Pod, "ws-1"), Some(uid("ws"))));
+        assert!(registry.confirm(&subject(Kind::Pod, "ws-2"), Some(uid("ws"))));
     }
 }

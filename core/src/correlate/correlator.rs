@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    AgentIndex, Arrival, Counted, Effect, LookupFailed, Object, Observation,
+    Arrival, Counted, Effect, LookupFailed, Object, Observation, Registrations,
+    carriers::Carriers,
     conditions::of_workload,
     dedup::Decision,
     dependencies::Dependencies,
@@ -70,8 +71,9 @@ impl Default for Limits {
 
 /// Decides which facts are new, and for which agents.
 #[derive(Debug)]
-pub struct Correlator<D> {
-    pub(super) index: D,
+pub struct Correlator<R> {
+    pub(super) registrations: R,
+    pub(super) carriers: Carriers,
     pub(super) past: Past,
     limits: Limits,
     /// Whether pods that admission did not register are counted as missed by the webhook.
@@ -113,11 +115,12 @@ pub(super) struct Origin {
     how: Arrival,
 }
 
-impl<D: AgentIndex> Correlator<D> {
+impl<R: Registrations> Correlator<R> {
     /// Creates an empty correlator. `has_webhook` is true if this process also serves the webhook.
-    pub fn new(index: D, limits: Limits, has_webhook: bool) -> Self {
+    pub fn new(registrations: R, limits: Limits, has_webhook: bool) -> Self {
         Self {
-            index,
+            registrations,
+            carriers: Carriers::default(),
             past: Past::default(),
             limits,
             has_webhook,
@@ -140,9 +143,14 @@ impl<D: AgentIndex> Correlator<D> {
         Self { unconfirmed: Some(Unconfirmed::default()), ..self }
     }
 
-    /// The index of agents.
-    pub fn index(&self) -> &D {
-        &self.index
+    /// The pending registrations.
+    pub fn registrations(&self) -> &R {
+        &self.registrations
+    }
+
+    /// Number of objects that carry an agent.
+    pub fn carriers(&self) -> usize {
+        self.carriers.len()
     }
 
     /// Number of tracked objects.
@@ -263,7 +271,7 @@ impl<D: AgentIndex> Correlator<D> {
         tracked.revision = tracked.revision.max(meta.revision().unwrap_or_default());
         tracked.left = false;
         if tracked.gone_at.take().is_some() {
-            confirm_agents(&self.index, tracked, effects);
+            confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
         }
         let fact_id = fact_id_of(fact_scope, meta, uid);
         if !known && kind.is_announced() && self.is_new(fact_scope, meta, uid, how) {
@@ -374,15 +382,15 @@ impl<D: AgentIndex> Correlator<D> {
         let before = tracked.agents.clone();
         let to_resolve = tracked.carry(found.agents);
         if !known {
-            let claimed = confirm_agents(&self.index, tracked, effects);
+            let registered = confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
             // Another replica may have answered for it.
-            let seen = claimed || meta.annotations.known.contains_key(ANNOTATION);
+            let seen = registered || meta.annotations.known.contains_key(ANNOTATION);
             let missed = subject.kind == Kind::Pod && self.has_webhook && !seen;
             if missed && !self.past.was_announced(scope, uid, meta) {
                 effects.push(Effect::Count(Counted::MissedByWebhook));
             }
         } else if tracked.agents != before {
-            reconfirm_agents(&self.index, tracked, effects);
+            confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
             // Conditions of a Deployment are reported once. The Events of others are repeated.
             if subject.kind == Kind::Deployment {
                 tracked.start_over();
@@ -528,7 +536,7 @@ impl<D: AgentIndex> Correlator<D> {
                 let overflow = self.waiting.push(&subject, event, fact_id, now);
                 give_up(overflow, Counted::Overflow, effects);
                 // A missing object is being looked up already.
-                let look_up = missing || (subject.uid != Uid::UNKNOWN && self.index.is_registered(&subject));
+                let look_up = missing || (subject.uid != Uid::UNKNOWN && self.registrations.is_registered(&subject));
                 if look_up && self.waiting.look_up(&subject) && !missing {
                     effects.push(Effect::LookUp(subject));
                 }
@@ -577,12 +585,12 @@ impl<D: AgentIndex> Correlator<D> {
             Some(token) => {
                 if tracked.resolve(source, token) {
                     let gone = tracked.gone_at.is_some();
-                    confirm_agents(&self.index, tracked, effects);
+                    confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
                     for finding in &tracked.held {
                         effects.push(Effect::Finding(Finding { agents: [token].into(), ..finding.clone() }));
                     }
                     if gone {
-                        effects.extend(self.index.end(uid).into_iter().map(Effect::Ended));
+                        effects.extend(self.carriers.remove(uid).into_iter().map(Effect::Ended));
                     }
                 }
             }
@@ -626,23 +634,19 @@ pub(super) fn fact_id_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> O
     Some(FactId { scope: scope?, revision: meta.revision()?, subject, fact: FactKey::EVENT })
 }
 
-/// Confirms the agents of an object. Returns whether admission had registered it.
-fn confirm_agents(index: &impl AgentIndex, tracked: &Tracked, effects: &mut Vec<Effect>) -> bool {
-    let confirmed = index.confirm(&tracked.subject, tracked.controller, tracked.agents.clone());
-    for agent in confirmed.new_agents {
-        effects.push(Effect::Open { agent, workspace: tracked.workspace.clone() });
-    }
-    confirmed.registered
-}
-
-/// Confirms changed agents: those that no object carries any more end.
-fn reconfirm_agents(index: &impl AgentIndex, tracked: &Tracked, effects: &mut Vec<Effect>) {
-    let ended = index.end(tracked.subject.uid);
-    let confirmed = index.confirm(&tracked.subject, tracked.controller, tracked.agents.clone());
-    for agent in confirmed.new_agents.into_iter().filter(|agent| !ended.contains(agent)) {
-        effects.push(Effect::Open { agent, workspace: tracked.workspace.clone() });
-    }
-    effects.extend(ended.into_iter().filter(|agent| !tracked.agents.contains(agent)).map(Effect::Ended));
+/// Opens the agents of an object, and ends those that no object carries any more. Returns whether admission had
+/// registered it.
+fn confirm_agents(
+    registrations: &impl Registrations,
+    carriers: &mut Carriers,
+    tracked: &Tracked,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    let (started, ended) = carriers.set(tracked.subject.uid, tracked.agents.clone());
+    let open = |agent| Effect::Open { agent, workspace: tracked.workspace.clone() };
+    effects.extend(started.into_iter().map(open));
+    effects.extend(ended.into_iter().map(Effect::Ended));
+    registrations.confirm(&tracked.subject, tracked.controller)
 }
 
 pub(super) fn give_up(waiters: Vec<Waiter>, why: Counted, effects: &mut Vec<Effect>) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    AgentIndex, Correlator, Counted, Effect,
+    Correlator, Counted, Effect, Registrations,
     dedup::{Count, Decision},
     event_fact::of_dependency,
     fact::hash,
@@ -157,7 +157,7 @@ impl Dependencies {
     }
 }
 
-impl<D: AgentIndex> Correlator<D> {
+impl<R: Registrations> Correlator<R> {
     /// Handles an Event about an object that pods may depend on: a fact of each pod that it concerns.
     pub(super) fn event_of_dependency(
         &mut self,

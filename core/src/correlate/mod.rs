@@ -4,7 +4,7 @@
 //! the same causes: an Event that arrives before its object waits for it, and a fact that both an Event and the object's
 //! status show is reported once.
 
-mod agent_index;
+mod carriers;
 mod cause;
 mod conditions;
 mod correlator;
@@ -21,6 +21,7 @@ mod past;
 mod presence;
 mod pulls;
 mod recovery;
+mod registrations;
 mod report;
 mod start;
 #[cfg(test)]
@@ -29,8 +30,8 @@ mod tracked;
 mod unconfirmed;
 mod waiting;
 
-pub use agent_index::{AgentIndex, Confirmation};
 pub use correlator::{Correlator, Limits};
 pub use effect::{Counted, Effect};
 pub use observation::{Arrival, LookupFailed, Object, Observation, Presence};
+pub use registrations::Registrations;
 pub use start::Start;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    AgentIndex, Arrival, Correlator, Counted, Effect, LookupFailed, Object, Presence,
+    Arrival, Correlator, Counted, Effect, LookupFailed, Object, Presence, Registrations,
     correlator::{fact_id_of, give_up, parts},
     fact::of_status,
     report::Report,
@@ -21,7 +21,7 @@ use crate::{
 /// Interval between two presence checks without an answer.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
-impl<D: AgentIndex> Correlator<D> {
+impl<R: Registrations> Correlator<R> {
     /// The watch shows an object as deleted. It shows the same for a pod that left the selection, and for one deleted by
     /// force, which was never marked for deletion: those are checked at the API server.
     pub(super) fn gone(&mut self, now: Timestamp, scope: ScopeId, object: &Object, effects: &mut Vec<Effect>) {
@@ -74,7 +74,7 @@ impl<D: AgentIndex> Correlator<D> {
         if is_announced {
             self.announce(now, uid, Report::new(FindingKind::Deleted, at.unwrap_or(now).min(now), fact_id), effects);
         }
-        effects.extend(self.index.end(uid).into_iter().map(Effect::Ended));
+        effects.extend(self.carriers.remove(uid).into_iter().map(Effect::Ended));
     }
 
     /// A list is complete: objects missing in it are gone. But a pod may have left the selection, and an API server whose
@@ -165,7 +165,7 @@ impl<D: AgentIndex> Correlator<D> {
                 }
                 self.ack_released(uid, effects);
                 give_up(self.waiting.take(subject), Counted::NonWorkspace, effects);
-                effects.extend(self.index.end(uid).into_iter().map(Effect::Ended));
+                effects.extend(self.carriers.remove(uid).into_iter().map(Effect::Ended));
             }
         }
     }

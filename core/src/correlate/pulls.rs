@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AgentIndex, Correlator, Effect, report::Report};
+use super::{Correlator, Effect, Registrations, report::Report};
 use crate::{
     finding::FindingKind,
     identity::Uid,
@@ -95,7 +95,7 @@ impl Pulls {
     }
 }
 
-impl<D: AgentIndex> Correlator<D> {
+impl<R: Registrations> Correlator<R> {
     /// Forgets the pulls that a pod's status shows as over.
     pub(super) fn settle_pulls(&mut self, uid: Uid, pod: &Pod) {
         if self.tracked.get_mut(&uid).is_some_and(|tracked| tracked.pulls.settle(pod)) {

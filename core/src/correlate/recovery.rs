@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    AgentIndex, Correlator, Effect,
+    Correlator, Effect, Registrations,
     dedup::Key,
     fact::{images, sandbox, scheduling, volumes},
     report::Report,
@@ -123,7 +123,7 @@ fn families(stage: &Stage) -> Vec<Key> {
     }
 }
 
-impl<D: AgentIndex> Correlator<D> {
+impl<R: Registrations> Correlator<R> {
     /// Tells the stages that a pod has reached after trouble with them.
     pub(super) fn recover(&mut self, now: Timestamp, uid: Uid, pod: &Pod, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };

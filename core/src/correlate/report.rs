@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    AgentIndex, Correlator, Counted, Effect,
+    Correlator, Counted, Effect, Registrations,
     cause::without_numbers,
     dedup::{Cause, Count, Decision, ExplainedBy, Held, Key},
     event_fact::{container, of_event},
@@ -60,7 +60,7 @@ fn is_trouble(kind: &FindingKind) -> bool {
     )
 }
 
-impl<D: AgentIndex> Correlator<D> {
+impl<R: Registrations> Correlator<R> {
     /// Tells an Event about an object that is followed.
     pub(super) fn handle_event(
         &mut self,

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AgentIndex, Arrival, Correlator, Effect, Object, tracked::Tracked};
+use super::{Arrival, Correlator, Effect, Object, Registrations, tracked::Tracked};
 use crate::{
     causes::{Cause, Explanation},
     identity::{Subject, Uid},
@@ -78,7 +78,7 @@ pub(super) fn owner(object: &Object, subject: &Subject) -> Owner {
 /// A pod, its ReplicaSet and its Deployment.
 const CHAIN: usize = 3;
 
-impl<D: AgentIndex> Correlator<D> {
+impl<R: Registrations> Correlator<R> {
     /// The owner of an object's workspace: as it tells itself, or a workload above it. The labels of a prebuilt workspace's
     /// pod stay when it is claimed, those of its Deployment change.
     pub(super) fn owner_of(&self, uid: Uid) -> Owner {
@@ -108,7 +108,7 @@ fn running_since(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
     (all && pod.status.phase == "Running").then_some(started.unwrap_or(now))
 }
 
-impl<D: AgentIndex> Correlator<D> {
+impl<R: Registrations> Correlator<R> {
     /// Notes that a pod runs, the first time that the watch shows it.
     pub(super) fn note_running(
         &mut self,

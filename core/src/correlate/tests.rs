@@ -10,9 +10,8 @@ mod workloads;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     rc::Rc,
-    sync::Arc,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -45,29 +44,19 @@ fn token(text: &str) -> AgentToken {
     AgentToken::parse(text).unwrap()
 }
 
-/// The registry's contract in a few lines.
+/// Pending registrations by name.
 #[derive(Default)]
 struct Book {
-    confirmed: RefCell<HashMap<Uid, Arc<[AgentToken]>>>,
     claims: RefCell<HashSet<String>>,
 }
 
-impl AgentIndex for Rc<Book> {
+impl Registrations for Rc<Book> {
     fn is_registered(&self, subject: &Subject) -> bool {
         self.claims.borrow().contains(&*subject.name)
     }
 
-    fn confirm(&self, subject: &Subject, _: Option<Uid>, agents: Arc<[AgentToken]>) -> Confirmation {
-        let carried = |agent: &AgentToken| self.confirmed.borrow().values().any(|agents| agents.contains(agent));
-        let new_agents = agents.iter().copied().filter(|agent| !carried(agent)).collect();
-        self.confirmed.borrow_mut().insert(subject.uid, agents);
-        Confirmation { registered: self.is_registered(subject), new_agents }
-    }
-
-    fn end(&self, uid: Uid) -> Vec<AgentToken> {
-        let agents = self.confirmed.borrow_mut().remove(&uid).unwrap_or_else(|| Arc::from([]));
-        let carried = |agent: &AgentToken| self.confirmed.borrow().values().any(|agents| agents.contains(agent));
-        agents.iter().copied().filter(|agent| !carried(agent)).collect()
+    fn confirm(&self, subject: &Subject, _: Option<Uid>) -> bool {
+        self.is_registered(subject)
     }
 }
 

@@ -1,18 +1,15 @@
 //! A recording as its owner reads it: given to the correlator and the renderer, without a cluster.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
-
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     causes::{Cause, explain},
     checkpoint::Checkpoint,
-    correlate::{AgentIndex, Arrival, Confirmation, Correlator, Effect, Limits, Object, Observation},
+    correlate::{Arrival, Correlator, Effect, Limits, Object, Observation, Registrations},
     fact_id::ScopeId,
     identity::{Subject, Uid},
     line::Level,
     render::{LogStyle, render},
     resource::Kind,
-    token::AgentToken,
 };
 use serde_json::{Value, json};
 
@@ -35,27 +32,21 @@ pub struct Replayed {
     pub causes: Vec<&'static Cause>,
 }
 
-/// The registry's contract.
-#[derive(Default, Clone)]
-struct Index(Rc<RefCell<HashMap<Uid, Arc<[AgentToken]>>>>);
+/// Each object was registered.
+struct AllRegistered;
 
-impl AgentIndex for Index {
+impl Registrations for AllRegistered {
     fn is_registered(&self, _: &Subject) -> bool {
         true
     }
 
-    fn confirm(&self, subject: &Subject, _: Option<Uid>, agents: Arc<[AgentToken]>) -> Confirmation {
-        self.0.borrow_mut().insert(subject.uid, agents);
-        Confirmation { registered: true, new_agents: Vec::new() }
-    }
-
-    fn end(&self, uid: Uid) -> Vec<AgentToken> {
-        self.0.borrow_mut().remove(&uid).map(|agents| agents.to_vec()).unwrap_or_default()
+    fn confirm(&self, _: &Subject, _: Option<Uid>) -> bool {
+        true
     }
 }
 
 struct Replay {
-    correlator: Correlator<Index>,
+    correlator: Correlator<AllRegistered>,
     now: Timestamp,
     created: Timestamp,
     log: Vec<Replayed>,
@@ -93,7 +84,7 @@ impl Replay {
 /// If the recording is broken.
 pub fn replay(recording: &Recording, afterwards: i64) -> Vec<Replayed> {
     let created = recording.created();
-    let mut correlator = Correlator::new(Index::default(), Limits::default(), true);
+    let mut correlator = Correlator::new(AllRegistered, Limits::default(), true);
     for scope in [EVENTS, OBJECTS] {
         let from = Checkpoint { created_since: created, status_until: created, ..Checkpoint::default() };
         correlator.observe(created, Observation::Started { scope, from: Box::new(from) });

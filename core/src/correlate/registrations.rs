@@ -1,0 +1,25 @@
+//! The port to the registry.
+
+use std::sync::Arc;
+
+use crate::identity::{Subject, Uid};
+
+/// Pending registrations from admission.
+pub trait Registrations {
+    /// True if a pending registration matches this object, which is then looked up at once.
+    fn is_registered(&self, subject: &Subject) -> bool;
+
+    /// Confirms that the object was read from the API server. Called again when its agents change. Returns whether
+    /// admission had registered it.
+    fn confirm(&self, subject: &Subject, controller: Option<Uid>) -> bool;
+}
+
+impl<R: Registrations + ?Sized> Registrations for Arc<R> {
+    fn is_registered(&self, subject: &Subject) -> bool {
+        (**self).is_registered(subject)
+    }
+
+    fn confirm(&self, subject: &Subject, controller: Option<Uid>) -> bool {
+        (**self).confirm(subject, controller)
+    }
+}
