@@ -117,33 +117,32 @@ fn line_of(correlator: &mut Correlator<Arc<Registry>>, event: &str) -> LogLine {
     lines.remove(0)
 }
 
+/// A correlator that knows one pod, and the first Event about it: a further one with the same cause would be a repeat.
+fn first_event(message: &str) -> (Correlator<Arc<Registry>>, String) {
+    let (correlator, uid) = one_pod();
+    (correlator, event(2, &uid, message))
+}
+
 /// From an Event's JSON to the text of its line, for a known pod.
 fn line(criterion: &mut Criterion) {
-    let (mut correlator, uid) = one_pod();
-    let mut revision = 1_u64;
-    let mut event = || {
-        revision += 1;
-        event(revision, &uid, &format!("Pulling image \"ghcr.io/example/workspace:{revision}\""))
-    };
-    criterion.bench_function("line", |bencher| {
-        bencher.iter_batched(&mut event, |event| line_of(&mut correlator, &event), BatchSize::SmallInput);
-    });
+    measure_line(criterion, "line", "Pulling image \"ghcr.io/example/workspace:1\"", BatchSize::SmallInput);
 }
 
 /// The same for messages of growing size that consist of secrets: the worst case for masking.
 fn sizes(criterion: &mut Criterion) {
-    let (mut correlator, uid) = one_pod();
-    let mut revision = 1_u64;
     for (name, size) in [("event-1-kib", 1 << 10), ("event-32-kib", 1 << 15), ("event-1-mib", 1 << 20)] {
-        let secrets = "token=a ".repeat(size / 8);
-        let mut event = || {
-            revision += 1;
-            event(revision, &uid, &format!("{revision} {secrets}"))
-        };
-        criterion.bench_function(name, |bencher| {
-            bencher.iter_batched(&mut event, |event| line_of(&mut correlator, &event), BatchSize::LargeInput);
-        });
+        measure_line(criterion, name, &"token=a ".repeat(size / 8), BatchSize::LargeInput);
     }
+}
+
+fn measure_line(criterion: &mut Criterion, name: &str, message: &str, batch: BatchSize) {
+    criterion.bench_function(name, |bencher| {
+        bencher.iter_batched(
+            || first_event(message),
+            |(mut correlator, event)| (line_of(&mut correlator, &event), correlator),
+            batch,
+        );
+    });
 }
 
 /// Looks up the pending registration of a pod that was just seen, by the ReplicaSet that made it.
