@@ -1,4 +1,4 @@
-//! Objects of the worst kind that somebody outside can write take little memory: while they are decoded, afterwards, and
+//! The worst objects that an outsider can write take little memory: while they are decoded, afterwards, and
 //! until their line is written.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

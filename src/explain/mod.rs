@@ -152,7 +152,7 @@ impl Reading {
     }
 }
 
-/// Where lines go.
+/// Output of lines.
 struct Sink<'a> {
     options: &'a Options,
     printer: Printer<io::Stdout>,

@@ -133,7 +133,7 @@ impl Target {
     }
 }
 
-/// The metadata that may tell an object's owner, the most telling first.
+/// Metadata that may name an object's owner, the most reliable first.
 pub(super) fn sources<'a>(meta: &'a Meta, template: Option<&'a Meta>) -> Vec<&'a Meta> {
     template.into_iter().chain([meta]).collect()
 }

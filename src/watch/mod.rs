@@ -66,7 +66,7 @@ pub struct Setup {
     pub time: Timestamp,
     /// The start: without a checkpoint, objects created since then are news.
     pub started: Instant,
-    /// Where to count.
+    /// Metrics of the watch.
     pub metrics: Metrics,
 }
 

@@ -1,6 +1,6 @@
 //! Names that come from objects and go into a request's path or selector.
 //!
-//! Whoever may create an Event or a pod chooses these texts, and the API server does not check all of them (the name
+//! Users who may create an Event or a pod choose these texts, and the API server does not check all of them (the name
 //! in a `secretKeyRef` is free text): `../../other/secrets/x` must never become a path.
 
 /// The longest name of an object.

@@ -70,7 +70,7 @@ impl Lane {
     }
 }
 
-/// Where tokens are asked for; clones share the table.
+/// Requests for tokens in Secrets and ConfigMaps; clones share the table.
 #[derive(Debug, Clone)]
 pub struct References {
     table: Table,

@@ -58,7 +58,7 @@ enum Lists {
 #[derive(Debug, Clone, Default)]
 pub(super) struct NoStreaming(Arc<AtomicBool>);
 
-/// The output was closed: nobody wants observations any more.
+/// The receiver of observations was closed.
 #[derive(Debug)]
 pub(super) struct Closed;
 

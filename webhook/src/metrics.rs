@@ -1,4 +1,4 @@
-//! What is counted: closed label sets, every series there from the first scrape, no names of pods or users.
+//! Metrics with closed label sets: every series exists from the first scrape, and no label names pods or users.
 
 use std::time::Duration;
 

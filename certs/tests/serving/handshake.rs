@@ -37,7 +37,7 @@ fn serving(issued: &Issued) -> Arc<Resolver> {
     resolver
 }
 
-/// Gives a file new content in one step, so that nobody who reads it meanwhile finds half of it.
+/// Gives a file new content in one step, so that a concurrent reader never sees half of it.
 fn replace(path: &Path, content: &str) {
     let new = path.with_extension("new");
     fs::write(&new, content).unwrap();

@@ -1,4 +1,4 @@
-//! Files that somebody else replaces.
+//! Files that another program replaces.
 
 use std::{fs, time::Duration};
 

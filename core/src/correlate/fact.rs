@@ -334,7 +334,7 @@ fn image(pod: &Pod, container: &str) -> String {
     all.find(|spec| spec.name == container).map(|spec| spec.image.clone()).unwrap_or_default()
 }
 
-/// The first container of this image: one line is about the image, whoever else needs it.
+/// The first container of this image: the line is about the image, also if other containers need it.
 fn first_with(pod: &Pod, image: &str, container: String) -> String {
     let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
     all.find(|spec| spec.image == image).map_or(container, |spec| spec.name.clone())

@@ -103,7 +103,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Tells the pulls of an object that go on for long.
+    /// Reports an object's pulls that take long.
     pub(super) fn report_slow_pulls(&mut self, now: Timestamp, uid: Uid, effects: &mut Vec<Effect>) {
         while let Some(kind) = self.tracked.get_mut(&uid).and_then(|tracked| tracked.pulls.take_due(now)) {
             self.report(uid, Report::new(kind, now, None), None, effects);

@@ -124,7 +124,7 @@ fn families(stage: &Stage) -> Vec<Key> {
 }
 
 impl<R: Registrations> Correlator<R> {
-    /// Tells the stages that a pod has reached after trouble with them.
+    /// Reports the stages that a pod has reached after trouble with them.
     pub(super) fn recover(&mut self, now: Timestamp, uid: Uid, pod: &Pod, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         let reached = Reached(pod);
@@ -137,7 +137,7 @@ impl<R: Registrations> Correlator<R> {
         self.report_over(now, uid, over, effects);
     }
 
-    /// Tells that a workload has a pod after its pods were refused.
+    /// Reports that a workload has a pod after its pods were refused.
     pub(super) fn recover_workload(&mut self, now: Timestamp, workload: Uid, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&workload) else { return };
         let over = tracked.trouble.take(|stage| *stage == Stage::Created);

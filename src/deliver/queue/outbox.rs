@@ -50,7 +50,7 @@ struct Gap {
     why: Missing,
 }
 
-/// Reason for a gap, as its reader is told.
+/// Reason for a gap, as the log states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Missing {
     /// Too many lines waited.

@@ -71,7 +71,7 @@ impl ProbeBudget {
 
     fn rate(&self, limit: Option<f64>, asking: usize) -> f64 {
         match limit {
-            // As few as the limit lets be asked every second are; with more, nobody would be, and the rest is kept for
+            // As few as the limit lets be asked every second are; with more, none would be, and the rest is kept for
             // others.
             Some(limit) if asking > 0 && as_f64(asking as u64) <= limit / 60.0 => limit / 60.0,
             Some(limit) => limit / 60.0 * (self.part.of_limit + (1.0 - self.part.of_limit) * self.success),

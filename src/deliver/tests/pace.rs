@@ -75,7 +75,7 @@ async fn requests_go_evenly_once_a_whole_window_is_used_up() {
 async fn a_restart_in_the_middle_of_a_busy_window_is_not_refused() {
     let mut limiter = Limiter::new(512, Duration::from_secs(10));
     send_all(&mut RateLimiter::new(), &mut limiter, Duration::from_secs(100), Duration::from_millis(3)).await;
-    // A new process knows nothing of the old one's requests. Its first one may be refused: nothing told it.
+    // A new process knows nothing of the old one's requests. Its first one may be refused.
     let mut pace = RateLimiter::new();
     let before = limiter.refused;
     send_all(&mut pace, &mut limiter, Duration::from_mins(5), Duration::from_millis(3)).await;
@@ -178,7 +178,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     /// Bursts and pauses, with many requests under way that are answered in any order: no request is refused, as long
-    /// as nobody else asks.
+    /// as no other client asks.
     #[test]
     fn no_pattern_of_requests_is_refused(
         limit in 40_u32..600,

@@ -81,7 +81,7 @@ struct Simulation {
     random: fastrand::Rng,
     now: u64,
     started: u32,
-    /// Ticks in which somebody might send.
+    /// Ticks in which a replica might send.
     led: u64,
 }
 
@@ -223,7 +223,7 @@ proptest! {
         let timing = Timing::default();
         let mut simulation = Simulation::new(seed, timing, &speeds);
         prop_assert_eq!(simulation.run(timing), Ok(()));
-        // Without disturbances somebody leads within a Lease's time, and goes on.
+        // Without disturbances a replica leads within a Lease's duration, and goes on.
         prop_assert_eq!(simulation.senders().len(), 1);
         prop_assert!(simulation.led > TICKS / 2, "{} of {}", simulation.led, 2 * TICKS);
     }

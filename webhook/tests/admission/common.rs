@@ -37,7 +37,7 @@ pub(crate) fn fixture(name: &str) -> Value {
     serde_json::from_str(text).expect("a fixture is JSON")
 }
 
-/// Remembers what it is told.
+/// Keeps every registration.
 #[derive(Default)]
 pub(crate) struct Recorder(Mutex<Vec<Registration>>);
 

@@ -27,7 +27,7 @@ use crate::common::{Answer, Captured, Webhook, fixture, post};
 /// What a test waits for at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A server that runs until it is told to stop.
+/// A server that runs until it is stopped.
 struct Running {
     address: SocketAddr,
     trust: RootCertStore,
@@ -247,7 +247,7 @@ async fn a_request_in_flight_at_shutdown_is_answered() {
         }
         timeout(PATIENCE, entered.notified()).await.unwrap();
         running.stop.cancel();
-        // The idle connection is closed while the other is still busy, and nobody new is let in.
+        // The idle connection is closed while the other is still busy, and no new one is accepted.
         closed(idle).await;
         assert!(TcpStream::connect(running.address).await.is_err());
         assert!(running.ended.try_join_next().is_none());

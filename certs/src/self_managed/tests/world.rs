@@ -154,7 +154,7 @@ impl World {
         self.bundles = Some((self.fresh(), bundles));
     }
 
-    /// Changes the Secret as somebody else would.
+    /// Changes the Secret as another client would.
     pub(super) fn tamper(&mut self, change: impl FnOnce(&mut Stored)) {
         let version = self.secret.as_ref().map(|(version, _)| *version);
         self.write(version, change);

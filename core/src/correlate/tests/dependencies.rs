@@ -83,7 +83,7 @@ fn invariant_1_an_event_of_a_node_reaches_the_pods_that_are_on_it() {
     story.observe(workspace("bob", BOB, "node-2"));
     story.observe(about("Node", "node-1", "NodeNotReady", "Node node-1 status is now: NodeNotReady", 1, 9));
     story.observe(about("Node", "node-1", "NodeHasSufficientMemory", "m", 1, 9));
-    // Written by somebody in the workspaces' namespace.
+    // Forged in the workspaces' namespace.
     let forged = about("Node", "node-1", "Rebooted", "m", 1, 9);
     story.observe(edited(forged, |event| event.metadata.namespace = "ns".into()));
     assert_eq!(reasons(&story, ALICE), ["NodeNotReady"]);

@@ -132,7 +132,7 @@ fn the_same_failure_of_a_workloads_next_pods_is_counted() {
     assert!((2..=5).contains(&told.len()) && told.last().unwrap().contains("(x"), "{told:#?}");
 }
 
-/// What operators are told of starts: failures by cause, and starts with the causes before them.
+/// Effects for operators: failed starts by cause, and starts with the causes before them.
 fn starts(story: &Story) -> Vec<String> {
     let told = story.effects.iter().filter_map(|effect| match effect {
         Effect::StartFailed { start, cause } => Some(format!("{} failed: {}", start.subject.name, cause.id)),

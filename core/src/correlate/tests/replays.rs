@@ -189,7 +189,7 @@ fn a_containers_last_words_are_told() {
     assert!(!told.is_empty(), "{lines:#?}");
 }
 
-/// All that is told in the first two minutes of each failure, and in the hour after it.
+/// All lines of the first two minutes of each failure, and of the hour after it.
 #[test]
 fn a_failure_that_goes_on_is_few_lines() {
     for (recording, most) in [
@@ -203,7 +203,7 @@ fn a_failure_that_goes_on_is_few_lines() {
     }
 }
 
-/// Each cause that an agent's owner was told, and the highest count.
+/// Each cause reported to an agent, and the highest count.
 fn counts(story: &Story) -> BTreeMap<u64, u32> {
     let mut counts = BTreeMap::new();
     for (kind, repeat) in story.findings_for(ALICE) {
@@ -244,7 +244,7 @@ proptest! {
         for (_, observation) in pods.chain(events) {
             story.observe(observation);
         }
-        // What is held back is told within hours; how often in between depends on the order.
+        // A held fact is reported within hours; how often in between depends on the order.
         for _ in 0..24 {
             expected.tick(7_200);
             story.tick(7_200);

@@ -184,7 +184,7 @@ fn a_stale_list_does_not_end_what_is_newer() {
     assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None), (FindingKind::Deleted, None)]);
 }
 
-// What was told before a restart.
+// Reported before a restart.
 
 #[test]
 fn facts_told_before_a_restart_are_not_told_again() {
