@@ -111,7 +111,8 @@ struct Entry {
     /// True if nothing of it was reported yet: it waits for the fact that explains it.
     unreported: bool,
     /// The newest fact that was not reported, and when its pause ends.
-    held: Option<(Timestamp, Held)>,
+    /// Boxed, as few entries hold one at a time.
+    held: Option<(Timestamp, Box<Held>)>,
 }
 
 impl Entry {
@@ -422,7 +423,7 @@ impl Deduplicator {
         };
         fact.keeps_fact &= fact.fact_id.is_some() && due.duration_since(now) <= FACT_KEPT;
         let keeps_fact = fact.keeps_fact;
-        let before = entry.held.replace((due, fact));
+        let before = entry.held.replace((due, Box::new(fact)));
         self.release(before);
         keeps_fact
     }
@@ -453,7 +454,7 @@ impl Deduplicator {
         let due = self.entries.iter_mut().filter(|entry| entry.held.as_ref().is_some_and(|(due, _)| *due <= now));
         let entry = due.min_by_key(|entry| entry.held.as_ref().map(|(_, held)| rank(held)))?;
         let (_, held) = entry.held.take()?;
-        Some((entry.key, held))
+        Some((entry.key, *held))
     }
 
     /// Marks a held fact as reported. Returns its number of times by now.
@@ -490,7 +491,7 @@ impl Deduplicator {
         self.released.drain(..)
     }
 
-    fn release(&mut self, held: Option<(Timestamp, Held)>) {
+    fn release(&mut self, held: Option<(Timestamp, Box<Held>)>) {
         self.released.extend(held.and_then(|(_, held)| held.fact_id.filter(|_| held.keeps_fact)));
     }
 
