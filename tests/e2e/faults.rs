@@ -251,9 +251,11 @@ async fn an_expired_watch_reports_only_new_events_and_deletions() -> Result<()> 
     let lines = isolated.coder.wait_for_lines(&new, PATIENCE, |lines| have_come(lines, 0..4)).await?;
     assert_once_in_order(&lines, 0..4);
     only(&lines, "Created pod");
-    let lines = isolated.coder.lines(&gone);
+    // Not before a request for the pod itself has shown that the list was not stale.
+    let deleted = format!("🗑️ Deleted pod: {}", gone_facts.pod.name_any());
+    let lines = isolated.coder.wait_for_lines(&gone, PATIENCE, |lines| count(lines, &deleted) > 0).await?;
     assert_once_in_order(&lines, 0..BEFORE);
-    only(&lines, &format!("🗑️ Deleted pod: {}", gone_facts.pod.name_any()));
+    only(&lines, &deleted);
     ensure!(installation.product.ended().is_none(), "{}", installation.product.output());
     Ok(())
 }
