@@ -20,6 +20,7 @@ use logstream_testing::{
     node::{self, isolation},
     poll,
     release::Helm,
+    tools,
 };
 use serde_json::{Value, json};
 
@@ -61,7 +62,7 @@ fn architecture() -> (&'static str, &'static str) {
 
 fn builds_images() -> Result<(), String> {
     for (program, package) in [(architecture().1, "gcc"), ("python3", "python3")] {
-        if node::find(program).is_none() {
+        if tools::installed(program).is_none() {
             return Err(format!("no image can be built here: {program} is not installed (Debian package {package})"));
         }
     }

@@ -74,7 +74,7 @@ fn validating_policy(names: &Names) -> Script {
     Script::new(json!({})).with(policy).with(binding)
 }
 
-/// A webhook on a port where nobody listens.
+/// A webhook on a port where nothing listens.
 fn webhook(names: &Names) -> Script {
     let rule = json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"] });
     let webhook = json!({

@@ -9,11 +9,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::{cgroups::Cgroups, find};
+use super::cgroups::Cgroups;
 use crate::{
     Cluster, Tool, Tools, poll,
     process::{Output, Process, Start},
     scratch::Scratch,
+    tools::installed,
 };
 
 /// Prepares mounts, network and sysctls. Sourced by PID 1.
@@ -67,7 +68,7 @@ pub fn run(test: &str, tools: &[Tool], patience: Duration) -> Result<()> {
     environment.push((VARIABLE.to_owned(), cgroups.root().to_owned()));
     environment.push(("SERVICE_IP".to_owned(), crate::cluster::SERVICE_IP.to_owned()));
     let start = Start {
-        program: &find("unshare").context("unshare is not installed")?,
+        program: &installed("unshare").context("unshare is not installed")?,
         arguments: &arguments,
         environment: &environment,
         directory: &env::current_dir()?,

@@ -23,6 +23,7 @@ use crate::{
     Cluster, Tool, Tools, poll,
     process::{Output, Process, Start},
     scratch::Scratch,
+    tools::installed,
 };
 use cgroups::Cgroups;
 
@@ -90,7 +91,7 @@ impl Files {
             (Some(cgroups), root)
         };
         fs::create_dir(dir.join("images"))?;
-        let busybox = find("busybox").context("busybox")?;
+        let busybox = installed("busybox").context("busybox")?;
         image::write(&dir.join("images/busybox.tar"), IMAGE, &busybox)?;
         image::write(&dir.join("images/pause.tar"), config::PAUSE, &busybox)?;
         image::write(&dir.join("images/pushed.tar"), PUSHED, &busybox)?;
@@ -140,7 +141,7 @@ pub fn supported() -> Result<(), Unsupported> {
     if !rustix::process::geteuid().is_root() {
         return unsupported("it needs root".into());
     }
-    let missing: Vec<_> = PROGRAMS.into_iter().filter(|(program, _)| find(program).is_none()).collect();
+    let missing: Vec<_> = PROGRAMS.into_iter().filter(|(program, _)| installed(program).is_none()).collect();
     if let Some((program, package)) = missing.first() {
         return unsupported(format!("{program} is not installed (Debian package {package})"));
     }
@@ -232,17 +233,10 @@ pub fn placement() -> serde_json::Value {
 fn start(program: &str, arguments: &[String], dir: &Path, log: &str) -> Result<Process> {
     let path = env::var("PATH").unwrap_or_default();
     let start = Start {
-        program: &find(program).with_context(|| format!("{program} is not installed"))?,
+        program: &installed(program).with_context(|| format!("{program} is not installed"))?,
         arguments,
         environment: &[("PATH".to_owned(), format!("{path}:/usr/sbin:/sbin")), ("HOME".to_owned(), "/root".to_owned())],
         directory: dir,
     };
     Process::start(&start, &Output::File(&dir.join(log))).with_context(|| format!("{program} does not start"))
-}
-
-/// Path of an installed program.
-pub fn find(program: &str) -> Option<PathBuf> {
-    let path = env::var("PATH").unwrap_or_default();
-    let directories = path.split(':').chain(["/usr/sbin", "/sbin"]);
-    directories.map(|directory| Path::new(directory).join(program)).find(|path| path.is_file())
 }

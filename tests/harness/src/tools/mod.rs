@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use cache::directory as cache_directory;
 pub use catalog::Tool;
-pub use debian::debian_program;
+pub use debian::{debian_program, installed};
 pub use download::{Downloads, published_files};
 pub use estimate::Estimate;
 pub use progress::{Progress, print};
