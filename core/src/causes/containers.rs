@@ -50,7 +50,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The template demands that the container does not run as root, and the image runs as root or does not name its user by number.", "The template's author must set runAsUser, or USER with a number in the image.")
         .seen("CreateContainerConfigError", "container has runAsNonRoot and image will run as root (pod: \"ws-1\", container: dev)"),
     Cause::new(AREA, "user_unknown", Error, TemplateAuthor, "The image does not know the user")
-        .on(&[START.text(&["unable to find user ?:", "unable to find user", "unable to find group", "no matching entries in passwd", "unable to find uid"])])
+        .on(&[START.text(&["unable to find user ?:", "unable to find user", "unable to find group", "no matching entries in passwd", "unable to find uid", "failed to generate user string"])])
         .says("The user{q1} that the image or the template names is not in the image.", "The template's author must correct it.")
         .seen("CreateContainerError", "failed to create containerd container: unable to find user coder: no matching entries in passwd file"),
     Cause::new(AREA, "gpu_runtime", Error, Administrator, "The node's GPU driver does not work")
@@ -66,11 +66,11 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The node does not have the AppArmor profile or SELinux setting that the template names.", "An administrator must install it, or the template's author must name another.")
         .seen("CreateContainerError", "failed to create containerd container: get apparmor_parser version: apparmor profile not found coder"),
     Cause::new(AREA, "workdir", Error, TemplateAuthor, "The working directory cannot be used")
-        .on(&[START.text(&["chdir to cwd (?)", "chdir to cwd", "set working directory", "working directory ?", "error during container init: mkdir ?: not a directory"])])
+        .on(&[START.text(&["chdir to cwd (?)", "chdir to cwd", "set working directory", "working directory ?", "error during container init: mkdir ?:"])])
         .says("The container's working directory{q1} does not exist, is no directory, or its user may not enter it.", "The template's author must correct workingDir or the volume's permissions.")
         .seen("RunContainerError", "failed to create containerd task: runc create failed: unable to start container process: error during container init: chdir to cwd (\"/home/coder\") set in config.json failed: permission denied"),
     Cause::new(AREA, "container_device", Error, Administrator, "The node lacks a device")
-        .on(&[START.text(&["error gathering device information", "no such device", "not a device node"])])
+        .on(&[START.text(&["error gathering device information", "no such device", "not a device node"]), START.raw(&["lstat /dev/"])])
         .says("The node does not have a device that the template asks for.", "The template's author must choose nodes that have it.")
         .seen("CreateContainerError", "failed to generate spec: error gathering device information while adding custom device \"/dev/kvm\": not a device node"),
     Cause::new(AREA, "container_mount", Error, TemplateAuthor, "A volume cannot be put where the template wants it")
@@ -126,11 +126,11 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("Its node lost sight of it, for example as the node was restarted or the pod was taken away.", "Kubernetes starts it again where it can.")
         .seen("ContainerStatusUnknown", "The container could not be located when the pod was terminated"),
     Cause::new(AREA, "exit_unreachable", Error, Owner, "A program in the container cannot reach a server")
-        .on(&[EXIT.code(1, 125).text(&["could not resolve host", "unable to resolve host", "no such host", "connection refused", "connection timed out", "i/o timeout", "network is unreachable", "no route to host", "name resolution", "failed to connect to ? port", "cannot reach ?", "couldn't connect to server"])])
+        .on(&[EXIT.code(1, 125).text(&["could not resolve host", "unable to resolve host", "no such host", "connection refused", "connection timed out", "i/o timeout", "network is unreachable", "no route to host", "name resolution", "failed to connect to ? port", "cannot reach ?", "couldn't connect to server", "client.timeout exceeded", "request canceled while waiting for connection", "tls handshake timeout"])])
         .says("A program in the container could not reach a server, which the message names.", "If that is Coder, an administrator must check the access URL and the network of the workspaces.")
         .seen("Error", "curl: (6) Could not resolve host: coder.example.com"),
     Cause::new(AREA, "exit_certificate", Error, Administrator, "A program in the container does not trust a certificate")
-        .on(&[EXIT.code(1, 125).text(&["x509:", "ssl certificate problem", "certificate verify failed", "self-signed certificate", "self signed certificate"])])
+        .on(&[EXIT.code(1, 125).text(&["x509:", "ssl certificate problem", "certificate verify failed", "certificate verification failed", "self-signed certificate", "self signed certificate"])])
         .says("A program in the container does not trust the certificate of a server.", "If that is Coder, the image needs the CA of your organization: ask the template's author.")
         .seen("Error", "curl: (60) SSL certificate problem: unable to get local issuer certificate"),
     Cause::new(AREA, "exit_no_space", Error, Owner, "No disk space is left in the container")
@@ -186,9 +186,13 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The node cannot give the running workspace the CPU or memory that it was changed to.", "It goes on as it is; start it again to get another node.")
         .seen("ResizeDeferred", "Pod resize Deferred: Node didn't have enough resource: memory"),
     Cause::new(AREA, "kill_timeout", Warn, Nobody, "The container did not end in time")
-        .on(&[EVENT.reason(&["ExceededGracePeriod", "FailedKillPod"])])
+        .on(&[EVENT.reason(&["ExceededGracePeriod"])])
         .says("The container did not end in the time it was given.", "Kubernetes ends it by force.")
         .seen("ExceededGracePeriod", "Container runtime did not kill the pod within specified grace period."),
+    Cause::new(AREA, "kill_failed", Warn, Administrator, "The node cannot end the pod yet")
+        .on(&[EVENT.reason(&["FailedKillPod"])])
+        .says("The node could not end the pod, or free what it used there; the message says why.", "Kubernetes tries again by itself; if it goes on, tell your administrator.")
+        .seen("FailedKillPod", "error killing pod: failed to \"KillPodSandbox\" for \"4e8c1a77\" with KillPodSandboxError: \"rpc error: code = Unknown desc = failed to destroy network for sandbox\""),
     Cause::new(AREA, "probe_startup", Warn, TemplateAuthor, "The startup probe fails")
         .on(&[PROBE.text(&["startup probe failed", "startup probe errored", "startup probe warning"])])
         .says("The program has not finished starting, says its startup check. Kubernetes restarts the container if it takes too long.", "Its own log may say why; the template's author can give it more time.")

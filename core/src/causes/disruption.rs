@@ -97,7 +97,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The node that ran the workspace does not answer any more.", AGAIN)
         .seen("NodeLost", "Node node-1 which was running pod ws-1 is unresponsive"),
     Cause::new(AREA, "evicted", Error, Administrator, "The cluster takes the pod away, for another reason")
-        .on(&[TAKEN])
+        .on(&[TAKEN, EVENT.reason(&["Descheduled", "EvictedByVPA"]), EVENT.raw(&["by sigs.k8s.io/descheduler"])])
         .says("The cluster takes the workspace's pod away.", AGAIN)
         .seen("Evicted", "something of this cluster"),
     Cause::new(AREA, "active_deadline", Error, TemplateAuthor, "The pod ran longer than it may")

@@ -213,7 +213,7 @@ pub(super) static CAUSES: &[Cause] = &[
             "stream error",
             "use of closed network connection",
             "registryunavailable",
-        ])])
+        ]).without(&["failed to copy: read "])])
         .says(
             "The registry does not answer the node.",
             "Kubernetes tries again by itself; if it goes on, tell your administrator.",
@@ -268,7 +268,7 @@ pub(super) static CAUSES: &[Cause] = &[
              authorization failed: no basic auth credentials",
         ),
     Cause::new(AREA, "image_interrupted", Warn, Nobody, "The pull was interrupted")
-        .on(&[IMAGE.text(&["context canceled", "code = canceled", "operation was canceled", "pull was cancelled", "layer ? locked", "unavailable: ref", "error reading from server: eof", "transport is closing"])])
+        .on(&[IMAGE.text(&["context canceled", "code = canceled", "operation was canceled", "pull was cancelled", "layer ? locked", "unavailable: ref", "failed to copy: read ", "error reading from server: eof", "transport is closing"])])
         .says("The pull of the image was interrupted.", "Kubernetes tries again by itself.")
         .seen("ErrImagePull", "rpc error: code = Canceled desc = failed to pull and unpack image \"x\": context canceled"),
     Cause::new(AREA, "image_corrupt", Warn, Nobody, "The download was incomplete or damaged")

@@ -10,6 +10,7 @@ use super::{
 use crate::line::Level::{Debug, Error, Warn};
 
 const SANDBOX: Pattern = Pattern::of(Topic::Sandbox);
+const CONTAINER: Pattern = Pattern::of(Topic::Container);
 const EVENT: Pattern = Pattern::of(Topic::Event);
 
 /// A sandbox fails for its network: the runtimes' words, in old and new wording.
@@ -34,9 +35,25 @@ pub(super) static CAUSES: &[Cause] = &[
         .on(&[SANDBOX.text(&["no runtime for ? is configured", "no runtime for ?", "runtimehandler ? not supported", "runtime handler ? not found", "failed to find runtime handler ? from", "failed to find runtime handler ?", "runtimeclass ? not found"])])
         .says("The node does not have the container runtime{q1} of the RuntimeClass that the template names.", "An administrator must install it, or the template's author must choose nodes that have it.")
         .seen("FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unknown desc = unable to get OCI runtime for sandbox \"a1\": no runtime for \"sysbox-runc\" is configured"),
+    Cause::new(AREA, "container_isolation", Error, Administrator, "The node's runtime cannot isolate the pod as asked")
+        .on(&[
+            SANDBOX.text(&["ids in user namespace", "support user namespaces", "user namespaces are not supported", "idmap mount", "id-mapped mount"]),
+            CONTAINER.text(&["id mappings", "id-mapped mount", "idmapped mount", "idmap mount", "mount_attr_idmap", "newuidmap", "newgidmap", "user namespace"]),
+            CONTAINER.raw(&[
+                "mounting \"proc\" to rootfs",
+                "mounting \\\"proc\\\" to rootfs",
+                "mounting \"sysfs\" to rootfs",
+                "mounting \\\"sysfs\\\" to rootfs",
+            ]),
+        ])
+        .says(
+            "The node's container runtime could not set up a user namespace for the pod, or its own /proc and /sys.",
+            "An administrator must check the node's runtime and kernel; the template's author can do without hostUsers: false or the RuntimeClass.",
+        )
+        .seen("FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unknown desc = not enough unused IDs in user namespace"),
     Cause::new(AREA, "memory_too_low_to_start", Error, TemplateAuthor, "The memory limit is too low to start")
         .on(&[SANDBOX.text(&["oom-killed", "memory limit too low", "minimum memory limit", "set memory limit * too low"]),
-            Pattern::of(Topic::Container).text(&["oom-killed", "memory limit too low", "minimum memory limit", "set memory limit * too low", "container init was oom"]),])
+            CONTAINER.text(&["oom-killed", "memory limit too low", "minimum memory limit", "set memory limit * too low", "container init was oom"]),])
         .says("The memory limit is too low to start even an empty container.", "The template's author must raise it (a number without a unit is in bytes).")
         .seen("FailedCreatePodSandBox", "Failed to create pod sandbox: runc create failed: unable to start container process: container init was OOM-killed (memory limit too low?)"),
     Cause::new(AREA, "sandbox_image", Error, Administrator, "The node cannot pull its own sandbox image")
@@ -70,6 +87,8 @@ pub(super) static CAUSES: &[Cause] = &[
             "all pools exhausted",
             "ips are exhausted",
             "not enough ips available",
+            "ipnotenough",
+            "not enough ipaddress",
             "no more free affine blocks",
             "failed to request ipv4 addresses",
         ])])
@@ -81,7 +100,8 @@ pub(super) static CAUSES: &[Cause] = &[
         .seen("FailedCreatePodSandBox", "Failed to create pod sandbox: plugin type=\"multus\" name=\"multus-cni-network\" failed (add): Multus: [team/ws-1]: error loading k8s delegates k8s args: TryLoadPodDelegates: error in getting k8s network for pod: GetNetworkDelegates: failed getting the delegate: getKubernetesDelegate: cannot find a network-attachment-definition (storage) in namespace (team)"),
     Cause::new(AREA, "runtime_down", Warn, Administrator, "The node's container runtime has trouble")
         .on(&[SANDBOX.raw(&["containerd.sock", "crio.sock", "cri-dockerd.sock", "docker.sock"]),
-            SANDBOX.text(&["cannot connect to the docker daemon", "failed to start shim", "failed to reserve sandbox name", "code = deadlineexceeded desc = context deadline exceeded", "is reserved for", "runtime not up", "operation timeout: context deadline exceeded"]),])
+            SANDBOX.text(&["cannot connect to the docker daemon", "failed to start shim", "failed to reserve sandbox name", "code = deadlineexceeded desc = context deadline exceeded", "is reserved for", "name is reserved", "runtime not up", "operation timeout: context deadline exceeded"]),
+            EVENT.reason(&["FailedSync"]).text(&["code = deadlineexceeded", "code = unavailable"]),])
         .says("The node's container runtime does not answer or fails.", "Kubernetes tries again by itself; if it goes on, tell your administrator.")
         .seen("FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: no such file or directory\""),
     Cause::new(AREA, "network_not_ready", Warn, Administrator, "The node's network is not ready")
@@ -98,7 +118,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The node could not set up the pod's network; the message says why.", "Kubernetes tries again by itself; if it goes on, tell your administrator.")
         .seen("FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"a1\": plugin type=\"bridge\" failed (add): failed to set bridge addr: \"cni0\" already has an IP address different from 10.88.0.1/30"),
     Cause::new(AREA, "sandbox", Warn, Administrator, "The pod's sandbox cannot be made, for another reason")
-        .on(&[SANDBOX.reason(&["FailedCreatePodSandBox", "FailedPodSandBoxStatus", "FailedKillPod"])])
+        .on(&[SANDBOX.reason(&["FailedCreatePodSandBox", "FailedPodSandBoxStatus"])])
         .says("The node could not set up the pod's sandbox.", "Kubernetes tries again by itself; if it goes on, show the message to your administrator.")
         .seen("FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unknown desc = something of this runtime"),
     Cause::new(AREA, "dns_config", Warn, Administrator, "The pod's DNS settings are not complete")
@@ -108,7 +128,7 @@ pub(super) static CAUSES: &[Cause] = &[
     Cause::new(AREA, "kubelet_sync", Warn, Administrator, "The node cannot prepare the pod")
         .on(&[
             EVENT.reason(&["FailedSync", "FailedCreatePodContainer", "FailedValidation", "FailedNodeDeclaredFeaturesCheck"]),
-            Pattern::of(Topic::Container).reason(&["Failed"]).text(&["error making pod data directories"]),
+            CONTAINER.reason(&["Failed"]).text(&["error making pod data directories"]),
         ])
         .says("The node could not prepare the workspace's pod; the message says why.", "Kubernetes tries again by itself; if it goes on, show the message to your administrator.")
         .seen("FailedSync", "error determining status: rpc error: code = Unknown desc = malformed container status"),

@@ -47,7 +47,7 @@ pub(super) static CAUSES: &[Cause] = &[
              denied request: images must not use the tag latest",
         ),
     Cause::new(AREA, "policy_image", Error, TemplateAuthor, "An image policy denies the image")
-        .on(&[REFUSED.text(&["image policy webhook backend denied"]), REFUSED.raw(&["webhook \"policy.sigstore.dev\" denied", "webhook \"cosign", "webhook \"connaisseur", "webhook \"?ratify"])])
+        .on(&[REFUSED.text(&["image policy webhook backend denied"]), REFUSED.raw(&["webhook \"policy.sigstore.dev\" denied", "webhook \"imagepolicywebhook.image-policy.k8s.io\" denied", "webhook \"cosign", "webhook \"connaisseur", "webhook \"?ratify"])])
         .says(
             "The cluster allows only images that it trusts, and this one is not among them.",
             "The template's author must use another image or have it signed, or an administrator must allow it.",
@@ -235,7 +235,7 @@ pub(super) static CAUSES: &[Cause] = &[
             "Error creating: pods \"ws-1-\" is forbidden: pod rejected: RuntimeClass \"sysbox-runc\" not found",
         ),
     Cause::new(AREA, "webhook_unavailable", Warn, Administrator, "A webhook of the cluster does not answer")
-        .on(&[REFUSED.text(&["failed calling webhook ?:", "failed calling webhook", "failed to call webhook", "failed to complete mutation in", "failed to complete validation in"])])
+        .on(&[REFUSED.text(&["failed calling webhook ?:", "failed calling admission webhook ?:", "failed calling webhook", "failed calling admission webhook", "failed to call webhook", "failed to complete mutation in", "failed to complete validation in"])])
         .says(
             "The cluster asks a webhook{q1} about each new pod, and that does not answer.",
             "Kubernetes tries again by itself; if it goes on, tell your administrator.",

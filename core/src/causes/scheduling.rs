@@ -159,7 +159,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The workspace's request for a device (ResourceClaim) could not be created.", "Kubernetes tries again by itself; if it stays so, the template's author must correct its template.")
         .seen("FailedResourceClaimCreation", "PodResourceClaim gpu: failed to create ResourceClaim: resourceclaimtemplates.resource.k8s.io \"gpu\" not found"),
     Cause::new(AREA, "node_not_ready", Warn, Administrator, "The node is not ready or does not answer")
-        .on(&[REASON.raw(&["taint {node.kubernetes.io/not-ready", "taint {node.kubernetes.io/unreachable", "taint {node.kubernetes.io/network-unavailable", "taint {node.kubernetes.io/out-of-service", "taint {network.cilium.io/agent-not-ready", "taint {node.cilium.io"]),
+        .on(&[REASON.raw(&["taint {node.kubernetes.io/not-ready", "taint {node.kubernetes.io/unreachable", "taint {node.kubernetes.io/network-unavailable", "taint {node.kubernetes.io/out-of-service"]),
             REASON.text(&["were not ready", "were unreachable", "network unavailable", "node(s) had condition"]),])
         .says("{n} {is|are} not ready or {does|do} not answer", NODE_TROUBLE)
         .seen("FailedScheduling", "1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }"),

@@ -114,7 +114,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The volume is still in use on another node, perhaps by the previous run of this workspace.", "It is freed once that pod is gone, which can take some minutes; if it stays so, ask your administrator.")
         .seen("FailedAttachVolume", "Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) ws-0"),
     Cause::new(AREA, "volume_other_zone", Error, Administrator, "The volume is in another zone than the node")
-        .on(&[VOLUME.text(&["is not in the same availability zone", "different zone", "invalidvolume.zonemismatch", "not in the same zone", "volume node affinity", "failing to satisfy topology", "no topology key", "no available topology", "error generating accessibility requirements", "zone mismatch", "zones do not match"])])
+        .on(&[VOLUME.text(&["is not in the same availability zone", "different zone", "invalidvolume.zonemismatch", "not in the same zone", "volume node affinity", "failing to satisfy topology", "is not in allowed topologies", "zone mismatch", "zones do not match"])])
         .says("The volume and the node are in different zones.", "Start the workspace again; if it stays so, ask your administrator.")
         .seen("FailedAttachVolume", "AttachVolume.Attach failed for volume \"pvc-1\": rpc error: code = Internal desc = InvalidVolume.ZoneMismatch: The volume 'vol-1' is not in the same availability zone as instance 'i-1'"),
     Cause::new(AREA, "csi_driver_missing", Warn, Administrator, "The node lacks the volume's driver")
@@ -130,6 +130,9 @@ pub(super) static CAUSES: &[Cause] = &[
             "csidriver ? not found",
             "failed to get csi client",
             "failed to get plugin from volumespec",
+            "no topology key",
+            "no available topology",
+            "topology labels from selected node",
         ]), VOLUME.raw(&["csi.sock: connect", "/csi.sock"])])
         .says("The node does not have the storage driver{q1} that the volume needs, or it is still starting.", "Kubernetes tries again by itself; if it goes on for minutes, tell your administrator.")
         .seen("FailedMount", "MountVolume.SetUp failed for volume \"data\" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name files.csi.example.com not found in the list of registered CSI drivers"),
@@ -179,11 +182,11 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The node lacks the program that mounts this kind of volume (such as nfs-common).", "An administrator must install it on the nodes.")
         .seen("FailedMount", "MountVolume.SetUp failed for volume \"data\" : mount failed: exit status 32 Mounting command: mount Mounting arguments: -t nfs 10.0.0.9:/home /x Output: mount: /x: bad option; for several filesystems (e.g. nfs, cifs) you might need a /sbin/mount.<type> helper program."),
     Cause::new(AREA, "volume_filesystem", Error, Administrator, "The volume's file system is damaged or of another type")
-        .on(&[VOLUME.text(&["'fsck' found errors", "run fsck manually", "wrong fs type", "unknown filesystem type", "bad superblock", "structure needs cleaning", "input/output error", "failed to format", "already contains a file system", "contains unknown data", "can't read superblock"]).without(&["-t nfs", "-t cifs"])])
+        .on(&[VOLUME.text(&["'fsck' found errors", "run fsck manually", "wrong fs type", "unknown filesystem type", "bad superblock", "structure needs cleaning", "input/output error", "failed to format", "format of disk", "already contains a file system", "contains unknown data", "can't read superblock"]).without(&["-t nfs", "-t cifs", "rbd: map failed"])])
         .says("The volume's file system is damaged, or the node cannot read its type.", "Ask your administrator; the data may have to be repaired.")
         .seen("FailedMount", "MountVolume.MountDevice failed for volume \"pvc-1\" : rpc error: code = Internal desc = 'fsck' found errors on device /dev/nvme1n1 but could not correct them"),
     Cause::new(AREA, "volume_nfs", Warn, Administrator, "The file server does not answer or refuses the mount")
-        .on(&[VOLUME.text(&["mount.nfs", "-t nfs", "mount.cifs", "-t cifs", "mount error(", "mount error:", "-t efs", "-t ceph", "-t glusterfs", "-t lustre", "rpc.statd", "no mds", "monclient", "rbd: map failed"])])
+        .on(&[VOLUME.text(&["mount.nfs", "-t nfs", "mount.cifs", "-t cifs", "mount error(", "mount error:", "-t efs", "-t ceph", "-t glusterfs", "-t lustre", "rpc.statd", "no mds", "monclient", "rbd: map failed"]).without(&["error opening image"])])
         .says("The server of the volume's storage does not answer, or does not let this node mount it.", "Kubernetes tries again by itself; if it goes on, tell your administrator.")
         .seen("FailedMount", "MountVolume.SetUp failed for volume \"data\" : mount failed: exit status 32 Mounting command: mount Mounting arguments: -t nfs 10.0.0.9:/export/home Output: mount.nfs: Connection timed out"),
     Cause::new(AREA, "volume_host_path", Error, TemplateAuthor, "A path of the node is missing or of another kind")
@@ -199,7 +202,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .says("The node may not mount the volume, or not in this way.", "Ask your administrator.")
         .seen("FailedMount", "MountVolume.SetUp failed for volume \"data\" : mount failed: exit status 32: permission denied"),
     Cause::new(AREA, "volume_gone", Error, Administrator, "The storage does not know the volume")
-        .on(&[VOLUME.reason(&["FailedAttachVolume", "FailedMount", "FailedMapVolume"]).text(&["volume ? not found", "volume not found", "disk ? not found", "disk not found", "resourcenotfound", "the volume ? does not exist", "the resource ? was not found", "resource not found", "invalidvolume.notfound"]),
+        .on(&[VOLUME.reason(&["FailedAttachVolume", "FailedMount", "FailedMapVolume"]).text(&["volume ? not found", "volume not found", "disk ? not found", "disk not found", "resourcenotfound", "the volume ? does not exist", "the resource ? was not found", "resource not found", "invalidvolume.notfound", "vim.fault.notfound", "is not registered as", "volume attachment ? does not exist", "rbd: error opening image"]),
             VOLUME.reason(&["FailedAttachVolume"]).text(&["code = notfound"]),])
         .says("The storage does not have the volume, or the node does not see it.", "Ask your administrator.")
         .seen("FailedAttachVolume", "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = NotFound desc = volume vol-1 not found"),

@@ -15,6 +15,9 @@ const HELD_OUT: &str = include_str!("../../../tests/fixtures/held_out.tsv");
 /// Messages that were collected last; the entries were right about 96 of 98 of them.
 const FRESH: &str = include_str!("../../../tests/fixtures/fresh.tsv");
 
+/// Messages of areas that those had few of: their head says how many were right at first.
+const UNSEEN: &str = include_str!("../../../tests/fixtures/unseen.tsv");
+
 fn finding(kind: &str, reason: &str, message: &str) -> FindingKind {
     let container = || "dev".to_owned();
     let image = if kind == "image" && !reason.is_empty() { reason } else { "registry.example.com/team/workspace:1" };
@@ -71,7 +74,7 @@ fn wrong(corpus: &str) -> (usize, Vec<String>) {
 
 #[test]
 fn messages_from_the_field_are_recognized() {
-    for corpus in [FIELD, HELD_OUT, FRESH] {
+    for corpus in [FIELD, HELD_OUT, FRESH, UNSEEN] {
         let (number, wrong) = wrong(corpus);
         let unknown = wrong.iter().filter(|line| line.starts_with("unknown instead")).count();
         assert!(wrong.is_empty(), "{} of {number} are wrong, {unknown} unknown: {wrong:#?}", wrong.len());
