@@ -57,9 +57,9 @@ pub(super) static CAUSES: &[Cause] = &[
         .on(&[TAKEN.reason(&["Evicted"]).text(&["evicted pod"])])
         .says("Its node is being removed or replaced by another one.", AGAIN)
         .seen("Evicted", "Evicted pod: Drifted"),
-    Cause::new(AREA, "drained", Error, Administrator, "Its node is being drained")
+    Cause::new(AREA, "drained", Error, Administrator, "It is evicted, usually from a node that is drained")
         .on(&[TAKEN.reason(&["EvictionByEvictionAPI"]), TAKEN.text(&["eviction api"])])
-        .says("Its node is being drained, for an upgrade or to save nodes.", AGAIN)
+        .says("It was evicted, usually because its node is drained for an upgrade or to save nodes.", AGAIN)
         .seen("EvictionByEvictionAPI", "Eviction API: evicting"),
     Cause::new(AREA, "taint_manager", Error, Administrator, "Its node does not answer or was closed to it")
         .on(&[
