@@ -1,7 +1,7 @@
 //! Coder's certificate is trusted, and will be for a while.
 
 use futures::FutureExt;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use logstream_certs::CaCertificate;
 use rustls::pki_types::CertificateDer;
 
@@ -47,9 +47,25 @@ async fn run(context: &Context) -> Verdict {
     let Some(certificate) = probe.certificate.and_then(|der| CaCertificate::read(CertificateDer::from(der))) else {
         return Err(Problem::skipped(format!("{} is not encrypted, agent tokens are sent in the clear", probe.url)));
     };
-    let expiry = certificate.not_after();
-    if expiry.duration_since(context.clock.now()) < SOON {
+    judge(certificate.not_after(), context.clock.now())
+}
+
+fn judge(expiry: Timestamp, now: Timestamp) -> Verdict {
+    if expiry.duration_since(now) < SOON {
         return Err(Problem::doubtful(format!("it expires at {expiry}"), "renew it"));
     }
     Ok(format!("valid until {expiry}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_expires_within_seven_days_is_warned_of() {
+        let judged = |hours| judge(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours), Timestamp::UNIX_EPOCH);
+        assert_eq!(judged(7 * 24).unwrap(), "valid until 1970-01-08T00:00:00Z");
+        let Err(Problem::Doubtful(finding)) = judged(7 * 24 - 1) else { panic!("it passed") };
+        assert_eq!(finding.found, "it expires at 1970-01-07T23:00:00Z");
+    }
 }

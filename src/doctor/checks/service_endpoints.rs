@@ -37,10 +37,12 @@ async fn run(context: &Context) -> Verdict {
         return Err(Problem::skipped(format!("the webhook is called by its URL {url}, not by a Service")));
     };
     port_name(context, service).await?;
-    let slices = slices(context, service).await?;
+    judge(&format!("{}/{}", service.namespace, service.name), &slices(context, service).await?)
+}
+
+fn judge(name: &str, slices: &[EndpointSlice]) -> Verdict {
     let endpoints = || slices.iter().flat_map(|slice| &slice.endpoints);
     let (ready, all) = (endpoints().filter(|endpoint| is_ready(endpoint)).count(), endpoints().count());
-    let name = format!("{}/{}", service.namespace, service.name);
     if ready > 0 {
         return Ok(format!("{name}: {ready} of {all} ready"));
     }
@@ -77,4 +79,26 @@ pub(super) async fn port_name(context: &Context, service: &ServiceReference) -> 
 /// An endpoint without the condition is ready.
 pub(super) fn is_ready(endpoint: &Endpoint) -> bool {
     endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn endpoints_of_which_none_is_ready_fail() {
+        let judged = |ready: &[bool]| {
+            let endpoint = |ready: &bool| json!({ "addresses": ["10.0.0.1"], "conditions": { "ready": ready } });
+            let endpoints: Vec<_> = ready.iter().map(endpoint).collect();
+            let slice = json!({ "metadata": {}, "addressType": "IPv4", "endpoints": endpoints });
+            judge("coder/logs", &[serde_json::from_value(slice).unwrap()])
+        };
+        assert_eq!(judged(&[false, true]).unwrap(), "coder/logs: 1 of 2 ready");
+        let Err(Problem::Unmet(unready)) = judged(&[false, false]) else { panic!("it passed") };
+        assert_eq!(unready.found, "none of the 2 endpoints of coder/logs is ready");
+        let Err(Problem::Unmet(none)) = judged(&[]) else { panic!("it passed") };
+        assert_eq!(none.found, "coder/logs selects no pod");
+    }
 }

@@ -49,10 +49,14 @@ async fn run(context: &Context) -> Verdict {
             }
         }
     }
+    judge(&addresses, soonest, context.clock.now())
+}
+
+fn judge(addresses: &[String], soonest: Option<Timestamp>, now: Timestamp) -> Verdict {
     let Some(expiry) = soonest else {
         return Err(Problem::skipped("there is no ready endpoint to connect to"));
     };
-    if expiry.duration_since(context.clock.now()) < SOON {
+    if expiry.duration_since(now) < SOON {
         return Err(Problem::doubtful(format!("a served certificate expires at {expiry}"), RENEW));
     }
     Ok(format!("{} verified, valid until {expiry}", addresses.join(", ")))
@@ -142,6 +146,18 @@ mod tests {
         let slices = [serde_json::from_value(slice).unwrap()];
         assert_eq!(addresses(&slices, Some("webhook")), ["10.0.0.1:10250", "[fd00::3]:10250"]);
         assert!(addresses(&slices, Some("other")).is_empty());
+    }
+
+    #[test]
+    fn a_certificate_that_expires_within_three_days_is_warned_of() {
+        let judged = |hours| {
+            let now = Timestamp::UNIX_EPOCH;
+            judge(&["10.0.0.1:10250".to_owned()], Some(now + SignedDuration::from_hours(hours)), now)
+        };
+        assert!(judged(3 * 24).unwrap().contains("10.0.0.1:10250 verified"));
+        let Err(Problem::Doubtful(finding)) = judged(3 * 24 - 1) else { panic!("it passed") };
+        assert!(finding.found.contains("expires at 1970-01-03T23:00:00Z"), "{finding:?}");
+        assert!(matches!(judge(&[], None, Timestamp::UNIX_EPOCH), Err(Problem::Skipped(_))), "no endpoint");
     }
 
     #[test]

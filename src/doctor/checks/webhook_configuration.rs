@@ -73,3 +73,51 @@ fn judge(configuration: &MutatingWebhookConfiguration) -> Verdict {
     }
     Ok(format!("{name}, failurePolicy {policy}, timeout {timeout} s"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn judged(more: &Value) -> Verdict {
+        let rule = json!({
+            "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"],
+        });
+        let mut webhook = json!({
+            "name": "pods.logstream.coder.com", "rules": [rule], "failurePolicy": "Ignore", "timeoutSeconds": 2,
+            "admissionReviewVersions": ["v1"], "clientConfig": {}, "sideEffects": "None",
+        });
+        for (key, value) in more.as_object().unwrap() {
+            webhook[key] = value.clone();
+        }
+        judge(&serde_json::from_value(json!({ "metadata": { "name": "logs" }, "webhooks": [webhook] })).unwrap())
+    }
+
+    #[test]
+    fn a_webhook_as_the_chart_renders_it_passes() {
+        assert_eq!(judged(&json!({})).unwrap(), "logs, failurePolicy Ignore, timeout 2 s");
+    }
+
+    #[test]
+    fn a_long_timeout_and_a_policy_that_refuses_pods_are_warned_of() {
+        for (more, expected) in [
+            (json!({ "timeoutSeconds": 6 }), "timeoutSeconds is 6"),
+            // The API server's defaults.
+            (json!({ "timeoutSeconds": null }), "timeoutSeconds is 10"),
+            (json!({ "failurePolicy": null }), "failurePolicy is Fail"),
+        ] {
+            let Err(Problem::Doubtful(finding)) = judged(&more) else { panic!("{more}") };
+            assert!(finding.found.starts_with(expected), "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_does_not_cover_created_pods_fails() {
+        let rule = json!({
+            "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["DELETE"],
+        });
+        let Err(Problem::Unmet(finding)) = judged(&json!({ "rules": [rule] })) else { panic!("it passed") };
+        assert!(finding.found.contains("no webhook"), "{finding:?}");
+    }
+}

@@ -11,6 +11,11 @@ async fn a_service_without_ready_endpoints_fails() -> Result<()> {
     context.loopback = context.loopback.called_by_service();
     context.release.install(&context.values(json!({})), &[]).await?;
     context.doctor_shows("service-endpoints", "passed", "2 of 2 ready").await?;
+    let service = context.release.full_name();
+    let port = |port: u16| json!([{ "op": "replace", "path": "/spec/ports/0/port", "value": port }]).to_string();
+    context.kubectl(&["patch", "service", &service, "--type=json", "--patch", &port(8443)])?;
+    context.doctor_shows("service-endpoints", "failed", "has no port 443").await?;
+    context.kubectl(&["patch", "service", &service, "--type=json", "--patch", &port(443)])?;
     let deployment = format!("deployment/{}", context.release.full_name());
     context.kubectl(&["scale", &deployment, "--replicas=0"])?;
     context.doctor_shows("service-endpoints", "failed", "selects no pod").await?;

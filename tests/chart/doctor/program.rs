@@ -19,6 +19,7 @@ async fn a_deployment_without_pods_fails() -> Result<()> {
     context.kubectl(&["create", "quota", "no-pods", "--hard=pods=0"])?;
     let report = context.doctor_shows("pod-security", "failed", "exceeded quota: no-pods").await?;
     report.shows("webhook-configuration", "passed", "")?;
+    report.shows("webhook-call", "warning", "refuses the pod")?;
     context.kubectl(&["scale", &deployment, "--replicas=1"])?;
     context.doctor_shows("deployment", "failed", "no pod can be created").await?;
     context.release.uninstall().await

@@ -22,6 +22,20 @@ async fn a_workspace_that_the_webhook_missed_is_counted() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_that_the_object_selector_leaves_out_fails() -> Result<()> {
+    let context = TestContext::new("doctor-selector").await?;
+    let _replica = context.install(json!({})).await?;
+    context.workspace_is_streamed(context.home.name(), true).await?;
+    context.doctor_shows("webhook-selectors", "passed", "1 namespace and 1 workspace pod").await?;
+    let other = json!({ "matchLabels": { "team": "elsewhere" } });
+    context.patch_webhooks(&json!([{ "op": "replace", "path": "/webhooks/0/objectSelector", "value": other }]))?;
+    let report = context.doctor_shows("webhook-selectors", "failed", "objectSelector does not select").await?;
+    // Its own pod has the labels.
+    report.shows("webhook-call", "passed", "")?;
+    context.release.uninstall().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_may_not_be_read_fails() -> Result<()> {
     let context = TestContext::new("doctor-tokens").await?;
     let home = context.home.name();
