@@ -136,7 +136,7 @@ VALUES
         fail "as a dependency its Deployment selects by the release alone"
 }
 
-# The unit tests of the alerts, the rules as the operator gets them, and that no alert has no test.
+# The unit tests of the alerts, the rules as the operator gets them, and that each alert is tested firing and not firing.
 check_alerts() {
     if ! command -v "$promtool" > /dev/null; then
         echo "skipped: the alerts are not tested, as there is no promtool (Debian's package prometheus has it)" >&2
@@ -152,7 +152,11 @@ check_alerts() {
     "$promtool" check rules "$scratch/rules.yaml" > "$scratch/promtool" 2>&1 ||
         fail "the rendered rules: $(cat "$scratch/promtool")"
     for alert in $(sed -n 's/^ *- alert: //p' "$chart/files/alerts.yaml"); do
-        grep -qx "      - alertname: $alert" "$chart/tests/alerts.yaml" || fail "$alert has no test"
+        awk -v name="$alert" '
+            /- alertname: / { asked = $3 == name; tests += asked }
+            /exp_alerts:/ && asked { firing++ }
+            END { exit !(firing > 0 && tests > firing) }' "$chart/tests/alerts.yaml" ||
+            fail "$alert has no test in which it fires, or none in which it does not"
     done
 }
 
