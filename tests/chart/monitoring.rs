@@ -2,22 +2,29 @@
 
 use std::{
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, ensure};
-use logstream_testing::{Prometheus, Scenario, Workspace, poll};
+use logstream_testing::coder::{Endpoint, Fault};
+use logstream_testing::{FaultProxy, Prometheus, Scenario, Scrape, Workspace, poll, webhook_probe::wait_called};
 use serde_json::{Value, json};
 
 use crate::context::{PATIENCE, TestContext};
 
 const DASHBOARD: &str = include_str!("../../helm/files/dashboard.json");
-const ALERTS: &str = "helm/files/alerts.yaml";
+
+/// The path of the alerts.
+pub(crate) fn rules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/files/alerts.yaml")
+}
 
 /// A query of the dashboard, with its variables replaced.
 struct Query {
     panel: String,
     expression: String,
+    /// Thresholds of its panel, in ascending order; the first has no value.
+    thresholds: Vec<Value>,
 }
 
 /// The queries of all panels.
@@ -34,6 +41,10 @@ fn queries() -> Result<Vec<Query>> {
                     .replace("$__range", "5m")
                     .replace("$job", ".*")
                     .replace("$namespace", ".*"),
+                thresholds: panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default(),
             });
         }
     }
@@ -49,6 +60,30 @@ impl Query {
         ensure!(numbers.count() > 0, "{} shows nothing: {}: {data}", self.panel, self.expression);
         Ok(())
     }
+
+    /// Fails if its panel has not this colour by the thresholds.
+    async fn has_colour(&self, prometheus: &Prometheus, colour: &str) -> Result<()> {
+        let data = prometheus.query(&self.expression).await?;
+        let value: f64 = data["result"][0]["value"][1].as_str().context("a number")?.parse()?;
+        let reached = self.thresholds.iter().rfind(|step| step["value"].as_f64().is_none_or(|least| value >= least));
+        let shown = &reached.context("a threshold")?["color"];
+        ensure!(shown == colour, "{} is {shown} with {value}", self.panel);
+        Ok(())
+    }
+}
+
+/// A query with a result as soon as the program was scraped once.
+fn first_scrape() -> Query {
+    let (panel, expression) = ("the first scrape".to_owned(), "coder_logstream_build_info".to_owned());
+    Query { panel, expression, thresholds: Vec::new() }
+}
+
+/// The queries of panels that can become red.
+fn coloured() -> Result<Vec<Query>> {
+    let mut queries = queries()?;
+    queries.retain(|query| query.thresholds.iter().any(|step| step["color"] == "red"));
+    ensure!(queries.len() == 3, "{} panels can become red", queries.len());
+    Ok(queries)
 }
 
 #[tokio::test]
@@ -60,11 +95,10 @@ async fn every_panel_shows_data_and_every_alert_is_evaluated() -> Result<()> {
     };
     let context = TestContext::new("monitoring").await?;
     let replica = context.install(json!({})).await?;
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join(ALERTS);
-    let target = replica.url("");
-    let prometheus = Prometheus::start(&program, target.trim_start_matches("http://"), &rules).await?;
+    let targets = [replica.authority().to_owned()];
+    let prometheus = Prometheus::start(&program, Scrape { targets: &targets, rules: &rules(), data: None }).await?;
     // The rates need a sample from before anything happens.
-    let scraped = Query { panel: "the first scrape".to_owned(), expression: "coder_logstream_build_info".to_owned() };
+    let scraped = first_scrape();
     poll::eventually(&scraped.panel, PATIENCE, || scraped.check(&prometheus)).await?;
 
     let home = context.home.name();
@@ -82,6 +116,12 @@ async fn every_panel_shows_data_and_every_alert_is_evaluated() -> Result<()> {
     for query in &queries {
         poll::eventually(&query.panel, PATIENCE, || query.check(&prometheus)).await?;
     }
+    let coloured = coloured()?;
+    for query in &coloured {
+        query.has_colour(&prometheus, "green").await?;
+    }
+    let missing = Query { expression: "coder_logstream_no_such_metric".to_owned(), ..first_scrape() };
+    ensure!(missing.check(&prometheus).await.is_err(), "a metric that does not exist has data");
     let rules = poll::eventually("each alert is evaluated", PATIENCE, || async {
         let rules = prometheus.rules().await?;
         let ok = rules.iter().all(|rule| rule["health"] == "ok");
@@ -91,5 +131,34 @@ async fn every_panel_shows_data_and_every_alert_is_evaluated() -> Result<()> {
     .await?;
     let firing: Vec<_> = rules.iter().filter(|rule| rule["state"] == "firing").collect();
     ensure!(firing.is_empty(), "{firing:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn panels_with_a_threshold_become_red() -> Result<()> {
+    let Some(program) = Prometheus::program() else {
+        writeln!(io::stderr(), "skipped: no prometheus (Debian's package has it)")?;
+        return Ok(());
+    };
+    let mut context = TestContext::new("monitoring-red").await?;
+    let proxy = FaultProxy::start(context.loopback.webhook().context("a webhook")?)?;
+    context.loopback = context.loopback.behind(proxy.address());
+    let replica = context.install(json!({ "certs": { "duration": "24h" } })).await?;
+    let targets = [replica.authority().to_owned()];
+    let prometheus = Prometheus::start(&program, Scrape { targets: &targets, rules: &rules(), data: None }).await?;
+    let scraped = first_scrape();
+    poll::eventually(&scraped.panel, PATIENCE, || scraped.check(&prometheus)).await?;
+
+    let home = context.home.name();
+    context.workspace_is_streamed(home, true).await?;
+    proxy.refuse(true);
+    proxy.cut();
+    wait_called(context.cluster, home, false).await?;
+    context.coder.fault(Fault::Html(403).at(Endpoint::Logs).containing("Failed to pull"));
+    let failing = Workspace::new(home, "bob", "broken", &context.agent()).scenario(Scenario::WrongImage);
+    context.create(&failing.deployment()).await?;
+    for query in &coloured()? {
+        poll::eventually(&query.panel, PATIENCE, || query.has_colour(&prometheus, "red")).await?;
+    }
     Ok(())
 }

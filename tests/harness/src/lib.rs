@@ -55,7 +55,7 @@ pub use installation::{Installation, Plan};
 pub use metrics::Metrics;
 pub use node::Node;
 pub use product::Product;
-pub use prometheus::Prometheus;
+pub use prometheus::{Prometheus, Scrape};
 pub use proxy::FaultProxy;
 pub use release::{Loopback, Release, Replica};
 pub use scenarios::Scenario;

@@ -29,27 +29,40 @@ pub struct Prometheus {
     _files: Scratch,
 }
 
+/// What a Prometheus scrapes, evaluates and stores.
+#[derive(Debug, Clone, Copy)]
+pub struct Scrape<'a> {
+    /// Authorities of the targets, such as `127.0.0.1:8081`.
+    pub targets: &'a [String],
+    /// A file of rules.
+    pub rules: &'a Path,
+    /// The directory of its data, which stays; otherwise they are gone at its end.
+    pub data: Option<&'a Path>,
+}
+
 impl Prometheus {
     /// Path of the program, if it is on this machine: in `PATH`, or where `.ci/run` unpacks Debian's package.
     pub fn program() -> Option<PathBuf> {
         tools::debian_program(PROGRAM, PROGRAM)
     }
 
-    /// Starts `program`, which scrapes `/metrics` of `target` each second and evaluates the rules of a file as often.
-    pub async fn start(program: &Path, target: &str, rules: &Path) -> Result<Self> {
+    /// Starts `program`, which scrapes `/metrics` of each target once a second and evaluates the rules as often.
+    pub async fn start(program: &Path, scrape: Scrape<'_>) -> Result<Self> {
         let (address, files) = (ports::free(), Scratch::create(PROGRAM)?);
         let config = files.path().join("prometheus.yml");
         fs::write(
             &config,
             format!(
                 "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [{}]\nscrape_configs:\n\
-                 - job_name: logstream\n  static_configs: [{{ targets: [{target}] }}]\n",
-                rules.display()
+                 - job_name: logstream\n  static_configs: [{{ targets: [{}] }}]\n",
+                scrape.rules.display(),
+                scrape.targets.join(", ")
             ),
         )?;
+        let data = scrape.data.map_or_else(|| files.path().join("data"), Path::to_owned);
         let arguments = [
             format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", files.path().join("data").display()),
+            format!("--storage.tsdb.path={}", data.display()),
             format!("--web.listen-address={address}"),
         ];
         let start = Start { program, arguments: &arguments, environment: &[], directory: files.path() };

@@ -54,8 +54,12 @@ impl Replica {
 
     /// The URL of a path on its health port, such as `/metrics`.
     pub fn url(&self, path: &str) -> String {
-        let authority = self.probes.readiness.trim_start_matches("http://").split('/').next().unwrap_or_default();
-        format!("http://{authority}{path}")
+        format!("http://{}{path}", self.authority())
+    }
+
+    /// Address and health port, such as `127.0.0.1:8081`.
+    pub fn authority(&self) -> &str {
+        self.probes.readiness.trim_start_matches("http://").split('/').next().unwrap_or_default()
     }
 
     /// Scrapes its metrics.
