@@ -10,11 +10,13 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
     redirect::Policy,
 };
+use rustls::ClientConfig;
 use serde::Serialize;
 
 use super::{
     CoderApi,
     answer::{Answer, BuildInfo, Rate},
+    connections::Connections,
     error::{Failure, SendError, classify},
     redirect::{self, MAX_REDIRECTS, Redirect},
     tls,
@@ -70,7 +72,7 @@ pub struct CoderClient {
 }
 
 struct Inner {
-    http: Client,
+    connections: Connections,
     /// Coder's URL, updated by permanent redirects.
     base: ArcSwap<Url>,
 }
@@ -88,17 +90,31 @@ impl CoderClient {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ConfigError::NoProvider);
         }
-        let http = http(url, false)?;
-        Ok(Self { inner: Arc::new(Inner { http, base: ArcSwap::from_pointee(url.clone()) }) })
+        let connections = Connections::new(url)?;
+        Ok(Self { inner: Arc::new(Inner { connections, base: ArcSwap::from_pointee(url.clone()) }) })
     }
 
     /// Gets Coder's version. Needs no token, so it shows whether Coder is at this URL.
     pub async fn build_info(&self) -> Result<BuildInfo, SendError> {
-        let response = self.request(BUILD_INFO, |url| self.inner.http.get(url)).await?;
-        let (response, rate) = judge(response).await?;
+        let (response, rate) = self.answer(BUILD_INFO, Client::get).await?;
         let body = read(response).await.map_err(|failure| SendError { failure, rate })?;
         serde_json::from_slice(&body)
             .map_err(|_| SendError { failure: Failure::not_coder("its build information is not JSON"), rate })
+    }
+
+    /// Sends a request to an endpoint and judges the response. After an answer that is not Coder's own, the next request
+    /// makes a new connection.
+    async fn answer(
+        &self,
+        endpoint: &str,
+        build: impl Fn(&Client, Url) -> RequestBuilder,
+    ) -> Result<(Response, Option<Rate>), SendError> {
+        let http = self.inner.connections.current();
+        let answer = match self.request(endpoint, |url| build(&http, url)).await {
+            Ok(response) => judge(response).await,
+            Err(error) => Err(error),
+        };
+        answer.inspect_err(|error| self.inner.connections.failed(&http, &error.failure))
     }
 
     /// Sends a request to an endpoint, and follows redirects.
@@ -126,12 +142,11 @@ impl CoderClient {
         body: Vec<u8>,
     ) -> Result<Answer, SendError> {
         let (token, body) = (token_value(agent)?, Bytes::from(body));
-        let build = |url| {
-            let request = self.inner.http.request(method.clone(), url);
+        let build = |http: &Client, url| {
+            let request = http.request(method.clone(), url);
             request.header(TOKEN_HEADER, token.clone()).header(CONTENT_TYPE, JSON).body(body.clone())
         };
-        let response = self.request(endpoint, build).await?;
-        let (response, rate) = judge(response).await?;
+        let (response, rate) = self.answer(endpoint, build).await?;
         // Read for the connection's sake alone: the request is done, whatever becomes of the body.
         let _ = read(response).await;
         Ok(Answer { rate })
@@ -151,6 +166,12 @@ impl CoderApi for CoderClient {
 
 /// An HTTP client for the Coder at `url`. With `tls_info` each response holds the server's certificate.
 pub(super) fn http(url: &Url, tls_info: bool) -> Result<Client, ConfigError> {
+    // An image without CA certificates is good enough for a Coder that is reached in the clear.
+    http_with(tls::config(url.scheme() == "http")?, tls_info)
+}
+
+/// The same with these TLS settings.
+pub(super) fn http_with(tls: ClientConfig, tls_info: bool) -> Result<Client, ConfigError> {
     let mut http = Client::builder()
         .user_agent(concat!("coder-logstream-kube/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
@@ -166,9 +187,7 @@ pub(super) fn http(url: &Url, tls_info: bool) -> Result<Client, ConfigError> {
     if !["http", "https"].into_iter().any(environment_has_proxy) {
         http = http.no_proxy();
     }
-    // An image without CA certificates is good enough for a Coder that is reached in the clear.
-    let http = http.tls_backend_preconfigured(tls::config(url.scheme() == "http")?);
-    http.build().map_err(|error| ConfigError::Client(reason(error)))
+    http.tls_backend_preconfigured(tls).build().map_err(|error| ConfigError::Client(reason(error)))
 }
 
 /// `path` below the URL's own path, whether or not that ends with a slash.

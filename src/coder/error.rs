@@ -85,6 +85,14 @@ impl Failure {
         }
     }
 
+    /// True if the connection may lead to a server that is not Coder, or no longer to any.
+    pub(super) fn doubts_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Server { .. } | Self::Timeout | Self::NotCoder { .. } | Self::Network { connected: true, .. }
+        )
+    }
+
     /// Refines the failure by the start of the body: Coder's own errors are JSON with a message, those of a proxy are not.
     pub(super) fn explained_by(self, body: &[u8]) -> Self {
         match (self, message(body)) {

@@ -5,6 +5,7 @@
 
 mod answer;
 mod client;
+mod connections;
 mod error;
 mod probe;
 mod redirect;

@@ -1,6 +1,7 @@
 //! The client over real HTTP, against a small server on this machine.
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -284,24 +285,43 @@ async fn the_build_information_tells_whether_this_is_coder() {
     assert!(server.seen.lock().unwrap().iter().all(|seen| !seen.headers.contains_key("coder-session-token")));
 }
 
-#[tokio::test]
-async fn connections_are_used_again() {
-    let peers = Arc::new(Mutex::new(std::collections::HashSet::new()));
+/// A server that answers with this status, and the number of its connections.
+async fn counting_server(status: StatusCode) -> (CoderClient, Arc<Mutex<HashSet<SocketAddr>>>, JoinSet<()>) {
+    let peers = Arc::new(Mutex::new(HashSet::new()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let known = Arc::clone(&peers);
     let note = move |ConnectInfo(peer): ConnectInfo<SocketAddr>| {
         known.lock().unwrap().insert(peer);
-        std::future::ready("null")
+        std::future::ready((status, r#"{"message": "an answer of Coder"}"#))
     };
     let router = Router::new().fallback(note).into_make_service_with_connect_info::<SocketAddr>();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let client = client(&format!("http://{address}"));
-    for _ in 0..20 {
-        client.send_logs(&agent(), &[line("text")]).await.unwrap();
+    (client(&format!("http://{address}")), peers, tasks)
+}
+
+#[tokio::test]
+async fn connections_are_used_again_while_coder_answers() {
+    for status in [StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS, StatusCode::BAD_REQUEST] {
+        let (client, peers, _tasks) = counting_server(status).await;
+        for _ in 0..20 {
+            let answer = client.send_logs(&agent(), &[line("text")]).await;
+            assert_eq!(answer.is_ok(), status.is_success(), "{status}");
+        }
+        assert_eq!(peers.lock().unwrap().len(), 1, "{status}");
     }
-    assert_eq!(peers.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn after_an_answer_that_is_not_coders_a_new_connection_is_made() {
+    for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::NOT_FOUND] {
+        let (client, peers, _tasks) = counting_server(status).await;
+        for connections in 1..4 {
+            client.send_logs(&agent(), &[line("text")]).await.unwrap_err();
+            assert_eq!(peers.lock().unwrap().len(), connections, "{status}");
+        }
+    }
 }
 
 #[test]
