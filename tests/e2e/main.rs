@@ -30,6 +30,7 @@ mod identity;
 mod isolated_cluster;
 mod limits;
 mod metrics;
+mod names;
 mod network;
 mod no_ipv6;
 mod presence;

@@ -29,6 +29,7 @@ pub mod forward_proxy;
 pub mod installation;
 pub mod kwok_stages;
 pub mod metrics;
+pub mod name_server;
 pub mod node;
 pub mod pki;
 pub mod poll;
@@ -53,6 +54,7 @@ pub use cluster::{Admin, AnotherApiServer, Cluster, ClusterOptions, Components, 
 pub use coder::{CoderOptions, CoderStandIn};
 pub use installation::{Installation, Plan};
 pub use metrics::Metrics;
+pub use name_server::{NameAnswer, NameServer};
 pub use node::Node;
 pub use product::Product;
 pub use prometheus::{Prometheus, Scrape};

@@ -37,7 +37,12 @@ pub struct FaultProxy {
 impl FaultProxy {
     /// Starts a proxy in front of `upstream`, with its own thread and runtime.
     pub fn start(upstream: SocketAddr) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), upstream)
+    }
+
+    /// The same on this address.
+    pub fn start_at(address: SocketAddr, upstream: SocketAddr) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (behaviour, current) = watch::channel(Behaviour::default());
