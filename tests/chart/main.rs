@@ -18,6 +18,7 @@ mod openshift;
 mod ownership;
 mod packaged;
 mod predecessor;
+mod rollbacks;
 mod scopes;
 mod selection;
 mod upgrades;

@@ -12,10 +12,12 @@ mod mounts;
 mod replica;
 mod requests;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use serde_json::Value;
 
@@ -99,6 +101,11 @@ impl Release {
         self.write("upgrade", values, flags).await
     }
 
+    /// Runs `helm rollback` to this revision.
+    pub async fn rollback(&self, revision: u32) -> Result<()> {
+        self.helm(&["rollback", &self.name, &revision.to_string()]).await.map(drop)
+    }
+
     /// Runs `helm uninstall`.
     pub async fn uninstall(&self) -> Result<()> {
         self.helm(&["uninstall", &self.name]).await.map(drop)
@@ -128,6 +135,11 @@ impl Release {
     /// Starts `program` in place of the container of its Deployment's pod.
     pub async fn start(&self, program: &Path) -> Result<Replica> {
         container::start(&self.admin, &self.deployment().await?, program).await
+    }
+
+    /// Starts `program` in place of the container of one of its pods, with its health endpoint at this address.
+    pub async fn start_pod(&self, pod: &Pod, program: &Path, health: SocketAddr) -> Result<Replica> {
+        container::start_pod(&self.admin, pod, program, health).await
     }
 
     /// Permissions of its ServiceAccount.
