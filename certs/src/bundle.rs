@@ -1,6 +1,6 @@
 //! A validated certificate chain with its private key.
 
-use std::{fmt, fmt::Write as _, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use rustls::{
@@ -14,7 +14,7 @@ use rustls::{
 use sha2::{Digest as _, Sha256};
 use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
 
-use crate::{ca::CaCertificate, metrics::Refused};
+use crate::{ca::CaCertificate, hex, labels::Refused};
 
 /// A certificate chain, serving certificate first, with its private key. `Debug` does not print the key.
 #[derive(Clone)]
@@ -288,21 +288,13 @@ impl Facts {
         let usage = leaf.extended_key_usage().map_err(|_| unreadable())?;
         Ok(Self {
             serial: leaf.raw_serial_as_string(),
-            fingerprint: hexadecimal(&Sha256::digest(der)),
+            fingerprint: hex::encode(&Sha256::digest(der)),
             not_before: at(leaf.validity().not_before)?,
             not_after: at(leaf.validity().not_after)?,
             covered: names.map(|names| names.value.general_names.iter().filter_map(name).collect()).unwrap_or_default(),
             for_servers: usage.is_none_or(|usage| usage.value.any || usage.value.server_auth),
         })
     }
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Parses an X.509 v3 certificate without trailing data.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::bundle::hexadecimal;
+use crate::hex;
 
 /// Identifies a CA certificate by its SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,13 +106,13 @@ impl CaBundle {
 
 impl fmt::Debug for CaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hexadecimal(&self.0))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
 impl fmt::Display for CaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hexadecimal(&self.0))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 

@@ -8,7 +8,8 @@ use tracing::{info, warn};
 use crate::{
     client_ca::{ClientCa, ClientCaError, ClientVerifier},
     file::{FileError, read},
-    metrics::{Metrics, Refused},
+    labels::Refused,
+    metrics::Metrics,
     provided::INTERVAL,
 };
 

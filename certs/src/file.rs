@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{fs::File, io::AsyncReadExt as _};
 
-use crate::metrics::Refused;
+use crate::labels::Refused;
 
 /// Maximum file size in bytes. A Secret or ConfigMap holds at most 1 MiB in total.
 const LARGEST: u64 = 1024 * 1024;

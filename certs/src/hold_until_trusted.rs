@@ -7,10 +7,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::{
-    bundle::Bundle,
-    metrics::{Metrics, Refused},
-    self_managed::PROPAGATION_DELAY,
-    source::CertSource,
+    bundle::Bundle, labels::Refused, metrics::Metrics, self_managed::PROPAGATION_DELAY, source::CertSource,
     trust::Trust,
 };
 

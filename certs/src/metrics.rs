@@ -1,130 +1,32 @@
 //! Certificate metrics.
 
+use jiff::Timestamp;
+use logstream_runtime::metrics::{Labels, family};
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use strum::VariantArray as _;
 
-use crate::{bundle::Bundle, ca::CaCertificate, self_managed::Purpose};
-
-/// Reason label for rejected bundles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Refused {
-    /// The file or Secret cannot be read.
-    Unreadable,
-    /// Not a certificate chain and key.
-    Malformed,
-    /// The key does not match the certificate.
-    KeyMismatch,
-    /// Expired.
-    Expired,
-    /// Not valid yet.
-    NotYetValid,
-    /// Does not cover the required names, or lacks the server authentication usage.
-    Name,
-    /// Not issued by the CAs or intermediates stored with it.
-    Issuer,
-    /// Held back: the caBundle verifies the current certificate but not this one.
-    Untrusted,
-}
-
-impl Refused {
-    /// All reasons.
-    pub const ALL: [Self; 8] = [
-        Self::Unreadable,
-        Self::Malformed,
-        Self::KeyMismatch,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::Name,
-        Self::Issuer,
-        Self::Untrusted,
-    ];
-
-    /// Value of the label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreadable => "unreadable",
-            Self::Malformed => "malformed",
-            Self::KeyMismatch => "key_mismatch",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::Name => "name",
-            Self::Issuer => "issuer",
-            Self::Untrusted => "untrusted",
-        }
-    }
-}
-
-/// Kind label for issued certificates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Issuance {
-    /// A CA.
-    Ca,
-    /// A serving certificate.
-    Leaf,
-}
-
-impl Issuance {
-    const ALL: [Self; 2] = [Self::Ca, Self::Leaf];
-
-    fn labels(self) -> Labels {
-        let kind = match self {
-            Self::Ca => "ca",
-            Self::Leaf => "leaf",
-        };
-        [("kind", kind)]
-    }
-}
-
-/// Object label for write conflicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Contended {
-    /// The Secret.
-    Secret,
-    /// The webhook configuration.
-    Configuration,
-}
-
-impl Contended {
-    const ALL: [Self; 2] = [Self::Secret, Self::Configuration];
-
-    fn labels(self) -> Labels {
-        let object = match self {
-            Self::Secret => "secret",
-            Self::Configuration => "webhook_configuration",
-        };
-        [("object", object)]
-    }
-}
-
-const PURPOSES: [Purpose; 3] = [Purpose::Rotation, Purpose::Repair, Purpose::Removal];
-
-fn purpose(purpose: Purpose) -> Labels {
-    let purpose = match purpose {
-        Purpose::Rotation => "rotation",
-        Purpose::Repair => "repair",
-        Purpose::Removal => "removal",
-    };
-    [("purpose", purpose)]
-}
+use crate::labels::{Contended, Issuance, Purpose, Refused};
 
 /// Reasons that apply to the client CA file.
 const CLIENT_CA_REFUSED: [Refused; 2] = [Refused::Unreadable, Refused::Malformed];
 
-type Labels = [(&'static str, &'static str); 1];
-
-/// Initializes all series, so that they exist at the first scrape.
-fn complete<const N: usize>(labels: [Labels; N]) -> Family<Labels, Counter> {
-    let family = Family::<Labels, Counter>::default();
-    for labels in labels {
-        drop(family.get_or_create(&labels));
-    }
-    family
+fn because(reason: Refused) -> Labels<1> {
+    [("reason", reason.into())]
 }
 
-fn because(reason: Refused) -> Labels {
-    [("reason", reason.as_str())]
+fn of_kind(kind: Issuance) -> Labels<1> {
+    [("kind", kind.into())]
+}
+
+fn of_object(object: Contended) -> Labels<1> {
+    [("object", object.into())]
+}
+
+fn with_purpose(purpose: Purpose) -> Labels<1> {
+    [("purpose", purpose.into())]
 }
 
 /// Certificate metrics. Clones share the series.
@@ -134,12 +36,12 @@ pub struct Metrics {
     ca_expiry: Gauge,
     trusted: Gauge,
     changes: Counter,
-    refused: Family<Labels, Counter>,
-    issued: Family<Labels, Counter>,
-    patches: Family<Labels, Counter>,
-    conflicts: Family<Labels, Counter>,
+    refused: Family<Labels<1>, Counter>,
+    issued: Family<Labels<1>, Counter>,
+    patches: Family<Labels<1>, Counter>,
+    conflicts: Family<Labels<1>, Counter>,
     client_ca_changes: Counter,
-    client_ca_refused: Family<Labels, Counter>,
+    client_ca_refused: Family<Labels<1>, Counter>,
 }
 
 impl Default for Metrics {
@@ -156,12 +58,12 @@ impl Metrics {
             ca_expiry: Gauge::default(),
             trusted: Gauge::default(),
             changes: Counter::default(),
-            refused: complete(Refused::ALL.map(because)),
-            issued: complete(Issuance::ALL.map(Issuance::labels)),
-            patches: complete(PURPOSES.map(purpose)),
-            conflicts: complete(Contended::ALL.map(Contended::labels)),
+            refused: family(Refused::VARIANTS.iter().copied().map(because)),
+            issued: family(Issuance::VARIANTS.iter().copied().map(of_kind)),
+            patches: family(Purpose::VARIANTS.iter().copied().map(with_purpose)),
+            conflicts: family(Contended::VARIANTS.iter().copied().map(of_object)),
             client_ca_changes: Counter::default(),
-            client_ca_refused: complete(CLIENT_CA_REFUSED.map(because)),
+            client_ca_refused: family(CLIENT_CA_REFUSED.map(because)),
         }
     }
 
@@ -257,29 +159,29 @@ impl Metrics {
         self.client_ca_refused.get_or_create(&because(reason)).inc();
     }
 
-    pub(crate) fn serving(&self, bundle: &Bundle) {
-        self.expiry.set(bundle.not_after().as_second());
+    pub(crate) fn serving_until(&self, not_after: Timestamp) {
+        self.expiry.set(not_after.as_second());
         self.changes.inc();
     }
 
-    pub(crate) fn ca(&self, ca: &CaCertificate) {
-        self.ca_expiry.set(ca.not_after().as_second());
+    pub(crate) fn ca_until(&self, not_after: Timestamp) {
+        self.ca_expiry.set(not_after.as_second());
     }
 
     pub(crate) fn trusted(&self, trusted: bool) {
         self.trusted.set(trusted.into());
     }
 
-    pub(crate) fn issued(&self, issuance: Issuance) {
-        self.issued.get_or_create(&issuance.labels()).inc();
+    pub(crate) fn issued(&self, kind: Issuance) {
+        self.issued.get_or_create(&of_kind(kind)).inc();
     }
 
-    pub(crate) fn patched(&self, what_for: Purpose) {
-        self.patches.get_or_create(&purpose(what_for)).inc();
+    pub(crate) fn patched(&self, purpose: Purpose) {
+        self.patches.get_or_create(&with_purpose(purpose)).inc();
     }
 
-    pub(crate) fn conflict(&self, contended: Contended) {
-        self.conflicts.get_or_create(&contended.labels()).inc();
+    pub(crate) fn conflict(&self, object: Contended) {
+        self.conflicts.get_or_create(&of_object(object)).inc();
     }
 
     pub(crate) fn refuse(&self, reason: Refused) {

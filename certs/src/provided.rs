@@ -16,7 +16,8 @@ use tracing::{info, warn};
 use crate::{
     bundle::{Bundle, BundleError},
     file::{FileError, read},
-    metrics::{Metrics, Refused},
+    labels::Refused,
+    metrics::Metrics,
     source::CertSource,
 };
 

@@ -36,7 +36,7 @@ pub async fn serve_from(
             chain = bundle.chain_len(),
             "serving certificate changed"
         );
-        metrics.serving(&bundle);
+        metrics.serving_until(bundle.not_after());
         resolver.serve(bundle);
     }
 }

@@ -1,4 +1,4 @@
-//! Runtime building blocks of all parts: clock, backoff, servers, tasks, signals, health and logging.
+//! Runtime building blocks of all parts: clock, backoff, servers, tasks, signals, health, logging and metrics.
 //! Nothing here knows Kubernetes or Coder.
 
 pub mod backoff;
@@ -7,6 +7,7 @@ pub mod heartbeat;
 pub mod listen;
 pub mod liveness;
 pub mod logging;
+pub mod metrics;
 pub mod panics;
 pub mod readiness;
 pub mod server;

@@ -85,6 +85,6 @@ impl Admission {
 fn log(request: Option<&Request<'_>>, decision: &Decision) {
     let Decision { kind, outcome, agents, not_tokens, .. } = decision;
     let (namespace, name) = request.map_or(("", ""), |request| (request.namespace(), request.name()));
-    let (kind, outcome) = (kind.as_str(), outcome.as_str());
+    let (kind, outcome): (&str, &str) = (kind.into(), outcome.into());
     debug!(namespace, kind, name, agents, not_tokens, outcome, "review decided");
 }

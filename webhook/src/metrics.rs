@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use logstream_core::resource;
-use logstream_runtime::server;
+use logstream_runtime::{
+    metrics::{Labels, family},
+    server,
+};
 use prometheus_client::{
     metrics::{
         counter::Counter,
@@ -12,11 +15,13 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
+use strum::VariantArray as _;
 
 use crate::rejection::Reason;
 
 /// The kind of object a review is about, as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Kind {
     /// core/v1 Pod
     Pod,
@@ -28,22 +33,6 @@ pub enum Kind {
     Job,
     /// Anything else.
     Other,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Pod, Self::ReplicaSet, Self::StatefulSet, Self::Job, Self::Other];
-
-    /// The label's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pod => "pod",
-            Self::ReplicaSet => "replicaset",
-            Self::StatefulSet => "statefulset",
-            Self::Job => "job",
-            Self::Other => "other",
-        }
-    }
 }
 
 impl From<Option<resource::Kind>> for Kind {
@@ -58,8 +47,9 @@ impl From<Option<resource::Kind>> for Kind {
     }
 }
 
-/// What became of a review, as a label. Each of these admits the object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Outcome of a review, as a label. Each of these admits the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// A pod with agents: registered and annotated.
     Patched,
@@ -76,33 +66,12 @@ pub enum Outcome {
     Panicked,
 }
 
-impl Outcome {
-    /// Every outcome.
-    pub const ALL: [Self; 6] =
-        [Self::Patched, Self::Recorded, Self::Unchanged, Self::DryRun, Self::NotUnderstood, Self::Panicked];
-
-    /// The label's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Patched => "patched",
-            Self::Recorded => "recorded",
-            Self::Unchanged => "unchanged",
-            Self::DryRun => "dry_run",
-            Self::NotUnderstood => "not_understood",
-            Self::Panicked => "panicked",
-        }
-    }
-}
-
-/// Labels of a series. Their values are those of the enums above, so the sets are closed.
-type Labels<const N: usize> = [(&'static str, &'static str); N];
-
 fn review(kind: Kind, outcome: Outcome) -> Labels<2> {
-    [("kind", kind.as_str()), ("outcome", outcome.as_str())]
+    [("kind", kind.into()), ("outcome", outcome.into())]
 }
 
-fn because(reason: &'static str) -> Labels<1> {
-    [("reason", reason)]
+fn because(reason: Reason) -> Labels<1> {
+    [("reason", reason.into())]
 }
 
 /// Metrics of the webhook. A clone counts into the same series.
@@ -126,19 +95,10 @@ impl Default for Metrics {
 impl Metrics {
     /// Creates metrics with each series at zero.
     pub fn new() -> Self {
-        let reviews = Family::<Labels<2>, Counter>::default();
-        for kind in Kind::ALL {
-            for outcome in Outcome::ALL {
-                drop(reviews.get_or_create(&review(kind, outcome)));
-            }
-        }
-        let rejections = Family::<Labels<1>, Counter>::default();
-        for reason in Reason::ALL {
-            drop(rejections.get_or_create(&because(reason.as_str())));
-        }
+        let of_kind = |kind: &'static Kind| Outcome::VARIANTS.iter().map(move |outcome| review(*kind, *outcome));
         Self {
-            reviews,
-            rejections,
+            reviews: family(Kind::VARIANTS.iter().flat_map(of_kind)),
+            rejections: family(Reason::VARIANTS.iter().copied().map(because)),
             not_tokens: Counter::default(),
             registrations: Counter::default(),
             // 25 µs, which is less than an ordinary pod takes, to 100 ms, which is more than 4 MiB should.
@@ -151,17 +111,13 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         let Self { reviews, rejections, not_tokens, registrations, handling, connections } = self;
         registry.register("admission_reviews", "Reviews answered, by kind of object and outcome", reviews.clone());
-        registry.register(
-            "admission_rejections",
-            "Requests that were no review we take, by reason",
-            rejections.clone(),
-        );
+        registry.register("admission_rejections", "Requests that are not valid reviews, by reason", rejections.clone());
         registry.register(
             "admission_not_tokens",
-            "Reviews of objects with an agent token that is no UUID",
+            "Reviews of objects with an agent token that is not a UUID",
             not_tokens.clone(),
         );
-        registry.register("admission_registrations", "Claims handed to the registry", registrations.clone());
+        registry.register("admission_registrations", "Registrations passed to the registry", registrations.clone());
         registry.register_with_unit(
             "admission_handling",
             "Time spent on a review once its body was read",
@@ -178,7 +134,7 @@ impl Metrics {
 
     /// Number of requests rejected for this reason.
     pub fn rejections(&self, reason: Reason) -> u64 {
-        self.rejections.get_or_create(&because(reason.as_str())).get()
+        self.rejections.get_or_create(&because(reason)).get()
     }
 
     /// Number of reviews with a token that is not a UUID.
@@ -197,7 +153,7 @@ impl Metrics {
     }
 
     pub(crate) fn rejected(&self, reason: Reason) {
-        self.rejections.get_or_create(&because(reason.as_str())).inc();
+        self.rejections.get_or_create(&because(reason)).inc();
     }
 
     pub(crate) fn saw_no_token(&self) {

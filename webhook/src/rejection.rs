@@ -32,7 +32,8 @@ pub(crate) enum Rejection {
 }
 
 /// The reason as a metric label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// A path that is not served.
     Path,
@@ -56,40 +57,6 @@ pub enum Reason {
     NotAReview,
     /// An AdmissionReview of a version other than v1.
     Version,
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 11] = [
-        Self::Path,
-        Self::Method,
-        Self::ContentType,
-        Self::ContentEncoding,
-        Self::TooLarge,
-        Self::Slow,
-        Self::Incomplete,
-        Self::Overloaded,
-        Self::NotJson,
-        Self::NotAReview,
-        Self::Version,
-    ];
-
-    /// The label's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Path => "path",
-            Self::Method => "method",
-            Self::ContentType => "content_type",
-            Self::ContentEncoding => "content_encoding",
-            Self::TooLarge => "too_large",
-            Self::Slow => "slow",
-            Self::Incomplete => "incomplete",
-            Self::Overloaded => "overloaded",
-            Self::NotJson => "not_json",
-            Self::NotAReview => "not_a_review",
-            Self::Version => "version",
-        }
-    }
 }
 
 impl Rejection {

@@ -57,7 +57,7 @@ impl App {
 
     fn reject(&self, rejection: &Rejection) -> Response {
         self.admission.metrics().rejected(rejection.reason());
-        tracing::debug!(reason = rejection.reason().as_str(), "request rejected");
+        tracing::debug!(reason = <&str>::from(rejection.reason()), "request rejected");
         rejection.into_response()
     }
 }

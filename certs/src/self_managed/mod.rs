@@ -14,7 +14,6 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 
 use self::plan::Policy;
-pub(crate) use self::plan::Purpose;
 pub use self::source::Source;
 
 /// Default lifetime of a CA.

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ca::CaId;
+use crate::{ca::CaId, labels::Purpose};
 
 /// Maximum number of foreign certificates kept in a caBundle, such as cert-manager's while a release changes mode.
 const MAX_FOREIGN_CAS: usize = 16;
@@ -113,17 +113,6 @@ pub(super) enum Action {
     },
     /// Serve the certificate of the Secret.
     Serve,
-}
-
-/// Reason of a caBundle patch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Add a new CA.
-    Rotation,
-    /// Restore a missing CA that is in use.
-    Repair,
-    /// Remove retired CAs.
-    Removal,
 }
 
 /// Result of the plan.

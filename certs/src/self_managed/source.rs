@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Settings,
-    plan::{Action, Ca, Facts, Next, Policy, Purpose, Served, next},
+    plan::{Action, Ca, Facts, Next, Policy, Served, next},
     stored::{self, COMMON_NAME, Content, InvalidPart},
     write_limit::WriteLimit,
 };
@@ -22,7 +22,8 @@ use crate::{
     ca::{CaCertificate, CaId},
     ca_bundle_watch::{POLL_INTERVAL, RESYNC_INTERVAL},
     issue::{IssueError, SigningCa},
-    metrics::{Contended, Issuance, Metrics},
+    labels::{Contended, Issuance, Purpose},
+    metrics::Metrics,
     source::CertSource,
     trust::{self, Trust},
 };
@@ -211,7 +212,7 @@ impl Source {
                 let issued = signer.issue(&self.names(content), now, self.settings.leaf_lifetime.min(most))?;
                 self.write(seen, stored::leaf(&issued)).await?;
                 info!("issued a new serving certificate");
-                self.metrics.issued(Issuance::Leaf);
+                self.metrics.issued(Issuance::Serving);
             }
             Action::Trust { wanted, purpose } => self.patch(seen, &wanted, purpose).await?,
             Action::Serve => return Ok(self.serve(seen)),
@@ -239,7 +240,7 @@ impl Source {
         let fingerprint = bundle.fingerprint().to_owned();
         let served = Served { fingerprint, not_after: bundle.not_after(), issuer: stored::ca(ca) };
         self.served = Some((served, ca.clone()));
-        self.metrics.ca(ca);
+        self.metrics.ca_until(ca.not_after());
         Some(bundle.clone())
     }
 
@@ -265,7 +266,7 @@ impl Source {
             })
             .collect();
         let patched = self.configuration.patch_json(&configuration.patch(&bundles)).await;
-        patched.inspect_err(|error| self.count(error, Contended::Configuration))?;
+        patched.inspect_err(|error| self.count(error, Contended::WebhookConfiguration))?;
         self.metrics.patched(purpose);
         let configuration = &self.settings.configuration;
         match purpose {

@@ -12,7 +12,7 @@ use crate::{
     bundle::{Bundle, BundleError},
     ca::{CaBundle, CaCertificate, CaId},
     issue::{BACKDATED, IssueError, Issued, SigningCa},
-    metrics::Refused,
+    labels::Refused,
 };
 
 /// Common name of the CAs created by this program; distinguishes them from other CAs in a caBundle.

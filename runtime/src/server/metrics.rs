@@ -4,9 +4,13 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use strum::VariantArray as _;
+
+use crate::metrics::{Labels, family};
 
 /// Reason of a failed TLS handshake, as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum HandshakeFailure {
     /// It took longer than [`Limits::handshake`](super::Limits::handshake).
     Deadline,
@@ -14,23 +18,8 @@ pub enum HandshakeFailure {
     Tls,
 }
 
-impl HandshakeFailure {
-    /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Deadline, Self::Tls];
-
-    /// The label's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deadline => "deadline",
-            Self::Tls => "tls",
-        }
-    }
-}
-
-type Labels = [(&'static str, &'static str); 1];
-
-fn because(failure: HandshakeFailure) -> Labels {
-    [("reason", failure.as_str())]
+fn because(failure: HandshakeFailure) -> Labels<1> {
+    [("reason", failure.into())]
 }
 
 /// Metrics of a server's connections. A clone counts into the same series.
@@ -39,21 +28,17 @@ pub struct Metrics {
     open: Gauge,
     refused: Counter,
     evicted: Counter,
-    handshake_failures: Family<Labels, Counter>,
+    handshake_failures: Family<Labels<1>, Counter>,
     accept_errors: Counter,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let handshake_failures = Family::<Labels, Counter>::default();
-        for failure in HandshakeFailure::ALL {
-            drop(handshake_failures.get_or_create(&because(failure)));
-        }
         Self {
             open: Gauge::default(),
             refused: Counter::default(),
             evicted: Counter::default(),
-            handshake_failures,
+            handshake_failures: family(HandshakeFailure::VARIANTS.iter().copied().map(because)),
             accept_errors: Counter::default(),
         }
     }

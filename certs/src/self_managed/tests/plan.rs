@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    super::plan::{Ca, Purpose, Stored},
+    super::plan::{Ca, Stored},
     world::{CA_LIFETIME, CERT_LIFETIME, PROPAGATION_DELAY, World},
 };
+use crate::labels::Purpose;
 
 fn started() -> World {
     let mut world = World::new(1);

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::super::plan::{Action, Ca, Facts, Leaf, Next, Policy, Purpose, Served, Stored, next};
-use crate::ca::CaId;
+use super::super::plan::{Action, Ca, Facts, Leaf, Next, Policy, Served, Stored, next};
+use crate::{ca::CaId, labels::Purpose};
 
 pub(super) const CA_LIFETIME: Duration = Duration::from_mins(15);
 pub(super) const CERT_LIFETIME: Duration = Duration::from_mins(5);
