@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kube::Client;
+use logstream_runtime::LogOnce;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -21,22 +22,23 @@ pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(1);
 pub async fn watch_ca_bundle(client: Client, name: &str, trust: Arc<Trust>) {
     let object = Object::new(client, CONFIGURATIONS, name);
     let mut watch = Watch::new(object.clone());
-    let mut logged = false;
+    let mut logged = LogOnce::default();
     loop {
         match object.get::<Configuration>().await {
             Ok(configuration) => {
-                logged = false;
+                logged.end();
                 trust.read(configuration.as_ref());
                 trust.trouble(None);
             }
             Err(error) => {
-                if !std::mem::replace(&mut logged, true) {
+                let problem = error.to_string();
+                if logged.is_new(problem.clone()) {
                     warn!(%error, "cannot read the webhook configuration");
                 }
-                trust.trouble(Some(error.to_string()));
+                trust.trouble(Some(problem));
             }
         }
-        let pause = if watch.stands() { RESYNC_INTERVAL } else { POLL_INTERVAL };
+        let pause = if watch.is_connected() { RESYNC_INTERVAL } else { POLL_INTERVAL };
         tokio::select! {
             () = watch.changed() => {}
             () = sleep(pause) => {}

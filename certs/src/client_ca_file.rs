@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use logstream_runtime::LogOnce;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -45,8 +46,8 @@ pub struct ClientCaFile {
     verifier: Arc<ClientVerifier>,
     /// Content accepted last.
     accepted: Vec<u8>,
-    /// Error logged last, so that each error is logged once.
-    refused: Option<String>,
+    /// The error of the current content.
+    refused: LogOnce<String>,
 }
 
 impl ClientCaFile {
@@ -58,7 +59,7 @@ impl ClientCaFile {
             Err(error) => return Err(ClientCaFileError::Content { path, error }),
         };
         metrics.client_ca_changed();
-        Ok(Self { path, metrics, verifier: Arc::new(ClientVerifier::new(cas)), accepted, refused: None })
+        Ok(Self { path, metrics, verifier: Arc::new(ClientVerifier::new(cas)), accepted, refused: LogOnce::default() })
     }
 
     /// The verifier that follows the file, for [`crate::server_config`].
@@ -74,9 +75,11 @@ impl ClientCaFile {
                 Ok(true) => {
                     info!(path = %self.path.display(), "client CA changed");
                     self.metrics.client_ca_changed();
-                    self.refused = None;
+                    self.refused.end();
                 }
-                Ok(false) => self.refused = None,
+                Ok(false) => {
+                    self.refused.end();
+                }
                 Err(error) => self.refuse(&error),
             }
         }
@@ -95,11 +98,9 @@ impl ClientCaFile {
     }
 
     fn refuse(&mut self, error: &ClientCaFileError) {
-        let text = error.to_string();
-        if self.refused.as_ref() != Some(&text) {
+        if self.refused.is_new(error.to_string()) {
             warn!(%error, "client CA file rejected, keeping the previous CAs");
             self.metrics.refuse_client_ca(error.refused());
-            self.refused = Some(text);
         }
     }
 }

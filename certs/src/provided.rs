@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use logstream_runtime::Clock;
+use logstream_runtime::{Clock, LogOnce};
 use rustls::pki_types::ServerName;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep_until};
@@ -81,8 +81,8 @@ pub struct Source {
     next_read: Instant,
     /// Digest of the content returned last.
     given: Option<Digest>,
-    /// Error logged last, so that each error is logged once.
-    refused: Option<(Option<Digest>, String)>,
+    /// The error of the current content.
+    refused: LogOnce<(Option<Digest>, String)>,
 }
 
 struct Contents {
@@ -111,7 +111,16 @@ impl Source {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
-        Self { files, names, interval, clock, metrics, next_read: Instant::now(), given: None, refused: None }
+        Self {
+            files,
+            names,
+            interval,
+            clock,
+            metrics,
+            next_read: Instant::now(),
+            given: None,
+            refused: LogOnce::default(),
+        }
     }
 
     /// Reads the files once and returns the error, for callers that fail instead of waiting.
@@ -136,14 +145,15 @@ impl Source {
         };
         let digest = contents.digest();
         if self.given == Some(digest) {
-            if self.refused.take().is_some() {
+            if self.refused.end() {
                 info!(certificate = %self.files.certificate.display(), "serving certificate unchanged after all");
             }
             return None;
         }
         match self.parse(&contents) {
             Ok(bundle) => {
-                (self.given, self.refused) = (Some(digest), None);
+                self.given = Some(digest);
+                self.refused.end();
                 Some(bundle)
             }
             Err(refusal) => {
@@ -154,11 +164,9 @@ impl Source {
     }
 
     fn refuse(&mut self, digest: Option<Digest>, refusal: &Refusal) {
-        let refused = Some((digest, refusal.to_string()));
-        if self.refused == refused {
+        if !self.refused.is_new((digest, refusal.to_string())) {
             return;
         }
-        self.refused = refused;
         self.metrics.refuse(refusal.label());
         let kept = self.given.is_some();
         warn!(error = %refusal, certificate = %self.files.certificate.display(), kept, "serving certificate rejected");

@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::{coder::CoderClient, runtime::Backoff};
+use crate::{
+    coder::CoderClient,
+    runtime::{Backoff, LogOnce},
+};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -14,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// when the program starts, not when the first workspace does. Nothing waits for it. Ends with `shutdown`.
 pub(super) async fn probe(coder: CoderClient, url: Url, shutdown: CancellationToken) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut logged = false;
+    let mut logged = LogOnce::default();
     let requests = async {
         loop {
             match coder.build_info().await {
@@ -23,7 +26,7 @@ pub(super) async fn probe(coder: CoderClient, url: Url, shutdown: CancellationTo
                     return;
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut logged, true) {
+                    if logged.is_new(()) {
                         tracing::warn!(%url, %error, "no answer of Coder, lines are held until there is one");
                     }
                 }

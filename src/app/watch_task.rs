@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     checkpoint::{Ledger, Saved, Store, StoreError},
-    runtime::{Backoff, Check},
+    runtime::{Backoff, Check, LogOnce},
     watch::{Prepared, Scopes, SyncStates},
 };
 
@@ -71,7 +71,7 @@ async fn load(store: Option<&Store>) -> Option<Saved> {
     let store = store?;
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut forbidden: Option<(Instant, u32)> = None;
-    let mut logged = false;
+    let mut logged = LogOnce::default();
     loop {
         match store.load().await {
             Ok(saved) => return saved,
@@ -80,7 +80,7 @@ async fn load(store: Option<&Store>) -> Option<Saved> {
                 return None;
             }
             Err(error) => {
-                if !std::mem::replace(&mut logged, true) {
+                if logged.is_new(()) {
                     tracing::warn!(%error, "cannot read the checkpoint yet");
                 }
                 if error.is_forbidden() {

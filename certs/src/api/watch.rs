@@ -1,91 +1,88 @@
-//! Being logged that one object may have changed.
+//! A watch of one object.
 
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream::BoxStream};
 use http::Request;
 use kube::core::WatchEvent;
+use logstream_runtime::{Backoff, LogOnce};
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep_until};
 use tracing::info;
 
 use super::Object;
 
-/// The API server ends a watch after this time; a connection that died unseen is noticed then.
-const SECONDS: u32 = 240;
-/// The first pause before a watch that ended is begun again.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest: a permission may be granted while the program runs.
+/// Time after which the API server ends a watch, in seconds. A dead connection is noticed by then.
+const TIMEOUT_SECONDS: u32 = 240;
+/// Upper bound of the first pause before a watch is restarted.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Upper bound of all pauses. A permission may be granted while the program runs.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// A watch of one object, begun again whenever it ends. It only wakes: what there is to know is read.
+/// A watch of one object, restarted whenever it ends. It only signals a change; the caller reads the object.
 pub(crate) struct Watch {
     object: Object,
     events: Option<BoxStream<'static, kube::Result<WatchEvent<IgnoredAny>>>>,
-    pause: Duration,
+    backoff: Backoff,
     resume: Instant,
-    logged: bool,
+    logged: LogOnce,
 }
 
 impl Watch {
-    /// A watch that begins when it is first waited for.
+    /// Creates a watch, which starts with the first call of [`Watch::changed`].
     pub(crate) fn new(object: Object) -> Self {
-        Self { object, events: None, pause: Duration::ZERO, resume: Instant::now(), logged: false }
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        Self { object, events: None, backoff, resume: Instant::now(), logged: LogOnce::default() }
     }
 
     /// True while it is connected. Otherwise the object must be polled.
-    pub(crate) fn stands(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.events.is_some()
     }
 
-    /// Waits until the object has changed, or may have unseen. Cancel safe.
+    /// Waits until the object has changed, or may have changed unnoticed. Cancel safe.
     pub(crate) async fn changed(&mut self) {
         loop {
             let Some(events) = &mut self.events else {
                 sleep_until(self.resume).await;
-                self.begin().await;
+                self.start().await;
                 continue;
             };
             match events.next().await {
                 Some(Ok(WatchEvent::Bookmark(_))) => {}
                 Some(Ok(WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_))) => {
-                    self.pause = Duration::ZERO;
+                    self.backoff.reset();
                     return;
                 }
                 Some(Ok(WatchEvent::Error(_)) | Err(_)) | None => {
                     self.events = None;
-                    self.later();
+                    self.resume = Instant::now() + self.backoff.pause();
                 }
             }
         }
     }
 
-    async fn begin(&mut self) {
+    async fn start(&mut self) {
         let Object { client, collection, name } = &self.object;
-        // From any recent version, which first tells of the object as it is there: what changed between the last
-        // reading and now is not missed, and no version can be too old.
+        // resourceVersion 0 starts with the object as it is in the API server's cache. So a change since the last read is
+        // not missed, and the version cannot be too old.
         let uri = format!(
-            "{collection}?watch=1&allowWatchBookmarks=true&resourceVersion=0&timeoutSeconds={SECONDS}\
+            "{collection}?watch=1&allowWatchBookmarks=true&resourceVersion=0&timeoutSeconds={TIMEOUT_SECONDS}\
              &fieldSelector=metadata.name%3D{name}"
         );
-        let begun = match Request::get(uri).body(Vec::new()) {
+        let started = match Request::get(uri).body(Vec::new()) {
             Ok(request) => client.request_events::<IgnoredAny>(request).await,
             Err(error) => Err(kube::Error::HttpError(error)),
         };
-        match begun {
+        match started {
             Ok(events) => self.events = Some(events.boxed()),
             Err(error) => {
-                if !std::mem::replace(&mut self.logged, true) {
+                if self.logged.is_new(()) {
                     let error = self.object.failed(error, "watch");
-                    info!(%error, "cannot be watched, it is read every second instead");
+                    info!(%error, "cannot watch the object, reading it every second instead");
                 }
-                self.later();
+                self.resume = Instant::now() + self.backoff.pause();
             }
         }
-    }
-
-    fn later(&mut self) {
-        self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        self.resume = Instant::now() + self.pause;
     }
 }

@@ -1,11 +1,15 @@
 //! Executes the plan over the Kubernetes API.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Client;
-use logstream_runtime::Clock;
+use logstream_runtime::{Backoff, Clock, LogOnce};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -28,9 +32,9 @@ use crate::{
     trust::{self, Trust},
 };
 
-/// First pause after a failed or conflicting request.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-/// Maximum pause between retries.
+/// Upper bound of the first pause after a failed or conflicting request.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Upper bound of all pauses between retries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The self-managed certificate, shared by all replicas.
@@ -49,10 +53,10 @@ pub struct Source {
     served: Option<(Served, CaCertificate)>,
     /// Time of the next full read, regardless of the watches.
     next_look: Instant,
-    pause: Duration,
+    backoff: Backoff,
     write_limit: WriteLimit,
-    /// Error logged last, so that each error is logged once.
-    trouble: Option<String>,
+    /// The error of the last step.
+    trouble: LogOnce<String>,
     /// Invalid parts of the Secret that were logged already.
     refused: Vec<String>,
     /// True after the one attempt to set the owner of a Secret that exists.
@@ -102,9 +106,9 @@ impl Source {
             trusted_since: BTreeMap::new(),
             served: None,
             next_look: Instant::now(),
-            pause: SHORTEST_PAUSE,
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             write_limit: WriteLimit::new(),
-            trouble: None,
+            trouble: LogOnce::default(),
             refused: Vec::new(),
             adopted: false,
         }
@@ -148,8 +152,11 @@ impl Source {
         };
         match next(&facts, &self.policy, now) {
             Next::Wait(until) => {
-                let most =
-                    if self.changes.0.stands() && self.changes.1.stands() { RESYNC_INTERVAL } else { POLL_INTERVAL };
+                let most = if self.changes.0.is_connected() && self.changes.1.is_connected() {
+                    RESYNC_INTERVAL
+                } else {
+                    POLL_INTERVAL
+                };
                 let until = until.and_then(|until| until.duration_since(now).try_into().ok());
                 self.next_look = Instant::now() + until.unwrap_or(most).min(most);
                 Ok(None)
@@ -228,7 +235,7 @@ impl Source {
         let old: Vec<_> =
             lacking.flat_map(|(old, _)| old.covered()).filter_map(|name| name.clone().try_into().ok()).collect();
         names.extend(old);
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         names.retain(|name| seen.insert(name.clone()));
         names
     }
@@ -307,23 +314,21 @@ impl Source {
 
     /// Logs the error once and schedules a retry.
     fn failed(&mut self, error: &StepError) {
-        self.next_look = Instant::now() + self.pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.next_look = Instant::now() + self.backoff.pause();
         if matches!(error, StepError::Api(ApiError::Conflict { .. })) {
             debug!(%error, "lost a write conflict to another replica");
             return;
         }
         let text = error.to_string();
-        if self.trouble.as_ref() != Some(&text) {
+        if self.trouble.is_new(text.clone()) {
             warn!(%error, "cannot maintain the certificate");
-            self.trust.trouble(Some(text.clone()));
-            self.trouble = Some(text);
+            self.trust.trouble(Some(text));
         }
     }
 
     fn succeeded(&mut self) {
-        self.pause = SHORTEST_PAUSE;
-        if self.trouble.take().is_some() {
+        self.backoff.reset();
+        if self.trouble.end() {
             info!("maintaining the certificate again");
             self.trust.trouble(None);
         }

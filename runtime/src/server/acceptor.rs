@@ -9,6 +9,7 @@ use tokio::{
 use tracing::warn;
 
 use super::Metrics;
+use crate::backoff::ceiling;
 
 /// First pause: long enough for a connection to end and free its file descriptor.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -31,13 +32,14 @@ impl Listen for TcpListener {
 pub(super) struct Acceptor<L> {
     listener: L,
     metrics: Metrics,
-    pause: Duration,
+    /// Number of errors since the last connection.
+    failures: u32,
     resume: Instant,
 }
 
 impl<L: Listen> Acceptor<L> {
     pub(super) fn new(listener: L, metrics: Metrics) -> Self {
-        Self { listener, metrics, pause: Duration::ZERO, resume: Instant::now() }
+        Self { listener, metrics, failures: 0, resume: Instant::now() }
     }
 
     /// The next connection. Cancel safe: a pause continues in the next call.
@@ -46,7 +48,7 @@ impl<L: Listen> Acceptor<L> {
             sleep_until(self.resume).await;
             let error = match self.listener.accept().await {
                 Ok(accepted) => {
-                    self.pause = Duration::ZERO;
+                    self.failures = 0;
                     return accepted;
                 }
                 Err(error) => error,
@@ -55,9 +57,11 @@ impl<L: Listen> Acceptor<L> {
             if is_of_the_connection(&error) {
                 continue;
             }
-            self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-            self.resume = Instant::now() + self.pause;
-            warn!(%error, pause = ?self.pause, "accepting connections failed");
+            // Without jitter: there is only one acceptor of a listener.
+            let pause = ceiling(SHORTEST_PAUSE, LONGEST_PAUSE, self.failures);
+            self.failures = self.failures.saturating_add(1);
+            self.resume = Instant::now() + pause;
+            warn!(%error, ?pause, "accepting connections failed");
         }
     }
 }
