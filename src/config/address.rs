@@ -9,7 +9,7 @@ pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     let Some((host, port)) = text.rsplit_once(':') else { return Err("which has no port".to_owned()) };
-    let port: u16 = port.parse().map_err(|_| "whose port is not a number from 0 to 65535".to_owned())?;
+    let port: u16 = port.parse().map_err(|_| "where the port is not a number from 0 to 65535".to_owned())?;
     match host {
         "" => Ok(every_address(port)),
         "localhost" => Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
@@ -49,8 +49,8 @@ mod tests {
         for (text, problem) in [
             ("8081", "which has no port"),
             ("127.0.0.1", "which has no port"),
-            (":http", "whose port is not a number from 0 to 65535"),
-            ("0.0.0.0:70000", "whose port is not a number from 0 to 65535"),
+            (":http", "where the port is not a number from 0 to 65535"),
+            ("0.0.0.0:70000", "where the port is not a number from 0 to 65535"),
             ("example.com:8081", "which does not start with an IP address"),
             ("::1:8081", "which does not start with an IP address"),
         ] {

@@ -282,7 +282,7 @@ fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted
         (
             "webhook-cert-lifetime",
             "30d",
-            r#"is "30d", where "d" is not one of the units ms, s, m and h; expected a duration from 5s to 175200h such as 720h"#,
+            r#"is "30d", which is not a duration; expected a duration from 5s to 175200h such as 720h"#,
         ),
         (
             "webhook-service",
@@ -316,11 +316,11 @@ fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted
             "example.com:1",
             &format!(r#"is "example.com:1", which does not start with an IP address; {address}"#),
         ),
-        ("health-addr", ":x", &format!(r#"is ":x", whose port is not a number from 0 to 65535; {address}"#)),
+        ("health-addr", ":x", &format!(r#"is ":x", where the port is not a number from 0 to 65535; {address}"#)),
         (
             "shutdown-grace",
             "20",
-            r#"is "20", where 20 has no unit; expected a duration from 0s to 10m such as 20s or 1m30s"#,
+            r#"is "20", which is not a duration; expected a duration from 0s to 10m such as 20s or 1m30s"#,
         ),
         (
             "state-namespace",
