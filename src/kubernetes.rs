@@ -16,7 +16,7 @@ use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::config::{Cluster, Proxy};
 
-/// Makes a client. Connects to nothing yet.
+/// Creates a client, which does not connect yet.
 ///
 /// # Errors
 /// If the certificates or credentials of the configuration cannot be used.
@@ -28,7 +28,7 @@ pub fn client(cluster: Cluster) -> kube::Result<Client> {
     match proxy {
         None => Client::try_from(config),
         Some(Proxy::Http { address, authorization }) => {
-            tracing::info!(proxy = %address, "API server reached by a proxy");
+            tracing::info!(proxy = %address, "connecting to the API server through a proxy");
             let tunnel = Tunnel::new(address, http);
             match authorization {
                 Some(authorization) => through(tunnel.with_auth(authorization), config),
@@ -36,7 +36,7 @@ pub fn client(cluster: Cluster) -> kube::Result<Client> {
             }
         }
         Some(Proxy::Socks { address, login }) => {
-            tracing::info!(proxy = %address, "API server reached by a proxy");
+            tracing::info!(proxy = %address, "connecting to the API server through a proxy");
             let socks = SocksV5::new(address, http);
             match login {
                 Some((user, password)) => through(socks.with_auth(user, password), config),

@@ -16,7 +16,7 @@ use coder_logstream_kube::{
 fn main() -> ExitCode {
     let command = match Command::from_args(std::env::args_os()) {
         Ok(command) => command,
-        // The exit code tells even if the message cannot be written.
+        // The exit code is returned even if the message cannot be written.
         Err(error) => return error.show().map_or(ExitCode::FAILURE, |()| ExitCode::from(error.exit_code())),
     };
     panics::install_hook();
@@ -40,7 +40,7 @@ fn serve(config: Config) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!(%error, "no async runtime");
+            tracing::error!(%error, "cannot start the async runtime");
             return ExitCode::FAILURE;
         }
     };
@@ -50,13 +50,13 @@ fn serve(config: Config) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "ended");
+            tracing::error!(%error, "terminated");
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// Runs a command to its end. A reader that closes the pipe early, such as `head`, is no failure of it.
+/// Runs a command. A reader that closes the pipe early, such as `head`, is not an error.
 fn run(command: impl Future<Output = io::Result<ExitCode>>) -> ExitCode {
     let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
@@ -70,7 +70,7 @@ fn run(command: impl Future<Output = io::Result<ExitCode>>) -> ExitCode {
         Ok(code) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            // Where not even this can be written, the exit code still tells.
+            // If the message cannot be written, there is still the exit code.
             let _ = writeln!(io::stderr(), "coder-logstream-kube: {error}");
             ExitCode::FAILURE
         }

@@ -32,10 +32,10 @@ pub struct Bundle {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     /// The chain is not PEM or holds no certificate.
-    #[error("the certificate chain holds no certificate; it must be PEM, the leaf first")]
+    #[error("the certificate chain holds no certificate; it must be PEM, the serving certificate first")]
     NoCertificate,
     /// A certificate of the chain cannot be parsed.
-    #[error("certificate {position} of the chain is no X.509 version 3 certificate")]
+    #[error("certificate {position} of the chain is not an X.509 version 3 certificate")]
     NotACertificate {
         /// Position, starting at 1 (the serving certificate).
         position: usize,
@@ -45,7 +45,7 @@ pub enum BundleError {
     NoKey,
     /// The key type is not supported.
     #[error(
-        "the private key is of a kind that cannot be served; RSA of 2048 to 8192 bits, ECDSA on P-256 or P-384, and Ed25519 can"
+        "the type of the private key is not supported; use RSA of 2048 to 8192 bits, ECDSA on P-256 or P-384, or Ed25519"
     )]
     UnsupportedKey,
     /// The key does not match the serving certificate.
@@ -72,7 +72,7 @@ pub enum BundleError {
     },
     /// No certificate of the chain issued the serving certificate.
     #[error(
-        "no certificate that follows in the chain issued the one with serial {serial} and is valid now; the leaf's own issuer must be among them"
+        "no certificate that follows in the chain issued the one with serial {serial} and is valid now; its issuer must be among them"
     )]
     Chain {
         /// Serial number.
@@ -80,7 +80,7 @@ pub enum BundleError {
     },
     /// The serving certificate lacks the server authentication usage.
     #[error(
-        "the certificate with serial {serial} may not be used by a server; its extended key usage must have serverAuth, or be left out"
+        "the certificate with serial {serial} may not be used by a server; its extended key usage must include serverAuth, or be absent"
     )]
     NotForServers {
         /// Serial number.

@@ -72,8 +72,8 @@ impl ClientVerifier {
 
 impl ClientCertVerifier for ClientVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // Hints are optional, and borrowed for the lifetime of the verifier, so changing CAs cannot be hinted. A client with
-        // one certificate, such as the API server, sends it without a hint.
+        // Hints are optional. They are borrowed for the lifetime of the verifier, so CAs that change cannot be hinted. A
+        // client with one certificate, such as the API server, sends it without a hint.
         &[]
     }
 

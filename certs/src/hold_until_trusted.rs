@@ -52,8 +52,8 @@ impl<S: CertSource> HoldUntilTrusted<S> {
             return None;
         }
         let now = self.clock.now();
-        let Err(error) = self.trust.judge(Some(&bundle), now) else { return Some(bundle) };
-        if self.trust.judge(Some(given), now).is_err() {
+        let Err(error) = self.trust.verify(Some(&bundle), now) else { return Some(bundle) };
+        if self.trust.verify(Some(given), now).is_err() {
             return Some(bundle);
         }
         warn!(serial = bundle.serial(), %error, "holding back the serving certificate until the caBundle verifies it");
@@ -66,8 +66,8 @@ impl<S: CertSource> HoldUntilTrusted<S> {
     fn look(&mut self) -> Option<Bundle> {
         let waiting = self.waiting.as_mut()?;
         let now = self.clock.now();
-        if self.trust.judge(self.given.as_ref(), now).is_ok() {
-            if self.trust.judge(Some(&waiting.bundle), now).is_err() {
+        if self.trust.verify(self.given.as_ref(), now).is_ok() {
+            if self.trust.verify(Some(&waiting.bundle), now).is_err() {
                 waiting.trusted = None;
                 return None;
             }

@@ -125,7 +125,7 @@ fn subject_alt_name(name: &ServerName<'_>) -> Result<SanType, IssueError> {
 
 impl fmt::Debug for SigningCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority").field("certificate", &self.certificate).finish_non_exhaustive()
+        f.debug_struct("SigningCa").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
 

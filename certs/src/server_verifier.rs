@@ -1,4 +1,4 @@
-//! Verification of a server's certificate, as Go does it.
+//! Verification of server certificates, as Go does it.
 
 use std::{fmt, sync::Arc};
 
@@ -17,11 +17,11 @@ use rustls::{
 
 use crate::ca::CaCertificate;
 
-/// Accepts what webpki accepts, and a trusted root that is itself the server's certificate.
+/// Accepts certificates that webpki accepts, and also a server certificate that is itself one of the trusted roots.
 ///
-/// `openssl req -x509` makes a certificate that is its own CA. Go and OpenSSL trust it when it is among the roots and
-/// served as it is; webpki refuses every CA certificate as a server's. Name and dates are checked, and the handshake
-/// proves the key in any case.
+/// `openssl req -x509` creates such a certificate, which is its own CA. Go and OpenSSL accept it from a server if it is
+/// among the roots; webpki rejects any CA certificate as a server certificate. Name and validity period are checked, and
+/// the handshake proves possession of the key.
 pub struct ServerVerifier {
     webpki: Arc<WebPkiServerVerifier>,
     roots: Vec<CertificateDer<'static>>,
@@ -29,11 +29,11 @@ pub struct ServerVerifier {
 
 /// The roots cannot be used. Permanent.
 #[derive(Debug, thiserror::Error)]
-#[error("no certificate of a CA was found to check the server's with")]
+#[error("no CA certificate was found to verify the server certificate")]
 pub struct NoRoots;
 
 impl ServerVerifier {
-    /// Trusts these roots. Certificates that cannot be parsed are skipped.
+    /// Creates a verifier with these roots. Certificates that cannot be parsed are skipped.
     ///
     /// # Errors
     /// If none is left.
@@ -93,7 +93,7 @@ impl ServerCertVerifier for ServerVerifier {
     }
 }
 
-/// Checks a server's certificate that is one of the roots.
+/// Checks a server certificate that is one of the roots.
 fn verify_root(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
     verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
     let parsed = CaCertificate::read(certificate.clone().into_owned()).ok_or(CertificateError::BadEncoding)?;

@@ -37,12 +37,12 @@ enum Seen {
     #[default]
     NotYet,
     Missing,
-    Webhooks(Vec<Caller>),
+    Webhooks(Vec<CalledWebhook>),
 }
 
-/// One webhook: the name by which the API server calls it, and its caBundle.
+/// One webhook of the configuration, as the API server calls it.
 #[derive(Debug)]
-struct Caller {
+struct CalledWebhook {
     webhook: String,
     host: Option<ServerName<'static>>,
     bundle: CaBundle,
@@ -106,23 +106,23 @@ impl Trust {
 
     /// Checks that every webhook of the configuration accepts the served certificate, and sets the metric.
     pub fn check(&self, served: Option<&Bundle>, now: Timestamp) -> Result<(), TrustError> {
-        let checked = self.judge(served, now);
+        let checked = self.verify(served, now);
         self.metrics.trusted(checked.is_ok());
         checked
     }
 
     /// Like [`Trust::check`], without setting the metric.
-    pub(crate) fn judge(&self, served: Option<&Bundle>, now: Timestamp) -> Result<(), TrustError> {
+    pub(crate) fn verify(&self, served: Option<&Bundle>, now: Timestamp) -> Result<(), TrustError> {
         let state = self.state();
         let name = || self.name.clone();
-        let callers = match &state.seen {
+        let webhooks = match &state.seen {
             Seen::NotYet => return Err(TrustError::Unknown { name: name(), trouble: state.trouble.clone() }),
             Seen::Missing => return Err(TrustError::Missing { name: name() }),
-            Seen::Webhooks(callers) if callers.is_empty() => return Err(TrustError::NoWebhooks { name: name() }),
-            Seen::Webhooks(callers) => callers,
+            Seen::Webhooks(webhooks) if webhooks.is_empty() => return Err(TrustError::NoWebhooks { name: name() }),
+            Seen::Webhooks(webhooks) => webhooks,
         };
         let served = served.ok_or_else(|| TrustError::NothingServed(state.trouble.clone()))?;
-        callers.iter().try_for_each(|caller| caller.check(served, now))
+        webhooks.iter().try_for_each(|webhook| webhook.check(served, now))
     }
 
     /// Stores the configuration as read; `None` if it does not exist.
@@ -134,7 +134,7 @@ impl Trust {
                     .webhooks
                     .iter()
                     .flatten()
-                    .map(|webhook| Caller {
+                    .map(|webhook| CalledWebhook {
                         webhook: webhook.name.clone(),
                         host: host(&webhook.client_config),
                         bundle: bundle(&webhook.client_config),
@@ -155,7 +155,7 @@ impl Trust {
     }
 }
 
-impl Caller {
+impl CalledWebhook {
     fn check(&self, served: &Bundle, now: Timestamp) -> Result<(), TrustError> {
         let webhook = || self.webhook.clone();
         let cas = self.bundle.certificates();

@@ -59,7 +59,7 @@ impl Heartbeat {
 
     fn within(&self, limit: Duration) -> Result<(), String> {
         let busy = self.busy_for();
-        if busy < limit { Ok(()) } else { Err(format!("{} is stuck for {} s", self.task, busy.as_secs())) }
+        if busy < limit { Ok(()) } else { Err(format!("{} has been stuck for {} s", self.task, busy.as_secs())) }
     }
 
     fn set(&self, since: Option<Instant>) {
@@ -117,7 +117,7 @@ mod tests {
         tokio::time::advance(UNREADY_AFTER).await;
         assert_eq!(heartbeat.check_alive(), Ok(()));
         tokio::time::advance(DEAD_AFTER.saturating_sub(UNREADY_AFTER)).await;
-        assert_eq!(heartbeat.check_alive(), Err("correlate is stuck for 300 s".to_owned()));
+        assert_eq!(heartbeat.check_alive(), Err("correlate has been stuck for 300 s".to_owned()));
         drop(busy);
         assert_eq!(heartbeat.check_alive(), Ok(()));
     }

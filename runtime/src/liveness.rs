@@ -37,7 +37,7 @@ impl Liveness {
         if still < STUCK_AFTER {
             Ok(())
         } else {
-            Err(format!("the supervisor has not turned for {} s", still.as_secs()))
+            Err(format!("the supervisor's loop has been stuck for {} s", still.as_secs()))
         }
     }
 }
@@ -52,7 +52,7 @@ mod tests {
         tokio::time::advance(STUCK_AFTER.saturating_sub(BEAT)).await;
         assert_eq!(liveness.check(), Ok(()));
         tokio::time::advance(BEAT).await;
-        assert_eq!(liveness.check(), Err("the supervisor has not turned for 20 s".to_owned()));
+        assert_eq!(liveness.check(), Err("the supervisor's loop has been stuck for 20 s".to_owned()));
         liveness.beat();
         assert_eq!(liveness.check(), Ok(()));
     }

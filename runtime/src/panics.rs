@@ -10,7 +10,7 @@ pub fn install_hook() {
         tracing::error!(
             location = info.location().map(tracing::field::display),
             thread = thread.name().unwrap_or("unnamed"),
-            said = fixed_text(info.payload()),
+            message = fixed_text(info.payload()),
             "panicked"
         );
     }));

@@ -92,7 +92,7 @@ impl fmt::Display for TaskFailed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "task {} ", self.task)?;
         match &self.cause {
-            Cause::EndedEarly => formatter.write_str("ended although nothing had asked it to"),
+            Cause::EndedEarly => formatter.write_str("ended unexpectedly"),
             Cause::Error(error) => write!(formatter, "failed: {error}"),
             Cause::Panicked => formatter.write_str("panicked"),
             Cause::Overdue => formatter.write_str("did not end within the grace period"),
@@ -173,7 +173,7 @@ impl Supervisor {
                 _ = beat.tick() => self.liveness.beat(),
                 Some(ended) = self.tasks.join_next_with_id() => {
                     let asked = self.token.is_cancelled();
-                    failure = self.judge(ended, asked);
+                    failure = self.reap(ended, asked);
                     self.token.cancel();
                 }
             }
@@ -197,7 +197,7 @@ impl Supervisor {
                 }
                 _ = beat.tick() => self.liveness.beat(),
                 Some(ended) = self.tasks.join_next_with_id() => {
-                    let failed = self.judge(ended, true);
+                    let failed = self.reap(ended, true);
                     failure = failure.or(failed);
                 }
             }
@@ -210,13 +210,13 @@ impl Supervisor {
         let deadline = Instant::now() + CLOSING_TIME;
         while self.known.values().any(|known| known.phase == Phase::Serve) {
             let Ok(Some(ended)) = timeout_at(deadline, self.tasks.join_next_with_id()).await else { break };
-            self.judge(ended, true);
+            self.reap(ended, true);
         }
         self.tasks.abort_all();
     }
 
     /// Removes an ended task. Returns its failure, if its end was unexpected.
-    fn judge(&mut self, ended: Result<(Id, Result<(), BoxError>), JoinError>, asked: bool) -> Option<TaskFailed> {
+    fn reap(&mut self, ended: Result<(Id, Result<(), BoxError>), JoinError>, asked: bool) -> Option<TaskFailed> {
         let (id, cause) = match ended {
             Ok((id, Ok(()))) => (id, (!asked).then_some(Cause::EndedEarly)),
             Ok((id, Err(error))) => (id, Some(Cause::Error(error))),
@@ -289,7 +289,7 @@ mod tests {
         let drained = orderly(&mut supervisor);
         supervisor.spawn("deliver", async {});
         let failed = supervisor.run_until_done().await.unwrap_err();
-        assert_eq!(failed.to_string(), "task deliver ended although nothing had asked it to");
+        assert_eq!(failed.to_string(), "task deliver ended unexpectedly");
         assert!(drained.load(Ordering::SeqCst));
     }
 

@@ -27,17 +27,17 @@ pub fn router(content: Content, sources: Sources) -> Router {
     let mut about = String::from("coder-logstream-kube\n\n");
     if content != Content::Metrics {
         router = router.route("/livez", get(livez)).route("/readyz", get(readyz));
-        about += "/livez    whether the process runs; it never depends on Coder\n";
-        about += "/readyz   whether it does its work; ?verbose lists the checks\n";
+        about += "/livez    whether the process is alive, independent of Coder\n";
+        about += "/readyz   whether it is ready; ?verbose lists the checks\n";
     }
     if content != Content::Health {
         router = router.route("/metrics", get(metrics));
-        about += "/metrics  figures in the OpenMetrics text format\n";
+        about += "/metrics  metrics in the OpenMetrics text format\n";
     }
-    let elsewhere = about.clone();
+    let not_found = about.clone();
     router
         .route("/", get(|| async { about }))
-        .fallback(|| async { text(StatusCode::NOT_FOUND, elsewhere) })
+        .fallback(|| async { text(StatusCode::NOT_FOUND, not_found) })
         .with_state(sources)
 }
 
@@ -57,7 +57,7 @@ async fn readyz(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Re
 async fn metrics(State(sources): State<Sources>) -> Response {
     match sources.metrics.encode() {
         Ok(body) => ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], body).into_response(),
-        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n".to_owned()),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "cannot encode the metrics\n".to_owned()),
     }
 }
 
@@ -87,8 +87,8 @@ fn listed(endpoint: &str, snapshot: &Snapshot) -> String {
         Ok(()) => format!("[+]{} ok\n", check.name),
         Err(reason) => format!("[-]{} failed: {}\n", check.name, reason.replace(['\n', '\r'], " ")),
     });
-    let verdict = if snapshot.is_ready() { "passed" } else { "failed" };
-    lines.chain([format!("{endpoint} check {verdict}\n")]).collect()
+    let result = if snapshot.is_ready() { "passed" } else { "failed" };
+    lines.chain([format!("{endpoint} check {result}\n")]).collect()
 }
 
 fn text(status: StatusCode, body: String) -> Response {

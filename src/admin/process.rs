@@ -10,10 +10,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-/// Clock ticks in a second. Linux gives user space 100 on every architecture, whatever the kernel counts in.
+/// Clock ticks per second. Linux reports 100 to user space on every architecture.
 const TICKS: f64 = 100.0;
 
-/// Read at each scrape; what cannot be read (another system than Linux) is left out.
+/// Read at each scrape. Values that cannot be read, as on other systems than Linux, are omitted.
 #[derive(Debug)]
 pub(crate) struct Process {
     started: Timestamp,

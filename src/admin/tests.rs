@@ -72,7 +72,7 @@ async fn alive_depends_on_nothing_but_the_supervisors_loop() {
     let _checks = two_checks(&sources);
     assert_eq!(health(&sources, "/livez").await, (200, "ok\n".to_owned()));
     tokio::time::advance(Duration::from_mins(1)).await;
-    let stuck = "[-]supervisor failed: the supervisor has not turned for 60 s\nlivez check failed\n".to_owned();
+    let stuck = "[-]supervisor failed: the supervisor's loop has been stuck for 60 s\nlivez check failed\n".to_owned();
     assert_eq!(health(&sources, "/livez?verbose").await, (503, stuck));
     sources.liveness.beat();
     assert_eq!(health(&sources, "/livez").await, (200, "ok\n".to_owned()));
@@ -87,7 +87,7 @@ async fn a_stuck_task_ends_liveness_and_shows_in_the_metrics() {
     let busy = stuck.busy();
     tokio::time::advance(Duration::from_mins(5)).await;
     sources.liveness.beat();
-    let failed = "[+]supervisor ok\n[-]correlate failed: correlate is stuck for 300 s\nlivez check failed\n".to_owned();
+    let failed = "[+]supervisor ok\n[-]correlate failed: correlate has been stuck for 300 s\nlivez check failed\n".to_owned();
     assert_eq!(health(&sources, "/livez?verbose").await, (503, failed));
     let shown = ask(Content::Metrics, &sources, "/metrics").await.body;
     let age = "coder_logstream_oldest_unprocessed_fact_age_seconds{task=\"correlate\"} 300.0";

@@ -101,7 +101,7 @@ impl Companions<'_> {
         let (stop, served) = (self.supervisor.token(), self.served.clone());
         self.supervisor.spawn(name, async move {
             let _ = served.run_until_cancelled(work).await;
-            // A webhook that fails ends the process by its own name.
+            // If the webhook fails, its own task reports that.
             stop.cancelled().await;
         });
     }

@@ -22,12 +22,12 @@ pub(super) async fn probe(coder: CoderClient, url: Url, shutdown: CancellationTo
         loop {
             match coder.build_info().await {
                 Ok(info) => {
-                    tracing::info!(%url, version = info.version, "Coder answers");
+                    tracing::info!(%url, version = info.version, "Coder is reachable");
                     return;
                 }
                 Err(error) => {
                     if logged.is_new(()) {
-                        tracing::warn!(%url, %error, "no answer of Coder, lines are held until there is one");
+                        tracing::warn!(%url, %error, "Coder does not answer, holding lines until it does");
                     }
                 }
             }

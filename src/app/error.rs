@@ -16,10 +16,10 @@ pub enum AppError {
     /// The kubeconfig or the ServiceAccount cannot be used.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// No client could be made of them.
-    #[error("no Kubernetes client can be made of the kubeconfig: {0}")]
+    /// The Kubernetes client cannot be created.
+    #[error("cannot create a Kubernetes client: {0}")]
     Client(#[from] kube::Error),
-    /// No client for Coder could be made.
+    /// The client for Coder cannot be created.
     #[error(transparent)]
     Coder(#[from] coder::ConfigError),
     /// A port is not available.
@@ -32,12 +32,12 @@ pub enum AppError {
     #[error(transparent)]
     Tls(#[from] certs::ServerConfigError),
     /// Signals cannot be handled.
-    #[error("signals cannot be handled: {0}")]
+    #[error("cannot handle signals: {0}")]
     Signals(io::Error),
-    /// A part of the program ended.
+    /// A task of the program ended.
     #[error(transparent)]
     Task(#[from] TaskFailed),
-    /// A second signal.
+    /// A second signal arrived.
     #[error("ended at once by a second signal, {0}")]
     Forced(Signal),
 }

@@ -1,4 +1,4 @@
-//! Every part's metrics, registered before anything runs, so that the first scrape is complete.
+//! The metrics of all modules, registered before anything runs, so that the first scrape is complete.
 
 use logstream_certs as certs;
 use logstream_webhook as webhook;
@@ -6,7 +6,7 @@ use prometheus_client::registry::Registry;
 
 use crate::{checkpoint, correlate, deliver, leader, registry, watch};
 
-/// One of each.
+/// The metrics of each module.
 pub(super) struct Metrics {
     pub(super) webhook: webhook::Metrics,
     pub(super) certs: certs::Metrics,

@@ -45,9 +45,9 @@ impl CurrentOutlet {
     }
 }
 
-/// A part of the pipeline ended before the shutdown.
+/// A task of the pipeline ended before the shutdown.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} ended although nothing had asked it to")]
+#[error("{0} ended unexpectedly")]
 pub(super) struct PartEnded(String);
 
 /// Dependencies of each term.
@@ -240,8 +240,8 @@ async fn until_ended(tasks: &mut Tasks, stop: &CancellationToken) -> Result<(), 
         match ended {
             Ok((name, Ok(()))) if !stop.is_cancelled() => return Err(PartEnded(name.to_owned())),
             Ok((_, ended)) => ended?,
-            // The panic hook has logged where.
-            Err(_) => return Err(PartEnded("a part of the pipeline panicked and".to_owned())),
+            // The panic hook has logged the location.
+            Err(_) => return Err(PartEnded("a task of the pipeline panicked and".to_owned())),
         }
     }
     Ok(())

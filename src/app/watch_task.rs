@@ -17,9 +17,9 @@ const FORBIDDEN_PATIENCE: Duration = Duration::from_secs(10);
 /// Number of 403 responses before the permission is considered missing.
 const FORBIDDEN_TRIES: u32 = 5;
 
-/// A part of the watch ended before the shutdown.
+/// A task of the watch ended before the shutdown.
 #[derive(Debug, thiserror::Error)]
-#[error("a part of the watch ended")]
+#[error("a task of the watch ended")]
 pub(super) struct Ended;
 
 pub(super) struct WatchTask {
@@ -53,7 +53,7 @@ impl WatchTask {
         let supervised = async {
             let ended = running.join_next().await;
             if !shutdown.is_cancelled() {
-                tracing::error!(?ended, "a part of the watch ended");
+                tracing::error!(?ended, "a task of the watch ended");
                 return Err(Ended);
             }
             while running.join_next().await.is_some() {}

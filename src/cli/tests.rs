@@ -29,7 +29,7 @@ fn a_command_is_the_first_argument() {
 #[test]
 fn an_unknown_argument_is_not_repeated() {
     let error = command(&["coder-logstream-kube", "https://u:hunter2@h"], &[]).unwrap_err().to_string();
-    assert_eq!(error, "there is a value that belongs to no flag; --help lists the flags");
+    assert_eq!(error, "there is a value without a flag; --help lists the flags");
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(super) const BUILD_INFO: &str = "api/v2/buildinfo";
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("coder-session-token");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The settings do not allow for a client. Permanent.
+/// A client cannot be created with these settings. Permanent.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The URL's scheme is neither http nor https.
@@ -57,15 +57,15 @@ pub enum ConfigError {
     #[error("no default crypto provider is installed for TLS")]
     NoProvider,
     /// The HTTP client cannot be set up, for example without CA certificates.
-    #[error("no HTTP client can be made: {0}")]
+    #[error("cannot create the HTTP client: {0}")]
     Client(Box<str>),
 }
 
 /// Coder's agent API over HTTP. Agents and clones share one connection pool.
 ///
 /// CA certificates are read once, from `SSL_CERT_FILE` and `SSL_CERT_DIR` where set, else from the system; so
-/// changed ones need a restart. Proxy variables of the environment are honoured. Redirects are followed on the host of the
-/// URL alone, and never from https to http: a token goes nowhere else.
+/// changed ones need a restart. Proxy variables of the environment are honoured. Redirects are followed only on the host of
+/// the URL, and never from https to http, because requests contain tokens.
 #[derive(Clone)]
 pub struct CoderClient {
     inner: Arc<Inner>,
@@ -147,7 +147,7 @@ impl CoderClient {
             request.header(TOKEN_HEADER, token.clone()).header(CONTENT_TYPE, JSON).body(body.clone())
         };
         let (response, rate) = self.answer(endpoint, build).await?;
-        // Read for the connection's sake alone: the request is done, whatever becomes of the body.
+        // Read only to reuse the connection: the request is done.
         let _ = read(response).await;
         Ok(Answer { rate })
     }

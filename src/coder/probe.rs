@@ -1,4 +1,4 @@
-//! A look at Coder without a token: for diagnosis, not for delivery.
+//! A request to Coder without a token, for diagnosis.
 
 use std::{error::Error, io, time::Duration};
 
@@ -29,7 +29,7 @@ pub struct Probe {
     pub took: Duration,
 }
 
-/// Coder could not be asked.
+/// The request to Coder failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{error}")]
 pub struct ProbeError {
@@ -45,11 +45,11 @@ impl From<SendError> for ProbeError {
     }
 }
 
-/// Asks the Coder at `url` for its build information. Proxies of the environment apply, redirects are followed as for
+/// Requests the build information of the Coder at `url`. Proxies of the environment apply; redirects are followed as in
 /// delivery.
 ///
 /// # Errors
-/// [`ConfigError`] if no client can be made.
+/// [`ConfigError`] if the client cannot be created.
 pub async fn probe(url: &Url) -> Result<Result<Probe, ProbeError>, ConfigError> {
     let http = super::client::http(url, true)?;
     Ok(ask(&http, url).await)

@@ -1,12 +1,12 @@
-//! TLS towards Coder.
+//! TLS configuration of the client for Coder.
 
 use logstream_certs::ServerVerifier;
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
 
 use super::client::ConfigError;
 
-/// TLS by the process's crypto provider. The roots are those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where set, else the
-/// system's, read once; `is_optional` accepts that there are none, and then no server is trusted.
+/// Creates a configuration with the process's crypto provider. The roots are those of `SSL_CERT_FILE` and `SSL_CERT_DIR`
+/// if set, else the system's, read once. Without any, no server is trusted, which is an error unless `is_optional`.
 pub(super) fn config(is_optional: bool) -> Result<ClientConfig, ConfigError> {
     let provider = CryptoProvider::get_default().ok_or(ConfigError::NoProvider)?.clone();
     let builder = ClientConfig::builder_with_provider(provider)

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// `IP:PORT`, `localhost:PORT`, or `:PORT` for all addresses of the machine, of both families. Port 0 lets the system
-/// choose.
+/// Parses `IP:PORT`, `localhost:PORT`, or `:PORT` for all IPv4 and IPv6 addresses of the machine. Port 0 selects a free
+/// port.
 pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -17,12 +17,12 @@ pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Every address of the machine, IPv4 and IPv6: in an IPv6 cluster a pod has no other.
+/// All IPv4 and IPv6 addresses of the machine. In an IPv6 cluster a pod has no IPv4 address.
 pub(crate) fn every_address(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
 }
 
-/// True if only one of the two can be listened on.
+/// True if the process cannot listen on both.
 pub(crate) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && covers

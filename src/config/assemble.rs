@@ -13,13 +13,13 @@ use super::{
     Webhook, address, certificates, cluster, coder_url, duration, line_filter, log_filter, words,
 };
 
-/// Default port for health, the usual one of Kubernetes programs.
+/// Default port for health, as is usual for Kubernetes programs.
 const HEALTH_PORT: u16 = 8081;
 
-/// Default grace period: ten seconds below a pod's default, of which the kubelet needs a part.
+/// Default grace period: ten seconds below the default of a pod, part of which the kubelet needs.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
-/// The configuration, or the error of the first invalid setting.
+/// Builds the configuration, or returns the error of the first invalid setting.
 pub(crate) fn config(source: &Source) -> Result<Config, ConfigError> {
     let mut warnings = Vec::new();
 
@@ -116,7 +116,8 @@ fn must_not_meet(
     }
 }
 
-/// The predecessor's documentation names one variable and its chart another: both may be set, and differ.
+/// Warns if both variables for namespaces are set and differ: the Go program's documentation names one, its chart the
+/// other.
 fn overruled(given: &Given, source: &Source) -> Option<String> {
     let [strong, weak] = setting::NAMESPACES.variables else { return None };
     let from_strong = matches!(given.origin, Origin::Variable { variable, .. } if variable == *strong);

@@ -1,4 +1,4 @@
-//! Files of certificates, checked before the program starts.
+//! Certificate files, checked before the program starts.
 
 use std::path::{Path, PathBuf};
 
@@ -6,17 +6,17 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// Certificates that replace the machine's own for verifying Coder's, from the variables `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR`. rustls's platform verifier reads the same two by itself.
+/// CA certificates that replace those of the system for verifying Coder's certificate, from `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR`. The HTTP client reads the same two variables.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Trust {
-    /// A file that has at least one certificate.
+    /// A file with at least one certificate.
     pub file: Option<PathBuf>,
-    /// Directories, of which at least one exists unless there are none.
+    /// Directories, of which at least one exists. May be empty.
     pub directories: Vec<PathBuf>,
 }
 
-/// A file in PEM that has at least one certificate which can be trusted.
+/// Checks that a PEM file has at least one certificate that can be a trust anchor.
 pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     let unreadable = |error: &dyn std::fmt::Display| format!("which cannot be read ({error})");
@@ -25,11 +25,11 @@ pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| "which is not valid PEM".to_owned())?;
     let (usable, _) = RootCertStore::empty().add_parsable_certificates(certificates);
-    if usable == 0 { Err("which has no certificate in it".to_owned()) } else { Ok(path) }
+    if usable == 0 { Err("which contains no certificate".to_owned()) } else { Ok(path) }
 }
 
-/// Directories separated by colons. Like OpenSSL and Go it ignores one that is missing, but not if all are; none is
-/// looked for if they are on another machine.
+/// Parses directories separated by colons. As in OpenSSL and Go, missing ones are ignored, but one must exist. This is not
+/// checked if they are on another machine.
 pub(crate) fn directories(text: &str, elsewhere: bool) -> Result<Vec<PathBuf>, String> {
     let directories: Vec<_> = text.split(':').filter(|directory| !directory.is_empty()).map(PathBuf::from).collect();
     if elsewhere || directories.iter().any(|directory| directory.is_dir()) {
@@ -39,7 +39,7 @@ pub(crate) fn directories(text: &str, elsewhere: bool) -> Result<Vec<PathBuf>, S
     }
 }
 
-/// A directory that exists.
+/// Checks that a directory exists.
 pub(crate) fn directory(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
     match std::fs::metadata(path) {
@@ -61,9 +61,9 @@ mod tests {
 
         assert!(file(text).unwrap_err().starts_with("which cannot be read ("));
         std::fs::write(&path, "").unwrap();
-        assert_eq!(file(text), Err("which has no certificate in it".to_owned()));
+        assert_eq!(file(text), Err("which contains no certificate".to_owned()));
         std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-        assert_eq!(file(text), Err("which has no certificate in it".to_owned()));
+        assert_eq!(file(text), Err("which contains no certificate".to_owned()));
         std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n").unwrap();
         assert_eq!(file(text), Err("which is not valid PEM".to_owned()));
 

@@ -10,8 +10,8 @@ use super::environment::Environment;
 use super::proxy::{Proxy, ProxyError, take_proxy_url};
 use super::setting::{KUBECONFIG_VARIABLE, SERVICE_HOST_VARIABLE};
 
-/// Source of the API server's address and credentials. Explicit comes before implicit: the flag, then
-/// KUBECONFIG, then the service account of a pod, then the file that kubectl uses.
+/// Source of the API server's address and credentials. In order of precedence: the flag, KUBECONFIG, the service account of
+/// the pod, the file that kubectl uses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ClusterAccess {
     /// This kubeconfig, as given by the flag.
@@ -38,13 +38,13 @@ pub struct Cluster {
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The kubeconfig is missing or wrong.
-    #[error("the kubeconfig cannot be used, --kubeconfig names another: {}", without_contents(.0))]
+    #[error("cannot use the kubeconfig (--kubeconfig selects another): {}", without_contents(.0))]
     Kubeconfig(#[from] KubeconfigError),
     /// The proxy cannot be used.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
-    /// A pod, but without a usable service account.
-    #[error("the pod's service account cannot be used: {0}")]
+    /// The service account of the pod is not usable.
+    #[error("cannot use the pod's service account: {0}")]
     ServiceAccount(#[from] InClusterError),
 }
 
@@ -52,7 +52,7 @@ pub enum ClusterError {
 fn without_contents(error: &KubeconfigError) -> String {
     let KubeconfigError::Parse(error) = error else { return error.to_string() };
     let place = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column()));
-    format!("it is not the YAML of a kubeconfig{}", place.unwrap_or_default())
+    format!("it is not valid YAML of a kubeconfig{}", place.unwrap_or_default())
 }
 
 impl ClusterAccess {
@@ -65,8 +65,8 @@ impl ClusterAccess {
         }
     }
 
-    /// Reads it. A pod's service account is used without the proxy of the environment, which is for Coder: the API server
-    /// is inside of the cluster.
+    /// Loads the configuration. A service account is used without the proxy of the environment, because the API server is
+    /// inside the cluster.
     ///
     /// # Errors
     /// If the kubeconfig, the service account or the proxy cannot be used.
@@ -113,7 +113,7 @@ impl fmt::Display for ClusterAccess {
     }
 }
 
-/// The path of a file that exists.
+/// Checks that a file exists.
 pub(crate) fn existing_file(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
     match std::fs::metadata(path) {
@@ -157,15 +157,12 @@ mod tests {
         std::fs::write(&path, "users:\n- name: a\n  user: hunter2\n").unwrap();
         let error = ClusterAccess::File(path.clone()).load().await.unwrap_err().to_string();
         assert!(
-            error.contains("not the YAML of a kubeconfig (line 3, column ") && !error.contains("hunter2"),
+            error.contains("not valid YAML of a kubeconfig (line 3, column ") && !error.contains("hunter2"),
             "{error}"
         );
 
         std::fs::remove_file(&path).unwrap();
         let error = ClusterAccess::File(path).load().await.unwrap_err();
-        assert!(
-            error.to_string().starts_with("the kubeconfig cannot be used, --kubeconfig names another: "),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("cannot use the kubeconfig (--kubeconfig selects another): "), "{error}");
     }
 }

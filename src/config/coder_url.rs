@@ -2,7 +2,7 @@
 
 use url::Url;
 
-/// An http or https URL of a host, with nothing that could be a secret.
+/// Parses an http or https URL without parts that could be secret.
 pub(crate) fn parse(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => "which does not start with http:// or https://".to_owned(),

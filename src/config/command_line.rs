@@ -1,15 +1,15 @@
-//! The command line as clap reads it: texts only. They are parsed together with the environment.
+//! The command line, read by clap as text. Values are parsed together with those of the environment.
 
 use clap::{Arg, Command, builder::OsStringValueParser};
 
 use super::setting::{ALL, Setting};
 
 const AFTER_HELP: &str = "\
-A flag comes before its environment variable. Besides those named above, SSL_CERT_FILE (a file of certificates in PEM) \
-and SSL_CERT_DIR (directories of such files, separated by colons) replace the machine's own certificates for checking \
-Coder's, and KUBECONFIG names the kubeconfig where --kubeconfig is not given.";
+A flag takes precedence over its environment variable. SSL_CERT_FILE (a PEM file) and SSL_CERT_DIR (directories of PEM \
+files, separated by colons) replace the system's CA certificates for verifying Coder's certificate. KUBECONFIG names the \
+kubeconfig if --kubeconfig is not given.";
 
-/// The command with a flag for each setting.
+/// Creates the command with a flag for each setting.
 pub(crate) fn command() -> Command {
     Command::new("coder-logstream-kube")
         .about("Streams what Kubernetes does with a Coder workspace into its startup log")
@@ -20,8 +20,8 @@ pub(crate) fn command() -> Command {
         .args(ALL.iter().copied().map(flag))
 }
 
-/// clap can read the variables by itself, but not two for one flag, and it would put their values into its own messages
-/// and out of the reach of tests.
+/// The variables are not read by clap: it supports one per flag, repeats values in its messages, and always reads the
+/// environment of the process, which tests cannot replace.
 fn flag(setting: Setting) -> Arg {
     let help = setting.help.trim_start();
     let variables = setting.variables.join(", ");

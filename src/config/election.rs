@@ -1,4 +1,4 @@
-//! The Lease by which one of several replicas is elected.
+//! Settings of the leader election.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ pub struct Election {
 }
 
 impl Election {
-    /// None without a name of the Lease: this process then always delivers. A new leader continues from the
-    /// checkpoint of the one before, so an election needs one.
+    /// Reads the settings; `None` without a name of the Lease. A new leader continues from the checkpoint of the previous
+    /// one, so an election needs a ConfigMap.
     pub(crate) fn find(source: &Source, state: Option<&State>) -> Result<Option<Self>, ConfigError> {
         let name = source.optional(LEASE_NAME, names::subdomain)?;
         let identity = source.optional(LEASE_IDENTITY, names::subdomain)?;

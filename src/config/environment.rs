@@ -1,4 +1,4 @@
-//! The process's environment, read once.
+//! The environment of the process, read once.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -9,7 +9,7 @@ use super::setting;
 /// File with the namespace of this pod.
 const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
-/// Input of the configuration besides the command line: a few variables and one file.
+/// Input of the configuration besides the command line: environment variables and one file.
 #[derive(Clone, Debug)]
 pub struct Environment {
     variables: HashMap<String, OsString>,

@@ -7,17 +7,17 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::setting::Setting;
 
-/// There is no configuration to run: a setting is wrong, or a text was requested.
+/// There is no configuration to run: a setting is invalid, or help or the version was requested.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ConfigError {
     /// `--help` or `--version`: the text to show on standard output. The exit code is 0.
     Asked(String),
-    /// A setting is wrong: one sentence for standard error. The exit code is 2.
+    /// A setting is invalid: a message for standard error. The exit code is 2.
     Wrong(String),
 }
 
 impl ConfigError {
-    /// 0 if a text was requested, 2 if a setting is wrong.
+    /// 0 for help and version, 2 for an invalid setting.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Asked(_) => 0,
@@ -25,7 +25,7 @@ impl ConfigError {
         }
     }
 
-    /// Writes the text to standard output or the sentence to standard error, whichever it is.
+    /// Writes the text to standard output, or the message to standard error.
     pub fn show(&self) -> io::Result<()> {
         match self {
             Self::Asked(text) => write!(io::stdout(), "{text}"),
@@ -85,9 +85,9 @@ impl From<clap::Error> for ConfigError {
                     .map_or_else(|| "--help lists the flags".to_owned(), |flag| format!("did you mean {flag}?"));
                 Self::Wrong(format!("{argument} is not a flag of this program; {hint}"))
             }
-            // Not repeated: what stands beside a flag by mistake may be a value with a password.
+            // The value is not repeated, because it may contain a password.
             ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand => {
-                Self::Wrong("there is a value that belongs to no flag; --help lists the flags".to_owned())
+                Self::Wrong("there is a value without a flag; --help lists the flags".to_owned())
             }
             ErrorKind::ArgumentConflict => {
                 Self::Wrong("a command is the first argument, before its own flags; --help lists them".to_owned())
@@ -100,7 +100,7 @@ impl From<clap::Error> for ConfigError {
     }
 }
 
-/// `--coder-url` of `--coder-url <URL>` or `--coder-url=VALUE`: no value may come along.
+/// `--coder-url` of `--coder-url <URL>` or `--coder-url=VALUE`, without the value.
 fn name_of(argument: &str) -> String {
     argument.split([' ', '=']).next().unwrap_or_default().to_owned()
 }

@@ -32,7 +32,7 @@ const FIELDS_OF_PODS: [&str; 12] = [
 ];
 
 impl FieldSelector {
-    /// Conditions separated by commas; `\` takes the meaning off the comma, equals sign or backslash after it.
+    /// Parses conditions separated by commas. A backslash escapes a comma, equals sign or backslash.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut terms = Vec::new();
         for term in split_unescaped(text) {
@@ -49,7 +49,7 @@ impl FieldSelector {
         self.terms.iter().all(|term| (field(&term.field).unwrap_or_default() == term.value) == term.equal)
     }
 
-    /// Fields that pods had not got in the newest Kubernetes this program knows. A newer one may have them.
+    /// Fields by which Kubernetes 1.37 cannot select pods. A newer version may.
     pub(crate) fn unknown_fields(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().map(|term| term.field.as_str()).filter(|field| !FIELDS_OF_PODS.contains(field))
     }
@@ -100,7 +100,7 @@ fn unescape(value: &str) -> Result<String, String> {
         match letter {
             '\\' => match letters.next() {
                 Some(next @ ('\\' | ',' | '=')) => plain.push(next),
-                _ => return Err("where a backslash is followed by none of \\ , =".to_owned()),
+                _ => return Err("where a backslash is not followed by one of \\ , =".to_owned()),
             },
             '=' => return Err("where a value has an = without a backslash before it".to_owned()),
             other => plain.push(other),
@@ -146,7 +146,7 @@ mod tests {
             ("a b=c", "where \"a b\" is not the name of a field"),
             ("a=b=c", "where a value has an = without a backslash before it"),
             ("a===b", "where a value has an = without a backslash before it"),
-            (r"a=b\c", r"where a backslash is followed by none of \ , ="),
+            (r"a=b\c", r"where a backslash is not followed by one of \ , ="),
         ] {
             assert_eq!(FieldSelector::parse(text), Err(problem.to_owned()), "{text}");
         }

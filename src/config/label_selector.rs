@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// The longest name and value of a label, and the longest prefix of its name.
+/// Maximum lengths of a label's name or value, and of the prefix of its name.
 const NAME: usize = 63;
 const PREFIX: usize = 253;
 

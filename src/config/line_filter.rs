@@ -1,11 +1,11 @@
-//! Lines that owners do not want.
+//! Selection of the lines that are delivered.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use logstream_core::line::Level;
 
-/// The longest reason of an Event that the API server accepts is 128 bytes.
+/// Maximum length of an Event's reason, as the API server checks it, in bytes.
 const LONGEST_REASON: usize = 128;
 
 /// Selects the lines that are delivered. The default delivers all.
@@ -38,7 +38,7 @@ impl fmt::Display for LineFilter {
     }
 }
 
-/// Reasons separated by commas; spaces and empty items do not count.
+/// Parses reasons separated by commas. Spaces and empty items are ignored.
 pub(crate) fn reasons(text: &str) -> Result<BTreeSet<String>, String> {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     items

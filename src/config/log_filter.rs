@@ -5,8 +5,8 @@ use tracing_subscriber::filter::Targets;
 
 use super::words::one_of;
 
-/// Levels by module: `info,kube_client=debug`. One level without a module is the level of all others, which is `info`
-/// where none is given. (The parser of `Targets` itself takes a mistyped level for a module to be logged at trace.)
+/// Parses levels by module, such as `info,kube_client=debug`. A level without a module applies to all others, `info` by
+/// default. (The parser of `Targets` would read a mistyped level as the name of a module.)
 pub(crate) fn parse(text: &str) -> Result<Targets, String> {
     let mut default = None;
     let mut modules = Vec::new();

@@ -63,12 +63,12 @@ use logstream_core::render::LogStyle;
 use crate::runtime::logging::LogFormat;
 use source::Source;
 
-/// The settings of one run. Displayed, they are one line for the log, and hold no secret.
+/// The settings of one run. Their `Display` is one line for the log, without secrets.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// URL of Coder: http or https, no user info, query or fragment.
     pub coder_url: Url,
-    /// Certificates that replace the machine's own for verifying Coder's.
+    /// CA certificates that replace those of the system for verifying Coder's certificate.
     pub coder_trust: Trust,
     /// Access to the Kubernetes API.
     pub cluster: ClusterAccess,
@@ -104,13 +104,13 @@ pub struct Config {
     pub election: Option<Election>,
     /// Deployment that owns the objects which the program creates.
     pub owner: Option<Owner>,
-    /// Settings that are accepted but probably wrong: to be logged once, as warnings.
+    /// Warnings about settings that are accepted but probably wrong, to be logged once.
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// The settings of a command line, `args` with the program's name first, and an environment. Checks the files that
-    /// are named.
+    /// Reads the settings from a command line, which starts with the program's name, and an environment. Checks the files
+    /// that are named.
     pub fn new<A: Into<OsString>>(
         args: impl IntoIterator<Item = A>,
         environment: &Environment,

@@ -1,10 +1,10 @@
 //! Names of Kubernetes objects.
 
-/// The longest DNS label, and the longest DNS name (RFC 1123).
+/// Maximum lengths of a DNS label and a DNS subdomain (RFC 1123).
 const LABEL: usize = 63;
 const SUBDOMAIN: usize = 253;
 
-/// A namespace's name: a DNS label.
+/// Checks the name of a namespace, which is a DNS label.
 pub(crate) fn label(text: &str) -> Result<String, String> {
     check_label(text)?;
     if text.len() > LABEL {
@@ -13,7 +13,7 @@ pub(crate) fn label(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The name of most other objects: DNS labels joined by dots.
+/// Checks the name of most other objects, which is a DNS subdomain: labels joined by dots.
 pub(crate) fn subdomain(text: &str) -> Result<String, String> {
     for part in text.split('.') {
         check_label(part)?;
@@ -30,7 +30,7 @@ fn check_label(text: &str) -> Result<(), String> {
         return Err("where a name is missing".to_owned());
     }
     if let Some(letter) = text.chars().find(|letter| !allowed(*letter)) {
-        return Err(format!("where a name has {letter:?} in it"));
+        return Err(format!("where a name contains {letter:?}"));
     }
     if text.starts_with('-') || text.ends_with('-') {
         return Err("where a name begins or ends with '-'".to_owned());

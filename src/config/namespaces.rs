@@ -7,9 +7,9 @@ use super::names;
 /// The namespaces whose workspaces are streamed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Namespaces {
-    /// The whole cluster, also namespaces that come later.
+    /// All namespaces, including future ones.
     All,
-    /// These: at least one, each once, in the order given.
+    /// These namespaces: at least one, without duplicates, in the given order.
     Listed(Vec<String>),
 }
 
@@ -22,7 +22,7 @@ impl Namespaces {
         }
     }
 
-    /// A list by commas; spaces and empty items do not count, and nothing means all.
+    /// Parses a list separated by commas. Spaces and empty items are ignored; an empty list means all.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut listed = Vec::new();
         for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
@@ -31,7 +31,7 @@ impl Namespaces {
                 listed.push(name);
             }
         }
-        // A list of nothing but commas is a slip: it must not widen the watch to the whole cluster.
+        // A list of only commas is a mistake, which must not widen the watch to the whole cluster.
         if listed.is_empty() && !text.trim().is_empty() {
             return Err("which has commas but no name".to_owned());
         }

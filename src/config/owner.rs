@@ -16,7 +16,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// None where no Deployment is named, or outside a cluster where no namespace is given.
+    /// Reads the settings; `None` if no Deployment is named, or outside a cluster without a namespace.
     pub(crate) fn find(source: &Source) -> Result<Option<Self>, ConfigError> {
         let Some(deployment) = source.optional(OWNER_DEPLOYMENT, names::subdomain)? else { return Ok(None) };
         Ok(State::home(source)?.map(|namespace| Self { namespace, deployment }))

@@ -1,4 +1,4 @@
-//! The proxy towards the API server.
+//! The proxy for connections to the API server.
 
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
@@ -7,7 +7,7 @@ use kube::config::Kubeconfig;
 /// A proxy for connections to the API server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Proxy {
-    /// An HTTP proxy that takes CONNECT.
+    /// An HTTP proxy that supports CONNECT.
     Http {
         /// The proxy's address, without credentials.
         address: Uri,
@@ -25,9 +25,9 @@ pub enum Proxy {
 
 /// The proxy setting cannot be used. Permanent.
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
-#[error("the proxy for the API server ({from}) {problem}; expected http://HOST:PORT and socks5://HOST:PORT")]
+#[error("the proxy for the API server ({from}) {problem}; expected http://HOST:PORT or socks5://HOST:PORT")]
 pub struct ProxyError {
-    /// The setting it comes from.
+    /// Origin of the setting.
     from: &'static str,
     /// The problem, without credentials.
     problem: String,
@@ -51,7 +51,7 @@ impl Proxy {
 
     fn choose_by(proxy_url: Option<&str>, server: &Uri, environment: &Matcher) -> Result<Option<Self>, ProxyError> {
         match proxy_url.filter(|url| !url.is_empty()) {
-            // A matcher reads the URL the same way, credentials and all.
+            // The matcher parses the URL, including credentials, as it does for the environment.
             Some(url) => {
                 let read = Matcher::builder().all(url).build();
                 Self::of(&read, server, OF_KUBECONFIG)?.map_or_else(
@@ -79,9 +79,8 @@ impl Proxy {
                 let login = found.raw_auth().map(|(user, password)| (user.to_owned(), password.to_owned()));
                 Ok(Some(Self::Socks { address, login }))
             }
-            scheme => {
-                Err(ProxyError { from, problem: format!("has the scheme {}", scheme.unwrap_or("of nothing known")) })
-            }
+            Some(scheme) => Err(ProxyError { from, problem: format!("has the scheme {scheme}") }),
+            None => Err(ProxyError { from, problem: "has no scheme".to_owned() }),
         }
     }
 
@@ -102,15 +101,15 @@ fn has_proxy(environment: &Matcher) -> bool {
     any_name("https").is_some_and(|name| environment.intercept(&name).is_some())
 }
 
-/// A server of a name that only `*` names. A matcher takes that for every name, and not for addresses.
+/// URL of a host that only the entry `*` of `NO_PROXY` matches.
 fn any_name(scheme: &str) -> Option<Uri> {
     format!("{scheme}://any.invalid").parse().ok()
 }
 
 /// Takes the `proxy-url` of the current context's cluster out of a kubeconfig.
 ///
-/// A harmless one is left in its place: without any, kube reads `HTTPS_PROXY` and `NO_PROXY` itself, compares `NO_PROXY` with the
-/// proxy instead of the server, and refuses lists that curl and Go accept.
+/// A placeholder takes its place. Without one, kube reads `HTTPS_PROXY` and `NO_PROXY` itself, compares `NO_PROXY` with
+/// the proxy instead of the server, and rejects lists that curl and Go accept.
 pub(super) fn take_proxy_url(kubeconfig: &mut Kubeconfig) -> Option<String> {
     let name = kubeconfig.current_context.as_ref()?;
     let context = kubeconfig.contexts.iter().find(|context| context.name == *name)?.context.as_ref()?;

@@ -1,6 +1,6 @@
-//! The settings: one row each, from which the command line, its help and its errors are made.
+//! The settings: one row each, which defines the flag, its help and its error messages.
 
-/// One setting. The first of its variables that is set counts; the flag comes before them all.
+/// One setting. The flag takes precedence over the variables, and an earlier variable over a later one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Setting {
     /// The long flag, without dashes; empty for a setting that is read from the environment only.
@@ -13,9 +13,9 @@ pub(crate) struct Setting {
     pub(crate) heading: &'static str,
     /// The help, beginning with a space.
     pub(crate) help: &'static str,
-    /// Environment variables, the strongest first.
+    /// Environment variables, in order of precedence.
     pub(crate) variables: &'static [&'static str],
-    /// The end of the sentence "expected …".
+    /// Accepted values, as the end of the phrase "expected …".
     pub(crate) accepted: &'static str,
 }
 
@@ -81,9 +81,8 @@ settings! {
     LABEL_SELECTOR: "label-selector" | 'l', "SELECTOR", ["CODER_LABEL_SELECTOR"],
         "a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy";
 
-    /// Set to false for no lines about the nodes of workspaces, such as that one is not ready or about to be taken away.
-    /// Their Events are in the namespace default, which this program then does not read unless it is watched. Default:
-    /// true.
+    /// Set to false to leave out lines about nodes, such as one that is not ready or about to be removed. Their Events
+    /// are in the namespace default, which is then not read unless it is watched. Default: true.
     NODE_EVENTS: "node-events", "BOOL", ["CODER_LOGSTREAM_NODE_EVENTS"],
         "true or false";
 
@@ -139,24 +138,24 @@ settings! {
     WEBHOOK_NAMES: "webhook-names", "LIST", ["CODER_LOGSTREAM_WEBHOOK_NAMES"],
         "a list of DNS names and IP addresses separated by commas";
 
-    /// File with CA certificates in PEM. Clients without a certificate from one of these CAs are rejected. Default: all
-    /// clients are accepted.
+    /// File with CA certificates in PEM. Clients without a certificate issued by one of these CAs are rejected. Default:
+    /// all clients are accepted.
     WEBHOOK_CLIENT_CA: "webhook-client-ca", "FILE", ["CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"],
         CERTIFICATES;
 
     ["Lines"]
 
-    /// Least level of the lines that owners get: debug for every step, warn for failures and what may lead to them,
-    /// or error. Default: debug.
+    /// Minimum level of the lines that owners get: debug for every step, warn for failures and their early signs, or
+    /// error. Default: debug.
     MIN_LEVEL: "min-level", "LEVEL", ["CODER_LOGSTREAM_MIN_LEVEL"],
         "debug, warn or error";
 
-    /// Kubernetes reasons whose lines owners do not get, separated by commas, such as Pulling,Pulled,Scheduled; also
-    /// those of failures, such as Unhealthy. Default, also if empty: none.
+    /// Reasons of Kubernetes Events that are left out of startup logs, separated by commas, such as
+    /// Pulling,Pulled,Scheduled; also reasons of failures, such as Unhealthy. Default, also if empty: none.
     SKIP_REASONS: "skip-reasons", "LIST", ["CODER_LOGSTREAM_SKIP_REASONS"],
         "a list of reasons of Kubernetes Events separated by commas, such as Pulling,Pulled";
 
-    /// Looks of the lines that owners get: fancy with emoji and colours, or plain without. Default: fancy.
+    /// Style of the lines that owners get: fancy with emoji and colours, or plain without. Default: fancy.
     LOG_STYLE: "log-style", "STYLE", ["CODER_LOGSTREAM_LOG_STYLE"],
         "fancy or plain";
 
@@ -180,7 +179,7 @@ settings! {
     HEALTH_ADDR: "health-addr", "ADDRESS", ["CODER_LOGSTREAM_HEALTH_ADDR"],
         ADDRESS;
 
-    /// Time limit of a graceful shutdown after SIGTERM, from 0s to 10m, such as 20s or 1m30s. Keep it 5 s below the
+    /// Time limit of a graceful shutdown after SIGTERM, from 0s to 10m, such as 20s or 1m30s. Set it 5 s below the
     /// pod's terminationGracePeriodSeconds. Default: 20s.
     SHUTDOWN_GRACE: "shutdown-grace", "DURATION", ["CODER_LOGSTREAM_SHUTDOWN_GRACE"],
         "a duration from 0s to 10m such as 20s or 1m30s";
@@ -199,13 +198,13 @@ settings! {
     LEASE_NAME: "lease-name", "NAME", ["CODER_LOGSTREAM_LEASE_NAME"],
         "the name of a Lease, of at most 253 of a-z, 0-9, - and .";
 
-    /// This replica in the Lease. Must be unique among processes that run at the same time; a later process of the same
-    /// name takes over at once. Default: a random name.
+    /// Name of this replica in the Lease. Must be unique among processes that run at the same time; a later process with
+    /// the same name takes over at once. Default: a random name.
     LEASE_IDENTITY: "lease-identity", "NAME", ["CODER_LOGSTREAM_LEASE_IDENTITY", POD_NAME_VARIABLE],
         "a name of at most 253 of a-z, 0-9, - and .";
 
-    /// Time after which another replica takes over from one that was killed or cut off, from 3s to 10m. It is renewed
-    /// every 2/15 of this time, and the holder stops sending 2/3 of it after its last renewal. Default: 15s.
+    /// Time after which another replica takes over from one that was killed or lost its connection, from 3s to 10m. The
+    /// holder renews the Lease every 2/15 of this time, and stops sending 2/3 of it after the last renewal. Default: 15s.
     LEASE_DURATION: "lease-duration", "DURATION", ["CODER_LOGSTREAM_LEASE_DURATION"],
         "a duration from 3s to 10m such as 15s";
 
@@ -215,22 +214,22 @@ settings! {
         "the name of a Deployment, of at most 253 of a-z, 0-9, - and .";
 }
 
-/// Read from the environment only, as every program that uses OpenSSL's conventions does.
+/// Read from the environment only, by the convention of OpenSSL.
 pub(crate) const SSL_CERT_FILE: Setting = Setting::of_environment(&["SSL_CERT_FILE"], CERTIFICATES);
 /// See [`SSL_CERT_FILE`].
 pub(crate) const SSL_CERT_DIR: Setting =
     Setting::of_environment(&["SSL_CERT_DIR"], "a directory, or several separated by colons");
 
-/// The namespace of the pod, where the manifest hands it over.
+/// Namespace of the pod, from the downward API.
 pub(crate) const POD_NAMESPACE_VARIABLE: &str = "POD_NAMESPACE";
-/// The name of the pod, where the manifest hands it over.
+/// Name of the pod, from the downward API.
 pub(crate) const POD_NAME_VARIABLE: &str = "POD_NAME";
 /// Path of a kubeconfig; takes precedence over the default files of kube.
 pub(crate) const KUBECONFIG_VARIABLE: &str = "KUBECONFIG";
-/// Kubernetes sets it in every container: the process runs in a cluster.
+/// Set by Kubernetes in every container, so the process runs in a cluster.
 pub(crate) const SERVICE_HOST_VARIABLE: &str = "KUBERNETES_SERVICE_HOST";
 
-/// Set to anything, the output of commands has no colours; see <https://no-color.org>.
+/// If set, the output of commands has no colours; see <https://no-color.org>.
 pub(crate) const NO_COLOR_VARIABLE: &str = "NO_COLOR";
 /// Kind of terminal; `dumb` has no colours.
 pub(crate) const TERM_VARIABLE: &str = "TERM";

@@ -20,7 +20,7 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The flag's value, else that of the first variable that is set, also when it is empty.
+    /// The value of the flag, or else of the first variable that is set, even if empty.
     pub(crate) fn given(&self, setting: Setting) -> Result<Option<Given>, ConfigError> {
         let flag = self.flags.try_get_one::<OsString>(setting.flag).ok().flatten();
         let from_flag = flag.map(|value| (Origin::Flag(setting.flag), value.as_os_str()));
@@ -37,7 +37,7 @@ impl Source<'_> {
         }
     }
 
-    /// The typed value of a setting for which an empty value is the same as none.
+    /// The parsed value of a setting; an empty one counts as absent.
     pub(crate) fn optional<T>(
         &self,
         setting: Setting,
@@ -47,7 +47,7 @@ impl Source<'_> {
         given.filter(|given| !given.text.is_empty()).map(|given| given.parse(parse)).transpose()
     }
 
-    /// The typed value of a setting that an empty value turns off.
+    /// The parsed value of a setting that an empty value turns off.
     pub(crate) fn switchable<T>(
         &self,
         setting: Setting,
@@ -61,7 +61,7 @@ impl Source<'_> {
         }
     }
 
-    /// As [`Source::optional`], for a path that `check` looks at, unless it is on another machine.
+    /// As [`Source::optional`], for a path. `check` is skipped if the path is on another machine.
     pub(crate) fn path(
         &self,
         setting: Setting,
@@ -87,12 +87,12 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// The typed value. `parse` says what is wrong in a clause that begins with "which" or "where".
+    /// Parses the value. The error of `parse` is a clause that begins with "which" or "where".
     pub(crate) fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
         parse(&self.text).map_err(|problem| {
-            // The clause quotes the part that is wrong: where the value is masked, that may be the masked one.
+            // The clause may quote a part of the value that is masked here.
             let may_tell = is_masked(&self.text) && problem.contains('"');
-            let problem = if may_tell { "which does not fit" } else { &problem };
+            let problem = if may_tell { "which is not valid" } else { &problem };
             ConfigError::value(self.origin, &quoted(&self.text), problem, self.setting)
         })
     }

@@ -18,7 +18,8 @@ pub struct State {
 }
 
 impl State {
-    /// None for a checkpoint in memory only: with an empty value, and by default outside a cluster.
+    /// Reads the settings. `None` keeps the checkpoint in memory: if the namespace is empty, and by default outside a
+    /// cluster.
     pub(crate) fn find(source: &Source) -> Result<Option<Self>, ConfigError> {
         let name = source.optional(STATE_NAME, names::subdomain)?;
         let own = || own_namespace(source.environment);
@@ -26,8 +27,8 @@ impl State {
         Ok(namespace.map(|namespace| Self { namespace, name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()) }))
     }
 
-    /// Namespace of the program's own objects, also with a checkpoint in memory only. None outside a cluster, unless it
-    /// is set.
+    /// Namespace of the program's own objects, even if the checkpoint is in memory only. `None` outside a cluster, unless
+    /// it is set.
     pub(crate) fn home(source: &Source) -> Result<Option<String>, ConfigError> {
         let environment = source.environment;
         let of_pod = || names::label(environment.filled(POD_NAMESPACE_VARIABLE)?.to_str()?.trim()).ok();

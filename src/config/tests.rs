@@ -260,7 +260,7 @@ fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted
         (
             "namespaces",
             "dev,Ops",
-            r#"is "dev,Ops", where a name has 'O' in it; expected a list of namespaces separated by commas, each of at most 63 of a-z, 0-9 and -, or nothing for all namespaces"#,
+            r#"is "dev,Ops", where a name contains 'O'; expected a list of namespaces separated by commas, each of at most 63 of a-z, 0-9 and -, or nothing for all namespaces"#,
         ),
         (
             "field-selector",
@@ -292,12 +292,12 @@ fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted
         (
             "webhook-config-name",
             "a:b",
-            r#"is "a:b", where a name has ':' in it; expected the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and ."#,
+            r#"is "a:b", where a name contains ':'; expected the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and ."#,
         ),
         (
             "webhook-client-ca",
             "/dev/null",
-            r#"is "/dev/null", which has no certificate in it; expected a file of one or more certificates in PEM"#,
+            r#"is "/dev/null", which contains no certificate; expected a file of one or more certificates in PEM"#,
         ),
         (
             "webhook-names",
@@ -325,12 +325,12 @@ fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted
         (
             "state-namespace",
             "A",
-            r#"is "A", where a name has 'A' in it; expected a namespace of at most 63 of a-z, 0-9 and -, or empty for no checkpoint"#,
+            r#"is "A", where a name contains 'A'; expected a namespace of at most 63 of a-z, 0-9 and -, or empty for no checkpoint"#,
         ),
         (
             "state-name",
             "a_b",
-            r#"is "a_b", where a name has '_' in it; expected the name of a ConfigMap, of at most 253 of a-z, 0-9, - and ."#,
+            r#"is "a_b", where a name contains '_'; expected the name of a ConfigMap, of at most 253 of a-z, 0-9, - and ."#,
         ),
     ] {
         let by_flag = config(&[&format!("--{flag}={value}")], &[URL]).unwrap_err();
@@ -363,7 +363,7 @@ fn what_concerns_more_than_one_setting_is_one_sentence_too() {
         (vec!["--webhook-addr=:10250", "--webhook-cert-mode=mounted"], vec![URL], "--webhook-cert-dir (or CODER_LOGSTREAM_WEBHOOK_CERT_DIR) is required with a mounted certificate: a directory that holds tls.crt and tls.key".to_owned()),
         (vec!["--webhook-addr=0.0.0.0:8081", &directory], vec![URL], "--webhook-addr is 0.0.0.0:8081 and --health-addr is [::]:8081, which cannot both be listened on; one of them needs another port".to_owned()),
         (vec!["--metrics-addr=127.0.0.1:8081"], vec![URL], "--metrics-addr is 127.0.0.1:8081 and --health-addr is [::]:8081, which cannot both be listened on; give both the same address or one of them another port".to_owned()),
-        (vec![], vec![URL, ("SSL_CERT_FILE", "/dev/null")], "SSL_CERT_FILE is \"/dev/null\", which has no certificate in it; expected a file of one or more certificates in PEM".to_owned()),
+        (vec![], vec![URL, ("SSL_CERT_FILE", "/dev/null")], "SSL_CERT_FILE is \"/dev/null\", which contains no certificate; expected a file of one or more certificates in PEM".to_owned()),
         (vec![], vec![URL, ("SSL_CERT_DIR", "/does/not/exist")], "SSL_CERT_DIR is \"/does/not/exist\", where no directory exists; expected a directory, or several separated by colons".to_owned()),
     ] {
         assert_eq!(config(&args, &variables).unwrap_err(), ConfigError::Wrong(sentence));
@@ -379,7 +379,7 @@ fn a_command_line_that_cannot_be_read_is_one_sentence_without_values() {
         ),
         (vec!["--frobnicate"], "--frobnicate is not a flag of this program; --help lists the flags"),
         (vec!["-x"], "-x is not a flag of this program; --help lists the flags"),
-        (vec!["https://u:secret@h"], "there is a value that belongs to no flag; --help lists the flags"),
+        (vec!["https://u:secret@h"], "there is a value without a flag; --help lists the flags"),
         (vec!["--coder-url"], "--coder-url needs a value; --help says which"),
         (vec!["--log-level", "--help"], "--log-level needs a value; --help says which"),
     ] {

@@ -14,14 +14,14 @@ use super::{State, certificates, duration, names};
 
 const DEFAULT_SECRET: &str = "coder-logstream-kube-webhook";
 
-/// Settings of the webhook. Without it workspaces are found by the watch alone.
+/// Settings of the webhook. Without it, workspaces are only found by the watch.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Webhook {
     /// Address to listen on.
     pub address: SocketAddr,
     /// Source of the serving certificate.
     pub certificate: CertMode,
-    /// File of CA certificates. Only clients with a certificate issued by one of them are answered.
+    /// File of CA certificates. Clients without a certificate issued by one of them are rejected.
     pub client_ca: Option<PathBuf>,
 }
 
@@ -34,7 +34,7 @@ pub enum CertMode {
     Mounted {
         /// The directory with `tls.crt` and `tls.key`; it exists, the files may come later.
         directory: PathBuf,
-        /// The `MutatingWebhookConfiguration` that readiness looks at.
+        /// The `MutatingWebhookConfiguration` that readiness checks.
         configuration: Option<String>,
         /// Names that the certificate must cover, each once; may be empty.
         names: Vec<ServerName<'static>>,
@@ -42,7 +42,7 @@ pub enum CertMode {
 }
 
 impl Webhook {
-    /// None without an address.
+    /// Reads the settings; `None` without an address.
     pub(crate) fn find(
         source: &Source,
         address: Option<SocketAddr>,
@@ -100,7 +100,7 @@ impl Webhook {
     }
 }
 
-/// Warnings about given settings that have no effect: all without a webhook, else those of the other mode.
+/// Warnings about settings without effect: all of this section without a webhook, else those of the other mode.
 fn without_effect(source: &Source, mode: Option<Mode>) -> impl Iterator<Item = String> {
     let why = match mode {
         None => "without --webhook-addr",
@@ -119,8 +119,8 @@ fn without_effect(source: &Source, mode: Option<Mode>) -> impl Iterator<Item = S
     idle.map(move |idle| format!("--{} has no effect {why}", idle.flag))
 }
 
-/// Names that the certificate must cover. The API server asks for one name of a Service; a self-managed certificate has
-/// them all, for other clients.
+/// Names that the certificate must cover. The API server uses one name of a Service; a self-managed certificate covers all
+/// of them, for other clients.
 fn covered(service: Option<&Service>, mode: Mode, names: Vec<ServerName<'static>>) -> Vec<ServerName<'static>> {
     let forms = service.into_iter().flat_map(|Service { name, namespace }| match mode {
         Mode::Mounted => vec![format!("{name}.{namespace}.svc")],

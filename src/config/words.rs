@@ -1,4 +1,4 @@
-//! Settings that are one of a few words, in capitals or not.
+//! Settings with a few possible values, matched regardless of case.
 
 use logstream_core::line::Level;
 use logstream_core::render::LogStyle;
@@ -10,7 +10,7 @@ pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     one_of(text, &[("true", true), ("false", false)]).ok_or_else(|| "which is neither true nor false".to_owned())
 }
 
-/// A level that lines have.
+/// A level of lines.
 pub(crate) fn level(text: &str) -> Result<Level, String> {
     let levels = [Level::Debug, Level::Warn, Level::Error].map(|level| (level.as_str(), level));
     one_of(text, &levels).ok_or_else(|| "which is not a level".to_owned())

@@ -117,7 +117,7 @@ fn missing_unknown_and_secret_arguments_are_one_line_errors() {
     assert_refused(&[], &[], &["--coder-url (or CODER_URL) is required", "an http or https URL"]);
     assert_refused(&["--coder-ulr=x"], &[URL], &["--coder-ulr is not a flag", "did you mean --coder-url?"]);
     assert_refused(&["--frobnicate"], &[URL], &["--frobnicate is not a flag"]);
-    assert_refused(&["hunter2"], &[URL], &["a value that belongs to no flag"]);
+    assert_refused(&["hunter2"], &[URL], &["a value without a flag"]);
     assert_refused(&["--namespaces"], &[URL], &["--namespaces needs a value"]);
     assert_refused(&["-u", "https://user:hunter2@coder.example.com"], &[], &["--coder-url", "***"]);
     let same = ["--metrics-addr=127.0.0.1:8081", "--health-addr=:8081"];
@@ -261,7 +261,7 @@ fn alone(nowhere: &Nowhere, arguments: &[&str], environment: &[(&str, &str)]) ->
     }
     let mut product = product.start()?;
     poll::until("the program has tried to reach Coder", AT_ONCE, || {
-        (product.output().contains("no answer of Coder") || product.ended().is_some()).then_some(())
+        (product.output().contains("Coder does not answer") || product.ended().is_some()).then_some(())
     })?;
     ensure!(product.ended().is_none(), "{}", product.output());
     Ok((product, health))

@@ -56,7 +56,7 @@ impl Admission {
         });
         self.metrics.reviewed(kind, outcome, started.elapsed());
         // Cannot fail: an answer consists of strings and a JSON value.
-        answer.encode(&review.uid).map_err(|_| Rejection::NotAReview { missing: "its answer cannot be written" })
+        answer.encode(&review.uid).map_err(|_| Rejection::NotAReview { missing: "its answer cannot be encoded" })
     }
 
     fn decide(&self, review: &Review<'_>) -> (Kind, Outcome, Answer) {

@@ -109,7 +109,7 @@ enum Object {
 }
 
 impl<'a> Candidate<'a> {
-    /// `None` if the object is not of the documented form, or will be refused.
+    /// Decodes the object; `None` if it is malformed or will be refused by the API server.
     fn read(kind: resource::Kind, request: &'a Request<'_>) -> Option<Self> {
         let json = request.object()?;
         let object = match kind {
@@ -204,7 +204,7 @@ impl<'a> Candidate<'a> {
         recent: &RecentPatches,
     ) -> Option<Patch> {
         let Object::Pod(pod) = &self.object else { return None };
-        // An envFrom may hold a token, and many pods have one: only with Coder's labels the pod counts as a workspace.
+        // Many pods have an envFrom, which may hold a token: only with Coder's labels does such a pod count as a workspace.
         let coders = pod.metadata.labels.keys().any(|key| key.starts_with("com.coder."));
         let certain = |agent: &&Agent| coders || self.names_its_token(&agent.container);
         let agents = annotations::describe(agents.iter().filter(certain));

@@ -1,8 +1,8 @@
 //! The mutating webhook, which records each workspace before its pod exists.
 //!
 //! [`router`] answers admission reviews: it extracts tokens and owner from the object, registers them with a
-//! [`Registrar`], and annotates pods. [`logstream_runtime::server`] serves it
-//! over TLS, with the deadlines and limits that a port open to the cluster needs.
+//! [`Registrar`], and annotates pods. [`logstream_runtime::server`] serves it over TLS, with the deadlines and limits that
+//! a port open to the cluster needs.
 //!
 //! A pod is never refused, and never changed beyond five annotations. Unreadable objects are admitted unchanged and
 //! counted. Tokens leave this crate only inside a [`Registration`](logstream_core::registration::Registration).

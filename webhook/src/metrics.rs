@@ -53,8 +53,8 @@ impl From<Option<resource::Kind>> for Kind {
 pub enum Outcome {
     /// A pod with agents: registered and annotated.
     Patched,
-    /// Recorded, and left as it came: a workload, a pod that already carries our annotations, a pod that only may be
-    /// a workspace, or one whose annotations have no room for ours.
+    /// Registered, not annotated: a workload, a pod that has the annotations already, one that is only possibly a
+    /// workspace, or one without room for more annotations.
     Recorded,
     /// Not relevant: no agent, another operation, another kind.
     Unchanged,
@@ -120,7 +120,7 @@ impl Metrics {
         registry.register("admission_registrations", "Registrations passed to the registry", registrations.clone());
         registry.register_with_unit(
             "admission_handling",
-            "Time spent on a review once its body was read",
+            "Time to handle a review after its body was read",
             Unit::Seconds,
             handling.clone(),
         );

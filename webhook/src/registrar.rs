@@ -1,4 +1,4 @@
-//! The port to the registry.
+//! The interface to the registry.
 
 use logstream_core::registration::Registration;
 

@@ -7,27 +7,27 @@ use http::{StatusCode, header};
 /// known to send such requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Rejection {
-    #[error("nothing is served at this path; reviews are taken by POST {path}", path = crate::PATH)]
+    #[error("nothing is served at this path; send reviews to POST {path}", path = crate::PATH)]
     Path,
-    #[error("this method is not accepted; reviews are taken by POST {path}", path = crate::PATH)]
+    #[error("this method is not accepted; send reviews to POST {path}", path = crate::PATH)]
     Method,
     #[error("the Content-Type is not accepted; it must be application/json")]
     ContentType,
-    #[error("the Content-Encoding is not accepted; the body must come as it is, without compression")]
+    #[error("the Content-Encoding is not accepted; send the body without compression")]
     ContentEncoding,
     #[error("the body is larger than {limit} bytes")]
     TooLarge { limit: usize },
-    #[error("the body did not arrive whole within {seconds} seconds")]
+    #[error("the body did not arrive within {seconds} seconds")]
     Slow { seconds: u64 },
-    #[error("the body could not be read to its end")]
+    #[error("the body is incomplete")]
     Incomplete,
-    #[error("the bodies of other requests fill the memory set aside for them; try again")]
+    #[error("too many request bodies are in memory; try again")]
     Overloaded,
     #[error("the body is not JSON: line {line}, column {column}")]
     NotJson { line: usize, column: usize },
-    #[error("the body is JSON but no AdmissionReview: {missing}")]
+    #[error("the body is JSON but not an AdmissionReview: {missing}")]
     NotAReview { missing: &'static str },
-    #[error("the AdmissionReview is of another version; admission.k8s.io/v1 is accepted")]
+    #[error("the version of the AdmissionReview is not supported; use admission.k8s.io/v1")]
     Version,
 }
 

@@ -70,7 +70,7 @@ impl<'a> Review<'a> {
         is_whole.then_some(Self { uid, request: Some(request) })
     }
 
-    /// Parses a review's uid, and what is readable of the rest.
+    /// Parses the uid of a review, and of the rest what is readable.
     fn in_parts(body: &'a [u8]) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -91,7 +91,7 @@ impl<'a> Review<'a> {
             return Err(missing("it is not an object"));
         }
         let envelope: Envelope<'_> = serde_json::from_str(json.get())
-            .map_err(|_| missing("apiVersion and kind must be strings and stand there once, as request"))?;
+            .map_err(|_| missing("apiVersion, kind and request must each be there once, the first two as strings"))?;
         if envelope.kind.as_deref() != Some(KIND) {
             return Err(missing("its kind is not AdmissionReview"));
         }
@@ -100,7 +100,7 @@ impl<'a> Review<'a> {
         }
         let request = envelope.request.filter(|request| is_object(request)).ok_or(missing("it has no request"))?;
         let Uid { uid } = serde_json::from_str(request.get())
-            .map_err(|_| missing("request.uid must be a string and stand there once"))?;
+            .map_err(|_| missing("request.uid must be a string and be there once"))?;
         if !is_uid(&uid) {
             return Err(missing("request.uid must be 1 to 253 bytes long"));
         }

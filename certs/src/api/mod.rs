@@ -1,4 +1,4 @@
-//! The two objects of the Kubernetes API that certificates have to do with, and no more of them than that.
+//! The parts of Secrets and webhook configurations that this crate reads and writes.
 
 mod object;
 mod watch;
@@ -25,7 +25,7 @@ pub(crate) fn secret_path(namespace: &str) -> String {
 /// API path of webhook configurations.
 pub(crate) const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
 
-/// Metadata of an object, as far as it is used.
+/// The metadata that is used here.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Metadata {
@@ -36,7 +36,7 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// True where the object has every owner that `owned` names.
+    /// True if the object has every owner of `owned`.
     pub(crate) fn has_owners_of(&self, owned: &ObjectMeta) -> bool {
         let mut wanted = owned.owner_references.iter().flatten();
         wanted.all(|wanted| self.owner_references.iter().any(|owner| owner.uid == wanted.uid))
@@ -87,10 +87,10 @@ pub(crate) struct Service {
 }
 
 impl Configuration {
-    /// A JSON patch of the caBundles that differ, which takes effect only on this very version of the object. Nothing
-    /// else of the object is touched: others write it too, and not only people (AKS rewrites namespaceSelectors).
+    /// Creates a JSON patch that sets caBundles: `wanted` has one for each webhook in order, or `None` to leave it.
     ///
-    /// `wanted` has one for each webhook, in their order.
+    /// The patch applies only to this resourceVersion of the object and changes nothing else, because other programs
+    /// write it too (AKS rewrites namespaceSelectors).
     pub(crate) fn patch(&self, wanted: &[Option<ByteString>]) -> Value {
         let version =
             json!({ "op": "test", "path": "/metadata/resourceVersion", "value": self.metadata.resource_version });

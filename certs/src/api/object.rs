@@ -1,4 +1,4 @@
-//! One object of the Kubernetes API, by its name.
+//! Requests about one object of the Kubernetes API.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// Field manager of our writes.
+/// Field manager of writes.
 const MANAGER: &str = "coder-logstream-kube";
 
-/// An answer that takes longer is not waited for: whatever is done about certificates is done again soon.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time limit of a request. Each step is repeated soon.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The verb, as RBAC names it, of making an object.
+/// The RBAC verb for creating an object.
 const CREATE: &str = "create";
 
-/// One object, there or not.
+/// One object, which may not exist.
 #[derive(Clone)]
 pub(crate) struct Object {
     pub(super) client: Client,
@@ -29,23 +29,23 @@ pub(crate) struct Object {
 /// A request to the API server failed. All of these are temporary: retry later, or at once after a conflict.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    /// The object has changed since it was read, or is gone. Read it again.
-    #[error("{object} was changed by another at the same time")]
+    /// The object was changed or deleted since it was read. Read it again.
+    #[error("{object} was changed by another client")]
     Conflict {
         /// The object.
         object: String,
     },
-    /// This account may not.
-    #[error("{object}: this program may not {verb} it: {message}")]
+    /// A permission is missing.
+    #[error("{object}: no permission to {verb} it: {message}")]
     Forbidden {
         /// The object.
         object: String,
-        /// As RBAC names it.
+        /// The RBAC verb.
         verb: &'static str,
         /// Answer of the API server.
         message: String,
     },
-    /// It said no.
+    /// The API server refused the request.
     #[error("{object}: {message}")]
     Refused {
         /// The object.
@@ -53,23 +53,23 @@ pub(crate) enum ApiError {
         /// Answer of the API server.
         message: String,
     },
-    /// There was no answer that can be understood.
-    #[error("{object}: the API server does not answer: {message}")]
+    /// There was no answer, or an unreadable one.
+    #[error("{object}: no answer of the API server: {message}")]
     Unreachable {
         /// The object.
         object: String,
-        /// Error of the decoder.
+        /// The error.
         message: String,
     },
 }
 
 impl Object {
-    /// The object of this name in a collection.
+    /// Creates a reference to the object of this name in a collection.
     pub(crate) fn new(client: Client, collection: impl Into<String>, name: &str) -> Self {
         Self { client, collection: collection.into(), name: name.to_owned() }
     }
 
-    /// The object as it is now; `None` when there is none.
+    /// Reads the object; `None` if it does not exist.
     pub(crate) async fn get<T: DeserializeOwned>(&self) -> Result<Option<T>, ApiError> {
         let request = Request::get(self.path()).body(Vec::new());
         match self.ask(request, "get").await {
@@ -79,19 +79,19 @@ impl Object {
         }
     }
 
-    /// A JSON patch. Its tests decide whether it takes effect.
+    /// Applies a JSON patch. Its `test` operations decide whether it takes effect.
     pub(crate) async fn patch_json(&self, patch: &Value) -> Result<(), ApiError> {
         self.patch(patch, "application/json-patch+json", "", "patch").await
     }
 
-    /// A merge patch.
+    /// Applies a merge patch.
     pub(crate) async fn patch_merge(&self, patch: &Value) -> Result<(), ApiError> {
         self.patch(patch, "application/merge-patch+json", "", "patch").await
     }
 
-    /// Creates the object, or only gives one that exists these labels and owners: a server-side apply of its metadata
-    /// alone. A role can allow that for one name, which it cannot for a POST.
-    pub(crate) async fn make(&self, kind: &str, owned: &ObjectMeta) -> Result<(), ApiError> {
+    /// Creates the object, or sets labels and owners of an existing one, by a server-side apply of its metadata alone.
+    /// RBAC can limit that to one name, which it cannot for a POST.
+    pub(crate) async fn apply_metadata(&self, kind: &str, owned: &ObjectMeta) -> Result<(), ApiError> {
         let metadata = ObjectMeta { name: Some(self.name.clone()), ..owned.clone() };
         let object = serde_json::json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata });
         self.patch(&object, "application/apply-patch+yaml", "&force=true", CREATE).await
@@ -109,9 +109,9 @@ impl Object {
 
     async fn ask<T: DeserializeOwned>(&self, request: http::Result<Request<Vec<u8>>>, verb: &str) -> kube::Result<T> {
         let request = request.map_err(kube::Error::HttpError)?;
-        match timeout(PATIENCE, self.client.request(request)).await {
+        match timeout(REQUEST_TIMEOUT, self.client.request(request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(kube::Error::Service(format!("{verb} took longer than {PATIENCE:?}").into())),
+            Err(_) => Err(kube::Error::Service(format!("{verb} took longer than {REQUEST_TIMEOUT:?}").into())),
         }
     }
 
@@ -126,18 +126,18 @@ impl Object {
         };
         let status = match error {
             kube::Error::Api(status) => status,
-            // A decoder's words may quote what it read.
+            // The error of a decoder may quote what it read.
             kube::Error::SerdeError(_) => {
-                return ApiError::Unreachable { object, message: "its answer cannot be read".to_owned() };
+                return ApiError::Unreachable { object, message: "it cannot be decoded".to_owned() };
             }
             error => return ApiError::Unreachable { object, message: with_sources(&error) },
         };
         let message = status.message.clone();
         match StatusCode::from_u16(status.code) {
-            // A test of a JSON patch that fails is answered with 422, and so is much else: reading again tells.
             Ok(StatusCode::CONFLICT) => ApiError::Conflict { object },
-            // Gone since it was read. What is only being made is not found when its namespace is not.
+            // Deleted since it was read. When it is created, 404 means that the namespace does not exist.
             Ok(StatusCode::NOT_FOUND) if verb != CREATE => ApiError::Conflict { object },
+            // A failed `test` of a JSON patch is answered with 422, as are other errors.
             Ok(StatusCode::UNPROCESSABLE_ENTITY) if message.contains("the server rejected our request") => {
                 ApiError::Conflict { object }
             }

@@ -178,7 +178,7 @@ impl Source {
             return;
         }
         self.adopted = true;
-        if let Err(error) = self.secret.make("Secret", &self.owned).await {
+        if let Err(error) = self.secret.apply_metadata("Secret", &self.owned).await {
             warn!(%error, "owner of the Secret cannot be set, it will not be deleted with the Deployment");
         }
     }
@@ -198,7 +198,7 @@ impl Source {
         match action {
             Action::CreateSecret => {
                 info!(secret = self.settings.secret, "creating the certificate Secret");
-                self.secret.make("Secret", &self.owned).await?;
+                self.secret.apply_metadata("Secret", &self.owned).await?;
             }
             Action::CreateCa { keep } => {
                 let ca = SigningCa::new(COMMON_NAME, now, self.settings.ca_lifetime)?;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Limits;
 
 /// Time for which a closing connection stays open for a request that was already sent.
-const LAST_WORD: Duration = Duration::from_secs(1);
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// The activity of one connection.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ impl Activity {
         let state = self.state();
         let now = Instant::now();
         let (since, patience) = match state.closing {
-            Some(closing) => (state.since.max(closing), LAST_WORD),
+            Some(closing) => (state.since.max(closing), CLOSE_GRACE),
             None if state.used => (state.since, limits.idle),
             None => (state.since, limits.first_request),
         };
@@ -149,11 +149,11 @@ mod tests {
         let request = activity.request();
         assert!(activity.close());
         assert!(!activity.close());
-        advance(LAST_WORD * 3).await;
+        advance(CLOSE_GRACE * 3).await;
         assert_ne!(activity.next(&limits), Next::Close);
         drop(request);
-        assert_eq!(activity.next(&limits), Next::At(Instant::now() + LAST_WORD));
-        advance(LAST_WORD).await;
+        assert_eq!(activity.next(&limits), Next::At(Instant::now() + CLOSE_GRACE));
+        advance(CLOSE_GRACE).await;
         assert_eq!(activity.next(&limits), Next::Close);
     }
 }

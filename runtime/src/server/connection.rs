@@ -53,7 +53,7 @@ pub(super) struct Connection {
     /// Cancelled when clients should reconnect to another replica.
     pub(super) leaving: CancellationToken,
     pub(super) drain: CancellationToken,
-    /// Its activity, which decides whether it is closed for others.
+    /// Decides whether it is closed to make room for others.
     pub(super) activity: Activity,
 }
 
@@ -61,7 +61,7 @@ impl Connection {
     /// Serves until the peer closes it, it is idle for too long, or it is drained.
     pub(super) async fn serve(self, tcp: TcpStream, peer: SocketAddr) {
         let _connected = self.metrics.connected();
-        // Answers are one small write each. A socket that refuses the option is about to fail anyway.
+        // Each response is one small write. If the option cannot be set, the socket is about to fail anyway.
         let _ = tcp.set_nodelay(true);
         let Some(tls) = &self.tls else { return self.serve_stream(tcp, false, peer).await };
         match timeout(self.limits.handshake, tls.accept(tcp)).await {
@@ -85,13 +85,13 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { router, limits, leaving, drain, activity, .. } = self;
-        // Cancelled after a request that was rejected: the API server sends none.
+        // Cancelled after a rejected request, which the API server does not send.
         let rejected = CancellationToken::new();
         let service = service_fn({
             let (activity, rejected) = (activity.clone(), rejected.clone());
             move |request: Request<Incoming>| {
                 let in_flight = activity.request();
-                // HTTP/2 has no such word; its connections are asked to end when the drain begins.
+                // HTTP/2 has no Connection header. Its connections are shut down when the drain begins.
                 let (http1, leaving, rejected) =
                     (request.version() < Version::HTTP_2, leaving.clone(), rejected.clone());
                 let answer = router.clone().oneshot(request.map(Body::new));
@@ -132,7 +132,7 @@ impl Connection {
                 }
                 () = sleep_until(look) => match activity.next(&limits) {
                     Next::At(at) => look = at,
-                    // The first close asks; one that a silent peer did not follow is carried out.
+                    // The first close is graceful. If the peer does not react, the second one drops the connection.
                     Next::Close if activity.close() => {
                         connection.as_mut().graceful_shutdown();
                         look = Instant::now();

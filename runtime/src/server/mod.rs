@@ -122,7 +122,7 @@ impl Bound {
         serving.until(shutdown).await;
         serving.leaving.cancel();
         if !limits.linger.is_zero() {
-            info!(linger = ?limits.linger, "{name} leaving, it still answers");
+            info!(linger = ?limits.linger, "{name} shutting down, still accepting requests");
             serving.until(sleep(limits.linger)).await;
         }
         let Serving { acceptor, mut connections, drain, .. } = serving;
@@ -188,7 +188,7 @@ impl Serving {
     }
 }
 
-/// Waits for the connections, up to a time limit.
+/// Waits for all connections to end, up to a time limit.
 async fn finish(name: &str, connections: &mut JoinSet<Id>, within: Duration) -> Result<(), ServeError> {
     let all = async {
         while let Some(ended) = connections.join_next().await {
@@ -199,13 +199,13 @@ async fn finish(name: &str, connections: &mut JoinSet<Id>, within: Duration) -> 
         return Ok(());
     }
     let error = ServeError::Drain { connections: connections.len(), after: within };
-    warn!(%error, "{name} drain ran out of time");
+    warn!(%error, "{name} drain timed out");
     connections.shutdown().await;
     Err(error)
 }
 
 /// The id of a closed connection. One that panicked keeps its entry, which is evicted before any other.
 fn reap(ended: Result<Id, JoinError>) -> Option<Id> {
-    // The error's text holds the panic's message, which no code of ours puts a secret into.
+    // The text of the error contains the panic message. Handlers put no secret into it.
     ended.inspect_err(|error| error!(%error, "connection task panicked")).ok()
 }

@@ -299,7 +299,7 @@ async fn malformed_requests_get_a_clear_4xx() {
             with("/apiVersion", json!("admission.k8s.io/v1beta1")),
             422,
             Reason::Version,
-            "admission.k8s.io/v1 is accepted",
+            "use admission.k8s.io/v1",
         ),
     ] {
         let before = webhook.metrics.rejections(reason);

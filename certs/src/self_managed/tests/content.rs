@@ -73,7 +73,9 @@ fn nonsense_is_refused_with_a_reason() {
         (with("ca.key", other.key().as_bytes()), vec!["ca.key: the key does not match the CA certificate"]),
         (
             with("tls.crt", b"invalid"),
-            vec!["tls.crt and tls.key: the certificate chain holds no certificate; it must be PEM, the leaf first"],
+            vec![
+                "tls.crt and tls.key: the certificate chain holds no certificate; it must be PEM, the serving certificate first",
+            ],
         ),
         (data(&[cas(&other, &[]), leaf(&issued)]), vec!["tls.crt is not issued by a CA in ca.crt"]),
     ] {
