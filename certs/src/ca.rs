@@ -28,7 +28,6 @@ pub struct CaCertificate {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CaBundle {
     certificates: Vec<CaCertificate>,
-    unreadable: bool,
 }
 
 impl CaCertificate {
@@ -84,7 +83,6 @@ impl CaBundle {
         let mut bundle = Self::default();
         for item in CertificateDer::pem_slice_iter(pem) {
             let read = item.ok().and_then(CaCertificate::read);
-            bundle.unreadable |= read.is_none();
             let known = |new: &CaCertificate| bundle.certificates.iter().any(|old| old.id == new.id);
             if let Some(new) = read.filter(|new| !known(new)) {
                 bundle.certificates.push(new);
@@ -96,11 +94,6 @@ impl CaBundle {
     /// The certificates in order.
     pub fn certificates(&self) -> &[CaCertificate] {
         &self.certificates
-    }
-
-    /// True if anything was skipped by [`CaBundle::parse`].
-    pub fn has_unreadable(&self) -> bool {
-        self.unreadable
     }
 }
 
@@ -155,7 +148,6 @@ mod tests {
         let bundle = CaBundle::parse(text.as_bytes());
         let names: Vec<_> = bundle.certificates().iter().map(CaCertificate::common_name).collect();
         assert_eq!(names, ["one", "other"]);
-        assert!(bundle.has_unreadable());
         assert_eq!(CaBundle::parse(b"\n"), CaBundle::default());
     }
 }

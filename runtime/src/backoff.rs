@@ -20,9 +20,10 @@ impl Backoff {
         Self { base, cap, tries: 0, random: fastrand::Rng::new() }
     }
 
-    /// The same with a repeatable random sequence, for tests.
+    /// The same with a repeatable random sequence.
+    #[cfg(test)]
     #[must_use]
-    pub fn with_seed(self, seed: u64) -> Self {
+    fn with_seed(self, seed: u64) -> Self {
         Self { random: fastrand::Rng::with_seed(seed), ..self }
     }
 

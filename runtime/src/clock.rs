@@ -1,8 +1,6 @@
 //! The wall clock, which tests can replace.
 
-use std::fmt;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 /// The wall clock.
 ///
@@ -30,37 +28,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that starts at a given time and follows tokio's, which tests can pause.
-#[derive(Clone, Copy)]
-pub struct TokioClock {
-    start: Timestamp,
-    origin: tokio::time::Instant,
-}
-
-impl TokioClock {
-    /// Creates a clock that shows `start` now.
-    pub fn starting_at(start: Timestamp) -> Self {
-        Self { start, origin: tokio::time::Instant::now() }
-    }
-}
-
-impl Clock for TokioClock {
-    fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.origin.elapsed()).unwrap_or(SignedDuration::MAX);
-        self.start.saturating_add(elapsed).unwrap_or(Timestamp::MAX)
-    }
-}
-
-impl fmt::Debug for TokioClock {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "TokioClock({})", self.now())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -74,12 +43,5 @@ mod tests {
             Timestamp::UNIX_EPOCH
         }
         assert_eq!(Clock::now(&clock), Timestamp::UNIX_EPOCH);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_tokio_clock_moves_with_paused_time() {
-        let clock = TokioClock::starting_at(Timestamp::UNIX_EPOCH);
-        tokio::time::advance(Duration::from_secs(90)).await;
-        assert_eq!(clock.now(), Timestamp::from_second(90).unwrap());
     }
 }

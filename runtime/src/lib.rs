@@ -16,7 +16,7 @@ pub mod shutdown;
 pub mod tasks;
 
 pub use backoff::Backoff;
-pub use clock::{Clock, SystemClock, TokioClock};
+pub use clock::{Clock, SystemClock};
 pub use heartbeat::Heartbeat;
 pub use liveness::Liveness;
 pub use log_once::LogOnce;

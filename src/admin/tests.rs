@@ -87,7 +87,8 @@ async fn a_stuck_task_ends_liveness_and_shows_in_the_metrics() {
     let busy = stuck.busy();
     tokio::time::advance(Duration::from_mins(5)).await;
     sources.liveness.beat();
-    let failed = "[+]supervisor ok\n[-]correlate failed: correlate has been stuck for 300 s\nlivez check failed\n".to_owned();
+    let failed =
+        "[+]supervisor ok\n[-]correlate failed: correlate has been stuck for 300 s\nlivez check failed\n".to_owned();
     assert_eq!(health(&sources, "/livez?verbose").await, (503, failed));
     let shown = ask(Content::Metrics, &sources, "/metrics").await.body;
     let age = "coder_logstream_oldest_unprocessed_fact_age_seconds{task=\"correlate\"} 300.0";

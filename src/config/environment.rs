@@ -34,8 +34,9 @@ impl Environment {
     }
 
     /// Sets the file with the namespace of the pod.
+    #[cfg(test)]
     #[must_use]
-    pub fn with_namespace_file(mut self, path: impl Into<PathBuf>) -> Self {
+    pub(super) fn with_namespace_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.namespace_file = path.into();
         self
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::api::Api;
 use crate::{
     leader::{Elector, Leadership, Metrics, Role, Store, Timing, Uptime},
-    runtime::{Readiness, TokioClock},
+    runtime::Readiness,
 };
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -33,7 +33,7 @@ impl Replica {
         let store = Store::new(api.client(), "ns", "lease", ObjectMeta::default(), Duration::from_secs(2));
         let origin = Instant::now();
         let uptime = Uptime::from_fn(move || Duration::from_secs(1_000) + origin.elapsed());
-        let clock = Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH));
+        let clock = Arc::new(move || Timestamp::UNIX_EPOCH + origin.elapsed());
         let (elector, leadership) = Elector::new(identity.to_owned(), timing, uptime, clock, Metrics::default());
         let (shutdown, done) = (CancellationToken::new(), CancellationToken::new());
         let readiness = Readiness::new();
