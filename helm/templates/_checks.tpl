@@ -1,4 +1,4 @@
-{{/* What no schema can say in words that a person understands. */}}
+{{/* Checks that the schema cannot express, or only with an unclear message. */}}
 {{- define "logstream.checks" -}}
 {{- $values := .Values -}}
 {{- if not $values.url -}}
@@ -34,7 +34,7 @@
 {{- end -}}
 {{- range $values.prometheusRule.disabled -}}
   {{- if not (contains (printf "alert: %s\n" .) ($.Files.Get "files/alerts.yaml")) -}}
-    {{- fail (printf "prometheusRule.disabled names %s, which is no alert of this chart" .) -}}
+    {{- fail (printf "prometheusRule.disabled names %s, which is not an alert of this chart" .) -}}
   {{- end -}}
 {{- end -}}
 {{- if and $values.networkPolicy.enabled $values.networkPolicy.metricsFrom $values.metrics.enabled (eq (int $values.metrics.port) (int $values.probes.port)) -}}
@@ -55,14 +55,14 @@
 {{- end -}}
 {{- end -}}
 
-{{/* As the program reads it. */}}
+{{/* The same check as the program's. */}}
 {{- define "logstream.checkLogLevel" -}}
 {{- $level := .Values.log.level -}}
 {{- $general := list -}}
 {{- range splitList "," $level -}}
   {{- with trim . -}}
     {{- if not (regexMatch "(?i)^([a-z0-9_:]+\\s*=\\s*)?(off|error|warn|info|debug|trace)$" .) -}}
-      {{- fail (printf "log.level is %q, where %q is no level; accepted are off, error, warn, info, debug and trace, and MODULE=LEVEL, separated by commas" $level .) -}}
+      {{- fail (printf "log.level is %q, where %q is not a level; accepted are off, error, warn, info, debug and trace, and MODULE=LEVEL, separated by commas" $level .) -}}
     {{- end -}}
     {{- if not (contains "=" .) }}{{ $general = append $general . }}{{ end -}}
   {{- end -}}
@@ -72,7 +72,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A length of time such as 1h30m, whose form the schema knows, in seconds. */}}
+{{/* A duration such as 1h30m, in seconds. The schema has checked its syntax. */}}
 {{- define "logstream.seconds" -}}
 {{- $total := 0 -}}
 {{- range regexFindAll "[0-9]+[hms]" . -1 -}}
@@ -97,11 +97,11 @@
 {{- if and (eq $certs.mode "cert-manager") $ownCA }}{{ $used = concat $used (list "caDuration" "caRenewBefore") }}{{ end -}}
 {{- range $key := $used -}}
   {{- if eq (get $seconds $key) 0 -}}
-    {{- fail (printf "certs.%s is %s, which is no time at all" $key (get $certs $key)) -}}
+    {{- fail (printf "certs.%s is %s, which is zero" $key (get $certs $key)) -}}
   {{- end -}}
   {{- /* The limits of the program's own settings. */ -}}
   {{- if and (eq $certs.mode "self-managed") (or (lt (get $seconds $key) 5) (gt (get $seconds $key) 630720000)) -}}
-    {{- fail (printf "certs.%s is %s; accepted are lives from 5s to 175200h" $key (get $certs $key)) -}}
+    {{- fail (printf "certs.%s is %s; accepted are durations from 5s to 175200h" $key (get $certs $key)) -}}
   {{- end -}}
 {{- end -}}
 {{- if and $ownCA (gt $seconds.duration $seconds.caDuration) -}}
@@ -116,10 +116,10 @@
     {{- end -}}
   {{- end -}}
   {{- if ge $seconds.renewBefore $seconds.duration -}}
-    {{- fail (printf "certs.renewBefore is %s and certs.duration is %s, so the certificate would be renewed without end" $certs.renewBefore $certs.duration) -}}
+    {{- fail (printf "certs.renewBefore is %s and certs.duration is %s, so the certificate would be renewed continuously" $certs.renewBefore $certs.duration) -}}
   {{- end -}}
   {{- if and $ownCA (ge $seconds.caRenewBefore $seconds.caDuration) -}}
-    {{- fail (printf "certs.caRenewBefore is %s and certs.caDuration is %s, so the CA would be renewed without end" $certs.caRenewBefore $certs.caDuration) -}}
+    {{- fail (printf "certs.caRenewBefore is %s and certs.caDuration is %s, so the CA would be renewed continuously" $certs.caRenewBefore $certs.caDuration) -}}
   {{- end -}}
   {{- if and $ownCA (lt $seconds.caRenewBefore $seconds.duration) -}}
     {{- fail (printf "certs.caRenewBefore is %s and certs.duration is %s, so a serving certificate could outlive its CA" $certs.caRenewBefore $certs.duration) -}}
@@ -127,7 +127,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The schema knows the form of webhook.url, but not what number is a port. */}}
+{{/* The schema checks the syntax of webhook.url, but not the range of its port. */}}
 {{- define "logstream.checkUrlPort" -}}
 {{- with regexFind ":[0-9]+/?$" .Values.webhook.url | trimAll ":/" -}}
   {{- if or (lt (atoi .) 1) (gt (atoi .) 65535) -}}

@@ -2,7 +2,7 @@
 {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end -}}
 
-{{/* The name that all others begin with: the release's where it contains the chart's, otherwise both. A release called coder-logstream-kube keeps the Deployment and the ServiceAccount of the chart that this one replaces. */}}
+{{/* The prefix of all names: the release's name if it contains the chart's, otherwise both. A release named coder-logstream-kube keeps the Deployment and the ServiceAccount of the chart that this one replaces. */}}
 {{- define "logstream.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
 {{- if .Values.fullnameOverride -}}
@@ -14,7 +14,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The name of what is cluster-wide, or lies in a namespace that other releases watch too. A namespace has no dot, so no two releases share such a name. */}}
+{{/* The name of objects that are cluster-wide or in a namespace that other releases watch too. Namespaces contain no dot, so no two releases share such a name. */}}
 {{- define "logstream.clusterName" -}}
 {{ include "logstream.fullname" . }}.{{ .Release.Namespace }}
 {{- end -}}
@@ -38,7 +38,7 @@
 {{ include "logstream.fullname" . }}
 {{- end -}}
 
-{{/* A Secret of its own for each mode, so that none finds another's key. */}}
+{{/* Each mode has its own Secret, so that none uses the key of another. */}}
 {{- define "logstream.certSecret" -}}
 {{- if eq .Values.certs.mode "provided" -}}
 {{ .Values.certs.existingSecret }}
@@ -47,7 +47,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The Secret of the CA that cert-manager makes for this release. */}}
+{{/* The Secret of the CA that cert-manager creates for this release. */}}
 {{- define "logstream.caSecret" -}}
 {{ include "logstream.fullname" . }}-cert-manager-ca
 {{- end -}}
@@ -76,7 +76,7 @@
 {{- define "logstream.image" -}}
 {{- $repo := .Values.image.repo -}}
 {{- with (.Values.global | default dict).imageRegistry -}}
-  {{- /* Its registry is what stands before the first slash and looks like a host. */ -}}
+  {{- /* The registry is the part before the first slash, if it looks like a host. */ -}}
   {{- $repo = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repo "") -}}
 {{- end -}}
 {{- with .Values.image -}}
@@ -88,7 +88,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The pull secrets of this chart and those of the chart around it, which may be names alone. */}}
+{{/* The pull secrets of this chart and of its parent chart, which may be plain names. */}}
 {{- define "logstream.pullSecrets" -}}
 {{- $secrets := list -}}
 {{- range concat ((.Values.global | default dict).imagePullSecrets | default list) (.Values.image.pullSecrets | default list) -}}

@@ -8,7 +8,7 @@
   {{- if kindIs "string" $given }}{{ $items = splitList "," $given }}{{ end -}}
   {{- $names := list -}}
   {{- range $items }}{{ with trim . }}{{ $names = append $names . }}{{ end }}{{ end -}}
-  {{- /* Nothing but commas is a slip, and must not widen the watch to the whole cluster. */ -}}
+  {{- /* A list of only commas is a mistake, and must not widen the watch to the whole cluster. */ -}}
   {{- if and (not $names) (kindIs "string" $given) (trim $given) -}}
     {{- fail (printf "namespaces is %q, which has commas but no name; accepted are names of namespaces, nothing (\"\") for all of them, or null for %s" $given .Release.Namespace) -}}
   {{- end -}}
@@ -16,13 +16,13 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The namespace of the Events of nodes, where the permission to watch does not cover it and rbac.nodeEvents asks for them. */}}
+{{/* The namespace of the Events of nodes, if rbac.nodeEvents is set and the permission to watch does not cover it. */}}
 {{- define "logstream.nodeEventsNamespace" -}}
 {{- $covered := or (include "logstream.watchesClusterWide" .) (has "default" (splitList "," (include "logstream.namespaces" .))) -}}
 {{- if and .Values.rbac.nodeEvents (not $covered) -}}default{{- end -}}
 {{- end -}}
 
-{{/* "true" where the permission to watch is cluster-wide. */}}
+{{/* "true" if the permission to watch is cluster-wide. */}}
 {{- define "logstream.watchesClusterWide" -}}
 {{- $all := not (include "logstream.namespaces" .) -}}
 {{- $scope := .Values.rbac.scope -}}

@@ -1,4 +1,4 @@
-{{/* What watching needs. A pod is looked up by a list, as only that honours the selectors; the others by their name. */}}
+{{/* Permissions for watching. Pods are looked up by a list, because only that applies the selectors; other objects by name. */}}
 {{- define "logstream.watchRules" -}}
 - apiGroups: [""]
   resources: [events, pods]
@@ -10,14 +10,14 @@
   resources: [jobs]
   verbs: [get, list, watch]
 {{- if .Values.rbac.readSecrets }}
-# Switched on by rbac.readSecrets: for agent tokens that a template does not give as a plain value.
+# Only with rbac.readSecrets: for agent tokens in Secrets and ConfigMaps.
 - apiGroups: [""]
   resources: [configmaps, secrets]
   verbs: [get]
 {{- end }}
 {{- end -}}
 
-{{/* What the Events of nodes need, in the namespace where Kubernetes writes them. */}}
+{{/* Permissions for the Events of nodes, in the namespace where Kubernetes writes them. */}}
 {{- define "logstream.nodeEventsRules" -}}
 - apiGroups: [""]
   resources: [events]

@@ -1,17 +1,17 @@
-{{/* The host of webhook.url; nothing when the Service is called. */}}
+{{/* The host of webhook.url; empty if the Service is called. */}}
 {{- define "logstream.webhookHost" -}}
 {{- with .Values.webhook.url -}}
 {{ . | trimPrefix "https://" | trimSuffix "/" | regexFind "^(\\[[^]]*\\]|[^:]*)" | trimAll "[]" }}
 {{- end -}}
 {{- end -}}
 
-{{/* "true" where that host is an IP address. */}}
+{{/* "true" if that host is an IP address. */}}
 {{- define "logstream.webhookHostIsAddress" -}}
 {{- $host := include "logstream.webhookHost" . -}}
 {{- if or (contains ":" $host) (regexMatch "^[0-9]+(\\.[0-9]+){3}$" $host) -}}true{{- end -}}
 {{- end -}}
 
-{{/* Every name by which the Service can be called. The API server uses the third. */}}
+{{/* DNS names of the Service. The API server uses the third. */}}
 {{- define "logstream.serviceDnsNames" -}}
 {{- $name := include "logstream.serviceName" . -}}
 - {{ $name }}
@@ -20,7 +20,7 @@
 - {{ $name }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
 {{- end -}}
 
-{{/* Where the API server calls, and whom it trusts. */}}
+{{/* The address that the API server calls, and the CA that it trusts. */}}
 {{- define "logstream.clientConfig" -}}
 {{- if .Values.webhook.url -}}
 url: {{ printf "%s/mutate" (trimSuffix "/" .Values.webhook.url) }}
@@ -36,7 +36,7 @@ caBundle: {{ if contains "-----BEGIN" .Values.certs.caBundle }}{{ .Values.certs.
 {{- end }}
 {{- end -}}
 
-{{/* Which namespaces: the watched ones where they are named, and the user's limits. All must hold. */}}
+{{/* Selects the watched namespaces, if they are named, and applies webhook.namespaceSelector. */}}
 {{- define "logstream.namespaceSelector" -}}
 {{- $limits := .Values.webhook.namespaceSelector | default dict -}}
 {{- with $limits.matchLabels }}
@@ -56,7 +56,7 @@ matchExpressions:
 {{- end }}
 {{- end -}}
 
-{{/* labelSelector, in the notation of kubectl, as matchExpressions. A comparison of numbers has no operator there and selects by the key alone; the program looks at the number. */}}
+{{/* Converts labelSelector, in the syntax of kubectl, to matchExpressions. These have no operator for > and <, so the webhook selects by the key alone, and the program compares the number. */}}
 {{- define "logstream.labelRequirements" -}}
 {{- range regexFindAll "[^,(]+(\\([^)]*\\))?" (.Values.labelSelector | default "") -1 -}}
   {{- $text := trim . -}}
@@ -80,7 +80,7 @@ matchExpressions:
 {{- end -}}
 {{- end -}}
 
-{{/* Which objects: not our own pods (never our own namespace, as workspaces may live in it), the pods that labelSelector selects, and the user's limits. A workload has other labels than its pods: of its template the program looks at them. */}}
+{{/* Selects objects: not the program's own pods (but its namespace, which may have workspaces), the pods that labelSelector selects, and webhook.objectSelector. Workloads have other labels than their pods, so the program checks those of the pod template itself. */}}
 {{- define "logstream.objectSelector" -}}
 {{- $limits := .context.Values.webhook.objectSelector | default dict -}}
 {{- with $limits.matchLabels }}
@@ -100,7 +100,7 @@ matchExpressions:
 {{- end }}
 {{- end -}}
 
-{{/* The API server calls only for a pod spec with an agent token: in an env entry, or where the program may read it in an envFrom, which only its Secret or ConfigMap can tell. Takes the path of the spec. */}}
+{{/* CEL condition: the pod spec has an agent token, in an env entry or, if the program may read Secrets, possibly in an envFrom. Takes the path of the spec. */}}
 {{- define "logstream.carriesToken" -}}
 {{- $reads := .context.Values.rbac.readSecrets -}}
 ((has({{ .spec }}.initContainers) ? {{ .spec }}.initContainers : []) + {{ .spec }}.containers).exists(c, {{ if $reads }}has(c.envFrom) || ({{ end }}has(c.env) && c.env.exists(e, e.name in ['CODER_AGENT_TOKEN', 'CODER_AGENT_TOKEN_FILE']){{ if $reads }}){{ end }})
@@ -112,9 +112,9 @@ clientConfig: {{- include "logstream.clientConfig" .context | nindent 2 }}
 failurePolicy: {{ .context.Values.webhook.failurePolicy }}
 timeoutSeconds: {{ .context.Values.webhook.timeoutSeconds }}
 matchPolicy: Equivalent
-# A webhook that comes later may add the container that carries the token.
+# A webhook that is called later may add the container with the token.
 reinvocationPolicy: IfNeeded
-# Dry runs are answered alike and recorded nowhere.
+# Dry runs get the same answer and are not recorded.
 sideEffects: NoneOnDryRun
 namespaceSelector: {{- include "logstream.namespaceSelector" .context | trim | nindent 2 }}
 objectSelector: {{- include "logstream.objectSelector" . | trim | nindent 2 }}

@@ -18,7 +18,7 @@ async fn cert_manager_issues_and_its_secrets_carry_labels() -> Result<()> {
     let home = context.home.name();
     let installed = context.install(json!({ "certs": { "mode": "cert-manager" } })).await;
     let _replica = installed.with_context(|| manager.log())?;
-    context.notes_are_true(&["Certificate:  cert-manager, issued by a CA made for this release"]).await?;
+    context.notes_are_true(&["Certificate:  cert-manager, issued by a CA created for this release"]).await?;
     context.exercise(&[home], NOT_SELF_MANAGED).await?;
     context.uninstall_leaves_issued_secrets(&context.issued_secrets()).await?;
     let secrets = Api::<Secret>::namespaced(context.client.clone(), home).list(&ListParams::default()).await?;
