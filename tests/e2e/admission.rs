@@ -112,12 +112,12 @@ async fn a_dry_run_is_patched_but_not_recorded() -> Result<()> {
     let context = TestContext::new("dry-run").await?;
     let installation = context.install().await?;
     // The installation has probed the webhook by dry runs before.
-    let before = counted(&installation, &reviews("pod", "dry_run")).await?;
+    let before = counted(&installation, &reviews("Pod", "dry_run")).await?;
     let agent = context.agent();
     let manifest = Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod();
     let pod = dry_run(&context, &manifest).await?;
     assert_eq!(ours(pod.annotations())["owner"], "alice");
-    assert_eq!(counted(&installation, &reviews("pod", "dry_run")).await?, before + 1);
+    assert_eq!(counted(&installation, &reviews("Pod", "dry_run")).await?, before + 1);
     assert_eq!(counted(&installation, "admission_registrations_total").await?, 0);
     assert_eq!(counted(&installation, "pending_registrations").await?, 0);
     // A created pod is registered, and its log source posted ahead.
@@ -139,7 +139,7 @@ async fn a_second_review_of_the_same_pod_changes_nothing() -> Result<()> {
     let probe = Workspace::new(namespace, "probe", "probe", &token()).pod();
     poll::eventually("the API server calls twice", PATIENCE, || async {
         let calls =
-            async || counted(&installation, &reviews("pod", "dry_run")).await.map_err(|error| error.to_string());
+            async || counted(&installation, &reviews("Pod", "dry_run")).await.map_err(|error| error.to_string());
         let before = calls().await?;
         dry_run(&context, &probe).await.map_err(|error| error.to_string())?;
         match calls().await? - before {
@@ -150,8 +150,8 @@ async fn a_second_review_of_the_same_pod_changes_nothing() -> Result<()> {
     .await?;
     let agent = context.agent();
     let pod = context.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
-    assert_eq!(counted(&installation, &reviews("pod", "patched")).await?, 1);
-    assert_eq!(counted(&installation, &reviews("pod", "recorded")).await?, 1);
+    assert_eq!(counted(&installation, &reviews("Pod", "patched")).await?, 1);
+    assert_eq!(counted(&installation, &reviews("Pod", "recorded")).await?, 1);
     // The API server reinvokes the webhook if another one changed the pod meanwhile.
     let answer = Poster::new(&installation)?.post(&creation(&serde_json::to_value(&pod)?)).await?;
     assert!(answer.admits() && answer.patch()?.is_none(), "{answer:?}");
@@ -170,7 +170,7 @@ async fn workloads_are_recorded_and_not_changed() -> Result<()> {
     let stateful_set = context.create(&workspace("sts").stateful_set()).await?;
     let job = context.create(&workspace("job").job()).await?;
     let replicaset = context.only("apps/v1", "ReplicaSet").await?;
-    for (kind, object) in [("replicaset", replicaset), ("statefulset", stateful_set), ("job", job)] {
+    for (kind, object) in [("ReplicaSet", replicaset), ("StatefulSet", stateful_set), ("Job", job)] {
         assert_eq!(counted(&installation, &reviews(kind, "recorded")).await?, 1, "{kind}");
         let template = object.data["spec"]["template"]["metadata"]["annotations"].to_string();
         assert!(ours(object.annotations()).is_empty() && !template.contains(PREFIX), "{object:?}");
@@ -284,7 +284,7 @@ async fn invariant_3_concurrent_pods_get_annotations_and_nothing_else() -> Resul
         anyhow::Ok(agent)
     };
     let agents: Vec<String> = stream::iter(0..PODS).map(make).buffer_unordered(PODS).try_collect().await?;
-    assert_eq!(counted(&installation, &reviews("pod", "patched")).await?, i64::try_from(PODS)?);
+    assert_eq!(counted(&installation, &reviews("Pod", "patched")).await?, i64::try_from(PODS)?);
     for agent in &agents {
         context.wait_for(agent, &["🐳 Created pod: coder-alice-dev-"]).await?;
     }

@@ -44,7 +44,7 @@ async fn it_is_live_without_servers_and_ready_after_the_first_lists() -> Result<
     // It stays ready while the API server is away: otherwise the Service had no endpoint when that is back.
     proxy.refuse(true);
     proxy.cut();
-    poll::eventually("it findings", PATIENCE, || async {
+    poll::eventually("the watch has noticed it", PATIENCE, || async {
         let synced = installation.metrics().await?.sum("coder_logstream_watch_synced");
         ensure!(synced == 0.0, "{synced}");
         anyhow::Ok(())

@@ -73,7 +73,7 @@ async fn pods_with_generated_names_are_kept_apart() -> Result<()> {
         assert_all_about(&marker(&context, agent, pod).await?, &name);
     }
     // Both went through the webhook, which did not know their names.
-    assert_eq!(counted(&installation, "admission_reviews_total{kind=\"pod\",outcome=\"patched\"}").await?, 2);
+    assert_eq!(counted(&installation, "admission_reviews_total{kind=\"Pod\",outcome=\"patched\"}").await?, 2);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::{
     support::{PATIENCE, TestContext, counted, once_and_then_counted, only, wait_for_metric},
 };
 
-const PODS_SEEN: &str = "admission_reviews_total{kind=\"pod\",outcome=\"patched\"}";
+const PODS_SEEN: &str = "admission_reviews_total{kind=\"Pod\",outcome=\"patched\"}";
 const QUOTA_EXCEEDED: &str = "exceeded quota: no-pods";
 const COLLAPSED: &str = "facts_skipped_total{reason=\"collapsed\"}";
 

@@ -245,7 +245,7 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     assert!(context.coder.wait_until(PATIENCE, requests).await);
     wait_for_metric(&installation, "facts_skipped_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
     assert_eq!(count(&context.coder.lines(&told), &told), 0, "a token in a message is masked");
-    assert!(counted(&installation, "admission_reviews_total{kind=\"pod\",outcome=\"not_understood\"}").await? >= 1);
+    assert!(counted(&installation, "admission_reviews_total{kind=\"Pod\",outcome=\"not_understood\"}").await? >= 1);
 
     let mut everything = shown(&context, &installation).await?;
     installation.product.sigterm_and_wait(PATIENCE)?;

@@ -7,12 +7,13 @@ use std::{
 };
 
 use axum::body::Bytes;
+use logstream_core::resource::Kind;
 use logstream_runtime::Clock;
 use tracing::{debug, debug_span, error};
 
 use crate::{
     decision::Decision,
-    metrics::{Kind, Metrics, Outcome},
+    metrics::{Metrics, Outcome},
     policy::Policy,
     recent_patches::RecentPatches,
     registrar::Registrar,
@@ -51,7 +52,7 @@ impl Admission {
             // A bug here or in the registrar must not refuse a pod, even with `failurePolicy: Fail`.
             catch_unwind(AssertUnwindSafe(|| self.decide(&review))).unwrap_or_else(|_| {
                 error!("admission panicked, admitted the object unchanged");
-                (Kind::Other, Outcome::Panicked, Answer::default())
+                (None, Outcome::Panicked, Answer::default())
             })
         });
         self.metrics.reviewed(kind, outcome, started.elapsed());
@@ -59,7 +60,7 @@ impl Admission {
         answer.encode(&review.uid).map_err(|_| Rejection::NotAReview { missing: "its answer cannot be encoded" })
     }
 
-    fn decide(&self, review: &Review<'_>) -> (Kind, Outcome, Answer) {
+    fn decide(&self, review: &Review<'_>) -> (Option<Kind>, Outcome, Answer) {
         let request = review.request.as_ref();
         let now = self.clock.now();
         let decision = request.map_or_else(Decision::unreadable, |request| {
@@ -85,6 +86,6 @@ impl Admission {
 fn log(request: Option<&Request<'_>>, decision: &Decision) {
     let Decision { kind, outcome, agents, not_tokens, .. } = decision;
     let (namespace, name) = request.map_or(("", ""), |request| (request.namespace(), request.name()));
-    let (kind, outcome): (&str, &str) = (kind.into(), outcome.into());
+    let (kind, outcome) = (kind.map_or("other", Kind::as_str), <&str>::from(outcome));
     debug!(namespace, kind, name, agents, not_tokens, outcome, "review decided");
 }

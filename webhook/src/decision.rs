@@ -8,7 +8,7 @@ use logstream_core::{
     extract::{self, Agent, Extracted, TokenSource},
     object::{Meta, Pod, PodSpec, Workload},
     registration::Registration,
-    resource,
+    resource::Kind,
     token::{self, AgentToken},
     workspace::Owner,
 };
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     annotations::{self, Annotations, Change},
-    metrics::{Kind, Outcome},
+    metrics::Outcome,
     policy::Policy,
     recent_patches::RecentPatches,
     review::Request,
@@ -35,7 +35,8 @@ const MAX_OWNER: usize = 253;
 /// The decision about a review.
 #[derive(Debug)]
 pub(crate) struct Decision {
-    pub(crate) kind: Kind,
+    /// Kind of the object, if the webhook records it.
+    pub(crate) kind: Option<Kind>,
     pub(crate) outcome: Outcome,
     /// The registration to record.
     pub(crate) registration: Option<Registration>,
@@ -48,13 +49,13 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    fn empty(kind: Kind, outcome: Outcome) -> Self {
+    fn empty(kind: Option<Kind>, outcome: Outcome) -> Self {
         Self { kind, outcome, registration: None, patch: None, agents: String::new(), not_tokens: 0 }
     }
 
     /// The decision about a review that is unreadable beyond its uid.
     pub(crate) fn unreadable() -> Self {
-        Self::empty(Kind::Other, Outcome::NotUnderstood)
+        Self::empty(None, Outcome::NotUnderstood)
     }
 
     /// Decides about a review. `recent` are the patches of earlier calls.
@@ -68,9 +69,8 @@ impl Decision {
         policy: &Policy,
         recent: &RecentPatches,
     ) -> Self {
-        let kind = request.kind();
-        let label = Kind::from(kind);
-        let Some(kind) = kind.filter(|_| request.is_creation()) else { return Self::empty(label, Outcome::Unchanged) };
+        let label = request.kind();
+        let Some(kind) = label.filter(|_| request.is_creation()) else { return Self::empty(label, Outcome::Unchanged) };
         let Some(candidate) = Candidate::read(kind, request) else { return Self::empty(label, Outcome::NotUnderstood) };
         if !policy.selects(candidate.pod_labels()) {
             return Self::empty(label, Outcome::Unchanged);
@@ -97,7 +97,7 @@ impl Decision {
 
 /// An object that may have agents.
 struct Candidate<'a> {
-    kind: resource::Kind,
+    kind: Kind,
     namespace: &'a str,
     name: &'a str,
     object: Object,
@@ -110,10 +110,10 @@ enum Object {
 
 impl<'a> Candidate<'a> {
     /// Decodes the object; `None` if it is malformed or will be refused by the API server.
-    fn read(kind: resource::Kind, request: &'a Request<'_>) -> Option<Self> {
+    fn read(kind: Kind, request: &'a Request<'_>) -> Option<Self> {
         let json = request.object()?;
         let object = match kind {
-            resource::Kind::Pod => Object::Pod(Box::new(decode(json)?)),
+            Kind::Pod => Object::Pod(Box::new(decode(json)?)),
             _ => Object::Workload(Box::new(decode(json)?)),
         };
         let candidate = Self { kind, namespace: request.namespace(), name: request.name(), object };

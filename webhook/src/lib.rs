@@ -20,7 +20,7 @@ mod review;
 mod router;
 
 pub use annotations::{AGENTS, OWNER, PREFIX, RECORDED_AT, REGISTRATION, UNKNOWN, WORKSPACE};
-pub use metrics::{Kind, Metrics, Outcome};
+pub use metrics::{Metrics, Outcome};
 pub use policy::{Policy, SelectsLabels};
 pub use registrar::Registrar;
 pub use rejection::Reason;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use logstream_core::resource;
+use logstream_core::resource::Kind;
 use logstream_runtime::{
     metrics::{Labels, family},
     server,
@@ -18,34 +18,6 @@ use prometheus_client::{
 use strum::VariantArray as _;
 
 use crate::rejection::Reason;
-
-/// The kind of object a review is about, as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
-#[strum(serialize_all = "lowercase")]
-pub enum Kind {
-    /// core/v1 Pod
-    Pod,
-    /// apps/v1 ReplicaSet
-    ReplicaSet,
-    /// apps/v1 StatefulSet
-    StatefulSet,
-    /// batch/v1 Job
-    Job,
-    /// Anything else.
-    Other,
-}
-
-impl From<Option<resource::Kind>> for Kind {
-    fn from(kind: Option<resource::Kind>) -> Self {
-        match kind {
-            Some(resource::Kind::Pod) => Self::Pod,
-            Some(resource::Kind::ReplicaSet) => Self::ReplicaSet,
-            Some(resource::Kind::StatefulSet) => Self::StatefulSet,
-            Some(resource::Kind::Job) => Self::Job,
-            Some(resource::Kind::Deployment) | None => Self::Other,
-        }
-    }
-}
 
 /// Outcome of a review, as a label. Each of these admits the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
@@ -66,8 +38,8 @@ pub enum Outcome {
     Panicked,
 }
 
-fn review(kind: Kind, outcome: Outcome) -> Labels<2> {
-    [("kind", kind.into()), ("outcome", outcome.into())]
+fn review(kind: Option<Kind>, outcome: Outcome) -> Labels<2> {
+    [("kind", kind.map_or("other", Kind::as_str)), ("outcome", outcome.into())]
 }
 
 fn because(reason: Reason) -> Labels<1> {
@@ -95,9 +67,10 @@ impl Default for Metrics {
 impl Metrics {
     /// Creates metrics with each series at zero.
     pub fn new() -> Self {
-        let of_kind = |kind: &'static Kind| Outcome::VARIANTS.iter().map(move |outcome| review(*kind, *outcome));
+        let kinds = Kind::ALL.iter().copied().filter(|kind| kind.is_admitted()).map(Some).chain([None]);
+        let of_kind = |kind| Outcome::VARIANTS.iter().map(move |outcome| review(kind, *outcome));
         Self {
-            reviews: family(Kind::VARIANTS.iter().flat_map(of_kind)),
+            reviews: family(kinds.flat_map(of_kind)),
             rejections: family(Reason::VARIANTS.iter().copied().map(because)),
             not_tokens: Counter::default(),
             registrations: Counter::default(),
@@ -127,8 +100,8 @@ impl Metrics {
         connections.register(registry.sub_registry_with_prefix("webhook"));
     }
 
-    /// Number of reviews of this kind with this outcome.
-    pub fn reviews(&self, kind: Kind, outcome: Outcome) -> u64 {
+    /// Number of reviews of this kind, or of any other for `None`, with this outcome.
+    pub fn reviews(&self, kind: Option<Kind>, outcome: Outcome) -> u64 {
         self.reviews.get_or_create(&review(kind, outcome)).get()
     }
 
@@ -147,7 +120,7 @@ impl Metrics {
         self.registrations.get()
     }
 
-    pub(crate) fn reviewed(&self, kind: Kind, outcome: Outcome, took: Duration) {
+    pub(crate) fn reviewed(&self, kind: Option<Kind>, outcome: Outcome, took: Duration) {
         self.reviews.get_or_create(&review(kind, outcome)).inc();
         self.handling.observe(took.as_secs_f64());
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::common::{Webhook, fixture};
+use logstream_core::resource::Kind;
 use logstream_core::token::AgentToken;
-use logstream_webhook::{Kind, Outcome, Policy};
+use logstream_webhook::{Outcome, Policy};
 use serde_json::{Value, json};
 
 const ALICE: &str = "11111111-2222-4333-8444-555555555555";
@@ -25,7 +26,7 @@ fn labelled(name: &str, team: &str) -> Value {
 
 #[tokio::test]
 async fn pods_and_workloads_that_are_not_selected_are_not_recorded() {
-    for (name, kind) in [("pod", Kind::Pod), ("replicaset-of-deployment", Kind::ReplicaSet)] {
+    for (name, kind) in [("pod", Some(Kind::Pod)), ("replicaset-of-deployment", Some(Kind::ReplicaSet))] {
         let webhook = Webhook::with(only_team_a());
         assert_eq!(webhook.review(&labelled(name, "b")).await.patch(), None, "{name}");
         assert_eq!(webhook.review(&fixture(name)).await.patch(), None, "{name}");

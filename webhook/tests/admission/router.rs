@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::common::{Captured, FIXTURES, NOW_SECONDS, Webhook, fixture, post};
 use axum::body::Body;
 use http::{Request, StatusCode, header};
-use logstream_core::{identity::Uid, registration::Registration, resource::Kind as ObjectKind, token::AgentToken};
-use logstream_webhook::{Kind, Metrics, Outcome, Policy, Reason, Registrar, router};
+use logstream_core::{identity::Uid, registration::Registration, resource::Kind, token::AgentToken};
+use logstream_webhook::{Metrics, Outcome, Policy, Reason, Registrar, router};
 use serde_json::{Value, json};
 
 const ALICE: &str = "11111111-2222-4333-8444-555555555555";
@@ -52,12 +52,12 @@ async fn a_bare_pod_is_recorded_and_annotated() {
         })
     );
     let [registration] = &webhook.recorder.all()[..] else { panic!() };
-    assert_eq!(registration.kind, ObjectKind::Pod);
+    assert_eq!(registration.kind, Kind::Pod);
     assert_eq!(&*registration.namespace, "cap");
     assert_eq!(registration.name.as_deref(), Some("coder-alice-dev"));
     assert_eq!(registration.controller, None);
     assert_eq!(registration.tokens, [token(ALICE)]);
-    assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::Patched), 1);
+    assert_eq!(webhook.metrics.reviews(Some(Kind::Pod), Outcome::Patched), 1);
     assert_eq!(webhook.metrics.registrations(), 1);
 }
 
@@ -90,16 +90,15 @@ async fn a_replicaset_is_recorded_and_left_as_it_is() {
     assert_eq!(webhook.review(&review).await.patch(), None);
     let [registration] = &webhook.recorder.all()[..] else { panic!() };
     let Registration { kind, namespace, name, controller, tokens } = registration;
-    assert_eq!((*kind, &**namespace), (ObjectKind::ReplicaSet, "cap"));
+    assert_eq!((*kind, &**namespace), (Kind::ReplicaSet, "cap"));
     assert_eq!(name.as_deref(), Some("coder-bob-web-78fb7fc9b9"));
     assert_eq!((*controller, tokens.as_slice()), (None, &[token(BOB)][..]));
-    assert_eq!(webhook.metrics.reviews(Kind::ReplicaSet, Outcome::Recorded), 1);
+    assert_eq!(webhook.metrics.reviews(Some(Kind::ReplicaSet), Outcome::Recorded), 1);
 }
 
 #[tokio::test]
 async fn statefulsets_and_jobs_are_recorded_by_their_template() {
-    for (group, kind, expected) in [("apps", "StatefulSet", ObjectKind::StatefulSet), ("batch", "Job", ObjectKind::Job)]
-    {
+    for (group, kind, expected) in [("apps", "StatefulSet", Kind::StatefulSet), ("batch", "Job", Kind::Job)] {
         let (webhook, mut review) = (Webhook::new(), fixture("replicaset-of-deployment"));
         review["request"]["kind"] = json!({"group": group, "version": "v1", "kind": kind});
         assert_eq!(webhook.review(&review).await.patch(), None);
@@ -113,7 +112,7 @@ async fn a_dry_run_is_answered_alike_and_recorded_nowhere() {
     let after = webhook.review(&review).await.apply(&review);
     assert_eq!(ours(&review["request"]["object"], &after)["logstream.coder.com/owner"], "alice");
     assert_eq!(webhook.recorder.all(), []);
-    assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::DryRun), 1);
+    assert_eq!(webhook.metrics.reviews(Some(Kind::Pod), Outcome::DryRun), 1);
     assert_eq!(webhook.metrics.registrations(), 0);
 
     let mut real = review.clone();
@@ -131,7 +130,7 @@ async fn reinvocation_is_idempotent() {
     assert_eq!(webhook.review(&again).await.patch(), None);
     let [first, second] = &webhook.recorder.all()[..] else { panic!() };
     assert_eq!(first, second);
-    assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::Recorded), 1);
+    assert_eq!(webhook.metrics.reviews(Some(Kind::Pod), Outcome::Recorded), 1);
 
     // A replica that did not write the annotations knows the same review, and rewrites any other once.
     let other = Webhook::new();
@@ -183,11 +182,11 @@ async fn what_is_not_ours_is_left_alone_and_what_may_be_is_recorded_only() {
     let webhook = Webhook::new();
     assert_eq!(webhook.review(&with(json!({"name": "web"}), json!({}))).await.patch(), None);
     assert_eq!(webhook.recorder.all(), []);
-    assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::Unchanged), 1);
+    assert_eq!(webhook.metrics.reviews(Some(Kind::Pod), Outcome::Unchanged), 1);
 
     assert_eq!(webhook.review(&with(env_from.clone(), json!({}))).await.patch(), None);
     assert_eq!(webhook.recorder.all().len(), 1);
-    assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::Recorded), 1);
+    assert_eq!(webhook.metrics.reviews(Some(Kind::Pod), Outcome::Recorded), 1);
 
     let review = with(env_from, coders);
     let after = webhook.review(&review).await.apply(&review);
@@ -213,8 +212,8 @@ async fn other_operations_and_kinds_are_admitted_and_counted() {
         assert_eq!(webhook.review(&review).await.patch(), None);
     }
     assert_eq!(webhook.recorder.all(), []);
-    assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::Unchanged), 2);
-    assert_eq!(webhook.metrics.reviews(Kind::Other, Outcome::Unchanged), 2);
+    assert_eq!(webhook.metrics.reviews(Some(Kind::Pod), Outcome::Unchanged), 2);
+    assert_eq!(webhook.metrics.reviews(None, Outcome::Unchanged), 2);
 }
 
 #[tokio::test]
@@ -246,12 +245,12 @@ async fn a_review_that_can_be_answered_is_even_if_its_object_cannot_be_read() {
         let answer = webhook.review(&review).await;
         assert_eq!(answer.patch(), None, "{path}");
         assert!(answer.warnings().is_some(), "{path}");
-        assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::NotUnderstood), index as u64 + 1, "{path}");
+        assert_eq!(webhook.metrics.reviews(Some(Kind::Pod), Outcome::NotUnderstood), index as u64 + 1, "{path}");
     }
     let mut review = fixture("pod");
     review["request"]["dryRun"] = "maybe".into();
     assert!(webhook.review(&review).await.warnings().is_some());
-    assert_eq!(webhook.metrics.reviews(Kind::Other, Outcome::NotUnderstood), 1);
+    assert_eq!(webhook.metrics.reviews(None, Outcome::NotUnderstood), 1);
     assert_eq!(webhook.recorder.all(), []);
 }
 
@@ -360,7 +359,7 @@ async fn a_panic_admits_the_pod_as_it_came() {
     let router = router(Arc::new(Broken), Policy::default(), metrics.clone(), crate::common::clock());
     let webhook = Webhook { router, recorder: Arc::default(), metrics };
     assert_eq!(webhook.review(&fixture("pod")).await.patch(), None);
-    assert_eq!(webhook.metrics.reviews(Kind::Other, Outcome::Panicked), 1);
+    assert_eq!(webhook.metrics.reviews(None, Outcome::Panicked), 1);
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use axum::{Router, body::Body, routing::get};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use logstream_core::resource::Kind;
 use logstream_runtime::server::{self, HandshakeFailure, Limits, ServeError, Server};
-use logstream_webhook::{Kind, Metrics, Outcome};
+use logstream_webhook::{Metrics, Outcome};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     pki_types::{PrivateKeyDer, ServerName},
@@ -128,7 +129,7 @@ async fn reviews_are_answered_over_http1_and_h2_and_no_layer_traces_a_token() {
         assert_eq!(sender.send_request(request).await.unwrap().status(), StatusCode::OK);
     }
 
-    assert_eq!(webhook.metrics.reviews(Kind::Pod, Outcome::Patched), 6);
+    assert_eq!(webhook.metrics.reviews(Some(Kind::Pod), Outcome::Patched), 6);
     assert_eq!(running.metrics.connections.open(), 2);
     let metrics = running.metrics.clone();
     running.stopped().await.unwrap();
