@@ -82,8 +82,8 @@ pub enum FindingKind {
     Terminated {
         /// The container.
         container: String,
-        /// True for an init container.
-        init: bool,
+        /// Its kind.
+        which: ContainerKind,
         /// The process's exit code.
         exit_code: i32,
         /// Such as `OOMKilled`, `Error`.
@@ -97,8 +97,8 @@ pub enum FindingKind {
     ImagePull {
         /// The container, or the first one, that needs the image; empty if it is unknown.
         container: String,
-        /// True for an init container.
-        init: bool,
+        /// Its kind.
+        which: ContainerKind,
         /// The image's reference.
         image: String,
         /// Message of the registry or the runtime.
@@ -108,6 +108,8 @@ pub enum FindingKind {
     Unhealthy {
         /// The container; empty if it is unknown.
         container: String,
+        /// Its kind.
+        which: ContainerKind,
         /// The kubelet's message, which begins with the kind of probe.
         message: String,
     },
@@ -115,6 +117,8 @@ pub enum FindingKind {
     SlowPull {
         /// The container that needs the image; empty if it is unknown.
         container: String,
+        /// Its kind.
+        which: ContainerKind,
         /// The image's reference.
         image: String,
         /// Time since the pull began.
@@ -131,8 +135,8 @@ pub enum FindingKind {
     Waiting {
         /// The container.
         container: String,
-        /// True for an init container.
-        init: bool,
+        /// Its kind.
+        which: ContainerKind,
         /// Class of the reason; reasons that alternate have one class.
         why: WaitingFor,
         /// The kubelet's reason, such as `ImagePullBackOff`.
@@ -142,6 +146,29 @@ pub enum FindingKind {
         /// Message of the kubelet.
         message: String,
     },
+}
+
+/// The kind of a container, as Kubernetes distinguishes them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContainerKind {
+    /// An app container.
+    #[default]
+    App,
+    /// It runs to its end before the app containers start.
+    Init,
+    /// An init container with `restartPolicy: Always`, which goes on running beside the app containers.
+    Sidecar,
+}
+
+impl ContainerKind {
+    /// The kind as it begins a line: `Init container`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::App => "Container",
+            Self::Init => "Init container",
+            Self::Sidecar => "Sidecar container",
+        }
+    }
 }
 
 /// A stage of a start that can be reached late.
@@ -156,7 +183,7 @@ pub enum Stage {
     /// This image is on the node.
     Pulled(String),
     /// This container runs.
-    Started(String),
+    Started(ContainerKind, String),
     /// All its containers are ready.
     Ready,
 }

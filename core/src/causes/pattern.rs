@@ -1,6 +1,7 @@
 //! How an entry recognizes its cause.
 
 use super::symptom::{Symptom, Topic};
+use crate::finding::ContainerKind;
 
 /// Conditions that all have to hold.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +74,7 @@ impl Pattern {
         let conditions = self.topic == symptom.topic
             && (self.reasons.is_empty() || self.reasons.iter().any(is))
             && self.codes.is_none_or(|(from, to)| symptom.code.is_some_and(|code| (from..=to).contains(&code)))
-            && self.init.is_none_or(|init| init == symptom.init);
+            && self.init.is_none_or(|init| init == (symptom.which == ContainerKind::Init));
         let has = |text: &&str| search(text, &symptom.lower).is_some();
         if !conditions || self.without.iter().any(has) || !(self.with.is_empty() || self.with.iter().any(has)) {
             return None;

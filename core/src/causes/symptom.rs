@@ -1,7 +1,10 @@
 //! What is known of a failure, in the form that entries look at.
 
 use super::names;
-use crate::{finding::FindingKind, render::requested};
+use crate::{
+    finding::{ContainerKind, FindingKind},
+    render::requested,
+};
 
 /// What a message is about. An entry looks at the messages of its topic alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +45,7 @@ pub(crate) struct Symptom<'a> {
     /// The same without names that others choose ([`names`]): they select no entry.
     pub(super) lower: String,
     pub(super) code: Option<i32>,
-    pub(super) init: bool,
+    pub(super) which: ContainerKind,
     container: &'a str,
     image: &'a str,
     limit: Option<&'a str>,
@@ -93,7 +96,18 @@ impl<'a> Symptom<'a> {
         let text = message.split_whitespace().collect::<Vec<_>>().join(" ");
         let raw = text.to_ascii_lowercase();
         let lower = names::hidden(&raw, topic == Topic::Scheduling || reason == "NotTriggerScaleUp");
-        Self { topic, reason, text, raw, lower, code: None, init: false, container: "", image: "", limit: None }
+        Self {
+            topic,
+            reason,
+            text,
+            raw,
+            lower,
+            code: None,
+            which: ContainerKind::App,
+            container: "",
+            image: "",
+            limit: None,
+        }
     }
 
     /// Of an image that is not pulled.
@@ -114,8 +128,8 @@ impl<'a> Symptom<'a> {
                 let message = message.strip_prefix("Error: ").unwrap_or(message);
                 Self::new(topic(reason), reason, message)
             }
-            FindingKind::Unhealthy { container, message } => {
-                Self { container, ..Self::new(Topic::Probe, "Unhealthy", message) }
+            FindingKind::Unhealthy { container, which, message } => {
+                Self { container, which: *which, ..Self::new(Topic::Probe, "Unhealthy", message) }
             }
             FindingKind::Refused { message } => Self::new(Topic::Refused, "FailedCreate", message),
             FindingKind::Unschedulable { message } => Self::new(Topic::Scheduling, "FailedScheduling", message),
@@ -123,21 +137,23 @@ impl<'a> Symptom<'a> {
             FindingKind::Disrupted { reason, message } => Self::new(Topic::Disruption, reason, message),
             FindingKind::Failed { reason, message } => Self::new(Topic::PodFailed, reason, message),
             FindingKind::ImagePull { image, message, .. } => Self::image("ErrImagePull", message, image),
-            FindingKind::Terminated { container, init, exit_code, reason, memory_limit, message } => {
+            FindingKind::Terminated { container, which, exit_code, reason, memory_limit, message } => {
                 let cannot_start = matches!(reason.as_str(), "StartError" | "ContainerCannotRun");
                 let topic = if cannot_start { Topic::Container } else { Topic::Exit };
                 let limit = memory_limit.as_deref();
-                let (code, init) = (Some(*exit_code), *init);
-                Self { code, init, container, limit, ..Self::new(topic, reason, message) }
+                let (code, which) = (Some(*exit_code), *which);
+                Self { code, which, container, limit, ..Self::new(topic, reason, message) }
             }
-            FindingKind::Waiting { container, init, reason, image, message, .. } => match reason.as_str() {
+            FindingKind::Waiting { container, which, reason, image, message, .. } => match reason.as_str() {
                 "ErrImagePull"
                 | "ImagePullBackOff"
                 | "ErrImageNeverPull"
                 | "RegistryUnavailable"
                 | "InvalidImageName"
-                | "SignatureValidationFailed" => Self { container, init: *init, ..Self::image(reason, message, image) },
-                _ => Self { container, image, init: *init, ..Self::new(Topic::Container, reason, message) },
+                | "SignatureValidationFailed" => {
+                    Self { container, which: *which, ..Self::image(reason, message, image) }
+                }
+                _ => Self { container, image, which: *which, ..Self::new(Topic::Container, reason, message) },
             },
         })
     }
@@ -171,8 +187,7 @@ impl<'a> Symptom<'a> {
         let code = self.code.unwrap_or_default();
         match name {
             "container" if self.container.is_empty() => "The container".to_owned(),
-            "container" if self.init => format!("Init container {}", self.container),
-            "container" => format!("Container {}", self.container),
+            "container" => format!("{} {}", self.which.as_str(), self.container),
             "image" => self.image.to_owned(),
             "limit" => self.limit.map_or_else(|| "there was".to_owned(), |limit| format!("its limit of {limit}")),
             "code" => code.to_string(),

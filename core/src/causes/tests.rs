@@ -5,7 +5,7 @@ mod corpus;
 use std::collections::BTreeSet;
 
 use super::{pattern::Pattern, symptom::Topic, *};
-use crate::finding::FindingKind;
+use crate::finding::{ContainerKind, FindingKind};
 
 /// A symptom like the one that an entry was taken from.
 fn sample(cause: &'static Cause) -> Symptom<'static> {
@@ -22,7 +22,7 @@ fn sample(cause: &'static Cause) -> Symptom<'static> {
         topic => Symptom::new(topic, reason, &message),
     };
     symptom.code = pattern.codes.map(|(from, _)| from).or((pattern.topic == Topic::Exit).then_some(2));
-    symptom.init = pattern.init.unwrap_or_default();
+    symptom.which = if pattern.init == Some(true) { ContainerKind::Init } else { ContainerKind::App };
     symptom
 }
 
@@ -117,7 +117,7 @@ fn an_unavailable_device_is_named_whole() {
 fn a_full_disk_at_a_pull_is_not_a_missing_image() {
     let pull = |message: &str| FindingKind::ImagePull {
         container: "dev".into(),
-        init: false,
+        which: ContainerKind::App,
         image: "x:1".into(),
         message: message.into(),
     };
@@ -126,7 +126,7 @@ fn a_full_disk_at_a_pull_is_not_a_missing_image() {
     // What is in the image's own name or in a URL is not the cause.
     let named = FindingKind::ImagePull {
         container: "dev".into(),
-        init: false,
+        which: ContainerKind::App,
         image: "r/unauthorized:429".into(),
         message: "failed to resolve image: r/unauthorized:429: not found".into(),
     };

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     causes,
     dependency::Dependency,
-    finding::FindingKind,
+    finding::{ContainerKind, FindingKind},
     identity::Subject,
     object::{Event, Pod},
     resource::Kind,
@@ -36,7 +36,7 @@ pub(super) struct Images(Vec<Image>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Image {
     container: Box<str>,
-    init: bool,
+    which: ContainerKind,
     name: Box<str>,
 }
 
@@ -45,11 +45,9 @@ impl Images {
     const LIMIT: usize = 32;
 
     pub(super) fn of(pod: &Pod) -> Self {
-        let init = pod.spec.init_containers.iter().map(|container| (container, true));
-        let all = init.chain(pod.spec.containers.iter().map(|container| (container, false)));
-        let images = all.map(|(container, init)| Image {
+        let images = pod.spec.each_container().map(|(container, which)| Image {
             container: container.name.as_str().into(),
-            init,
+            which,
             name: container.image.as_str().into(),
         });
         Self(images.take(Self::LIMIT).collect())
@@ -60,8 +58,16 @@ impl Images {
         self.0.len() > 1
     }
 
-    fn first_with(&self, image: &str) -> Option<(&str, bool)> {
-        self.0.iter().find(|of| *of.name == *image).map(|of| (&*of.container, of.init))
+    fn first_with(&self, image: &str) -> Option<(&str, ContainerKind)> {
+        self.0.iter().find(|of| *of.name == *image).map(|of| (&*of.container, of.which))
+    }
+
+    /// The kind of the container that an Event is about.
+    pub(super) fn kind_of(&self, event: &Event) -> ContainerKind {
+        let name = container(event);
+        let known = self.0.iter().find(|of| *of.container == *name).map(|of| of.which);
+        let init = event.involved_object.field_path.starts_with("spec.initContainers");
+        known.unwrap_or(if init { ContainerKind::Init } else { ContainerKind::App })
     }
 
     /// That an image cannot be pulled: the container's, or any where the Event names none.
@@ -92,7 +98,8 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
         }
         (Kind::Pod, "FailedScheduling") => said(FindingKind::Unschedulable { message: message_of() }),
         (Kind::Pod, "Unhealthy") => {
-            said(FindingKind::Unhealthy { container: container(event).to_owned(), message: message_of() })
+            let (container, which) = (container(event).to_owned(), images.kind_of(event));
+            said(FindingKind::Unhealthy { container, which, message: message_of() })
         }
         (Kind::Pod, "Evicted") => said(FindingKind::Evicted { message: message_of() }),
         (Kind::Pod, reason) if ends_the_pod(reason) => {
@@ -205,10 +212,10 @@ fn failed_pull(event: &Event, message: &str, images: &Images) -> Option<FindingK
     if why.is_empty() {
         return None;
     }
-    let in_event = || (container(event), event.involved_object.field_path.starts_with("spec.initContainers"));
-    let (container, init) = images.first_with(image).unwrap_or_else(in_event);
+    let in_event = || (container(event), images.kind_of(event));
+    let (container, which) = images.first_with(image).unwrap_or_else(in_event);
     let (container, image, message) = (container.to_owned(), image.to_owned(), why.to_owned());
-    Some(FindingKind::ImagePull { container, init, image, message })
+    Some(FindingKind::ImagePull { container, which, image, message })
 }
 
 /// The container that the Event is about; empty where it is about none.
@@ -339,7 +346,8 @@ mod tests {
     fn an_image_error_waits_for_the_status_that_explains_it() {
         let uid = crate::identity::Uid::parse("u").unwrap();
         let subject = Subject { kind: Kind::Pod, namespace: "ns".into(), name: "ws".into(), uid };
-        let images = Images(vec![Image { container: "dev".into(), init: false, name: "registry/x:1".into() }]);
+        let images =
+            Images(vec![Image { container: "dev".into(), which: ContainerKind::App, name: "registry/x:1".into() }]);
         let explained_by = |reason: &str| {
             let event: Event = serde_json::from_value(serde_json::json!({"reason": "Failed", "type": "Warning",
                 "message": format!("Error: {reason}"), "involvedObject": {"fieldPath": "spec.containers{dev}"}}))

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     causes,
-    finding::{FindingKind, WaitingFor},
+    finding::{ContainerKind, FindingKind, WaitingFor},
     object::{Condition, ContainerStatus, Pod, Terminated},
 };
 
@@ -86,7 +86,7 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         FindingKind::Waiting { container, reason, message, .. } => {
             Cause::from(no_start(container, reason, message)).of_family(container_family(container))
         }
-        FindingKind::Unhealthy { container, message } => {
+        FindingKind::Unhealthy { container, message, .. } => {
             let key = unhealthy(container, message);
             let readiness = key == unhealthy(container, READINESS);
             Cause::from(key).of_family(if readiness { key } else { container_family(container) })
@@ -238,9 +238,10 @@ pub(super) fn of_status(pod: &Pod) -> Vec<StatusFact> {
         };
         once(kind, condition.last_transition_time, latest);
     }
-    let containers = status.init_container_statuses.iter().map(|status| (status, true));
-    for (container, init) in containers.chain(status.container_statuses.iter().map(|status| (status, false))) {
-        of_container(pod, container, init, latest, &mut facts);
+    let init = status.init_container_statuses.iter().map(|status| (status, ContainerKind::Init));
+    for (container, which) in init.chain(status.container_statuses.iter().map(|status| (status, ContainerKind::App))) {
+        let which = pod.spec.kind_of(&container.name).unwrap_or(which);
+        of_container(pod, (container, which), latest, &mut facts);
     }
     facts
 }
@@ -262,18 +263,17 @@ fn latest(pod: &Pod) -> Option<Timestamp> {
 
 fn of_container(
     pod: &Pod,
-    status: &ContainerStatus,
-    init: bool,
+    (status, which): (&ContainerStatus, ContainerKind),
     latest: Option<Timestamp>,
     facts: &mut Vec<StatusFact>,
 ) {
     for (terminated, end) in super::ends::of(status) {
-        if ended_well(pod, init, terminated) {
+        if ended_well(pod, which, terminated) {
             continue;
         }
         let kind = FindingKind::Terminated {
             container: status.name.clone(),
-            init,
+            which,
             exit_code: terminated.exit_code,
             reason: terminated.reason.clone(),
             memory_limit: memory_limit(pod, &status.name),
@@ -289,14 +289,14 @@ fn of_container(
     let kind = match (why, pull_error(&waiting.reason, &waiting.message)) {
         (_, Some(message)) => {
             let container = first_with(pod, &image, container);
-            let init = pod.spec.init_containers.iter().any(|spec| spec.name == container);
-            FindingKind::ImagePull { container, init, image, message }
+            let which = pod.spec.kind_of(&container).unwrap_or(which);
+            FindingKind::ImagePull { container, which, image, message }
         }
         // How long it waits differs from time to time, and its Event words it otherwise.
         (WaitingFor::CrashLoop, _) => {
-            FindingKind::Waiting { container, init, why, reason, image, message: String::new() }
+            FindingKind::Waiting { container, which, why, reason, image, message: String::new() }
         }
-        _ => FindingKind::Waiting { container, init, why, reason, image, message: waiting.message.clone() },
+        _ => FindingKind::Waiting { container, which, why, reason, image, message: waiting.message.clone() },
     };
     facts.push(StatusFact { cause: cause(&kind), end: None, at: None, began: latest, kind });
 }
@@ -313,14 +313,22 @@ fn pull_error(reason: &str, message: &str) -> Option<String> {
 
 /// The end that was asked for, as a pod being deleted gets SIGTERM, then SIGKILL; or one without an error, where the
 /// container need not stay.
-fn ended_well(pod: &Pod, init: bool, terminated: &Terminated) -> bool {
+fn ended_well(pod: &Pod, which: ContainerKind, terminated: &Terminated) -> bool {
     let oom = terminated.reason == "OOMKilled";
     let asked_for = pod.metadata.deletion_timestamp.is_some() && !oom;
     // The reason of an evicted pod is in its phase or condition; its containers' ends add nothing.
     let disrupted = |condition: &Condition| condition.kind == "DisruptionTarget" && condition.status == "True";
     let thrown_out = (!pod.status.reason.is_empty() || pod.status.conditions.iter().any(disrupted)) && !oom;
     let stays = matches!(pod.spec.restart_policy.as_str(), "" | "Always") || pod.status.phase == "Succeeded";
-    let done = terminated.exit_code == 0 && !oom && (init || !stays);
+    let done = match which {
+        ContainerKind::App => terminated.exit_code == 0 && !oom && !stays,
+        ContainerKind::Init => terminated.exit_code == 0 && !oom,
+        // The kubelet stops the sidecars once the app containers have ended.
+        ContainerKind::Sidecar => {
+            let apps = &pod.status.container_statuses;
+            !oom && !apps.is_empty() && apps.iter().all(|app| app.state.terminated.is_some())
+        }
+    };
     done || asked_for || thrown_out
 }
 

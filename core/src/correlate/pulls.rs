@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Correlator, Effect, Registrations, report::Report};
 use crate::{
-    finding::FindingKind,
+    finding::{ContainerKind, FindingKind},
     identity::Uid,
     object::{Event, Pod},
 };
@@ -24,6 +24,7 @@ const LIMIT: usize = 32;
 #[derive(Debug)]
 struct Pull {
     container: String,
+    which: ContainerKind,
     image: String,
     /// By the clock of this program, as it is compared with it.
     since: Timestamp,
@@ -42,14 +43,14 @@ pub(super) struct Pulls(Vec<Pull>);
 
 impl Pulls {
     /// Notes an Event about the container of this name; true if it changed something.
-    pub(super) fn note(&mut self, container: &str, event: &Event, now: Timestamp) -> bool {
+    pub(super) fn note(&mut self, (container, which): (&str, ContainerKind), event: &Event, now: Timestamp) -> bool {
         let before = self.0.len();
         match event.reason.as_str() {
             "Pulling" => {
                 let image = event.message.split('"').nth(1).unwrap_or_default().to_owned();
                 let known = self.0.iter().any(|pull| pull.container == container && pull.image == image);
                 if !known && self.0.len() < LIMIT {
-                    self.0.push(Pull { container: container.to_owned(), image, since: now, told: 0 });
+                    self.0.push(Pull { container: container.to_owned(), which, image, since: now, told: 0 });
                 }
             }
             "Pulled" | "Failed" | "BackOff" | "Created" | "Started" | "Killing" => {
@@ -87,7 +88,8 @@ impl Pulls {
         let pull = self.0.iter_mut().find(|pull| pull.due().is_some_and(|due| due <= now))?;
         pull.told += 1;
         let elapsed = now.duration_since(pull.since);
-        Some(FindingKind::SlowPull { container: pull.container.clone(), image: pull.image.clone(), elapsed })
+        let (container, image) = (pull.container.clone(), pull.image.clone());
+        Some(FindingKind::SlowPull { container, which: pull.which, image, elapsed })
     }
 
     pub(super) fn clear(&mut self) {

@@ -65,8 +65,8 @@ fn stage(kind: &FindingKind) -> Option<Stage> {
         FindingKind::ImagePull { image, .. }
         | FindingKind::SlowPull { image, .. }
         | FindingKind::Waiting { why: WaitingFor::Image, image, .. } => Stage::Pulled(image.clone()),
-        FindingKind::Waiting { why: WaitingFor::Config | WaitingFor::Container, container, .. } => {
-            Stage::Started(container.clone())
+        FindingKind::Waiting { why: WaitingFor::Config | WaitingFor::Container, container, which, .. } => {
+            Stage::Started(*which, container.clone())
         }
         FindingKind::Unhealthy { message, .. } if message.starts_with("Readiness") => Stage::Ready,
         _ => return None,
@@ -89,7 +89,7 @@ impl Reached<'_> {
                 let mut containers = spec.init_containers.iter().chain(&spec.containers);
                 containers.any(|container| container.image == *image && self.started(&container.name))
             }
-            Stage::Started(container) => self.started(container),
+            Stage::Started(_, container) => self.started(container),
             Stage::Ready => self.condition("Ready"),
         }
     }
@@ -119,7 +119,7 @@ fn families(stage: &Stage) -> Vec<Key> {
         Stage::Scheduled => vec![scheduling()],
         Stage::Prepared => vec![volumes(), sandbox()],
         Stage::Pulled(_) => vec![images()],
-        Stage::Created | Stage::Started(_) | Stage::Ready => Vec::new(),
+        Stage::Created | Stage::Started(..) | Stage::Ready => Vec::new(),
     }
 }
 

@@ -84,7 +84,8 @@ impl<R: Registrations> Correlator<R> {
             return effects.push(Effect::Count(Counted::Collapsed));
         }
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        if tracked.subject.kind == Kind::Pod && tracked.pulls.note(container(event), event, now) {
+        let container = (container(event), tracked.images.kind_of(event));
+        if tracked.subject.kind == Kind::Pod && tracked.pulls.note(container, event, now) {
             self.schedule(uid);
         }
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };

@@ -19,6 +19,7 @@ pub use crate::text::name;
 use crate::{
     bounded::{self, Class, Element, Entries},
     dependency::Dependency,
+    finding::ContainerKind,
     identity::{Subject, Uid},
     resource::Kind,
     text,
@@ -155,6 +156,22 @@ pub struct PodSpec {
     pub restart_policy: String,
 }
 
+impl PodSpec {
+    /// Each container with its kind, those that start first in front.
+    pub fn each_container(&self) -> impl Iterator<Item = (&Container, ContainerKind)> {
+        let init = self.init_containers.iter().map(|container| {
+            let sidecar = container.restart_policy == "Always";
+            (container, if sidecar { ContainerKind::Sidecar } else { ContainerKind::Init })
+        });
+        init.chain(self.containers.iter().map(|container| (container, ContainerKind::App)))
+    }
+
+    /// The kind of the container of this name.
+    pub fn kind_of(&self, container: &str) -> Option<ContainerKind> {
+        self.each_container().find(|(spec, _)| spec.name == container).map(|(_, kind)| kind)
+    }
+}
+
 /// A container of a pod's spec.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -177,6 +194,9 @@ pub struct Container {
     /// Its limits.
     #[serde(deserialize_with = "nullable")]
     pub resources: Resources,
+    /// `Always` makes an init container a sidecar.
+    #[serde(deserialize_with = "text::word")]
+    pub restart_policy: String,
 }
 
 /// `resources` of a container.

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::duration;
 use crate::{
     causes::of_image_pull,
-    finding::{Stage, WaitingFor},
+    finding::{ContainerKind, Stage, WaitingFor},
 };
 
 /// Characters shown of a container's own last words; the end of a log says more than its beginning.
@@ -21,20 +21,15 @@ pub(super) fn disrupted(message: &str) -> String {
 }
 
 /// Which image cannot be pulled, in the kubelet's words.
-pub(super) fn image_pull(container: &str, init: bool, image: &str, message: &str) -> String {
-    let kind = self::container(init);
+pub(super) fn image_pull(container: &str, which: ContainerKind, image: &str, message: &str) -> String {
+    let kind = which.as_str();
     let who = if container.is_empty() { String::new() } else { format!("{kind} {container} cannot start: ") };
     format!("{who}Failed to pull image \"{image}\": {}", message.trim())
 }
 
-/// The kind of a container, at the beginning of a line.
-pub(super) fn container(init: bool) -> &'static str {
-    if init { "Init container" } else { "Container" }
-}
-
 /// How a container ended.
-pub(super) fn terminated(container: &str, init: bool, exit_code: i32, reason: &str) -> String {
-    let what = self::container(init);
+pub(super) fn terminated(container: &str, which: ContainerKind, exit_code: i32, reason: &str) -> String {
+    let what = which.as_str();
     match reason {
         "OOMKilled" => format!("{what} {container} was killed: out of memory (OOMKilled, exit code {exit_code})"),
         "" => format!("{what} {container} ended with exit code {exit_code}"),
@@ -62,15 +57,16 @@ pub(super) fn waiting(container: &str, why: WaitingFor, reason: &str, image: &st
 }
 
 /// A failed probe.
-pub(super) fn unhealthy(container: &str, message: &str) -> String {
+pub(super) fn unhealthy(container: &str, which: ContainerKind, message: &str) -> String {
     let message = message.trim().trim_end_matches(':');
-    if container.is_empty() { message.to_owned() } else { format!("Container {container}: {message}") }
+    if container.is_empty() { message.to_owned() } else { format!("{} {container}: {message}", which.as_str()) }
 }
 
 /// A pull that goes on for long.
-pub(super) fn slow_pull(container: &str, image: &str, elapsed: SignedDuration) -> String {
+pub(super) fn slow_pull(container: &str, which: ContainerKind, image: &str, elapsed: SignedDuration) -> String {
     let what = format!("image \"{image}\" has been pulled for {}", duration(elapsed));
-    if container.is_empty() { format!("I{}", &what[1..]) } else { format!("Container {container} waits: {what}") }
+    let which = which.as_str();
+    if container.is_empty() { format!("I{}", &what[1..]) } else { format!("{which} {container} waits: {what}") }
 }
 
 /// Trouble that is over.
@@ -81,7 +77,7 @@ pub(super) fn recovered(stage: &Stage, after: SignedDuration) -> String {
         Stage::Scheduled => format!("The pod has a node: scheduled after {after}"),
         Stage::Prepared => format!("The pod's volumes and network are ready after {after}"),
         Stage::Pulled(image) => format!("Image \"{image}\" pulled after {after}"),
-        Stage::Started(container) => format!("Container {container} started after {after}"),
+        Stage::Started(which, container) => format!("{} {container} started after {after}", which.as_str()),
         Stage::Ready => format!("The workspace's pod is ready after {after}"),
     }
 }
@@ -116,7 +112,7 @@ mod tests {
     fn the_message_is_in_the_line() {
         assert!(disrupted("Eviction API: evicting").contains("Eviction API: evicting"));
         assert_eq!(
-            image_pull("dev", false, "img", "401 Unauthorized"),
+            image_pull("dev", ContainerKind::App, "img", "401 Unauthorized"),
             "Container dev cannot start: Failed to pull image \"img\": 401 Unauthorized"
         );
     }

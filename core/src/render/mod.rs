@@ -159,23 +159,23 @@ fn own_words(kind: &FindingKind, level: Level) -> Words {
             Words::plain(level, format!("The pod failed: {reason}"))
         }
         FindingKind::Failed { reason, message } => Words::plain(level, format!("The pod failed: {reason}: {message}")),
-        FindingKind::Terminated { container, init, exit_code, reason, message, .. } => {
-            let text = cause::terminated(container, *init, *exit_code, reason);
+        FindingKind::Terminated { container, which, exit_code, reason, message, .. } => {
+            let text = cause::terminated(container, *which, *exit_code, reason);
             Words::plain(level, text + &cause::last_words(message))
         }
-        FindingKind::ImagePull { container, init, image, message } => {
-            Words::with_reason(level, "ErrImagePull", cause::image_pull(container, *init, image, message))
+        FindingKind::ImagePull { container, which, image, message } => {
+            Words::with_reason(level, "ErrImagePull", cause::image_pull(container, *which, image, message))
         }
         FindingKind::Disrupted { reason, message } => Words::with_reason(level, reason, cause::disrupted(message)),
-        FindingKind::Waiting { container, init, why, reason, image, message } => {
-            let container = format!("{} {container}", cause::container(*init));
+        FindingKind::Waiting { container, which, why, reason, image, message } => {
+            let container = format!("{} {container}", which.as_str());
             Words::plain(level, cause::waiting(&container, *why, reason, image, message))
         }
-        FindingKind::Unhealthy { container, message } => {
-            Words::with_reason(level, "Unhealthy", cause::unhealthy(container, message))
+        FindingKind::Unhealthy { container, which, message } => {
+            Words::with_reason(level, "Unhealthy", cause::unhealthy(container, *which, message))
         }
-        FindingKind::SlowPull { container, image, elapsed } => {
-            Words::with_reason(level, "Pulling", cause::slow_pull(container, image, *elapsed))
+        FindingKind::SlowPull { container, which, image, elapsed } => {
+            Words::with_reason(level, "Pulling", cause::slow_pull(container, *which, image, *elapsed))
         }
         FindingKind::Recovered { stage, after } => Words::plain(level, cause::recovered(stage, *after)),
         kind => Words::plain(level, format!("{kind:?}")),
@@ -228,7 +228,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        finding::WaitingFor,
+        finding::{ContainerKind, WaitingFor},
         identity::{Subject, Uid},
     };
 
@@ -303,7 +303,7 @@ mod tests {
     fn a_kill_for_memory_names_the_limit() {
         let what = FindingKind::Terminated {
             container: "dev".into(),
-            init: false,
+            which: ContainerKind::App,
             exit_code: 137,
             reason: "OOMKilled".into(),
             memory_limit: Some("2Gi".into()),
@@ -329,7 +329,7 @@ mod tests {
         let (container, image, message, reason) = (text, text, text, text);
         let waiting = |why| FindingKind::Waiting {
             container: container(),
-            init: false,
+            which: ContainerKind::App,
             why,
             reason: reason(),
             image: image(),
@@ -357,9 +357,21 @@ mod tests {
         for reason in ["OOMKilled".to_owned(), reason()] {
             let (container, memory_limit) = (container(), Some(text()));
             let message = message();
-            all.push(FindingKind::Terminated { container, init: false, exit_code: 1, reason, memory_limit, message });
+            all.push(FindingKind::Terminated {
+                container,
+                which: ContainerKind::App,
+                exit_code: 1,
+                reason,
+                memory_limit,
+                message,
+            });
         }
-        all.push(FindingKind::ImagePull { container: container(), init: false, image: text(), message: message() });
+        all.push(FindingKind::ImagePull {
+            container: container(),
+            which: ContainerKind::App,
+            image: text(),
+            message: message(),
+        });
         all.push(FindingKind::Disrupted { reason: reason(), message: message() });
         all
     }
@@ -415,7 +427,7 @@ mod tests {
             let unschedulable = FindingKind::Unschedulable { message: message.clone() };
             let evicted = FindingKind::Evicted { message: message.clone() };
             let waiting = FindingKind::Waiting {
-                container: reason.clone(), init: false, why: WaitingFor::Image, reason: reason.clone(), image: message.clone(), message: message.clone() };
+                container: reason.clone(), which: ContainerKind::App, why: WaitingFor::Image, reason: reason.clone(), image: message.clone(), message: message.clone() };
             let event = FindingKind::Event { reason, message, warning: true };
             for kind in [refused, unschedulable, evicted, waiting, event] {
                 let line = render(&Finding { repeat, agents: Arc::from([]), ..finding(Kind::Pod, kind) }, LogStyle::Fancy, |_| false);

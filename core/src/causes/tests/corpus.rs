@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::explain;
-use crate::finding::{FindingKind, WaitingFor};
+use crate::finding::{ContainerKind, FindingKind, WaitingFor};
 
 /// Messages beside which the entries were written: `kind`, `reason`, `cause[,cause]`, `message`, separated by tabs. For an
 /// image the second column is its name.
@@ -22,11 +22,11 @@ fn finding(kind: &str, reason: &str, message: &str) -> FindingKind {
     let container = || "dev".to_owned();
     let image = if kind == "image" && !reason.is_empty() { reason } else { "registry.example.com/team/workspace:1" };
     let (reason, message, image) = (reason.to_owned(), message.to_owned(), image.to_owned());
-    let end = |init, exit_code: Option<i32>| {
+    let end = |which, exit_code: Option<i32>| {
         let own = message.parse::<i32>().ok();
         FindingKind::Terminated {
             container: container(),
-            init,
+            which,
             exit_code: exit_code.or(own).unwrap_or(1),
             message: if own.is_some() { String::new() } else { message.clone() },
             reason: reason.clone(),
@@ -39,16 +39,16 @@ fn finding(kind: &str, reason: &str, message: &str) -> FindingKind {
         "evicted" => FindingKind::Evicted { message },
         "disrupted" => FindingKind::Disrupted { reason, message },
         "failed" => FindingKind::Failed { reason, message },
-        "image" => FindingKind::ImagePull { container: container(), init: false, image, message },
+        "image" => FindingKind::ImagePull { container: container(), which: ContainerKind::App, image, message },
         "waiting" => {
             let why = WaitingFor::parse(&reason).unwrap();
-            FindingKind::Waiting { container: container(), init: false, why, reason, image, message }
+            FindingKind::Waiting { container: container(), which: ContainerKind::App, why, reason, image, message }
         }
-        "init" => end(true, None),
-        "probe" => FindingKind::Unhealthy { container: container(), message },
+        "init" => end(ContainerKind::Init, None),
+        "probe" => FindingKind::Unhealthy { container: container(), which: ContainerKind::App, message },
         "event" => FindingKind::Event { reason, message, warning: true },
         "progress" => FindingKind::Event { reason, message, warning: false },
-        kind => end(false, kind.strip_prefix("exit").unwrap().parse().ok()),
+        kind => end(ContainerKind::App, kind.strip_prefix("exit").unwrap().parse().ok()),
     }
 }
 

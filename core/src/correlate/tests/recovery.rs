@@ -175,3 +175,41 @@ fn a_pod_that_ran_before_the_program_started_is_no_start() {
     story.observe(Observation::Seen { scope: PODS, object, how: Arrival::ListedKnown });
     assert_eq!(starts(&story), [] as [&str; 0]);
 }
+
+/// A pod with an init container beside its own.
+fn with_init(restart_policy: &str, status: &serde_json::Value) -> Observation {
+    let mut json = pod_json("ws", "ns", &env(ALICE));
+    json["spec"]["initContainers"] = json!([{"name": "proxy", "image": "img", "restartPolicy": restart_policy}]);
+    json["status"] = status.clone();
+    seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap())))
+}
+
+#[test]
+fn a_sidecar_is_called_one() {
+    let mut story = Story::new();
+    let running = json!({"initContainerStatuses": [{"name": "proxy", "state": {"running": {}}}],
+        "containerStatuses": [{"name": "dev", "state": {"running": {}}}]});
+    story.observe(with_init("Always", &running));
+    let Observation::Event { scope, mut event } =
+        event("Pod", "ns", "ws", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500", 1, 1)
+    else {
+        unreachable!()
+    };
+    event.involved_object.field_path = "spec.initContainers{proxy}".into();
+    story.observe(Observation::Event { scope, event });
+    let end = json!({"terminated": {"exitCode": 2, "reason": "Error"}});
+    let mut ended = running.clone();
+    ended["initContainerStatuses"][0]["state"] = end.clone();
+    story.observe(with_init("Always", &ended));
+    let told = lines(&story);
+    let has = |text: &str| told.iter().any(|line| line.starts_with(text));
+    assert!(has("Sidecar container proxy: Readiness probe failed"), "{told:#?}");
+    assert!(has("Sidecar container proxy ended with exit code 2 (Error) → Its command failed."), "{told:#?}");
+    // It is stopped once the app containers have ended.
+    let mut story = Story::new();
+    story.observe(with_init("Always", &running));
+    ended["containerStatuses"][0]["state"] = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+    ended["phase"] = "Succeeded".into();
+    story.observe(with_init("Always", &ended));
+    assert!(!lines(&story).iter().any(|line| line.contains("proxy")), "{:#?}", lines(&story));
+}

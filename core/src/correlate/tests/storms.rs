@@ -146,7 +146,7 @@ fn a_pull_that_fails_for_another_reason_is_told_anew() {
     }
     let pull = |message: &str| FindingKind::ImagePull {
         container: "dev".into(),
-        init: false,
+        which: crate::finding::ContainerKind::App,
         image: "img".into(),
         message: message.into(),
     };
