@@ -184,6 +184,10 @@ pub enum Stage {
     Pulled(String),
     /// This container runs.
     Started(ContainerKind, String),
+    /// This container stays up after it crashed.
+    Steady(ContainerKind, String),
+    /// This init container has done its work after it crashed.
+    Done(String),
     /// All its containers are ready.
     Ready,
 }

@@ -68,6 +68,7 @@ impl<R: Registrations> Correlator<R> {
         }
         tracked.gone_at = Some(now);
         tracked.pulls.clear();
+        tracked.trouble.forget_runs();
         forget_known(tracked, effects);
         let is_announced = tracked.subject.kind.is_announced();
         self.report_all_held(uid, effects);

@@ -5,25 +5,63 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Correlator, Effect, Registrations,
     dedup::Key,
-    fact::{images, sandbox, scheduling, volumes},
+    fact::{container_family, images, sandbox, scheduling, volumes},
     report::Report,
 };
 use crate::{
-    finding::{Finding, FindingKind, Stage, WaitingFor},
+    finding::{ContainerKind, Finding, FindingKind, Stage, WaitingFor},
     identity::Uid,
     line::Level,
-    object::{ContainerState, Pod},
+    object::{ContainerState, ContainerStatus, Pod},
 };
 
 /// Trouble that passes sooner is not worth another line.
 const SHORTEST: SignedDuration = SignedDuration::from_secs(5);
 
-/// Stages with trouble that are remembered for each object: a few, and two for each container.
+/// Stages with trouble that are remembered for each object: a few, and some for each container.
 const LIMIT: usize = 64;
 
-/// The stages of an object that trouble was reported about, and since when.
+/// A container that crashed is steady once it has run for this long, and twice as long as its last run.
+const STEADY_AFTER: SignedDuration = SignedDuration::from_mins(2);
+
+/// It is steady after this long at the latest, as to the kubelet, which then forgets the crashes.
+const STEADY_AT_LAST: SignedDuration = SignedDuration::from_mins(10);
+
+/// The stages of an object that trouble was reported about.
 #[derive(Debug, Default)]
-pub(super) struct Trouble(Vec<(Stage, Timestamp)>);
+pub(super) struct Trouble(Vec<Open>);
+
+/// A stage that is not reached yet.
+#[derive(Debug)]
+struct Open {
+    stage: Stage,
+    /// When its trouble was first reported.
+    since: Timestamp,
+    /// Of a container that is to become steady: its run at present.
+    run: Option<Run>,
+}
+
+/// A run of a container that is ready.
+#[derive(Debug)]
+struct Run {
+    restarts: u32,
+    /// When it was first seen ready, by the clock of this program.
+    from: Timestamp,
+    /// When it is steady.
+    due: Timestamp,
+}
+
+impl Run {
+    /// The run that a container's status shows, if it is ready.
+    fn of(status: &ContainerStatus, now: Timestamp) -> Option<Self> {
+        status.state.running.as_ref().filter(|_| status.ready)?;
+        let last = status.last_state.terminated.as_ref();
+        let last = last.and_then(|last| Some(last.finished_at?.duration_since(last.started_at?)));
+        let wait = last.unwrap_or_default().saturating_add(last.unwrap_or_default());
+        let due = now.saturating_add(wait.clamp(STEADY_AFTER, STEADY_AT_LAST)).ok()?;
+        Some(Self { restarts: status.restart_count, from: now, due })
+    }
+}
 
 impl Trouble {
     /// Notes a finding about an object.
@@ -33,16 +71,53 @@ impl Trouble {
             FindingKind::SlowPull { elapsed, .. } => finding.at.saturating_sub(*elapsed).unwrap_or(finding.at),
             _ => finding.at,
         };
-        if self.0.iter().all(|(known, _)| *known != stage) && self.0.len() < LIMIT {
-            self.0.push((stage, since));
+        if self.0.iter().all(|known| known.stage != stage) && self.0.len() < LIMIT {
+            self.0.push(Open { stage, since, run: None });
         }
     }
 
     /// Takes the stages for which this holds.
     fn take(&mut self, reached: impl Fn(&Stage) -> bool) -> Vec<(Stage, Timestamp)> {
-        let (over, rest) = std::mem::take(&mut self.0).into_iter().partition(|(stage, _)| reached(stage));
+        let (over, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|open| reached(&open.stage));
         self.0 = rest;
-        over
+        over.into_iter().map(|open| (open.stage, open.since)).collect()
+    }
+
+    /// Follows the runs of containers that crashed; true if a due time changed.
+    fn follow(&mut self, pod: &Pod, now: Timestamp) -> bool {
+        let ends =
+            pod.metadata.deletion_timestamp.is_some() || matches!(pod.status.phase.as_str(), "Failed" | "Succeeded");
+        let before = self.due();
+        for open in &mut self.0 {
+            let Stage::Steady(_, container) = &open.stage else { continue };
+            let status = &pod.status;
+            let mut all = status.init_container_statuses.iter().chain(&status.container_statuses);
+            let run =
+                all.find(|status| status.name == *container).filter(|_| !ends).and_then(|status| Run::of(status, now));
+            let known = open.run.as_ref().zip(run.as_ref()).is_some_and(|(known, run)| known.restarts == run.restarts);
+            if !known {
+                open.run = run;
+            }
+        }
+        self.due() != before
+    }
+
+    /// Time at which the next container is steady.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.0.iter().filter_map(|open| Some(open.run.as_ref()?.due)).min()
+    }
+
+    /// Takes a container that is steady, with when its crashes were first reported and when its run began.
+    fn take_due(&mut self, now: Timestamp) -> Option<(Stage, Timestamp, Timestamp)> {
+        let at = self.0.iter().position(|open| open.run.as_ref().is_some_and(|run| run.due <= now))?;
+        let open = self.0.remove(at);
+        Some((open.stage, open.since, open.run?.from))
+    }
+
+    /// The object is gone: none of its containers becomes steady.
+    pub(super) fn forget_runs(&mut self) {
+        self.0.iter_mut().for_each(|open| open.run = None);
     }
 }
 
@@ -68,6 +143,10 @@ fn stage(kind: &FindingKind) -> Option<Stage> {
         FindingKind::Waiting { why: WaitingFor::Config | WaitingFor::Container, container, which, .. } => {
             Stage::Started(*which, container.clone())
         }
+        FindingKind::Waiting { why: WaitingFor::CrashLoop, container, which, .. } => match which {
+            ContainerKind::Init => Stage::Done(container.clone()),
+            ContainerKind::App | ContainerKind::Sidecar => Stage::Steady(*which, container.clone()),
+        },
         FindingKind::Unhealthy { message, .. } if message.starts_with("Readiness") => Stage::Ready,
         _ => return None,
     })
@@ -79,7 +158,8 @@ struct Reached<'a>(&'a Pod);
 impl Reached<'_> {
     fn has(&self, stage: &Stage) -> bool {
         match stage {
-            Stage::Created => false,
+            Stage::Created | Stage::Steady(..) => false,
+            Stage::Done(container) => self.succeeded(container),
             Stage::Scheduled => self.condition("PodScheduled"),
             Stage::Prepared => {
                 self.condition("PodReadyToStartContainers") || self.states().any(|(_, state)| was_started(state))
@@ -102,6 +182,11 @@ impl Reached<'_> {
         self.states().any(|(name, state)| name == container && was_started(state))
     }
 
+    fn succeeded(&self, container: &str) -> bool {
+        let succeeded = |state: &ContainerState| state.terminated.as_ref().is_some_and(|end| end.exit_code == 0);
+        self.states().any(|(name, state)| name == container && succeeded(state))
+    }
+
     fn states(&self) -> impl Iterator<Item = (&str, &ContainerState)> {
         let status = &self.0.status;
         let all = status.init_container_statuses.iter().chain(&status.container_statuses);
@@ -119,6 +204,7 @@ fn families(stage: &Stage) -> Vec<Key> {
         Stage::Scheduled => vec![scheduling()],
         Stage::Prepared => vec![volumes(), sandbox()],
         Stage::Pulled(_) => vec![images()],
+        Stage::Steady(_, container) | Stage::Done(container) => vec![container_family(container)],
         Stage::Created | Stage::Started(..) | Stage::Ready => Vec::new(),
     }
 }
@@ -133,8 +219,26 @@ impl<R: Registrations> Correlator<R> {
         for family in over.iter().flat_map(|(stage, _)| families(stage)) {
             tracked.dedup.drop_family(family);
         }
+        let rescheduled = tracked.trouble.follow(pod, now);
         self.ack_released(uid, effects);
         self.report_over(now, uid, over, effects);
+        if rescheduled {
+            self.schedule(uid);
+        }
+    }
+
+    /// Reports an object's containers that stay up after they crashed.
+    pub(super) fn report_steady(&mut self, now: Timestamp, uid: Uid, effects: &mut Vec<Effect>) {
+        while let Some(tracked) = self.tracked.get_mut(&uid)
+            && let Some((stage, since, until)) = tracked.trouble.take_due(now)
+        {
+            for family in families(&stage) {
+                tracked.dedup.drop_family(family);
+            }
+            self.ack_released(uid, effects);
+            let after = until.duration_since(since).max(SignedDuration::ZERO);
+            self.report(uid, Report::new(FindingKind::Recovered { stage, after }, now, None), None, effects);
+        }
     }
 
     /// Reports that a workload has a pod after its pods were refused.

@@ -221,6 +221,7 @@ impl<R: Registrations> Correlator<R> {
             }
             self.report_held_until(now, uid, effects);
             self.report_slow_pulls(now, uid, effects);
+            self.report_steady(now, uid, effects);
             self.schedule(uid);
         }
     }
@@ -254,7 +255,7 @@ impl<R: Registrations> Correlator<R> {
 
     pub(super) fn schedule(&mut self, uid: Uid) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        let due = [tracked.dedup.due(), tracked.pulls.due()].into_iter().flatten().min();
+        let due = [tracked.dedup.due(), tracked.pulls.due(), tracked.trouble.due()].into_iter().flatten().min();
         let before = std::mem::replace(&mut tracked.due, due);
         if before != due {
             if let Some(before) = before {

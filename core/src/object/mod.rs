@@ -465,6 +465,9 @@ pub struct ContainerStatus {
     pub name: String,
     /// How often it was started again.
     pub restart_count: u32,
+    /// It runs and passes its startup and readiness probes.
+    #[serde(deserialize_with = "nullable")]
+    pub ready: bool,
     /// What it does now.
     #[serde(deserialize_with = "nullable")]
     pub state: ContainerState,
@@ -517,6 +520,8 @@ pub struct Terminated {
     /// Of the reason; may be the container's own termination message.
     #[serde(deserialize_with = "text::message")]
     pub message: String,
+    /// By the node's clock.
+    pub started_at: Option<Timestamp>,
     /// By the node's clock.
     pub finished_at: Option<Timestamp>,
     /// Of this run of the container; empty where the runtime gives none.

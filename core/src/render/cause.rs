@@ -78,6 +78,10 @@ pub(super) fn recovered(stage: &Stage, after: SignedDuration) -> String {
         Stage::Prepared => format!("The pod's volumes and network are ready after {after}"),
         Stage::Pulled(image) => format!("Image \"{image}\" pulled after {after}"),
         Stage::Started(which, container) => format!("{} {container} started after {after}", which.as_str()),
+        Stage::Steady(which, container) => {
+            format!("{} {container} runs and is ready after {after} of crashes", which.as_str())
+        }
+        Stage::Done(container) => format!("Init container {container} succeeded after {after} of crashes"),
         Stage::Ready => format!("The workspace's pod is ready after {after}"),
     }
 }

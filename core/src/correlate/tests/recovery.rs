@@ -176,12 +176,93 @@ fn a_pod_that_ran_before_the_program_started_is_no_start() {
     assert_eq!(starts(&story), [] as [&str; 0]);
 }
 
+/// A container that ran from one second to another, of the node's clock, waits or runs now for the n-th time.
+fn crashed(restarts: u32, ran: (i64, i64), state: &serde_json::Value) -> serde_json::Value {
+    let at = |second| (start() + SignedDuration::from_secs(second)).to_string();
+    let last = json!({"terminated": {"exitCode": 1, "reason": "Error", "startedAt": at(ran.0), "finishedAt": at(ran.1),
+        "containerID": format!("c{restarts}")}});
+    let ready = state.get("running").is_some();
+    json!({"phase": "Running", "containerStatuses": [
+        {"name": "dev", "restartCount": restarts, "ready": ready, "state": state, "lastState": last}]})
+}
+
+fn back_off() -> serde_json::Value {
+    json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container=dev"}})
+}
+
+#[test]
+fn a_container_that_stays_up_after_crashes_says_so_once() {
+    let mut story = Story::new();
+    for restarts in 1..4 {
+        let from = i64::from(restarts) * 20;
+        story.tick(20);
+        story.observe(seen(pod("ws", "ns", ALICE, &crashed(restarts, (from - 5, from), &back_off()))));
+    }
+    story.tick(20);
+    story.observe(seen(pod("ws", "ns", ALICE, &crashed(4, (75, 80), &json!({"running": {}})))));
+    let over = |story: &Story| lines(story).into_iter().filter(|line| line.contains("of crashes")).collect::<Vec<_>>();
+    story.tick(119);
+    assert_eq!(over(&story), [""; 0]);
+    story.tick(1);
+    assert_eq!(over(&story), ["Container dev runs and is ready after 60s of crashes"]);
+    // What was held back of the crashes is not said after it, and it is said once.
+    let told = lines(&story).len();
+    story.tick(100_000);
+    assert_eq!(lines(&story).len(), told);
+}
+
+#[test]
+fn a_container_that_crashes_after_minutes_again_and_again_is_not_over_it() {
+    let mut story = Story::new();
+    let mut at = 0;
+    for restarts in 1..20 {
+        story.observe(seen(pod("ws", "ns", ALICE, &crashed(restarts, (at, at + 180), &back_off()))));
+        story.tick(10);
+        story.observe(seen(pod("ws", "ns", ALICE, &crashed(restarts, (at, at + 180), &json!({"running": {}})))));
+        for _ in 0..180 {
+            story.tick(1);
+        }
+        at += 190;
+    }
+    assert!(!lines(&story).iter().any(|line| line.contains("of crashes")), "{:#?}", lines(&story));
+}
+
+#[test]
+fn a_container_that_is_not_ready_or_whose_pod_ends_is_not_over_its_crashes() {
+    for end in [json!({"ready": false}), json!({"deleted": true})] {
+        let mut story = Story::new();
+        story.observe(seen(pod("ws", "ns", ALICE, &crashed(1, (0, 5), &back_off()))));
+        let mut status = crashed(1, (0, 5), &json!({"running": {}}));
+        if end["ready"] == false {
+            status["containerStatuses"][0]["ready"] = false.into();
+        }
+        story.tick(10);
+        story.observe(seen(pod("ws", "ns", ALICE, &status)));
+        if end["deleted"] == true {
+            story.observe(Observation::Gone { scope: PODS, object: pod("ws", "ns", ALICE, &status) });
+            story.confirm(Presence::Absent);
+        }
+        story.tick(1_000);
+        assert!(!lines(&story).iter().any(|line| line.contains("of crashes")), "{:#?}", lines(&story));
+    }
+}
+
 /// A pod with an init container beside its own.
 fn with_init(restart_policy: &str, status: &serde_json::Value) -> Observation {
     let mut json = pod_json("ws", "ns", &env(ALICE));
     json["spec"]["initContainers"] = json!([{"name": "proxy", "image": "img", "restartPolicy": restart_policy}]);
     json["status"] = status.clone();
     seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap())))
+}
+
+#[test]
+fn an_init_container_that_succeeds_after_crashes_says_so() {
+    let mut story = Story::new();
+    story.observe(with_init("", &json!({"initContainerStatuses": [{"name": "proxy", "state": back_off()}]})));
+    story.tick(60);
+    let done = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+    story.observe(with_init("", &json!({"initContainerStatuses": [{"name": "proxy", "state": done}]})));
+    assert_eq!(lines(&story).last().unwrap(), "Init container proxy succeeded after 60s of crashes");
 }
 
 #[test]
