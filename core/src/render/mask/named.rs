@@ -35,7 +35,7 @@ const SECRET_ENDS: [&str; 26] = [
 const SECRET_PARTS: [&str; 8] = ["pass", "pw", "sig", "auth", "jwt", "pat", "otp", "pin"];
 
 /// Words that follow a name and a colon in messages: `failed to fetch token: unexpected status`.
-const PROSE: [&str; 44] = [
+const PROSE: [&str; 46] = [
     "a",
     "access",
     "an",
@@ -51,6 +51,7 @@ const PROSE: [&str; 44] = [
     "dial",
     "does",
     "error",
+    "exec",
     "expired",
     "failed",
     "failure",
@@ -63,6 +64,7 @@ const PROSE: [&str; 44] = [
     "malformed",
     "missing",
     "must",
+    "nmi",
     "no",
     "not",
     "permission",
@@ -127,7 +129,7 @@ fn of_word(text: &str, at: usize, word: &str, before: &str) -> Option<Range<usiz
         return None;
     }
     let rest = &text[end..];
-    if ends_quoted_path(&text[..at], rest) {
+    if ends_quoted_path(&text[..at], rest) || is_volume(&text[..at], rest) || ends_url(&text[..at], rest) {
         return None;
     }
     // `<token>value</token>`
@@ -145,12 +147,36 @@ fn of_word(text: &str, at: usize, word: &str, before: &str) -> Option<Range<usiz
     value(text, end + separator, colon, header)
 }
 
-/// Whether a word between these ends a path in quotes that prose follows, as in `exec: "/etc/passwd": permission denied`.
+/// Whether a word between these ends a path or URL in quotes that prose follows, as in
+/// `exec: "/etc/passwd": permission denied`.
 fn ends_quoted_path(before: &str, rest: &str) -> bool {
-    let path = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let path = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
     let Some(quote) = rest.chars().next().filter(|c| "\"'`".contains(*c)) else { return false };
     let prose = rest[1..].strip_prefix(": ").is_some_and(|value| !value.starts_with(['"', '\'', '`', '\\']));
     prose && before.ends_with('/') && before.trim_end_matches(path).ends_with(quote)
+}
+
+/// Whether a word between these is the name of a volume, as in `SetUp failed for volume "token" : secret "x" not found`.
+fn is_volume(before: &str, rest: &str) -> bool {
+    rest.starts_with("\" : ") && before.ends_with(" for volume \"")
+}
+
+/// Whether a word between these ends a URL, whose answer follows: `https://ghcr.io/token: 401 Unauthorized`.
+fn ends_url(before: &str, rest: &str) -> bool {
+    let Some(status) = rest.strip_prefix(": ") else { return false };
+    let digits = status.bytes().take_while(u8::is_ascii_digit).count();
+    let is_status = digits == 3 && status[digits..].bytes().next().is_none_or(|byte| b" :\"".contains(&byte));
+    is_status
+        && before.ends_with('/')
+        && before.rsplit(char::is_whitespace).next().is_some_and(|url| url.contains("://"))
+}
+
+/// Whether a word begins what the API server says of an object: `serviceaccounts "x" not found`.
+fn names_object(word: &str, rest: &str) -> bool {
+    const SAID: [&str; 4] = ["not found", "is forbidden:", "is invalid:", "already exists"];
+    let resource = word.bytes().all(|byte| byte.is_ascii_lowercase() || b".-".contains(&byte));
+    let said = rest.strip_prefix(" \"").and_then(|rest| Some(rest.split_once("\" ")?.1));
+    resource && said.is_some_and(|said| SAID.iter().any(|known| said.starts_with(known)))
 }
 
 /// Whether a word names a secret; `api key` is written in two.
@@ -197,7 +223,7 @@ fn value(text: &str, at: usize, prose: bool, header: bool) -> Option<Range<usize
         return None;
     }
     let plain = word.trim_end_matches([':', ',', '.', ';']).to_ascii_lowercase();
-    if prose && PROSE.contains(&plain.as_str()) {
+    if prose && (PROSE.contains(&plain.as_str()) || names_object(word, &text[end..])) {
         return None;
     }
     if header {
@@ -232,12 +258,13 @@ fn credentials(text: &str, at: usize, basic: bool) -> Option<Range<usize>> {
     let word = &value[..unquoted(value)];
     // `no basic auth credentials`, `Bearer realm="…"`, `bearer token is missing`
     let base64 = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte));
-    let plain = word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let bare = word.trim_end_matches([':', ',', '.', ';']);
+    let plain = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_lowercase());
     let challenge = ["realm=", "service=", "scope=", "error="].iter().any(|key| word.starts_with(key));
     let ordinary = plain
         && (basic
-            || ["auth", "token", "tokens", "authentication", "credentials"].contains(&word)
-            || PROSE.contains(&word));
+            || ["auth", "token", "tokens", "authentication", "credentials"].contains(&bare)
+            || PROSE.contains(&bare));
     (!word.is_empty() && !challenge && !ordinary && (base64 || !basic)).then_some(start..start + word.len())
 }
 
