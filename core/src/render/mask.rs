@@ -13,17 +13,34 @@ use crate::token::AgentToken;
 /// Stands for a secret.
 const MASK: &str = "***";
 
-/// Replaces secrets, and turns control characters into spaces.
+/// Replaces secrets, and turns control characters and line separators into spaces. Characters that show nothing or turn the
+/// order of others are dropped, as they could hide a secret or make a line read as another. An arrow, behind which our own
+/// words stand in a line, becomes `->`.
 ///
 /// Secrets are agent tokens that are known, values of names such as `password` (however they are written: `=`, `:`, JSON,
 /// YAML, URL, header, flag), credentials in URLs, and tokens of well-known services.
 pub(super) fn mask(text: &str, is_agent: &dyn Fn(AgentToken) -> bool) -> String {
-    let text: String = text.chars().filter(|c| *c != '\0').map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !is_invisible(*c)) {
+        match c {
+            '\u{2192}' => plain.push_str("->"),
+            '\u{2028}' | '\u{2029}' => plain.push(' '),
+            c if c.is_control() => plain.push(' '),
+            c => plain.push(c),
+        }
+    }
+    let text = plain;
     let mut secrets = named::values(&text);
     secrets.extend(urls::credentials(&text));
     secrets.extend(tokens::tokens(&text, is_agent));
     secrets.sort_unstable_by_key(|secret| secret.start);
     replace(&text, secrets)
+}
+
+/// NUL, and format characters: of width zero, for the direction of text, and tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\0' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Replaces these parts of a text, which may overlap and are sorted by their starts.
