@@ -82,6 +82,25 @@ fn an_event_takes_the_memory_of_its_limits() {
 }
 
 #[test]
+fn numbers_and_times_that_no_type_holds_lose_no_object() {
+    let _turn = turn();
+    for (count, times) in [(json!(-1), 1), (json!(5_000_000_000_i64), u32::MAX), (json!(null), 1)] {
+        for time in ["9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "no time", ""] {
+            let event = json!({"count": count, "firstTimestamp": time, "lastTimestamp": time, "eventTime": time});
+            assert_eq!(decode::<Event>(&event.to_string()).0.times(), times, "{event}");
+            let event = json!({"series": {"count": count, "lastObservedTime": time}, "reason": "R"});
+            assert_eq!(decode::<Event>(&event.to_string()).0.times(), times, "{event}");
+            let state = json!({"terminated": {"exitCode": -1, "startedAt": time, "finishedAt": time}});
+            let status =
+                json!({"name": "dev", "restartCount": count, "ready": null, "state": state, "lastState": null});
+            let condition = json!({"type": "PodScheduled", "status": "False", "lastTransitionTime": time});
+            let pod = json!({"status": {"containerStatuses": [status], "conditions": [condition]}});
+            assert_eq!(decode::<Pod>(&pod.to_string()).0.status.container_statuses.len(), 1, "{pod}");
+        }
+    }
+}
+
+#[test]
 fn a_million_elements_take_the_memory_of_those_kept() {
     let _turn = turn();
     let spec = |list: &str, element: &str| many(&format!("{{\"spec\":{{\"{list}\":["), element, "]}}");

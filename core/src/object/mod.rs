@@ -453,6 +453,7 @@ pub struct Condition {
     #[serde(deserialize_with = "text::message")]
     pub message: String,
     /// When the status changed.
+    #[serde(deserialize_with = "time")]
     pub last_transition_time: Option<Timestamp>,
 }
 
@@ -464,6 +465,7 @@ pub struct ContainerStatus {
     #[serde(deserialize_with = "text::name")]
     pub name: String,
     /// How often it was started again.
+    #[serde(deserialize_with = "number")]
     pub restart_count: u32,
     /// It runs and passes its startup and readiness probes.
     #[serde(deserialize_with = "nullable")]
@@ -493,6 +495,7 @@ pub struct ContainerState {
 #[serde(rename_all = "camelCase", default)]
 pub struct Running {
     /// By the node's clock.
+    #[serde(deserialize_with = "time")]
     pub started_at: Option<Timestamp>,
 }
 
@@ -521,8 +524,10 @@ pub struct Terminated {
     #[serde(deserialize_with = "text::message")]
     pub message: String,
     /// By the node's clock.
+    #[serde(deserialize_with = "time")]
     pub started_at: Option<Timestamp>,
     /// By the node's clock.
+    #[serde(deserialize_with = "time")]
     pub finished_at: Option<Timestamp>,
     /// Of this run of the container; empty where the runtime gives none.
     #[serde(rename = "containerID")]
@@ -592,13 +597,16 @@ pub struct Event {
     #[serde(rename = "type", deserialize_with = "text::word")]
     pub kind: String,
     /// How often, for Events of controllers and kubelets; absent on the scheduler's.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "number")]
     pub count: u32,
     /// Of controllers' and kubelets' Events.
+    #[serde(deserialize_with = "time")]
     pub first_timestamp: Option<Timestamp>,
     /// Of controllers' and kubelets' Events.
+    #[serde(deserialize_with = "time")]
     pub last_timestamp: Option<Timestamp>,
     /// Of the scheduler's Events.
+    #[serde(deserialize_with = "time")]
     pub event_time: Option<Timestamp>,
     /// Of the scheduler's Events once repeated.
     pub series: Option<Series>,
@@ -676,8 +684,10 @@ pub struct InvolvedObject {
 #[serde(rename_all = "camelCase", default)]
 pub struct Series {
     /// How often.
+    #[serde(deserialize_with = "number")]
     pub count: u32,
     /// When it last happened.
+    #[serde(deserialize_with = "time")]
     pub last_observed_time: Option<Timestamp>,
 }
 
@@ -706,6 +716,17 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -
 /// `null` where Kubernetes' Go types write it for an empty list, map or number.
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A count. The API server accepts negative ones, which are 0 here.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number: i64 = nullable(deserializer)?;
+    Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
+}
+
+/// A time; `None` where it is none, or beyond the last that can be represented (the API server accepts the whole of 9999).
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    text::read(deserializer, |text| text.parse().ok())
 }
 
 /// An empty UID is none.
