@@ -219,7 +219,7 @@ impl<R: Registrations> Correlator<R> {
                 self.left.insert(&tracked.subject);
             }
             if let (Some(unconfirmed), Some(owner)) = (&mut self.unconfirmed, tracked.controller) {
-                unconfirmed.forget_pod_of(owner);
+                unconfirmed.forget_pod_of(&tracked.subject.namespace, owner);
             }
             release(&mut tracked, effects);
             effects.push(Effect::Forget(uid));
@@ -249,7 +249,11 @@ impl<R: Registrations> Correlator<R> {
         }
         if !known {
             let owner = meta.controller().map(|owner| owner.uid);
-            let held = self.unconfirmed.as_mut().zip(owner).and_then(|(unconfirmed, owner)| unconfirmed.confirm(owner));
+            let held = self
+                .unconfirmed
+                .as_mut()
+                .zip(owner)
+                .and_then(|(unconfirmed, owner)| unconfirmed.confirm(&subject.namespace, owner));
             if let Some((origin, workload)) = held {
                 self.seen(now, origin, &workload, effects);
             }
@@ -275,8 +279,8 @@ impl<R: Registrations> Correlator<R> {
         }
         let fact_id = fact_id_of(fact_scope, meta, uid);
         if !known && kind.is_announced() && self.is_new(fact_scope, meta, uid, how) {
-            if let Some(owner) = meta.controller() {
-                self.recover_workload(now, owner.uid, effects);
+            if let Some(workload) = self.workload_of(uid) {
+                self.recover_workload(now, workload, effects);
             }
             let at = meta.creation_timestamp.unwrap_or(now);
             self.announce(now, uid, Report::new(FindingKind::Created, at, fact_id), effects);
@@ -304,7 +308,9 @@ impl<R: Registrations> Correlator<R> {
     /// True for a workload that is held because no pod of it is tracked yet.
     fn holds_back(&mut self, origin: Origin, uid: Uid, object: &Object, effects: &mut Vec<Effect>) -> bool {
         let (Some(unconfirmed), Object::Workload(_, workload)) = (&mut self.unconfirmed, object) else { return false };
-        if unconfirmed.is_confirmed(uid) || extract::agents(&workload.spec.template.spec).agents.is_empty() {
+        if unconfirmed.is_confirmed(&workload.metadata.namespace, uid)
+            || extract::agents(&workload.spec.template.spec).agents.is_empty()
+        {
             return false;
         }
         // What was looked up is shown by the watch too.

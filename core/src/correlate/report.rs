@@ -149,7 +149,7 @@ impl<R: Registrations> Correlator<R> {
         let Some(tracked) = self.tracked.get(&uid) else { return };
         let subject = tracked.subject.clone();
         // A ReplicaSet's Deployment outlives its agents.
-        let controller = tracked.controller.filter(|_| subject.kind == Kind::Pod);
+        let controller = self.workload_of(uid).filter(|_| subject.kind == Kind::Pod);
         let Some((workload, dedup)) = controller.and_then(|uid| Some((uid, &mut self.tracked.get_mut(&uid)?.dedup)))
         else {
             return self.report_fact(uid, report, None, effects);
@@ -190,6 +190,17 @@ impl<R: Registrations> Correlator<R> {
             }
         }
         self.ack_released(workload, effects);
+    }
+
+    /// The workload that an object belongs to. Owner references can be forged, and what is held back of a pod is reported
+    /// to its workload's agents: so that is in the same namespace, and each of its agents is the object's too.
+    pub(super) fn workload_of(&self, uid: Uid) -> Option<Uid> {
+        let object = self.tracked.get(&uid)?;
+        let above = object.controller?;
+        let workload = self.tracked.get(&above)?;
+        let is_its_own = workload.subject.namespace == object.subject.namespace
+            && workload.agents.iter().all(|agent| object.agents.contains(agent));
+        is_its_own.then_some(above)
     }
 
     fn hold(

@@ -1,8 +1,14 @@
 //! Workloads of which no pod was seen yet.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::Arc,
+};
 
-use super::{Object, correlator::Origin};
+use super::{
+    Object,
+    correlator::{Origin, parts},
+};
 use crate::{fact_id::ScopeId, identity::Uid};
 
 /// Workloads that are held until the watch shows one of their pods. A field selector is about pods alone, so a
@@ -10,8 +16,8 @@ use crate::{fact_id::ScopeId, identity::Uid};
 #[derive(Debug, Default)]
 pub(super) struct Unconfirmed {
     held: HashMap<Uid, Held>,
-    /// The controllers of the pods that are followed.
-    owners: HashSet<Uid>,
+    /// The controllers of the pods that are followed, with the pods' namespace: an owner reference can be forged.
+    owners: HashSet<(Arc<str>, Uid)>,
 }
 
 /// A held workload.
@@ -25,8 +31,8 @@ struct Held {
 
 impl Unconfirmed {
     /// Whether a pod of this workload is followed.
-    pub(super) fn is_confirmed(&self, workload: Uid) -> bool {
-        self.owners.contains(&workload)
+    pub(super) fn is_confirmed(&self, namespace: &str, workload: Uid) -> bool {
+        self.owners.contains(&(namespace.into(), workload))
     }
 
     /// Holds a workload, at most `limit` of them; false if there is no room. Its origin is the one it had first.
@@ -46,14 +52,16 @@ impl Unconfirmed {
     }
 
     /// A pod of this workload is followed: the workload, if it was held.
-    pub(super) fn confirm(&mut self, workload: Uid) -> Option<(Origin, Object)> {
-        self.owners.insert(workload);
-        self.held.remove(&workload).map(|held| (held.origin, held.object))
+    pub(super) fn confirm(&mut self, namespace: &Arc<str>, workload: Uid) -> Option<(Origin, Object)> {
+        self.owners.insert((Arc::clone(namespace), workload));
+        let Entry::Occupied(held) = self.held.entry(workload) else { return None };
+        let is_there = parts(&held.get().object).1.namespace == **namespace;
+        is_there.then(|| held.remove()).map(|held| (held.origin, held.object))
     }
 
     /// A pod of this workload is no longer followed.
-    pub(super) fn forget_pod_of(&mut self, workload: Uid) {
-        self.owners.remove(&workload);
+    pub(super) fn forget_pod_of(&mut self, namespace: &Arc<str>, workload: Uid) {
+        self.owners.remove(&(Arc::clone(namespace), workload));
     }
 
     /// The workload was deleted.

@@ -486,3 +486,41 @@ fn the_number_of_held_workloads_is_limited() {
     }
     assert_eq!(story.counted(Counted::TooMany), 1);
 }
+
+/// A pod with this token that says a workload of another is its controller.
+fn forged(name: &str, namespace: &str, token: &str, workload: &str) -> Observation {
+    let mut json = pod_json(name, namespace, &env(token));
+    json["metadata"]["ownerReferences"] =
+        json!([{"kind": "ReplicaSet", "name": "rs", "uid": workload, "controller": true}]);
+    json["status"] = json!({"phase": "Failed", "reason": "Evicted", "message": "forged"});
+    seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap())))
+}
+
+#[test]
+fn invariant_1_a_forged_owner_gets_no_line_of_the_pod() {
+    for namespace in ["evil", "ns"] {
+        let mut story = Story::new();
+        story.observe(seen(replicaset("rs", "ns", ALICE)));
+        story.observe(event("ReplicaSet", "ns", "rs", "FailedCreate", "pods \"rs-\" is forbidden: no", 1, 0));
+        story.tick(60);
+        let before = story.findings_for(ALICE);
+        for n in 0..40 {
+            story.observe(forged(&format!("evil-{n}"), namespace, BOB, "ns/rs"));
+            story.tick(1);
+        }
+        story.tick(100_000);
+        assert_eq!(story.findings_for(ALICE), before, "{namespace}");
+        assert!(story.findings_for(BOB).len() >= 80, "{namespace}");
+    }
+}
+
+#[test]
+fn invariant_1_a_forged_owner_does_not_confirm_a_workload_elsewhere() {
+    let mut story = Story::confirming(Limits::default());
+    story.observe(forged("early", "evil", BOB, "ns/rs"));
+    story.observe(seen(replicaset("rs", "ns", ALICE)));
+    story.observe(forged("late", "evil", BOB, "ns/rs"));
+    assert_eq!(story.findings_for(ALICE), []);
+    story.observe(forged("its-own", "ns", ALICE, "ns/rs"));
+    assert!(story.findings_for(ALICE).contains(&(FindingKind::Created, None)));
+}
