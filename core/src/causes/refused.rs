@@ -281,14 +281,14 @@ pub(super) static CAUSES: &[Cause] = &[
              account workspace does not reference that secret",
         ),
     Cause::new(AREA, "previous_pod", Warn, Nobody, "The previous pod of this name still exists")
-        .on(&[REFUSED.text(&["object is being deleted", "already exists"])])
+        .on(&[REFUSED.text(&["pvc ? is being deleted", "object is being deleted", "already exists"])])
         .says(
             "The previous pod or volume claim of this name is still being deleted.",
             "Kubernetes tries again by itself; if it goes on for many minutes, ask your administrator.",
         )
         .seen(
             "FailedCreate",
-            "create Pod ws-0 in StatefulSet ws failed error: object is being deleted: pods \"ws-0\" already exists",
+            "Create Pod ws-0 in StatefulSet ws failed error: pvc home-ws-0 is being deleted",
         ),
     Cause::new(AREA, "not_permitted", Error, Administrator, "A controller may not create the pod")
         .on(&[REFUSED.text(&["user ? cannot create resource", "cannot set blockownerdeletion"])])

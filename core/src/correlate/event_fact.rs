@@ -277,9 +277,10 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
     }
 }
 
-/// `create Pod db-0 in StatefulSet db successful`
+/// `create Pod db-0 in StatefulSet db successful`, with a capital since Kubernetes 1.37
 fn created_by_stateful_set(message: &str) -> Option<&str> {
-    let (name, rest) = message.strip_prefix("create Pod ")?.split_once(' ')?;
+    let pod = ["create Pod ", "Create Pod "].iter().find_map(|verb| message.strip_prefix(verb))?;
+    let (name, rest) = pod.split_once(' ')?;
     rest.ends_with("successful").then_some(name)
 }
 
@@ -371,6 +372,15 @@ mod tests {
         assert_eq!(refused(Kind::StatefulSet, "FailedCreate"), FindingKind::Refused { message: message.to_owned() });
         let shortened = message.replace("\"db-0\"", "\"db-…\"");
         assert_eq!(refused(Kind::Job, "FailedCreate"), FindingKind::Refused { message: shortened });
+    }
+
+    #[test]
+    fn a_stateful_set_names_the_pod_that_it_created() {
+        for verb in ["create", "Create"] {
+            let message = format!("{verb} Pod db-0 in StatefulSet db successful");
+            assert_eq!(created_by_stateful_set(&message), Some("db-0"), "{message}");
+        }
+        assert_eq!(created_by_stateful_set("Create Pod db-0 in StatefulSet db failed error: no"), None);
     }
 
     #[test]
