@@ -127,7 +127,11 @@ async fn one(scenario: Scenario, site: &Site, coder: &CoderStandIn, patience: Du
     let token = Uuid::new_v4().to_string();
     coder.add_agent(&token, Valid::Now);
     let name = scenario.name().replace('_', "-");
-    let names = Names { namespace: format!("coder-{name}"), own: format!("only-{name}") };
+    let names = Names {
+        namespace: format!("coder-{name}"),
+        own: format!("only-{name}"),
+        workload: format!("coder-{OWNER}-{name}"),
+    };
     let script = real::script(scenario, &names);
     let namespace = if script.is_some() { &names.namespace } else { &site.namespaces.workspaces };
     let stage = Stage { scenario, workspace: Workspace::new(namespace, OWNER, &name, &token), site };

@@ -18,12 +18,15 @@ pub(super) struct Names {
     pub(super) namespace: String,
     /// Its own node, volume and cluster-wide objects, and the beginning of their names.
     pub(super) own: String,
+    /// Its workspace's workload or pod.
+    pub(super) workload: String,
 }
 
 /// The workload of a scenario's workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Workload {
     Deployment,
+    StatefulSet,
     Pod,
     Job,
 }
@@ -60,6 +63,8 @@ pub(super) struct Script {
     workload_spec: Value,
     /// The scenario's own node, if it has one; its workspace runs there.
     node: Option<Value>,
+    /// Merged into that node's status once it is ready.
+    node_status: Option<Value>,
     then: Vec<Action>,
 }
 
@@ -72,6 +77,7 @@ impl Script {
             spec,
             workload_spec: json!({}),
             node: None,
+            node_status: None,
             then: Vec::new(),
         }
     }
@@ -97,6 +103,11 @@ impl Script {
         self
     }
 
+    fn node_status(mut self, status: Value) -> Self {
+        self.node_status = Some(status);
+        self
+    }
+
     fn then(mut self, action: Action) -> Self {
         self.then.push(action);
         self
@@ -114,7 +125,7 @@ pub(super) fn script(scenario: Scenario, names: &Names) -> Option<Script> {
 
 /// Returns true if a scenario is played for real.
 pub(super) fn is_real(scenario: Scenario) -> bool {
-    let names = Names { namespace: String::new(), own: String::new() };
+    let names = Names { namespace: String::new(), own: String::new(), workload: String::new() };
     script(scenario, &names).is_some()
 }
 
@@ -156,6 +167,6 @@ mod tests {
     #[test]
     fn what_the_control_plane_can_do_is_played_for_real() {
         let real = Scenario::all().filter(|scenario| is_real(*scenario)).count();
-        assert!(real >= 45, "{real}");
+        assert!(real >= 48, "{real}");
     }
 }

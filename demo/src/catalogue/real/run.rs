@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::api::core::v1::{Event, Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod, ServiceAccount};
 use kube::api::{DeleteParams, DynamicObject, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
@@ -20,8 +20,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const SEEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Kinds without a namespace.
-const CLUSTER_WIDE: [&str; 8] = [
+const CLUSTER_WIDE: [&str; 9] = [
     "Node",
+    "CSINode",
     "PersistentVolume",
     "StorageClass",
     "CSIDriver",
@@ -38,11 +39,18 @@ pub(in crate::catalogue) async fn play(stage: &Stage<'_>, names: &Names, script:
     if let Some(node) = &script.node {
         run.node(node).await.context("its node")?;
     }
+    if let Some(status) = &script.node_status {
+        let nodes: Api<Node> = Api::all(run.client.clone());
+        let patch = Patch::Merge(json!({ "status": status }));
+        nodes.patch_status(&names.own, &PatchParams::default(), &patch).await.context("its node's status")?;
+    }
     for object in &script.objects {
         run.prepare(object).await?;
     }
     let workload = run.workload(&script);
-    if stage.scenario.cause.area == logstream_core::causes::Area::Refused {
+    // A StatefulSet's controller looks at the claim itself: no API server refuses the pod.
+    let by_api_server = script.workload != Workload::StatefulSet;
+    if by_api_server && stage.scenario.cause.area == logstream_core::causes::Area::Refused {
         run.until_refused(&workload["spec"]["template"]).await?;
     }
     run.create(&workload).await?;
@@ -79,7 +87,7 @@ impl Run<'_> {
             "spec": spec,
         }))
         .await?;
-        let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(self.client.clone());
+        let nodes: Api<Node> = Api::all(self.client.clone());
         poll::eventually("it is ready", PATIENCE, || async {
             let node = nodes.get(name).await.map_err(|error| error.to_string())?;
             let taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
@@ -107,12 +115,13 @@ impl Run<'_> {
         let workspace = &self.stage.workspace;
         let mut workload = match script.workload {
             Workload::Deployment => workspace.deployment(),
+            Workload::StatefulSet => workspace.stateful_set(),
             Workload::Pod => workspace.pod(),
             Workload::Job => workspace.job(),
         };
         let spec = match script.workload {
             Workload::Pod => &mut workload["spec"],
-            Workload::Deployment | Workload::Job => {
+            Workload::Deployment | Workload::StatefulSet | Workload::Job => {
                 merge(&mut workload["spec"], &script.workload_spec);
                 &mut workload["spec"]["template"]["spec"]
             }

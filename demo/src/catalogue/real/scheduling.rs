@@ -18,6 +18,9 @@ pub(super) fn script(id: &str, names: &Names) -> Option<Script> {
             let port = container(&json!({ "ports": [{ "containerPort": PORT, "hostPort": PORT }] }));
             Script::new(port.clone()).on_own_node(json!({})).with(neighbour(names, &port))
         }
+        "pod_count" => Script::new(json!({}))
+            .on_own_node(json!({}))
+            .node_status(json!({ "capacity": { "pods": "0" }, "allocatable": { "pods": "0" } })),
         "taint_unnamed" => Script::new(json!({}))
             .on_own_node(json!({ "taints": [{ "key": "gpu", "value": "yes", "effect": "NoSchedule" }] })),
         "node_cordoned" => Script::new(json!({})).on_own_node(json!({ "unschedulable": true })),

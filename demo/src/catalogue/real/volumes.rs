@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Names, Script, container};
+use super::{Names, Script, Workload, container};
 
 /// The claim of the workspace's home.
 const HOME: &str = "home";
+
+/// The driver of volumes that exist.
+const CSI_DRIVER: &str = "files.csi.example.com";
 
 /// A class without a provisioner.
 const STATIC: &str = "kubernetes.io/no-provisioner";
@@ -41,6 +44,20 @@ pub(super) fn script(id: &str, names: &Names) -> Option<Script> {
             let affinity = json!({ "required": { "nodeSelectorTerms": [{ "matchExpressions": [expression] }] } });
             bound(with_home(), names, "ReadWriteOnce", &affinity)
         }
+        "volume_count" => {
+            let driver = json!({ "name": CSI_DRIVER, "nodeID": names.own, "topologyKeys": [],
+                "allocatable": { "count": 0 } });
+            bound(with_home(), names, "ReadWriteOnce", &Value::Null).on_own_node(json!({})).with(json!({
+                "apiVersion": "storage.k8s.io/v1", "kind": "CSINode",
+                "metadata": { "name": names.own }, "spec": { "drivers": [driver] },
+            }))
+        }
+        "previous_pod" => {
+            let held = json!({ "name": format!("{HOME}-{}-0", names.workload),
+                "finalizers": ["scenario.test/held"], "deletionTimestamp": "now" });
+            let template = json!({ "volumeClaimTemplates": [claim(&json!({}), &json!({}))] });
+            with_home().with(claim(&json!({}), &held)).workload(Workload::StatefulSet, template)
+        }
         "volume_in_use" => bound(with_home(), names, "ReadWriteOncePod", &Value::Null).with(user()),
         _ => return None,
     })
@@ -68,7 +85,7 @@ fn bound(script: Script, names: &Names, mode: &str, affinity: &Value) -> Script 
         "apiVersion": "v1", "kind": "PersistentVolume",
         "metadata": { "name": names.own },
         "spec": { "capacity": { "storage": "10Gi" }, "accessModes": [mode], "storageClassName": "",
-            "csi": { "driver": "files.csi.example.com", "volumeHandle": names.own }, "nodeAffinity": affinity,
+            "csi": { "driver": CSI_DRIVER, "volumeHandle": names.own }, "nodeAffinity": affinity,
             "claimRef": { "namespace": names.namespace, "name": HOME } },
     });
     script
