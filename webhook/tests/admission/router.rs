@@ -294,12 +294,7 @@ async fn malformed_requests_get_a_clear_4xx() {
         (without("/request", "uid"), 400, Reason::NotAReview, "request.uid"),
         (with("/request/uid", json!("")), 400, Reason::NotAReview, "request.uid"),
         (with("/request/uid", json!(7)), 400, Reason::NotAReview, "request.uid"),
-        (
-            with("/apiVersion", json!("admission.k8s.io/v1beta1")),
-            422,
-            Reason::Version,
-            "use admission.k8s.io/v1",
-        ),
+        (with("/apiVersion", json!("admission.k8s.io/v1beta1")), 422, Reason::Version, "use admission.k8s.io/v1"),
     ] {
         let before = webhook.metrics.rejections(reason);
         let (got, text) = webhook.post(body.clone()).await;
