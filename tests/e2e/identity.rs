@@ -117,6 +117,28 @@ async fn an_event_with_another_uid_is_not_attributed_to_the_pod() -> Result<()> 
     Ok(())
 }
 
+#[tokio::test]
+async fn invariant_1_a_forged_owner_gets_no_line_of_a_pod() -> Result<()> {
+    let context = TestContext::new("forged-owner").await?;
+    let _installation = context.install().await?;
+    let (victim, agent) = (context.agent(), context.agent());
+    let mut owner = replicaset(&Workspace::new(context.namespace.name(), "alice", "dev", &victim));
+    owner["spec"]["replicas"] = 0.into();
+    let owner = context.create(&owner).await?;
+    context.wait_for(&victim, &["Queued pod from ReplicaSet"]).await?;
+    // More pods than are announced one by one of a workload.
+    for n in 0..6 {
+        let mut pod = Workspace::new(context.namespace.name(), "mallory", &format!("forged-{n}"), &agent).pod();
+        pod["metadata"]["ownerReferences"] = json!([{ "apiVersion": "apps/v1", "kind": "ReplicaSet",
+            "name": owner.name_any(), "uid": owner.uid(), "controller": true }]);
+        let pod = context.create(&pod).await?;
+        context.wait_for(&agent, &[&format!("Created pod: {}", pod.name_any())]).await?;
+    }
+    let lines = marker(&context, &victim, &owner).await?;
+    assert_eq!(count(&lines, "forged"), 0, "{:#?}", texts(&lines));
+    Ok(())
+}
+
 /// A ReplicaSet made by hand, so that its name and UID are known.
 fn replicaset(workspace: &Workspace) -> Value {
     let mut replicaset = workspace.deployment();
