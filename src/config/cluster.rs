@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig};
 
 use super::environment::Environment;
+use super::kubeconfig::{KubeconfigFlaw, check};
 use super::proxy::{Proxy, ProxyError, take_proxy_url};
 use super::setting::{KUBECONFIG_VARIABLE, SERVICE_HOST_VARIABLE};
 
@@ -38,21 +39,14 @@ pub struct Cluster {
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The kubeconfig is missing or wrong.
-    #[error("cannot use the kubeconfig (--kubeconfig selects another): {}", without_contents(.0))]
-    Kubeconfig(#[from] KubeconfigError),
+    #[error("cannot use the kubeconfig (--kubeconfig selects another): {0}")]
+    Kubeconfig(#[from] KubeconfigFlaw),
     /// The proxy cannot be used.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     /// The service account of the pod is not usable.
     #[error("cannot use the pod's service account: {0}")]
     ServiceAccount(#[from] InClusterError),
-}
-
-/// The error without the lines that the parser quotes: a kubeconfig holds credentials.
-fn without_contents(error: &KubeconfigError) -> String {
-    let KubeconfigError::Parse(error) = error else { return error.to_string() };
-    let place = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column()));
-    format!("it is not valid YAML of a kubeconfig{}", place.unwrap_or_default())
 }
 
 impl ClusterAccess {
@@ -78,8 +72,10 @@ impl ClusterAccess {
     /// service account.
     pub async fn load_context(&self, context: Option<&str>) -> Result<Cluster, ClusterError> {
         let (mut config, proxy) = match self {
-            Self::File(path) => of_kubeconfig(Kubeconfig::read_from(path)?, context).await?,
-            Self::Found => of_kubeconfig(Kubeconfig::read()?, context).await?,
+            Self::File(path) => {
+                of_kubeconfig(Kubeconfig::read_from(path).map_err(KubeconfigFlaw::from)?, context).await?
+            }
+            Self::Found => of_kubeconfig(Kubeconfig::read().map_err(KubeconfigFlaw::from)?, context).await?,
             Self::ServiceAccount => (kube::Config::incluster()?, None),
         };
         config.proxy_url = None;
@@ -97,8 +93,10 @@ async fn of_kubeconfig(
     if let Some(context) = context {
         kubeconfig.current_context = Some(context.to_owned());
     }
+    check(&kubeconfig)?;
     let proxy_url = take_proxy_url(&mut kubeconfig);
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let config = config.map_err(KubeconfigFlaw::from)?;
     let proxy = Proxy::choose(proxy_url.as_deref(), &config.cluster_url)?;
     Ok((config, proxy))
 }
