@@ -10,23 +10,53 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioIo},
 };
-use kube::{Client, Config, client::ConfigExt};
+use kube::{
+    Client, Config,
+    client::{AuthError, ConfigExt},
+};
 use tokio::net::TcpStream;
 use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::config::{Cluster, Proxy};
 
+/// Maximum length of a credential plugin's own message, in characters.
+const MAX_MESSAGE: usize = 400;
+
+/// The client cannot be created: certificates or credentials are not usable.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot create a Kubernetes client: {}", in_words(.0))]
+pub struct ClientError(#[from] kube::Error);
+
+/// Of a credential plugin its message alone: the command may have credentials in its environment, and the output may be
+/// a token.
+fn in_words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Auth(AuthError::AuthExecStart(error)) => {
+            format!("the credential plugin of the context's user cannot be started ({error})")
+        }
+        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => {
+            let message: String = String::from_utf8_lossy(&out.stderr).trim().chars().take(MAX_MESSAGE).collect();
+            let message = if message.is_empty() { message } else { format!(": {message}") };
+            format!("the credential plugin of the context's user failed ({}){message}", out.status)
+        }
+        kube::Error::Auth(AuthError::AuthExecParse(_)) => {
+            "the credential plugin of the context's user wrote no ExecCredential".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// Creates a client, which does not connect yet.
 ///
 /// # Errors
 /// If the certificates or credentials of the configuration cannot be used.
-pub fn client(cluster: Cluster) -> kube::Result<Client> {
+pub fn client(cluster: Cluster) -> Result<Client, ClientError> {
     let Cluster { config, proxy } = cluster;
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_connect_timeout(config.connect_timeout);
     match proxy {
-        None => Client::try_from(config),
+        None => Ok(Client::try_from(config)?),
         Some(Proxy::Http { address, authorization }) => {
             tracing::info!(proxy = %address, "connecting to the API server through a proxy");
             let tunnel = Tunnel::new(address, http);
@@ -47,7 +77,7 @@ pub fn client(cluster: Cluster) -> kube::Result<Client> {
 }
 
 /// A client whose connections are made by `connector`. TLS, credentials and headers are those of the configuration.
-fn through<C>(connector: C, config: Config) -> kube::Result<Client>
+fn through<C>(connector: C, config: Config) -> Result<Client, ClientError>
 where
     C: Service<http::Uri, Response = TokioIo<TcpStream>> + Clone + Send + Sync + 'static,
     C::Future: Send + Unpin + 'static,
@@ -63,4 +93,25 @@ where
         .map_err(BoxError::from)
         .service(http);
     Ok(Client::new(service, config.default_namespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::process::ExitStatusExt, process};
+
+    use super::*;
+
+    #[test]
+    fn of_a_failed_credential_plugin_neither_environment_nor_output_is_shown() {
+        let out = process::Output {
+            status: process::ExitStatus::from_raw(256),
+            stdout: b"hunter2".to_vec(),
+            stderr: b"please log in\n".to_vec(),
+        };
+        let cmd = "SECRET=\"hunter2\" plugin".to_owned();
+        let error = kube::Error::Auth(AuthError::AuthExecRun { cmd, out: Box::new(out) });
+        let expected = "cannot create a Kubernetes client: the credential plugin of the context's user failed \
+                        (exit status: 1): please log in";
+        assert_eq!(ClientError(error).to_string(), expected);
+    }
 }

@@ -7,6 +7,7 @@ use logstream_certs as certs;
 use crate::{
     coder,
     config::ClusterError,
+    kubernetes::ClientError,
     runtime::{TaskFailed, listen::ListenError, shutdown::Signal},
 };
 
@@ -17,8 +18,8 @@ pub enum AppError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The Kubernetes client cannot be created.
-    #[error("cannot create a Kubernetes client: {0}")]
-    Client(#[from] kube::Error),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// The client for Coder cannot be created.
     #[error(transparent)]
     Coder(#[from] coder::ConfigError),

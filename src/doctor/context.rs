@@ -17,7 +17,7 @@ use super::{
 use crate::{
     coder::{Probe, ProbeError},
     config::{Cluster, ClusterAccess, ClusterError, Config, ConfigError, Namespaces},
-    kubernetes,
+    kubernetes::{self, ClientError},
     runtime::{Clock, SystemClock},
 };
 
@@ -31,8 +31,8 @@ pub(super) enum DoctorError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// No client can be made of it.
-    #[error("no Kubernetes client can be made of the kubeconfig: {0}")]
-    Client(#[from] kube::Error),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// The Deployment cannot be read.
     #[error("cannot read the release: {0}")]
     Read(String),

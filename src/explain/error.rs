@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{config::ClusterError, watch::Scope};
+use crate::{config::ClusterError, kubernetes::ClientError, watch::Scope};
 
 /// Nothing can be explained.
 #[derive(Debug, thiserror::Error)]
@@ -10,9 +10,9 @@ pub(super) enum Problem {
     /// The kubeconfig or the ServiceAccount cannot be used.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// No client could be made of them.
-    #[error("no Kubernetes client can be made of the kubeconfig: {0}")]
-    Client(#[from] kube::Error),
+    /// No client can be made of them.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// Pods or Events may not be read.
     #[error("no permission to read {}", .0.words())]
     Forbidden(Scope),
