@@ -1,5 +1,6 @@
 //! The command line: the service, or a command for operators.
 
+pub(crate) mod credentials;
 mod output;
 mod tools;
 

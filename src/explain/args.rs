@@ -122,15 +122,21 @@ pub struct Options {
 
 impl Args {
     pub(crate) fn options(self, environment: &Environment) -> Result<Options, ConfigError> {
-        let wrong = |flag: &'static str| move |problem| ConfigError::Wrong(format!("--{flag} has a value {problem}"));
         let target = match (self.selector, self.owner) {
-            (Some(text), _) => Target::Labels(LabelSelector::parse(&text).map_err(wrong("selector"))?),
+            (Some(text), _) => {
+                let labels = LabelSelector::parse(&text);
+                Target::Labels(labels.map_err(|problem| wrong("selector", &text, &problem, SELECTOR))?)
+            }
+            (None, Some(user)) if user.is_empty() => {
+                return Err(wrong("owner", &user, "which is empty", "the name or the e-mail address of a Coder user"));
+            }
             (None, Some(user)) => Target::Owner(user),
             (None, None) => Target::parse(&self.target).map_err(ConfigError::Wrong)?,
         };
-        let namespace = self.namespace.map(|name| namespace(&name).map_err(wrong("namespace"))).transpose()?;
-        let kubeconfig: Option<PathBuf> =
-            self.kubeconfig.map(|path| existing_file(&path).map_err(wrong("kubeconfig"))).transpose()?;
+        let check = |name: String| namespace(&name).map_err(|problem| wrong("namespace", &name, &problem, NAMESPACE));
+        let namespace = self.namespace.map(check).transpose()?;
+        let check = |path: String| existing_file(&path).map_err(|problem| wrong("kubeconfig", &path, &problem, FILE));
+        let kubeconfig: Option<PathBuf> = self.kubeconfig.map(check).transpose()?;
         let default_times = if self.follow { Times::Absolute } else { Times::Relative };
         Ok(Options {
             target,
@@ -149,6 +155,15 @@ impl Args {
             style: self.color.style(environment),
         })
     }
+}
+
+const SELECTOR: &str = "labels such as app=dev,team!=web";
+const NAMESPACE: &str = "a name of lowercase letters, digits and hyphens";
+const FILE: &str = "the path of a kubeconfig";
+
+/// Unlike the service's, the values of these flags hold no credentials.
+fn wrong(flag: &str, value: &str, problem: &str, accepted: &str) -> ConfigError {
+    ConfigError::Wrong(format!("--{flag} has the value {value:?}, {problem}; accepted: {accepted}"))
 }
 
 impl MinLevel {
@@ -201,11 +216,13 @@ mod tests {
             ("pod/dev --owner alice", "cannot be used with"),
             ("-l app=dev --owner alice", "cannot be used with"),
             ("-A -n team", "cannot be used with"),
-            ("node/dev", "is not a kind that can be explained"),
-            ("-n Team", "--namespace has a value where"),
+            ("node/dev", "\"node\" is not a kind that is explained; accepted are pod, deployment"),
+            ("-n Team", "--namespace has the value \"Team\", where a name"),
+            ("-n Team", "accepted: a name of lowercase letters"),
             ("-l app=", ""),
-            ("-l app~dev", "--selector has a value"),
-            ("-k /does/not/exist", "--kubeconfig has a value which cannot be read"),
+            ("-l app~dev", "--selector has the value \"app~dev\", "),
+            ("-k /does/not/exist", "--kubeconfig has the value \"/does/not/exist\", which cannot be read"),
+            ("--owner=", "--owner has the value \"\", which is empty; accepted: the name"),
             ("--min-level loud", "possible values: debug, warn, error"),
         ] {
             match options(args) {

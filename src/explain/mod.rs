@@ -6,6 +6,7 @@
 mod args;
 mod error;
 mod names;
+mod namespace;
 mod permission;
 mod pipeline;
 mod print;
@@ -40,7 +41,7 @@ use self::{
     progress::Progress,
 };
 use crate::{
-    cli::Output,
+    cli::{Output, credentials},
     kubernetes,
     runtime::{Clock, Signals, SystemClock, shutdown::SignalSource},
     watch::{Lookups, Metrics, Scopes, Selectors, Setup, SyncStates, Watch},
@@ -51,6 +52,9 @@ const OBSERVATIONS: usize = 256;
 
 /// Interval at which held facts are looked at.
 const TICK: Duration = Duration::from_secs(1);
+
+/// A hint for a user whose object is in another namespace.
+const ELSEWHERE: &str = "\n--namespace names another namespace, and --all-namespaces reads all";
 
 /// Explains, and returns the exit code; see the help of `explain`. An error is one of standard output.
 pub async fn run(options: Options) -> io::Result<ExitCode> {
@@ -79,6 +83,7 @@ async fn explain(options: &Options) -> Result<bool, Problem> {
     };
     let scopes = Arc::new(Scopes::new(&namespaces).with_node_events());
     let server = cluster.config.cluster_url.to_string();
+    let flaw = credentials::flaw(&cluster.config.auth_info, SystemClock.now());
     let client = kubernetes::client(cluster)?;
     let mut reading = Reading::start(&client, &scopes);
     let mut progress = Progress::new(format!("reading {}", place("pods, workloads and events", &namespaces)));
@@ -87,16 +92,25 @@ async fn explain(options: &Options) -> Result<bool, Problem> {
     let snapshot = match snapshot {
         Ok(snapshot) => snapshot,
         Err(problem @ Problem::Forbidden(_)) => {
-            let advice = permission::missing(&client, options, &scopes).await;
+            let advice = permission::missing(&client, options, &scopes, flaw.as_deref()).await;
             return Err(Problem::Denied(problem.to_string() + &advice));
         }
-        Err(Problem::Unreadable(why)) => return Err(Problem::Unreachable { server, why }),
+        Err(Problem::Unreadable(why)) => {
+            let why = [Some(why), flaw].into_iter().flatten().collect::<Vec<_>>().join("; ");
+            return Err(Problem::Unreachable { server, why });
+        }
         Err(problem) => return Err(problem),
     };
     let is_needed = |id: &ScopeId| scopes.get(*id).is_some_and(|scope| !scope.resource.is_optional());
     if snapshot.denied.iter().any(is_needed) {
-        let advice = permission::missing(&client, options, &scopes).await;
+        let advice = permission::missing(&client, options, &scopes, flaw.as_deref()).await;
         complain(&format!("some workloads are left out for want of permission{advice}"))?;
+    }
+    if snapshot.objects.is_empty()
+        && let [namespace] = &*namespaces
+        && let Some(others) = namespace::missing(&client, namespace).await
+    {
+        return Err(Problem::NotFound(format!("there is no namespace {namespace}{others}")));
     }
     let existing = names::existing(&snapshot, options.all_namespaces);
     let mut pipeline = Pipeline::new(options.target.clone());
@@ -104,7 +118,9 @@ async fn explain(options: &Options) -> Result<bool, Problem> {
     if pipeline.groups().is_empty() && !options.follow {
         let verb = if matches!(options.target, Target::Named(..)) { "is" } else { "are" };
         let place = place(&options.target.to_string(), &namespaces);
-        return Err(Problem::NotFound(format!("there {verb} no {place}{}", existing.describe(&options.target))));
+        let elsewhere = if options.all_namespaces { "" } else { ELSEWHERE };
+        let others = existing.describe(&options.target);
+        return Err(Problem::NotFound(format!("there {verb} no {place}{others}{elsewhere}")));
     }
     let mut sink = Sink::new(options);
     sink.write(&pipeline, lines)?;

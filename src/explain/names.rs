@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logstream_core::{correlate::Object, resource::Kind, workspace::Owner};
+use logstream_core::{correlate::Object, resource::Kind};
 
 use super::{
     snapshot::Snapshot,
-    target::{Target, TargetKind, sources},
+    target::{self, Target, TargetKind},
 };
 
 /// Number of names that are shown.
@@ -23,9 +23,9 @@ pub(super) struct Existing {
 pub(super) fn existing(snapshot: &Snapshot, with_namespace: bool) -> Existing {
     let mut existing = Existing::default();
     for (_, object) in snapshot.objects.values() {
-        let (kind, meta, template) = match object {
-            Object::Pod(pod) => (Kind::Pod, &pod.metadata, None),
-            Object::Workload(kind, workload) => (*kind, &workload.metadata, Some(&workload.spec.template.metadata)),
+        let (kind, meta) = match object {
+            Object::Pod(pod) => (Kind::Pod, &pod.metadata),
+            Object::Workload(kind, workload) => (*kind, &workload.metadata),
         };
         let shown = |name: &str| if with_namespace { format!("{}/{name}", meta.namespace) } else { name.to_owned() };
         let mut add = |kind: &str, name: &str| {
@@ -37,8 +37,7 @@ pub(super) fn existing(snapshot: &Snapshot, with_namespace: bool) -> Existing {
         if let Some(owner) = meta.controller() {
             add(&owner.kind, &owner.name);
         }
-        let owner = Owner::derive(&sources(meta, template), meta.name_or_prefix(), &meta.namespace);
-        existing.owners.extend(Some(owner.user).filter(|user| !user.is_empty()));
+        existing.owners.extend(Some(target::owner(object).user).filter(|user| !user.is_empty()));
     }
     existing
 }
@@ -52,17 +51,22 @@ impl Existing {
             Target::Named(kind, name) => (kind.plural(), self.names.get(kind.name()).unwrap_or(&none), name.as_str()),
             Target::All | Target::Labels(_) => ("pods", self.names.get("pod").unwrap_or(&none), ""),
         };
-        if names.is_empty() {
-            return format!("; there are no {what} at all");
+        match target {
+            Target::All => String::new(),
+            _ if names.is_empty() => format!("; there are no {what} at all"),
+            _ => format!("; {what} are: {}", most_similar(names, wanted)),
         }
-        let mut names: Vec<&String> = names.iter().collect();
-        // The most similar first, then by name.
-        names.sort_by_key(|name| std::cmp::Reverse(similarity(name, wanted)));
-        let more = names.len().saturating_sub(SHOWN);
-        let shown: Vec<&str> = names.iter().take(SHOWN).map(|name| name.as_str()).collect();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("; {what} are: {}{more}", shown.join(", "))
     }
+}
+
+/// Some of the names, the most similar first, then by name.
+pub(super) fn most_similar(names: &BTreeSet<String>, wanted: &str) -> String {
+    let mut names: Vec<&String> = names.iter().collect();
+    names.sort_by_key(|name| std::cmp::Reverse(similarity(name, wanted)));
+    let more = names.len().saturating_sub(SHOWN);
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(|name| name.as_str()).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(", ") + &more
 }
 
 /// Number of leading characters that a name has in common with the wanted one; more if one contains the other.

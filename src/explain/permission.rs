@@ -16,13 +16,20 @@ use crate::{
 /// What reading a scope takes.
 const VERBS: [&str; 2] = ["list", "watch"];
 
-/// The verbs that are missing to read these scopes, each with a command that checks it.
-pub(super) async fn missing(client: &Client, options: &Options, scopes: &Scopes) -> String {
+/// The verbs that are missing to read these scopes, each with a command that checks it; or that the API server takes this
+/// for an anonymous user, with the flaw of the credentials if one is known.
+pub(super) async fn missing(client: &Client, options: &Options, scopes: &Scopes, flaw: Option<&str>) -> String {
     let needed = scopes.iter().map(|(_, scope)| scope).filter(|scope| !scope.resource.is_optional());
     let asked: Vec<_> = needed.flat_map(|scope| VERBS.into_iter().map(move |verb| (scope, verb))).collect();
     let allowed = join_all(asked.iter().map(|(scope, verb)| is_allowed(client, scope, verb))).await;
+    if allowed.contains(&Answer::NotToAnonymous) {
+        let flaw = flaw.map(|flaw| format!(": {flaw}")).unwrap_or_default();
+        return format!(
+            "\nThe API server takes this for an anonymous user, as it accepts none of the credentials{flaw}."
+        );
+    }
     let mut text = String::new();
-    for ((scope, verb), _) in asked.into_iter().zip(allowed).filter(|(_, allowed)| *allowed == Some(false)) {
+    for ((scope, verb), _) in asked.into_iter().zip(allowed).filter(|(_, allowed)| *allowed == Answer::Denied) {
         let (resource, flags) = (name(scope.resource), flags(options, scope));
         let _ = write!(text, "\n  missing: {verb} {}", scope.words());
         let _ = write!(text, "\n    check: kubectl auth can-i {verb} {resource}{flags}");
@@ -30,8 +37,17 @@ pub(super) async fn missing(client: &Client, options: &Options, scopes: &Scopes)
     text + "\nThe ClusterRole view grants all that explain reads."
 }
 
-/// Asks the API server, which any authenticated user may. None if it does not answer.
-async fn is_allowed(client: &Client, scope: &Scope, verb: &str) -> Option<bool> {
+/// The API server's answer to the question whether a request is allowed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Answer {
+    Allowed,
+    Denied,
+    /// Every authenticated user may ask.
+    NotToAnonymous,
+    Unknown,
+}
+
+async fn is_allowed(client: &Client, scope: &Scope, verb: &str) -> Answer {
     let attributes = ResourceAttributes {
         group: Some(scope.resource.group().to_owned()),
         namespace: scope.namespace.as_deref().map(str::to_owned),
@@ -44,7 +60,12 @@ async fn is_allowed(client: &Client, scope: &Scope, verb: &str) -> Option<bool> 
         ..Default::default()
     };
     let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
-    api.create(&PostParams::default(), &review).await.ok()?.status.map(|status| status.allowed)
+    match api.create(&PostParams::default(), &review).await {
+        Ok(review) if review.status.as_ref().is_some_and(|status| status.allowed) => Answer::Allowed,
+        Ok(_) => Answer::Denied,
+        Err(kube::Error::Api(status)) if status.code == 403 => Answer::NotToAnonymous,
+        Err(_) => Answer::Unknown,
+    }
 }
 
 /// The resource as kubectl takes it, with its group.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use logstream_core::line::Level;
 use serde::Serialize;
 
@@ -161,9 +161,10 @@ fn date(at: Timestamp) -> String {
 
 /// `12s ago`, `3m ago`, `2h ago`, `5d ago`; `now` also for a clock that is a little behind.
 fn ago(now: Timestamp, at: Timestamp) -> String {
-    let seconds = now.duration_since(at).max(SignedDuration::ZERO).as_secs();
+    // Of whole seconds: a fraction, which only some Events have, would show the order of a second reversed.
+    let seconds = now.as_second().saturating_sub(at.as_second());
     match seconds {
-        0 => "now".to_owned(),
+        ..=0 => "now".to_owned(),
         1..120 => format!("{seconds}s ago"),
         120..7_200 => format!("{}m ago", seconds / 60),
         7_200..172_800 => format!("{}h ago", seconds / 3_600),
@@ -173,6 +174,7 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use logstream_core::{
         causes::UNKNOWN,
         identity::{Subject, Uid},
@@ -271,5 +273,8 @@ deployment/coder-alice-dev in namespace coder (owner alice, workspace dev)
         let ago = |seconds| ago(now(), now() - SignedDuration::from_secs(seconds));
         let times = [-5, 0, 1, 119, 120, 7_199, 7_200, 200_000].map(ago);
         assert_eq!(times, ["now", "now", "1s ago", "119s ago", "2m ago", "119m ago", "2h ago", "2d ago"]);
+        // In the order of lines within a second: one that has a fraction, and one that has none.
+        let times = ["02:40:01.9Z", "02:40:01Z"].map(|time| format!("2026-11-27T{time}").parse().unwrap());
+        assert_eq!(times.map(|at| super::ago(now(), at)), ["10s ago", "10s ago"]);
     }
 }

@@ -13,7 +13,7 @@ use logstream_core::{
 };
 use uuid::Uuid;
 
-use super::target::{Target, sources};
+use super::target::{self, Target};
 
 /// A pod without a controller, or a controller with its pods: one workspace, where it is one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -155,9 +155,9 @@ impl Selection {
 
     /// The group of a selected object.
     fn group_id(&mut self, object: &Object) -> GroupId {
-        let (kind, meta, template) = match object {
-            Object::Pod(pod) => (Kind::Pod, &pod.metadata, None),
-            Object::Workload(kind, workload) => (*kind, &workload.metadata, Some(&workload.spec.template.metadata)),
+        let (kind, meta) = match object {
+            Object::Pod(pod) => (Kind::Pod, &pod.metadata),
+            Object::Workload(kind, workload) => (*kind, &workload.metadata),
         };
         let controller = meta.controller();
         let of_workload = controller.and_then(|owner| self.by_workload.get(&owner.uid)).copied();
@@ -165,7 +165,7 @@ impl Selection {
             Some(owner) => self.group_named(&owner.kind, meta, &owner.name),
             None => self.group_named(kind.as_str(), meta, meta.name_or_prefix()),
         });
-        let owner = Owner::derive(&sources(meta, template), meta.name_or_prefix(), &meta.namespace);
+        let owner = target::owner(object);
         let is_new_pod = kind == Kind::Pod && meta.uid.is_some_and(|uid| self.pods.insert(uid));
         if let Some(group) = usize::try_from(id.0).ok().and_then(|index| self.groups.get_mut(index)) {
             group.pods += usize::from(is_new_pod);

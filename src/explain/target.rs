@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use logstream_core::{correlate::Object, object::Meta, resource::Kind, workspace::Owner};
+use logstream_core::{correlate::Object, extract, object::Meta, resource::Kind, workspace::Owner};
 
 use crate::config::LabelSelector;
 
@@ -90,16 +90,19 @@ impl Target {
     pub(super) fn parse(arguments: &[String]) -> Result<Self, String> {
         let (kind, name) = match arguments {
             [] => return Ok(Self::All),
+            [one] if !one.contains(['/', '.']) && TargetKind::parse(one).is_some() => {
+                return Err(format!("{one:?} is a kind without a name; {one}/NAME is accepted, or nothing for all"));
+            }
             [one] => one.split_once('/').unwrap_or(("pod", one)),
             [kind, name, ..] => (kind.as_str(), name.as_str()),
         };
         let Some(kind) = TargetKind::parse(kind) else {
             let kinds: Vec<&str> = KINDS.iter().map(|(_, names)| names[0]).collect();
-            return Err(format!("{kind:?} is not a kind that can be explained; those are {}", kinds.join(", ")));
+            return Err(format!("{kind:?} is not a kind that is explained; accepted are {}", kinds.join(", ")));
         };
         let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '.';
         if name.is_empty() || !name.chars().all(is_name) {
-            return Err(format!("{name:?} is not the name of an object"));
+            return Err(format!("{name:?} is not the name of an object; KIND/NAME or the NAME of a pod is accepted"));
         }
         Ok(Self::Named(kind, name.to_owned()))
     }
@@ -118,7 +121,7 @@ impl Target {
                     || meta.controller().is_some_and(|owner| is_it(&owner.kind, &owner.name))
             }
             Self::Labels(selector) => selector.matches(&template.unwrap_or(meta).labels),
-            Self::Owner(user) => is_of(user, &sources(meta, template), meta),
+            Self::Owner(user) => is_of(user, object),
         }
     }
 
@@ -134,13 +137,28 @@ impl Target {
 }
 
 /// Metadata that may name an object's owner, the most reliable first.
-pub(super) fn sources<'a>(meta: &'a Meta, template: Option<&'a Meta>) -> Vec<&'a Meta> {
-    template.into_iter().chain([meta]).collect()
+fn sources(object: &Object) -> Vec<&Meta> {
+    match object {
+        Object::Pod(pod) => vec![&pod.metadata],
+        Object::Workload(_, workload) => vec![&workload.spec.template.metadata, &workload.metadata],
+    }
 }
 
-fn is_of(user: &str, sources: &[&Meta], meta: &Meta) -> bool {
+/// The Coder user and the workspace of an object; without a user if nothing names one. A name such as
+/// `coder-logstream-kube` counts only if there is an agent, or if only Events are left of the object.
+pub(super) fn owner(object: &Object) -> Owner {
+    let (meta, spec) = match object {
+        Object::Pod(pod) => (&pod.metadata, &pod.spec),
+        Object::Workload(_, workload) => (&workload.metadata, &workload.spec.template.spec),
+    };
+    let may_be_workspace = spec.containers.is_empty() || !extract::agents(spec).agents.is_empty();
+    let name = if may_be_workspace { meta.name_or_prefix() } else { "" };
+    Owner::derive(&sources(object), name, &meta.namespace)
+}
+
+fn is_of(user: &str, object: &Object) -> bool {
     const EMAIL: &str = "com.coder.user.email";
-    let owner = Owner::derive(sources, meta.name_or_prefix(), &meta.namespace);
+    let (owner, sources) = (owner(object), sources(object));
     let emails = sources.iter().filter_map(|meta| meta.annotations.known.get(EMAIL));
     emails.chain([&owner.user]).any(|name| name.eq_ignore_ascii_case(user))
 }
@@ -194,7 +212,8 @@ mod tests {
 
     #[test]
     fn another_kind_or_name_is_refused_with_what_is_accepted() {
-        assert!(parse("node/a").unwrap_err().contains("pod, deployment, replicaset"));
+        assert!(parse("node/a").unwrap_err().contains("accepted are pod, deployment, replicaset"));
+        assert!(parse("deploy").unwrap_err().contains("deploy/NAME is accepted"));
         for text in ["pod/", "pod/a/b", "pod a*"] {
             assert!(parse(text).unwrap_err().contains("is not the name of an object"), "{text}");
         }
@@ -228,6 +247,9 @@ mod tests {
         assert!(alice.matches(&pod(&json!({ "labels": { "com.coder.user.username": "alice" } }))));
         assert!(alice.matches(&pod(&json!({ "name": "coder-alice-dev" }))));
         assert!(!alice.matches(&pod(&json!({ "name": "coder-bob-dev" }))));
+        let no_workspace =
+            json!({ "metadata": { "name": "coder-alice-dev" }, "spec": { "containers": [{ "name": "a" }] } });
+        assert!(!alice.matches(&Object::Pod(serde_json::from_value(no_workspace).unwrap())), "without an agent");
         let annotated =
             json!({ "name": "coder-alice-dev", "annotations": { "com.coder.user.email": "a@example.com" } });
         let by_email = Target::Owner("a@example.com".to_owned());

@@ -178,18 +178,31 @@ async fn without_a_problem_the_exit_code_is_1() -> Result<()> {
 #[tokio::test]
 async fn an_unknown_name_is_answered_with_the_names_there_are() -> Result<()> {
     let context = TestContext::new("explain-unknown").await?;
+    let namespace = context.namespace.name();
+    // Without the permission to look a namespace up, it is taken to exist.
+    let rules = [rule("", &["pods", "events"], &["get", "list", "watch"])];
+    let access = Access::grant(context.cluster, namespace, "few", &Scope::Namespaces(Vec::new()), &rules).await?;
+    let ended = explain(&access.kubeconfig, &["pod/x", "-n", namespace])?;
+    assert!(ended.code == Some(3) && ended.stderr.contains("there is no pod/x in namespace"), "{ended:#?}");
+
     context.create(&workspace(&context).pod()).await?;
     context.only("v1", "Pod").await?;
     let ended = here(&context, &["pod/coder-alice-prod"])?;
-    let namespace = context.namespace.name();
     let expected = format!(
-        "coder-logstream-kube: there is no pod/coder-alice-prod in namespace {namespace}; pods are: coder-alice-dev\n"
+        "coder-logstream-kube: there is no pod/coder-alice-prod in namespace {namespace}; pods are: coder-alice-dev\n\
+         --namespace names another namespace, and --all-namespaces reads all\n"
     );
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr), (Some(3), "", expected));
     let ended = here(&context, &["deployment/x"])?;
-    assert!(ended.code == Some(3) && ended.stderr.ends_with("there are no deployments at all\n"), "{ended:#?}");
+    assert!(ended.code == Some(3) && ended.stderr.contains("; there are no deployments at all\n"), "{ended:#?}");
     let ended = here(&context, &["--owner", "bob"])?;
-    assert!(ended.code == Some(3) && ended.stderr.ends_with("owners of workspaces are: alice\n"), "{ended:#?}");
+    assert!(ended.code == Some(3) && ended.stderr.contains("; owners of workspaces are: alice\n"), "{ended:#?}");
+
+    let ended = explain(&context.cluster.admin_kubeconfig(), &["pod/x", "-n", "not-there"])?;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(3), ""));
+    let (said, names) = ended.stderr.split_once("; namespaces are: ").context("names")?;
+    assert_eq!(said, "coder-logstream-kube: there is no namespace not-there");
+    assert!(names.contains("default"), "{names}");
     Ok(())
 }
 
