@@ -19,6 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 const PAGE: usize = 500;
 /// Maximum number of pages of a list.
 const MAX_PAGES: usize = 40;
+const LOG_IN: &str = "log in again, or restart the pod if its ServiceAccount was deleted and created again";
 /// Maximum length of a repeated error message, in characters.
 const MAX_MESSAGE: usize = 600;
 
@@ -26,6 +27,8 @@ const MAX_MESSAGE: usize = 600;
 #[derive(Clone)]
 pub(super) struct Api {
     client: Client,
+    /// `; ` and the flaw of the credentials, if one is known.
+    flaw: String,
     user: std::sync::Arc<OnceCell<String>>,
 }
 
@@ -38,9 +41,12 @@ pub(super) enum ApiError {
     /// A permission is missing.
     #[error("no permission to {0}")]
     Forbidden(Access),
-    /// The API server does not accept the credentials.
-    #[error("the API server does not accept these credentials (401)")]
-    Unauthorized,
+    /// The API server does not accept the credentials, with their flaw, if one is known.
+    #[error("the API server does not accept these credentials (401){0}")]
+    Unauthorized(String),
+    /// The same, of an API server that allows anonymous requests.
+    #[error("the API server takes doctor for an anonymous user, as it accepts none of the credentials{0}")]
+    Anonymous(String),
     /// The API server refused the request.
     #[error("{message} ({code})")]
     Refused {
@@ -60,6 +66,7 @@ impl From<ApiError> for Problem {
             ApiError::Forbidden(access) => {
                 Self::skipped(format!("this account has no permission to {access}, so it is not verified"))
             }
+            error @ (ApiError::Unauthorized(_) | ApiError::Anonymous(_)) => Self::unmet(error.to_string(), LOG_IN),
             error => Self::unmet(error.to_string(), "check that the API server is healthy, then run doctor again"),
         }
     }
@@ -80,7 +87,12 @@ struct PageMetadata {
 
 impl Api {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, user: std::sync::Arc::default() }
+        Self { client, flaw: String::new(), user: std::sync::Arc::default() }
+    }
+
+    /// The same, with credentials that cannot work for this reason, if there is one.
+    pub(super) fn with_flaw(client: Client, flaw: Option<&str>) -> Self {
+        Self { flaw: flaw.map(|flaw| format!("; {flaw}")).unwrap_or_default(), ..Self::new(client) }
     }
 
     /// Gets one object.
@@ -142,14 +154,15 @@ impl Api {
 
     /// Name of the account that `doctor` runs with; empty where the API server does not say.
     pub(super) async fn user(&self) -> &str {
-        self.user
-            .get_or_init(|| async {
-                let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
-                let create = Access::new("create", "authentication.k8s.io", "selfsubjectreviews");
-                let answer = self.review(&create, &review).await.unwrap_or_default();
-                answer.pointer("/status/userInfo/username").and_then(Value::as_str).unwrap_or_default().to_owned()
-            })
-            .await
+        self.user.get_or_init(async || self.account().await.unwrap_or_default()).await
+    }
+
+    /// Asks for that name.
+    pub(super) async fn account(&self) -> Result<String, ApiError> {
+        let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
+        let create = Access::new("create", "authentication.k8s.io", "selfsubjectreviews");
+        let answer = self.review(&create, &review).await?;
+        Ok(answer.pointer("/status/userInfo/username").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
     async fn send(&self, method: Method, path: &str, access: &Access, body: Option<&Value>) -> Result<Bytes, ApiError> {
@@ -167,16 +180,17 @@ impl Api {
     }
 
     async fn exchange(&self, request: Request<Body>, access: &Access) -> Result<Bytes, ApiError> {
-        let response = self.client.send(request).await.map_err(|error| ApiError::Unreachable(with_sources(&error)))?;
+        let response = self.client.send(request).await.map_err(|error| ApiError::Unreachable(root(&error)))?;
         let (head, body) = response.into_parts();
-        let body = body.collect_bytes().await.map_err(|error| ApiError::Unreachable(with_sources(&error)))?;
+        let body = body.collect_bytes().await.map_err(|error| ApiError::Unreachable(root(&error)))?;
         let code = head.status.as_u16();
         if head.status.is_success() {
             return Ok(body);
         }
         let message = serde_json::from_slice::<Status>(&body).map(|status| status.message).unwrap_or_default();
         Err(match code {
-            401 => ApiError::Unauthorized,
+            401 => ApiError::Unauthorized(self.flaw.clone()),
+            403 if message.contains("User \"system:anonymous\"") => ApiError::Anonymous(self.flaw.clone()),
             403 if is_missing_permission(&message) => ApiError::Forbidden(access.clone()),
             404 => ApiError::NotFound(
                 access
@@ -184,6 +198,9 @@ impl Api {
                     .clone()
                     .map_or_else(|| access.resource.clone(), |name| format!("{}/{name}", access.resource)),
             ),
+            code if message.is_empty() => {
+                ApiError::Refused { code, message: "the server answers without a message".to_owned() }
+            }
             code => ApiError::Refused { code, message: message.chars().take(MAX_MESSAGE).collect() },
         })
     }
@@ -220,18 +237,10 @@ fn decode<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|_| ApiError::Unreachable("the response cannot be read".to_owned()))
 }
 
-/// An error with its sources: the outermost often says only that a request failed.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = error.source();
-    }
-    text.chars().take(MAX_MESSAGE).collect()
+/// The innermost error: the outer ones only say that a request failed.
+fn root(error: &dyn std::error::Error) -> String {
+    let innermost = std::iter::successors(Some(error), |error| error.source()).last();
+    innermost.map(ToString::to_string).unwrap_or_default().chars().take(MAX_MESSAGE).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
+use super::installation::Release;
 use crate::{
     cli::{Colour, Output, Style},
     config::{ClusterAccess, Environment},
@@ -9,8 +10,9 @@ use crate::{
 
 /// Checks an installation: the API server, permissions, the webhook, Coder and the workspaces that exist.
 ///
-/// With --namespace or --release the flags of an installed release are read from its Deployment. Without, they are those
-/// of this process, as in the program's own pod: environment variables, and flags after `--`.
+/// The flags of an installed release are read from its Deployment: of the only one in the cluster, or of the one that
+/// --namespace and --release name. With `CODER_URL` in the environment, as in the program's own pod, or with flags after
+/// `--`, the settings of this process are checked instead.
 ///
 /// Nothing is changed: besides reads there are access reviews, and pods created by a server-side dry run. A check for
 /// which a permission is missing is skipped and says so.
@@ -32,11 +34,11 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
 
-    /// Namespace of the release to check. Default: the kubeconfig's, if --release is given.
+    /// Namespace of the release to check. Default: all that may be read.
     #[arg(long, short = 'n', value_name = "NAMESPACE")]
     namespace: Option<String>,
 
-    /// Name of the release to check. Default: the only one in the namespace, if --namespace is given.
+    /// Name of the release to check. Default: the only one.
     #[arg(long, short = 'r', value_name = "NAME")]
     release: Option<String>,
 
@@ -84,19 +86,17 @@ pub(super) enum Target {
     /// The one that this process's environment and these flags belong to.
     Process(Vec<OsString>),
     /// An installed release.
-    Release {
-        /// Its namespace; `None` for the kubeconfig's.
-        namespace: Option<String>,
-        /// Its name; `None` for the only one.
-        name: Option<String>,
-    },
+    Release(Release),
 }
 
 impl Args {
     pub(crate) fn options(self, environment: &Environment) -> Options {
         let target = match (self.namespace, self.release) {
-            (None, None) => Target::Process(self.flags),
-            (namespace, name) => Target::Release { namespace, name },
+            // Only the program's own environment has its settings: elsewhere a release is meant.
+            (None, None) if !self.flags.is_empty() || environment.text("CODER_URL").is_some() => {
+                Target::Process(self.flags)
+            }
+            (namespace, name) => Target::Release(Release { namespace, name }),
         };
         Options {
             context: self.context,

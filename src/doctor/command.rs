@@ -31,6 +31,9 @@ pub async fn run(options: Options) -> io::Result<ExitCode> {
     let mut text = Text::new(style);
     let mut runner = Runner::new(until(wait));
     let mut out = io::stdout();
+    if output == Output::Text {
+        writeln!(out, "{}", context.title())?;
+    }
     for check in checks::ALL {
         let outcome = runner.run(check, &context).await;
         if output == Output::Text {
@@ -42,20 +45,16 @@ pub async fn run(options: Options) -> io::Result<ExitCode> {
     let report = runner.report();
     match output {
         Output::Text => out.write_all(text.summary(&report).as_bytes())?,
-        Output::Json => writeln!(out, "{:#}", json(&report))?,
+        Output::Json => writeln!(out, "{:#}", json(&context, &report))?,
     }
     Ok(ExitCode::from(report.exit_code()))
 }
 
 async fn context(options: Options) -> Result<Context, DoctorError> {
     match options.target {
-        Target::Release { namespace, name } => {
+        Target::Release(release) => {
             let cluster = options.cluster.load_context(options.context.as_deref()).await?;
-            Context::of_release(cluster, Vantage::of(&options.cluster), namespace, name).await
-        }
-        // Without any setting of the program there is probably an installed release elsewhere.
-        Target::Process(flags) if flags.is_empty() && options.environment.text("CODER_URL").is_none() => {
-            Err(DoctorError::NoTarget)
+            Context::of_release(cluster, Vantage::of(&options.cluster), &release).await
         }
         Target::Process(flags) => {
             let arguments = std::iter::once("coder-logstream-kube".into()).chain(flags);

@@ -15,6 +15,7 @@ use super::{
     workspaces::Workspaces,
 };
 use crate::{
+    cli::credentials,
     coder::{Probe, ProbeError},
     config::{Cluster, ClusterAccess, ClusterError, Config, ConfigError, Namespaces},
     kubernetes::{self, ClientError},
@@ -34,17 +35,27 @@ pub(super) enum DoctorError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The Deployment cannot be read.
-    #[error("cannot read the release: {0}")]
-    Read(String),
-    /// There is no such release.
-    #[error("{0}; `helm list --all-namespaces` shows all")]
-    NoRelease(Release),
+    #[error("the release cannot be read: {0}")]
+    Read(Box<ApiError>),
+    /// The same, with the server's address.
+    #[error("the cluster at {server} cannot be read: {error}")]
+    Unreadable {
+        /// The API server's address.
+        server: String,
+        /// The error.
+        error: Box<ApiError>,
+    },
+    /// There is no such release, but those with these flags.
+    #[error("{release}{}", others(.flags))]
+    NoRelease {
+        /// The release that was looked for.
+        release: Release,
+        /// Flags that name each release there is.
+        flags: String,
+    },
     /// There are several.
-    #[error("several releases of this program in the namespace {0}; --release names one")]
+    #[error("there are several releases of this program: {0}")]
     SeveralReleases(String),
-    /// This process has no settings of the program.
-    #[error("CODER_URL is not set here; to check an installed release: doctor --namespace NAMESPACE --release NAME")]
-    NoTarget,
     /// The program would reject its own configuration.
     #[error("{0}")]
     Config(#[from] ConfigError),
@@ -52,7 +63,25 @@ pub(super) enum DoctorError {
 
 impl From<ApiError> for DoctorError {
     fn from(error: ApiError) -> Self {
-        Self::Read(error.to_string())
+        Self::Read(Box::new(error))
+    }
+}
+
+impl DoctorError {
+    /// With the address of the server that was asked.
+    fn at(self, server: &str) -> Self {
+        match self {
+            Self::Read(error) => Self::Unreadable { server: server.to_owned(), error },
+            other => other,
+        }
+    }
+}
+
+fn others(flags: &str) -> String {
+    match flags {
+        "" => "; `helm list --all-namespaces` shows all. Without a release, CODER_URL or flags after -- are checked"
+            .to_owned(),
+        flags => format!("; there is {flags}"),
     }
 }
 
@@ -67,6 +96,8 @@ pub(super) enum Vantage {
 
 /// The installation under examination.
 pub(super) struct Context {
+    /// Address of the API server.
+    pub(super) server: String,
     pub(super) api: Api,
     pub(super) config: Config,
     pub(super) vantage: Vantage,
@@ -88,28 +119,24 @@ impl Context {
     /// # Errors
     /// If no client for Kubernetes can be made.
     pub(super) fn of_process(cluster: Cluster, config: Config) -> Result<Self, DoctorError> {
-        let api = Api::new(kubernetes::client(cluster)?);
+        let (server, api) = connected(cluster)?;
         let vantage = Vantage::of(&config.cluster);
         let deployment = config.owner.as_ref().map(|owner| owner.deployment.clone());
-        Ok(Self::new(api, config, vantage, Variables::of_process(), deployment, Vec::new()))
+        let context = Self::new(api, config, vantage, Variables::of_process(), deployment, Vec::new());
+        Ok(Self { server, ..context })
     }
 
     /// An installed release, whose Deployment has its flags.
     ///
     /// # Errors
     /// If the release cannot be found or read.
-    pub(super) async fn of_release(
-        cluster: Cluster,
-        vantage: Vantage,
-        namespace: Option<String>,
-        name: Option<String>,
-    ) -> Result<Self, DoctorError> {
-        let namespace = namespace.unwrap_or_else(|| cluster.config.default_namespace.clone());
-        let api = Api::new(kubernetes::client(cluster)?);
-        let release = Release { namespace, name };
-        let Installed { deployment, config, variables, unread } = Installed::read(&api, &release).await?;
-        let proxies = Variables::of(&variables);
-        Ok(Self::new(api, config, vantage, proxies, Some(deployment), unread))
+    pub(super) async fn of_release(cluster: Cluster, vantage: Vantage, release: &Release) -> Result<Self, DoctorError> {
+        let namespace = cluster.config.default_namespace.clone();
+        let (server, api) = connected(cluster)?;
+        let found = Installed::find(&api, release, &namespace).await.map_err(|error| error.at(&server))?;
+        let proxies = Variables::of(&found.variables);
+        let context = Self::new(api, found.config, vantage, proxies, Some(found.deployment), found.unread);
+        Ok(Self { server, ..context })
     }
 
     pub(super) fn new(
@@ -121,6 +148,7 @@ impl Context {
         unread: Vec<String>,
     ) -> Self {
         Self {
+            server: String::new(),
             api,
             config,
             vantage,
@@ -131,6 +159,15 @@ impl Context {
             coder: Mutex::default(),
             workspaces: OnceCell::new(),
         }
+    }
+
+    /// What is checked, in a few words.
+    pub(super) fn title(&self) -> String {
+        let what = match (&self.deployment, self.home()) {
+            (Some(deployment), Some(home)) => format!("the Deployment {deployment} in the namespace {home}"),
+            _ => "the settings of this process".to_owned(),
+        };
+        format!("Checking {what}, by the API server at {}", self.server)
     }
 
     /// Namespace of the program's own objects.
@@ -215,6 +252,13 @@ impl Context {
             Namespaces::Listed(names) => names.iter().take(MAX_NAMESPACES).map(String::as_str).collect(),
         }
     }
+}
+
+/// The address of the API server, and a client.
+fn connected(cluster: Cluster) -> Result<(String, Api), DoctorError> {
+    let server = cluster.config.cluster_url.to_string();
+    let flaw = credentials::flaw(&cluster.config.auth_info, SystemClock.now());
+    Ok((server, Api::with_flaw(kubernetes::client(cluster)?, flaw.as_deref())))
 }
 
 impl Vantage {

@@ -14,15 +14,21 @@ use super::{
 };
 use crate::config::{Config, Environment};
 
+/// Maximum number of releases that are named.
+const SHOWN: usize = 10;
+
 /// Name of the program's container in the chart.
 const CONTAINER: &str = "coder-logstream-kube";
 
-/// A release of the chart.
+/// Label whose value is the name of the release.
+const INSTANCE: &str = "app.kubernetes.io/instance";
+
+/// The release of the chart that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Release {
-    /// Its namespace.
-    pub(super) namespace: String,
-    /// Its name, the value of the label `app.kubernetes.io/instance`; `None` for the only one in the namespace.
+    /// Its namespace; `None` for the only release in all namespaces that may be read.
+    pub(super) namespace: Option<String>,
+    /// Its name; `None` for the only one.
     pub(super) name: Option<String>,
 }
 
@@ -32,7 +38,10 @@ impl fmt::Display for Release {
             Some(name) => write!(formatter, "no release {name}")?,
             None => write!(formatter, "no release of this program")?,
         }
-        write!(formatter, " in the namespace {}", self.namespace)
+        match &self.namespace {
+            Some(namespace) => write!(formatter, " in the namespace {namespace}"),
+            None => write!(formatter, " in any namespace"),
+        }
     }
 }
 
@@ -49,20 +58,36 @@ pub(super) struct Installed {
 }
 
 impl Installed {
-    /// Reads the Deployment of a release: its arguments, and its variables as far as they are not in Secrets.
-    pub(super) async fn read(api: &Api, release: &Release) -> Result<Self, DoctorError> {
-        let list = Access::new("list", "apps", "deployments").within(&*release.namespace);
-        let instance = release.name.as_ref().map(|name| format!("app.kubernetes.io/instance={name}"));
-        let query = encoded(&[("labelSelector", instance.as_deref().unwrap_or_default())]);
-        let deployments: Vec<Deployment> = api.list(&list, &query).await?;
-        let mut found = deployments.iter().filter_map(|deployment| Some((deployment, container(deployment)?)));
-        let (deployment, container) = match (found.next(), found.next()) {
-            (Some(found), None) => found,
-            (None, _) => return Err(DoctorError::NoRelease(release.clone())),
-            (Some(_), Some(_)) => return Err(DoctorError::SeveralReleases(release.namespace.clone())),
-        };
+    /// Finds the Deployment of a release. Without the permission to list those of all namespaces, a release without a
+    /// namespace is looked for in `default`.
+    ///
+    /// # Errors
+    /// If there is none, or more than one.
+    pub(super) async fn find(api: &Api, release: &Release, default: &str) -> Result<Self, DoctorError> {
+        let mut release = release.clone();
+        let mut found = deployments(api, &release).await;
+        if release.namespace.is_none() && matches!(found, Err(ApiError::Forbidden(_))) {
+            release.namespace = Some(default.to_owned());
+            found = deployments(api, &release).await;
+        }
+        let found = found?;
+        match &*found {
+            [deployment] => Self::read(api, deployment).await,
+            [] => {
+                let all = deployments(api, &Release { namespace: None, name: None }).await;
+                Err(DoctorError::NoRelease { release, flags: names(&all.unwrap_or_default()) })
+            }
+            several => Err(DoctorError::SeveralReleases(names(several))),
+        }
+    }
+
+    /// Reads a Deployment: its arguments, and its variables as far as they are not in Secrets.
+    async fn read(api: &Api, deployment: &Deployment) -> Result<Self, DoctorError> {
+        let namespace = deployment.metadata.namespace.clone().unwrap_or_default();
+        let empty = Container::default();
+        let container = container(deployment).unwrap_or(&empty);
         let mut unread = Vec::new();
-        let variables = variables(api, &release.namespace, container, &mut unread).await?;
+        let variables = variables(api, &namespace, container, &mut unread).await?;
         let arguments = [CONTAINER.to_owned()].into_iter().chain(container.args.iter().flatten().cloned());
         let environment = Environment::of(variables.clone()).on_another_machine();
         Ok(Self {
@@ -72,6 +97,27 @@ impl Installed {
             unread,
         })
     }
+}
+
+/// The program's Deployments that may be of the release.
+async fn deployments(api: &Api, release: &Release) -> Result<Vec<Deployment>, ApiError> {
+    let list = Access::new("list", "apps", "deployments").within(release.namespace.as_deref());
+    let instance = release.name.as_ref().map(|name| format!("{INSTANCE}={name}"));
+    let query = encoded(&[("labelSelector", instance.as_deref().unwrap_or_default())]);
+    let mut deployments: Vec<Deployment> = api.list(&list, &query).await?;
+    deployments.retain(|deployment| container(deployment).is_some());
+    Ok(deployments)
+}
+
+/// The flags that name each release, such as `--namespace coder --release logs`.
+fn names(deployments: &[Deployment]) -> String {
+    let name = |deployment: &Deployment| {
+        let instance = deployment.metadata.labels.as_ref().and_then(|labels| labels.get(INSTANCE));
+        let namespace = deployment.metadata.namespace.as_deref().unwrap_or_default();
+        let release = instance.map(|name| format!(" --release {name}")).unwrap_or_default();
+        format!("--namespace {namespace}{release}")
+    };
+    deployments.iter().take(SHOWN).map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// The program's container.
@@ -153,7 +199,7 @@ mod tests {
 
     fn deployment(container: &str, env: &Value) -> Value {
         json!({
-            "metadata": { "name": "logs", "namespace": "coder" },
+            "metadata": { "name": "logs", "namespace": "coder", "labels": { INSTANCE: "logs" } },
             "spec": { "selector": {}, "template": { "spec": { "containers": [{
                 "name": container, "args": ["--namespaces=team-a", "--webhook-addr=:10250",
                     "--webhook-cert-dir=/etc/coder-logstream-kube/tls", "--webhook-config-name=logs.coder"],
@@ -175,8 +221,8 @@ mod tests {
         let script = Script::new()
             .always("labelSelector=app.kubernetes.io/instance=logs", Answer::list(1, &[deployment(container, &env)]))
             .always("configmaps/more", Answer::json(&map));
-        let release = Release { namespace: "coder".to_owned(), name: Some("logs".to_owned()) };
-        Installed::read(&Api::new(script.start().client()), &release).await
+        let release = Release { namespace: Some("coder".to_owned()), name: Some("logs".to_owned()) };
+        Installed::find(&Api::new(script.start().client()), &release, "default").await
     }
 
     #[tokio::test]
@@ -195,5 +241,31 @@ mod tests {
     async fn a_deployment_of_another_program_is_not_taken() {
         let error = read("coder").await.err().unwrap().to_string();
         assert!(error.contains("no release logs in the namespace coder"), "{error}");
+    }
+
+    /// With a script for the requests for all namespaces and for `team`.
+    async fn found(all: Answer, team: Answer, namespace: Option<&str>) -> Result<String, String> {
+        let script = Script::new().always("/v1/deployments?", all).always("/namespaces/team/deployments?", team);
+        let release = Release { namespace: namespace.map(str::to_owned), name: None };
+        let config = json!({ "data": { "CODER_URL": "https://coder.example.com" } });
+        let api = Api::new(script.always("configmaps/more", Answer::json(&config)).start().client());
+        let installed = Installed::find(&api, &release, "team").await.map_err(|error| error.to_string())?;
+        Ok(installed.deployment)
+    }
+
+    #[tokio::test]
+    async fn the_only_release_of_the_cluster_needs_no_flag() {
+        let own = || deployment(CONTAINER, &json!([]));
+        let forbidden = || Answer::status(403, "deployments is forbidden: User \"bob\" cannot list resource");
+        let other = deployment("coder", &json!([]));
+        assert_eq!(found(Answer::list(1, &[other.clone(), own()]), forbidden(), None).await, Ok("logs".into()));
+        let error = found(Answer::list(1, &[own(), own()]), forbidden(), None).await.unwrap_err();
+        assert!(error.contains("--namespace coder --release logs"), "{error}");
+        // An account that sees one namespace only.
+        assert_eq!(found(forbidden(), Answer::list(1, &[own()]), None).await, Ok("logs".into()));
+        let error = found(Answer::list(1, &[own()]), Answer::list(1, &[]), Some("team")).await.unwrap_err();
+        assert!(error.contains("in the namespace team; there is --namespace coder --release logs"), "{error}");
+        let error = found(Answer::list(1, &[]), forbidden(), None).await.unwrap_err();
+        assert!(error.contains("no release of this program in any namespace"), "{error}");
     }
 }

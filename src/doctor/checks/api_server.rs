@@ -26,14 +26,15 @@ async fn run(context: &Context) -> Verdict {
     let answer: Result<Value, _> = context.api.get_path("/version").await;
     match answer {
         Ok(_) => {
-            let user = context.api.user().await;
-            let account = if user.is_empty() { String::new() } else { format!(", as {user}") };
-            Ok(format!("after {} ms{account}", started.elapsed().as_millis()))
+            let took = started.elapsed().as_millis();
+            match context.api.account().await {
+                Ok(user) if !user.is_empty() => Ok(format!("after {took} ms, as {user}")),
+                // Anybody may read the version.
+                Err(error @ (ApiError::Unauthorized(_) | ApiError::Anonymous(_))) => Err(error.into()),
+                _ => Ok(format!("after {took} ms")),
+            }
         }
-        Err(error @ ApiError::Unauthorized) => Err(Problem::unmet(
-            error.to_string(),
-            "log in again, or restart the pod if its ServiceAccount was deleted and created again",
-        )),
+        Err(error @ ApiError::Unauthorized(_)) => Err(error.into()),
         Err(error) => Err(Problem::unmet(
             error.to_string(),
             "check the server address of the kubeconfig (--kubeconfig, KUBECONFIG) and the network to it",
@@ -69,5 +70,15 @@ mod tests {
         assert!(unreachable.action.contains("--kubeconfig"), "{unreachable:?}");
         let Err(Problem::Unmet(rejected)) = verdict(Answer::status(401, "Unauthorized")).await else { panic!() };
         assert!(rejected.found.contains("401") && rejected.action.contains("log in"), "{rejected:?}");
+    }
+
+    #[tokio::test]
+    async fn an_anonymous_user_fails_although_the_version_may_be_read() {
+        let message = "selfsubjectreviews is forbidden: User \"system:anonymous\" cannot create resource";
+        let script = Script::new()
+            .always("/version", Answer::json(&serde_json::json!({})))
+            .always("selfsubjectreviews", Answer::status(403, message));
+        let Err(Problem::Unmet(finding)) = run(&scripted(script, &[])).await else { panic!("it passed") };
+        assert!(finding.found.contains("anonymous") && finding.action.contains("log in"), "{finding:?}");
     }
 }

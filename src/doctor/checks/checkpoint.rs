@@ -14,6 +14,7 @@ use crate::{
         Context,
         access::Access,
         check::{Check, Group, Problem, Severity, Verdict},
+        words::counted,
         workspaces::Change,
     },
 };
@@ -79,7 +80,10 @@ fn judge(saved: &Saved, namespaces: &Namespaces, changes: &[Change], now: Timest
         return Err(Problem::unmet(found, ACTION));
     }
     let pending = pending(&saved.scopes);
-    let waiting = if pending == 0 { String::new() } else { format!("; {pending} objects have undelivered lines") };
+    let waiting = match pending {
+        0 => String::new(),
+        count => format!("; undelivered lines of {}", counted(count, "object")),
+    };
     Ok(format!("generation {}, {} scopes{waiting}", saved.generation, saved.scopes.len()))
 }
 

@@ -4,8 +4,9 @@ use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use logstream_certs::CaCertificate;
 use rustls::pki_types::CertificateDer;
+use url::{Host, Url};
 
-use super::coder_reachable::answer;
+use super::{coder_reachable::answer, proxies::is_in_cluster};
 use crate::doctor::{
     Context,
     check::{Check, Group, Problem, Severity, Verdict},
@@ -45,9 +46,24 @@ async fn run(context: &Context) -> Verdict {
     }
     let probe = answer(context).await?;
     let Some(certificate) = probe.certificate.and_then(|der| CaCertificate::read(CertificateDer::from(der))) else {
-        return Err(Problem::skipped(format!("{} is not encrypted, agent tokens are sent in the clear", probe.url)));
+        return Err(unencrypted(&probe.url));
     };
     judge(certificate.not_after(), context.clock.now())
+}
+
+/// Within a cluster that is usual; elsewhere anybody on the way reads the tokens.
+fn unencrypted(url: &Url) -> Problem {
+    let found = format!("{url} is not encrypted, agent tokens are sent in the clear");
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if is_loopback || is_in_cluster(url) {
+        return Problem::skipped(found);
+    }
+    Problem::doubtful(found, "set --coder-url (`url` in the chart) to an address of Coder that begins with https://")
 }
 
 fn judge(expiry: Timestamp, now: Timestamp) -> Verdict {
@@ -60,6 +76,16 @@ fn judge(expiry: Timestamp, now: Timestamp) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_in_the_clear_are_warned_of_unless_they_stay_in_the_cluster() {
+        let problem = |url: &str| unencrypted(&url.parse().unwrap());
+        for url in ["http://coder.coder.svc", "http://127.0.0.1:3000", "http://[::1]:3000", "http://localhost:3000"] {
+            assert!(matches!(problem(url), Problem::Skipped(_)), "{url}");
+        }
+        let Problem::Doubtful(finding) = problem("http://coder.example.com") else { panic!("no warning") };
+        assert!(finding.found.contains("in the clear") && finding.action.contains("https://"), "{finding:?}");
+    }
 
     #[test]
     fn a_certificate_that_expires_within_seven_days_is_warned_of() {

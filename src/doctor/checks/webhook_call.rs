@@ -30,7 +30,7 @@ pub(super) const CHECK: Check = Check {
 async fn run(context: &Context) -> Verdict {
     let configuration = read(context).await?;
     let labels = labels(context, for_pods(&configuration)?)?;
-    let mut called = Vec::new();
+    let (mut called, mut refused) = (Vec::new(), Vec::new());
     for namespace in context.sampled_namespaces() {
         if namespace == EXCLUDED {
             continue;
@@ -39,19 +39,29 @@ async fn run(context: &Context) -> Verdict {
         match context.api.dry_run(&create, &probe_pod::pod(&labels, true)).await {
             Ok(pod) if probe_pod::is_annotated(&pod) => called.push(namespace),
             Ok(_) => return Err(not_called(namespace)),
-            Err(ApiError::Refused { message, .. }) => {
-                let action =
-                    "ask for an exception for pods named logstream-doctor-, or look at a real workspace's annotations";
-                return Err(Problem::doubtful(format!("{namespace} refuses the pod: {message}"), action));
-            }
+            Err(ApiError::Refused { message, .. }) => refused.push((namespace, message)),
             Err(ApiError::NotFound(_)) => return Err(Problem::skipped(format!("{namespace} does not exist"))),
             Err(error) => return Err(error.into()),
         }
     }
-    if called.is_empty() {
-        return Err(Problem::skipped("only kube-system is watched, for which the webhook is never called"));
+    judge(&called, &refused)
+}
+
+/// `called` are the namespaces whose pod came back with annotations, `refused` those that admit no pod, with the reason.
+fn judge(called: &[&str], refused: &[(&str, String)]) -> Verdict {
+    match (called, refused) {
+        ([], []) => Err(Problem::skipped("only kube-system is watched, for which the webhook is never called")),
+        ([], [(namespace, message), ..]) => Err(Problem::doubtful(
+            format!("{namespace} refuses the pod: {message}"),
+            "make room in the quota, or exempt pods named logstream-doctor- from the policy; or look at the annotations of a \
+             workspace's pod",
+        )),
+        (_, []) => Ok(format!("in {}", called.join(", "))),
+        _ => {
+            let names: Vec<_> = refused.iter().map(|(namespace, _)| *namespace).collect();
+            Ok(format!("in {}; not verified in {}, which admits no more pods", called.join(", "), names.join(", ")))
+        }
     }
-    Ok(format!("in {}", called.join(", ")))
 }
 
 fn not_called(namespace: &str) -> Problem {
@@ -85,4 +95,19 @@ pub(super) fn labels(context: &Context, webhook: &MutatingWebhook) -> Result<Lab
 pub(super) async fn may_create(context: &Context, namespace: &str) -> Result<Access, Problem> {
     let create = Access::new("create", "", "pods").within(namespace);
     if context.api.may(&create).await? { Ok(create) } else { Err(ApiError::Forbidden(create).into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_admits_no_pod_matters_only_if_no_other_does() {
+        let full = [("full", "exceeded quota".to_owned())];
+        assert_eq!(judge(&["a", "b"], &[]).unwrap(), "in a, b");
+        assert_eq!(judge(&["a"], &full).unwrap(), "in a; not verified in full, which admits no more pods");
+        let Err(Problem::Doubtful(finding)) = judge(&[], &full) else { panic!("it passed") };
+        assert_eq!(finding.found, "full refuses the pod: exceeded quota");
+        assert!(matches!(judge(&[], &[]), Err(Problem::Skipped(_))));
+    }
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::doctor::{Outcome, Report, Status};
+use crate::doctor::{Context, Outcome, Report, Status};
 
 /// The report as one JSON object.
-pub(crate) fn json(report: &Report) -> Value {
+pub(crate) fn json(context: &Context, report: &Report) -> Value {
     let result = match (report.count(Status::Failed), report.count(Status::Warning)) {
         (0, 0) => "passed",
         (0, _) => "warning",
@@ -13,6 +13,9 @@ pub(crate) fn json(report: &Report) -> Value {
     };
     json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "server": context.server,
+        "namespace": context.home(),
+        "deployment": context.deployment,
         "result": result,
         "passed": report.count(Status::Passed),
         "warnings": report.count(Status::Warning),

@@ -42,7 +42,7 @@ async fn what_cannot_begin_exits_with_2() -> Result<()> {
     for (arguments, expected) in [
         (&["--namespace", context.home.name(), "--release", "none"][..], "no release none in the namespace"),
         (&["--namespace", context.home.name()], "no release of this program"),
-        (&[], "doctor --namespace NAMESPACE --release NAME"),
+        (&["--release", "none"], "no release none in any namespace"),
         (&["--release", "one", "--", "--coder-url=http://x"], "cannot be used with"),
     ] {
         let ended = run(kubeconfig, arguments, &[]).await?;
