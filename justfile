@@ -32,6 +32,10 @@ chart:
 docs:
     docs/tools/site.py build
 
+# The picture of the dashboard, from a run of five minutes (needs Node.js, Chromium, pngquant and Prometheus)
+dashboard:
+    docs/tools/dashboard/picture
+
 # Image, SBOMs and chart in dist/; `just release amd64` for one architecture
 release *ARCH:
     packaging/release {{ARCH}}

@@ -6,6 +6,7 @@
 
 mod callers;
 mod context;
+mod dashboard_run;
 mod doctor;
 mod exercise;
 mod issuers;
