@@ -1,5 +1,6 @@
 //! `--keep`: everything keeps running for inspection.
 
+use std::path::Path;
 use std::time::Duration;
 
 use logstream_testing::{CoderStandIn, Replica};
@@ -8,6 +9,7 @@ use crate::install;
 use crate::log::entries;
 use crate::page;
 use crate::play::Played;
+use crate::scenario::Scenario;
 use crate::site::Site;
 use crate::style::Style;
 use crate::watch::Watch;
@@ -15,13 +17,18 @@ use crate::watch::Watch;
 /// Upper bound of one wait; a new line ends it early.
 const LOOK: Duration = Duration::from_mins(1);
 
-/// Commands for inspecting the running demo.
-pub(crate) fn hints(style: Style, site: &Site, replica: &Replica, played: &[Played]) -> String {
-    let namespace = &site.namespaces.workspaces;
+/// Commands for inspecting the running demo, with this binary of the product.
+pub(crate) fn hints(style: Style, site: &Site, program: &Path, replica: &Replica, played: &[Played]) -> String {
+    let (namespace, program) = (&site.namespaces.workspaces, program.display());
     let mut commands = vec![format!("export KUBECONFIG={}", site.admin.kubeconfig().display())];
     if let Some(directory) = site.admin.kubectl_path().parent() {
         commands.push(format!("export PATH={}:$PATH", directory.display()));
     }
+    if let Some(Played { started, .. }) = played.iter().find(|played| played.started.scenario == Scenario::WrongImage) {
+        commands.push(format!("{program} explain deployment/{} --namespace {}", started.object, started.namespace));
+    }
+    commands.push(format!("{program} explain --all-namespaces --min-level warn"));
+    commands.push(format!("{program} doctor --namespace {namespace}"));
     commands.push(format!("helm -n {namespace} get notes {}", install::NAME));
     commands.push(format!("kubectl -n {namespace} get pods"));
     commands.push(format!("kubectl -n {namespace} describe pod -l com.coder.resource=true"));

@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &Args, style: Style, verdict: &Cell<Option<bool>>)
         println!("\nThe logs are in {}", path.display());
     }
     if args.keep {
-        print!("\n{}", keep::hints(style, &site, &replica, &played));
+        print!("\n{}", keep::hints(style, &site, &program, &replica, &played));
         keep::follow(style, &coder, &watch, played).await;
     }
     Ok(complete)
@@ -185,7 +185,7 @@ async fn install(style: Style, site: &Site, program: &Path, installed: &mut Inst
         };
         Ok((replica, format!("started its container as a local process; {webhook}")))
     };
-    step(style, &format!("starting {}", product::NAME), start).await
+    step(style, &format!("starting {}", product::NAME), Box::pin(start)).await
 }
 
 async fn playing(
