@@ -186,17 +186,17 @@ fn an_unusable_kubeconfig_exits_2_with_a_one_line_error() -> Result<()> {
         ("]", "line 1, column 1"),
         ("users:\n- name: a\n  user: hunter2\n", "line 3"),
         ("{}", "current context"),
-        (r#"{"apiVersion":"v1","kind":"Config","current-context":"b"}"#, "current context: b"),
+        (r#"{"apiVersion":"v1","kind":"Config","current-context":"b"}"#, "no context b"),
     ] {
         fs::write(&nowhere.kubeconfig, text)?;
-        assert_not_begun(&[&nowhere.flag(), "--health-addr="], &["--kubeconfig", "cannot be used", problem]);
+        assert_not_begun(&[&nowhere.flag(), "--health-addr="], &["--kubeconfig", "cannot use the kubeconfig", problem]);
     }
     // A missing one cannot be used either.
     fs::remove_file(&nowhere.kubeconfig)?;
     let home = nowhere.directory.path().display().to_string();
     let ended = run(&["--health-addr="], &[URL, ("HOME", &home)])?;
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("--kubeconfig names another") && ended.stderr.contains(&home), "{ended:?}");
+    assert!(ended.stderr.contains("--kubeconfig selects another") && ended.stderr.contains(&home), "{ended:?}");
     Ok(())
 }
 
