@@ -15,6 +15,8 @@ const PAUSE_PER_HUNDRED: Duration = Duration::from_millis(50);
 const IDLE_PAUSE: Duration = Duration::from_mins(1);
 /// Time for which the first save waits for every scope to start.
 const ALL_STARTED: Duration = Duration::from_secs(1);
+/// Time for the last save. For a moment the API server may not answer, or the permission may have run out.
+const LAST_SAVE: Duration = Duration::from_secs(5);
 /// Maximum number of attempts of one save to overwrite that of an older process.
 const TRIES: usize = 5;
 
@@ -49,51 +51,60 @@ impl Keeper {
     /// Only the latest process saves: each continues from the generation it has loaded, with one more. A process that
     /// finds a later one in the ConfigMap stops saving, so that it cannot overwrite that one's checkpoint.
     pub async fn keep(mut self, ledger: Arc<Ledger>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
-        let mut ending = false;
-        while !ending {
+        let saving = self.save_changes(&ledger, &*clock);
+        match shutdown.run_until_cancelled(saving).await {
+            Some(()) => {
+                tracing::warn!("another process saves the checkpoint now, this one no longer does");
+                shutdown.cancelled().await;
+            }
+            None => {
+                let _ = tokio::time::timeout(LAST_SAVE, self.save_last(&ledger, &*clock)).await;
+            }
+        }
+    }
+
+    /// Saves the ledger while it changes. Ends if another process saves now.
+    async fn save_changes(&mut self, ledger: &Ledger, clock: &dyn Clock) {
+        loop {
             tokio::select! {
                 () = ledger.changed() => {}
                 () = tokio::time::sleep(IDLE_PAUSE) => {}
-                () = shutdown.cancelled() => ending = true,
             }
-            if self.version.is_none() && !self.failing && !ending && ledger.is_loaded() {
+            if self.version.is_none() && !self.failing && ledger.is_loaded() {
                 // Scopes start within milliseconds of each other; one that cannot start is not waited for.
-                tokio::select! {
-                    _ = tokio::time::timeout(ALL_STARTED, ledger.all_started()) => {}
-                    () = shutdown.cancelled() => ending = true,
-                }
+                let _ = tokio::time::timeout(ALL_STARTED, ledger.all_started()).await;
             }
-            if !self.may_save(&shutdown).await {
-                return;
-            }
+            self.may_save().await;
             let Some(snapshot) = ledger.snapshot(clock.now()) else { continue };
             let pause = pause_after(&snapshot);
             if !self.is_saved(&snapshot) {
                 self.metrics.is_outdated();
                 if !self.save(snapshot).await {
-                    tracing::warn!("another process saves the checkpoint now, this one no longer does");
-                    return shutdown.cancelled().await;
+                    return;
                 }
             }
-            if !ending {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = shutdown.cancelled() => {}
-                }
-            }
+            tokio::time::sleep(pause).await;
         }
     }
 
-    /// Waits for the permission to save; false if the shutdown comes first.
-    async fn may_save(&mut self, shutdown: &CancellationToken) -> bool {
+    /// Saves the ledger once, and tries again if that fails.
+    async fn save_last(&mut self, ledger: &Ledger, clock: &dyn Clock) {
+        loop {
+            self.may_save().await;
+            let Some(snapshot) = ledger.snapshot(clock.now()) else { return };
+            if self.is_saved(&snapshot) || !self.save(snapshot).await || !self.failing {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits for the permission to save.
+    async fn may_save(&mut self) {
         while !self.leadership.may_send() {
             self.metrics.is_outdated();
-            tokio::select! {
-                () = self.leadership.changed() => {}
-                () = shutdown.cancelled() => return self.leadership.may_send(),
-            }
+            self.leadership.changed().await;
         }
-        true
     }
 
     fn is_saved(&self, snapshot: &Saved) -> bool {
@@ -205,6 +216,31 @@ mod tests {
         shutdown.cancel();
         keeper.keep(ledger, Arc::new(|| jiff::Timestamp::UNIX_EPOCH), shutdown).await;
         assert_eq!(server.seen(), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_save_waits_for_the_permission_and_is_tried_again() {
+        let script = Script::new().on("fieldManager", Answer::status(500, "etcd")).always(PATH, saved_by(3, 7));
+        let server = script.start();
+        let store = Arc::new(Store::new(server.client(), "ns", "state", ObjectMeta::default()));
+        let origin = tokio::time::Instant::now();
+        let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || origin.elapsed()));
+        grantor.set(Role::Leader(1), Duration::from_secs(10));
+        let ledger = Ledger::new(Arc::new(crate::watch::Scopes::new(&[])));
+        ledger.load(&Saved { generation: 3, ..Saved::default() });
+        let keeper = Keeper::new(store, leadership, Metrics::default());
+        let shutdown = CancellationToken::new();
+        tokio::time::advance(Duration::from_secs(11)).await;
+        shutdown.cancel();
+        let renew = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(server.seen(), [""; 0], "without the permission");
+            grantor.set(Role::Leader(1), Duration::from_secs(20));
+        };
+        let ((), ()) = tokio::join!(keeper.keep(ledger, Arc::new(|| jiff::Timestamp::UNIX_EPOCH), shutdown), renew);
+        let requests = server.seen();
+        let attempts = requests.iter().filter(|request| request.contains("fieldManager")).count();
+        assert_eq!(attempts, 2, "{requests:?}");
     }
 
     #[tokio::test]
