@@ -85,12 +85,12 @@ impl Site<'_> {
         random: &mut Rng,
         until: Instant,
     ) -> Result<usize> {
-        let mut faults = 0;
+        let (mut faults, begun) = (0, Instant::now());
         while Instant::now() < until {
             sleep(Duration::from_millis(random.u64(200..2_500))).await;
             let kind = Kind::random(random);
             let lasts = Duration::from_millis(random.u64(300..9_000));
-            println!("{kind:?} for {lasts:?}");
+            println!("{:.1?} {kind:?} for {lasts:?}", begun.elapsed());
             let start = Instant::now();
             self.cause(kind, lasts, replicas, accounts).await?;
             if kind.leaves_doubt() {
@@ -148,6 +148,10 @@ async fn process(kind: Kind, slot: &mut Slot, lasts: Duration, accounts: &mut Ac
             slot.replica.product.sigcont();
             return Ok(());
         }
+    }
+    // Its log ends with it, and is what explains a repeated line.
+    for line in slot.replica.product.output().lines().filter(|line| line.contains(" WARN ")) {
+        println!("    {line}");
     }
     sleep(lasts / 3).await;
     slot.replica.start_again()

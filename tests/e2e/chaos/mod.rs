@@ -59,7 +59,9 @@ fn parameter<T: FromStr>(name: &str, default: T) -> T {
 async fn invariant_9_chaos_loses_no_line_and_delays_no_pod() -> Result<()> {
     let (seed, seconds) = (parameter("CHAOS_SEED", 1_u64), parameter("CHAOS_SECONDS", 60_u64));
     println!("CHAOS_SEED={seed} CHAOS_SECONDS={seconds}");
-    let isolated = Arc::new(IsolatedCluster::new("chaos", ClusterOptions::new()).await?);
+    // Events are kept for an hour by default, and each new leader lists them.
+    let options = ClusterOptions::new().apiserver_argument("--event-ttl=10m");
+    let isolated = Arc::new(IsolatedCluster::new("chaos", options).await?);
     let mut replicas = Replicas::start(&isolated, LEASE).await?;
     let balancer = Balancer::start(replicas.webhooks()).await?;
     replicas.register(&isolated, balancer.address()).await?;
@@ -74,7 +76,11 @@ async fn invariant_9_chaos_loses_no_line_and_delays_no_pod() -> Result<()> {
         over.send_replace(true);
         done
     };
-    let (lives, faults) = tokio::try_join!(workspaces::live(&isolated, seed, end), disturb)?;
+    let outcome = tokio::try_join!(workspaces::live(&isolated, seed, end), disturb);
+    if outcome.is_err() {
+        println!("{}", replicas.outputs());
+    }
+    let (lives, faults) = outcome?;
     let healed = Instant::now();
     let facts: usize = lives.iter().map(Life::lines).sum();
     println!("{} workspaces with {facts} facts lived through {faults} faults", lives.len());

@@ -25,6 +25,9 @@ use crate::{
 
 /// Workspaces that live at the same time.
 const AT_ONCE: usize = 12;
+/// Finished workspaces of a row whose pods stay. With more, the lists of each new leader would grow with the length of
+/// the run, until they take longer than the time between two faults.
+const KEPT: usize = 10;
 
 /// A workspace's whole life.
 pub(super) struct Life {
@@ -54,13 +57,16 @@ pub(super) async fn live(isolated: &IsolatedCluster, seed: u64, end: watch::Rece
         let mut lives = Vec::new();
         while !*end.borrow() {
             lives.push(one(isolated, &format!("chaos-{row}-{}", lives.len()), &mut random).await?);
+            if let Some(old) = lives.iter().nth_back(KEPT) {
+                delete(isolated, old).await?;
+            }
         }
         anyhow::Ok(lives)
     });
     Ok(try_join_all(rows).await?.into_iter().flatten().collect())
 }
 
-/// One workspace: its pod is created, things happen to it, and some are deleted once their reader knows all of it.
+/// One workspace: its pod is created, things happen to it, and some are deleted at once.
 async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng) -> Result<Life> {
     let agent = token();
     // As with a `kubernetes_pod`, whose token becomes valid when its pod runs.
@@ -86,20 +92,27 @@ async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng)
             isolated.coder.valid(&agent);
         }
     }
+    let life = Life { agent, pod, facts: count, told, created_in };
     if random.u32(..3) == 0 {
-        let whole = |lines: &[Line]| have_come(lines, 0..count) && told.has_come(lines);
-        isolated.coder.wait_for_lines(&agent, RECOVERY, whole).await?;
-        let pods: Api<Pod> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
-        poll::eventually("the pod is deleted", RECOVERY, || async {
-            match pods.delete(&pod, &kube::api::DeleteParams::default().grace_period(0)).await {
-                Ok(_) => Ok(()),
-                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-                Err(error) => Err(error.to_string()),
-            }
-        })
-        .await?;
+        delete(isolated, &life).await?;
     }
-    Ok(Life { agent, pod, facts: count, told, created_in })
+    Ok(life)
+}
+
+/// Deletes the pod once its reader knows all that happened to it.
+async fn delete(isolated: &IsolatedCluster, life: &Life) -> Result<()> {
+    let whole = |lines: &[Line]| have_come(lines, 0..life.facts) && life.told.has_come(lines);
+    let come = isolated.coder.wait_for_lines(&life.agent, RECOVERY, whole).await;
+    come.with_context(|| format!("the {} facts of {} before its end", life.facts, life.pod))?;
+    let pods: Api<Pod> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
+    poll::eventually("the pod is deleted", RECOVERY, || async {
+        match pods.delete(&life.pod, &kube::api::DeleteParams::default().grace_period(0)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await
 }
 
 /// Creates the pod, and tries again while the API server is away. It is never refused.
