@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
+use logstream_testing::release::AUDIT_POLICY;
 use logstream_testing::{Admin, Cluster, ClusterOptions, CoderOptions, CoderStandIn, Installation, Plan};
 use serde_json::json;
 
@@ -21,8 +22,18 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start(programs: &Programs) -> Result<Self> {
+        Self::with(ClusterOptions::new(), programs).await
+    }
+
+    /// A control plane whose audit log has each request of a ServiceAccount once, at its end.
+    pub(crate) async fn audited(programs: &Programs) -> Result<Self> {
+        let policy = AUDIT_POLICY.replace("[RequestReceived]", "[RequestReceived, ResponseStarted]");
+        Self::with(ClusterOptions::new().audit_policy(policy), programs).await
+    }
+
+    async fn with(options: ClusterOptions, programs: &Programs) -> Result<Self> {
         // The limits on requests in flight exist for fairness between clients; there is only one here.
-        let options = ClusterOptions::new()
+        let options = options
             .control_plane_only()
             .apiserver_argument("--max-requests-inflight=2000")
             .apiserver_argument("--max-mutating-requests-inflight=1000");

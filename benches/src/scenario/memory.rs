@@ -106,6 +106,11 @@ fn of_size(record: &mut Record, size: usize, (most, large): (usize, usize), star
     }
 }
 
+/// Path of the checkpoint's ConfigMap.
+pub(super) fn progress(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/configmaps/coder-logstream-kube-progress")
+}
+
 /// Number of Events from before the start: 20 for each workspace, or 10 beyond `most`.
 const fn old_events(size: usize, most: usize) -> usize {
     if size > most { 10 * size } else { 20 * size }
@@ -185,10 +190,9 @@ impl Fixture {
     /// Starts the product as if for the first time, then runs the baseline.
     async fn start(&self, watch_cpu: bool) -> Result<Start> {
         let Self { site, namespace, coder, .. } = self;
-        let progress = format!("/api/v1/namespaces/{namespace}/configmaps/coder-logstream-kube-progress");
         let mut installation = site.plan(coder, namespace).unregistered().begin(site).await?;
         installation.product.kill9();
-        site.driver.delete(&progress).await?;
+        site.driver.delete(&progress(namespace)).await?;
         let begun = Instant::now();
         installation.start_again()?;
         let ready = wait::ready(&installation, PATIENCE).await? - begun;
