@@ -78,7 +78,8 @@ pub struct Correlator<R> {
     limits: Limits,
     /// Whether pods that admission did not register are counted as missed by the webhook.
     has_webhook: bool,
-    pub(super) tracked: HashMap<Uid, Tracked>,
+    /// Boxed, as a table has up to twice as many places as entries.
+    pub(super) tracked: HashMap<Uid, Box<Tracked>>,
     pub(super) names: Names,
     pub(super) non_workspaces: NonWorkspaces,
     /// Pods that left the selection and are no longer tracked: one that comes back is not new.
@@ -327,7 +328,7 @@ impl<R: Registrations> Correlator<R> {
         let nameless = Subject { uid: Uid::UNKNOWN, ..subject.clone() };
         for waiter in self.waiting.take(&nameless) {
             let lived = |tracked: &Tracked| waiter.event.time().is_none_or(|at| tracked.lived_at(at));
-            if self.tracked.get(&subject.uid).is_some_and(lived) {
+            if self.tracked.get(&subject.uid).map(Box::as_ref).is_some_and(lived) {
                 waiters.push(waiter);
             } else {
                 give_up(vec![waiter], Counted::NonWorkspace, effects);
@@ -380,7 +381,7 @@ impl<R: Registrations> Correlator<R> {
                 .and_then(|template| WorkspaceKey::of(&subject.namespace, template))
                 .or_else(|| WorkspaceKey::of(&subject.namespace, meta));
             let images = if let Object::Pod(pod) = object { Images::of(pod) } else { Images::default() };
-            let mut tracked = Tracked::new(subject.clone(), workspace, controller);
+            let mut tracked = Box::new(Tracked::new(subject.clone(), workspace, controller));
             tracked.owner = owner(object, subject);
             (tracked.images, tracked.created) = (images, meta.creation_timestamp);
             tracked

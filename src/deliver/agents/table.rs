@@ -15,7 +15,8 @@ use crate::deliver::{
 /// The agents. An agent that was handed out for a change is requeued by [`AgentTable::requeue`], which the engine calls
 /// before it looks at queue, timers or counts.
 pub(crate) struct AgentTable {
-    agents: HashMap<AgentToken, Agent>,
+    /// Boxed, as a table has up to twice as many places as entries.
+    agents: HashMap<AgentToken, Box<Agent>>,
     by_workspace: HashMap<WorkspaceKey, Vec<AgentToken>>,
     /// Agents handed out for a change since the last requeue.
     changed: Vec<AgentToken>,
@@ -60,7 +61,7 @@ impl AgentTable {
     }
 
     pub(crate) fn agents(&self) -> impl Iterator<Item = (AgentToken, &Agent)> {
-        self.agents.iter().map(|(token, agent)| (*token, agent))
+        self.agents.iter().map(|(token, agent)| (*token, &**agent))
     }
 
     pub(crate) fn pending(&self) -> usize {
@@ -85,7 +86,7 @@ impl AgentTable {
             }
         }
         if let hash_map::Entry::Vacant(vacant) = self.agents.entry(token) {
-            vacant.insert(Agent::new(life, now));
+            vacant.insert(Box::new(Agent::new(life, now)));
             self.expected += usize::from(life == Life::Expected);
         }
         true
