@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -10,6 +9,7 @@ use super::{
     access::Access,
     api::{Api, ApiError, attributes, is_allowed},
     check::Problem,
+    deployment::Deployment,
     installation::{Installed, Release},
     proxies::Variables,
     workspaces::Workspaces,
@@ -207,8 +207,7 @@ impl Context {
             return Ok(None);
         }
         let deployment = self.deployment().await?;
-        let pod = deployment.spec.and_then(|spec| spec.template.spec).unwrap_or_default();
-        let account = pod.service_account_name.unwrap_or_else(|| "default".to_owned());
+        let account = deployment.spec.template.pod().service_account_name.unwrap_or_else(|| "default".to_owned());
         let namespace = self.home().unwrap_or_default().to_owned();
         let user = format!("system:serviceaccount:{namespace}:{account}");
         Ok((self.api.user().await != user).then_some((namespace, account)))

@@ -2,23 +2,18 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Container, EnvVar},
-};
+use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::{
     access::Access,
     api::{Api, ApiError, encoded},
     context::DoctorError,
+    deployment::{CONTAINER, Container, Deployment, EnvVar},
 };
 use crate::config::{Config, Environment};
 
 /// Maximum number of releases that are named.
 const SHOWN: usize = 10;
-
-/// Name of the program's container in the chart.
-const CONTAINER: &str = "coder-logstream-kube";
 
 /// Label whose value is the name of the release.
 const INSTANCE: &str = "app.kubernetes.io/instance";
@@ -83,15 +78,14 @@ impl Installed {
 
     /// Reads a Deployment: its arguments, and its variables as far as they are not in Secrets.
     async fn read(api: &Api, deployment: &Deployment) -> Result<Self, DoctorError> {
-        let namespace = deployment.metadata.namespace.clone().unwrap_or_default();
-        let empty = Container::default();
-        let container = container(deployment).unwrap_or(&empty);
+        let namespace = &deployment.metadata.namespace;
+        let container = deployment.spec.template.pod().container().unwrap_or_default();
         let mut unread = Vec::new();
-        let variables = variables(api, &namespace, container, &mut unread).await?;
-        let arguments = [CONTAINER.to_owned()].into_iter().chain(container.args.iter().flatten().cloned());
+        let variables = variables(api, namespace, &container, &mut unread).await?;
+        let arguments = [CONTAINER.to_owned()].into_iter().chain(container.args);
         let environment = Environment::of(variables.clone()).on_another_machine();
         Ok(Self {
-            deployment: deployment.metadata.name.clone().unwrap_or_default(),
+            deployment: deployment.metadata.name.clone(),
             config: Config::new(arguments, &environment)?,
             variables,
             unread,
@@ -105,25 +99,17 @@ async fn deployments(api: &Api, release: &Release) -> Result<Vec<Deployment>, Ap
     let instance = release.name.as_ref().map(|name| format!("{INSTANCE}={name}"));
     let query = encoded(&[("labelSelector", instance.as_deref().unwrap_or_default())]);
     let mut deployments: Vec<Deployment> = api.list(&list, &query).await?;
-    deployments.retain(|deployment| container(deployment).is_some());
+    deployments.retain(|deployment| deployment.spec.template.pod().container().is_some());
     Ok(deployments)
 }
 
 /// The flags that name each release, such as `--namespace coder --release logs`.
 fn names(deployments: &[Deployment]) -> String {
     let name = |deployment: &Deployment| {
-        let instance = deployment.metadata.labels.as_ref().and_then(|labels| labels.get(INSTANCE));
-        let namespace = deployment.metadata.namespace.as_deref().unwrap_or_default();
-        let release = instance.map(|name| format!(" --release {name}")).unwrap_or_default();
-        format!("--namespace {namespace}{release}")
+        let release = deployment.metadata.labels.get(INSTANCE).map(|name| format!(" --release {name}"));
+        format!("--namespace {}{}", deployment.metadata.namespace, release.unwrap_or_default())
     };
     deployments.iter().take(SHOWN).map(name).collect::<Vec<_>>().join(", ")
-}
-
-/// The program's container.
-pub(super) fn container(deployment: &Deployment) -> Option<&Container> {
-    let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
-    pod.containers.iter().find(|container| container.name == CONTAINER)
 }
 
 /// The variables of a container. `env` takes precedence over `envFrom`.
@@ -134,17 +120,16 @@ async fn variables(
     unread: &mut Vec<String>,
 ) -> Result<BTreeMap<String, String>, ApiError> {
     let mut variables = BTreeMap::new();
-    for from in container.env_from.iter().flatten() {
+    for from in &container.env_from {
         if let Some(reference) = &from.config_map_ref {
-            let prefix = from.prefix.as_deref().unwrap_or_default();
             let data = config_map(api, namespace, &reference.name, unread).await?;
-            variables.extend(data.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value)));
+            variables.extend(data.into_iter().map(|(key, value)| (format!("{}{key}", from.prefix), value)));
         }
         if let Some(reference) = &from.secret_ref {
             unread.push(format!("the Secret {}", reference.name));
         }
     }
-    for variable in container.env.iter().flatten() {
+    for variable in &container.env {
         match value(api, namespace, variable, unread).await? {
             Some(value) => variables.insert(variable.name.clone(), value),
             None => variables.remove(&variable.name),
@@ -159,7 +144,7 @@ async fn value(
     variable: &EnvVar,
     unread: &mut Vec<String>,
 ) -> Result<Option<String>, ApiError> {
-    let Some(from) = &variable.value_from else { return Ok(Some(variable.value.clone().unwrap_or_default())) };
+    let Some(from) = &variable.value_from else { return Ok(Some(variable.value.clone())) };
     if from.field_ref.as_ref().is_some_and(|field| field.field_path == "metadata.namespace") {
         return Ok(Some(namespace.to_owned()));
     }

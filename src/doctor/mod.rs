@@ -13,6 +13,7 @@ mod check;
 mod checks;
 mod command;
 mod context;
+mod deployment;
 mod grants;
 mod handshake;
 mod installation;

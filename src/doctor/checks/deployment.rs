@@ -1,11 +1,11 @@
 //! The Deployment's pods are ready.
 
 use futures::FutureExt;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 
 use crate::doctor::{
     Context,
     check::{Check, Group, Problem, Severity, Verdict},
+    deployment::Deployment,
 };
 
 pub(super) const CHECK: Check = Check {
@@ -28,26 +28,20 @@ async fn run(context: &Context) -> Verdict {
 }
 
 fn judge(deployment: &Deployment) -> Verdict {
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    let empty = DeploymentStatus::default();
-    let status = deployment.status.as_ref().unwrap_or(&empty);
-    let name = deployment.metadata.name.as_deref().unwrap_or_default();
+    let wanted = deployment.spec.replicas.unwrap_or(1);
+    let status = &deployment.status;
+    let name = &deployment.metadata.name;
     let action = format!("look at `kubectl describe` of its pods, and at /readyz?verbose of those that run ({name})");
-    let failing = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True");
+    let failing =
+        status.conditions.iter().find(|condition| condition.r#type == "ReplicaFailure" && condition.status == "True");
     if let Some(condition) = failing {
-        let message = condition.message.clone().unwrap_or_default();
-        return Err(Problem::unmet(format!("no pod can be created: {message}"), action));
+        return Err(Problem::unmet(format!("no pod can be created: {}", condition.message), action));
     }
     if wanted == 0 {
         return Err(Problem::unmet("it is scaled to 0 replicas", "scale it up, or set `replicas` in the chart"));
     }
     let is_observed = status.observed_generation >= deployment.metadata.generation;
-    let updated = status.updated_replicas.unwrap_or_default();
-    let available = status.available_replicas.unwrap_or_default();
+    let (updated, available) = (status.updated_replicas, status.available_replicas);
     if is_observed && updated >= wanted && available >= wanted {
         return Ok(format!("{available} of {wanted} replicas are available"));
     }

@@ -32,7 +32,7 @@ pub(super) const CHECK: Check = Check {
 
 async fn run(context: &Context) -> Verdict {
     let Some(election) = &context.config.election else {
-        let replicas = context.deployment().await?.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+        let replicas = context.deployment().await?.spec.replicas.unwrap_or(1);
         if replicas <= 1 {
             return Ok("one replica, without an election".to_owned());
         }

@@ -25,16 +25,14 @@ pub(super) const CHECK: Check = Check {
 };
 
 async fn run(context: &Context) -> Verdict {
-    let deployment = context.deployment().await?;
-    let template = deployment.spec.map(|spec| spec.template).unwrap_or_default();
-    if template.spec.as_ref().and_then(|spec| spec.host_network) == Some(true) {
+    let template = context.deployment().await?.spec.template;
+    if template.pod().host_network {
         return Err(Problem::skipped("with webhook.hostNetwork no NetworkPolicy applies"));
     }
-    let labels = template.metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
     let list = Access::new("list", "networking.k8s.io", "networkpolicies").within(context.home());
     let policies: Vec<NetworkPolicy> = context.api.list(&list, "").await?;
     let port = context.config.webhook.as_ref().map(|webhook| webhook.address.port());
-    judge(&policies, &labels, port)
+    judge(&policies, &template.metadata.labels, port)
 }
 
 fn judge(policies: &[NetworkPolicy], labels: &Labels, port: Option<u16>) -> Verdict {

@@ -8,6 +8,7 @@ use crate::doctor::{
     access::Access,
     api::ApiError,
     check::{Check, Group, Problem, Severity, Verdict},
+    deployment::Template,
 };
 
 pub(super) const CHECK: Check = Check {
@@ -28,16 +29,13 @@ async fn run(context: &Context) -> Verdict {
     if !context.api.may(&create).await? {
         return Err(ApiError::Forbidden(create).into());
     }
-    let Some(template) = deployment.spec.map(|spec| spec.template) else {
-        return Err(Problem::skipped("the Deployment has no pod template"));
-    };
-    let metadata = template.metadata.unwrap_or_default();
+    let Template { metadata, spec } = deployment.spec.template;
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
             "generateName": "logstream-doctor-", "labels": metadata.labels, "annotations": metadata.annotations,
         },
-        "spec": template.spec,
+        "spec": spec,
     });
     match context.api.dry_run(&create, &pod).await {
         Ok(_) => Ok(format!("a dry run in {namespace} is accepted")),

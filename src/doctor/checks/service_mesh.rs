@@ -27,12 +27,10 @@ async fn run(context: &Context) -> Verdict {
     let Some(webhook) = &context.config.webhook else {
         return Err(Problem::skipped("the webhook is off (--webhook-addr is empty)"));
     };
-    let template = context.deployment().await?.spec.map(|spec| spec.template).unwrap_or_default();
-    let metadata = template.metadata.unwrap_or_default();
+    let metadata = context.deployment().await?.spec.template.metadata;
     let get = Access::new("get", "", "namespaces").named(context.home().unwrap_or_default());
     let namespace = context.api.get::<Namespace>(&get).await?.metadata;
-    let pod =
-        Marks { labels: metadata.labels.unwrap_or_default(), annotations: metadata.annotations.unwrap_or_default() };
+    let pod = Marks { labels: metadata.labels, annotations: metadata.annotations };
     let namespace =
         Marks { labels: namespace.labels.unwrap_or_default(), annotations: namespace.annotations.unwrap_or_default() };
     let port = webhook.address.port().to_string();
