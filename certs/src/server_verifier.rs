@@ -1,6 +1,6 @@
 //! Verification of server certificates, as Go does it.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use jiff::Timestamp;
 use rustls::{
@@ -14,6 +14,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
+use sha2::{Digest, Sha256};
 
 use crate::ca::CaCertificate;
 
@@ -24,7 +25,15 @@ use crate::ca::CaCertificate;
 /// the handshake proves possession of the key.
 pub struct ServerVerifier {
     webpki: Arc<WebPkiServerVerifier>,
-    roots: Vec<CertificateDer<'static>>,
+    /// Fingerprints of the roots: the certificates themselves would take 160 KB.
+    roots: HashSet<Fingerprint>,
+}
+
+/// SHA-256 of a certificate.
+type Fingerprint = [u8; 32];
+
+fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
+    Sha256::digest(certificate).into()
 }
 
 /// The roots cannot be used. Permanent.
@@ -39,11 +48,12 @@ impl ServerVerifier {
     /// If none is left.
     pub fn new(roots: Vec<CertificateDer<'static>>) -> Result<Arc<Self>, NoRoots> {
         let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(roots.iter().cloned());
+        let fingerprints = roots.iter().map(fingerprint).collect();
+        store.add_parsable_certificates(roots);
         let provider = Arc::new(ring::default_provider());
         let webpki =
             WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build().map_err(|_| NoRoots)?;
-        Ok(Arc::new(Self { webpki, roots }))
+        Ok(Arc::new(Self { webpki, roots: fingerprints }))
     }
 }
 
@@ -63,7 +73,7 @@ impl ServerCertVerifier for ServerVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verified = self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        if verified.is_err() && self.roots.iter().any(|root| root == end_entity) {
+        if verified.is_err() && self.roots.contains(&fingerprint(end_entity)) {
             verify_root(end_entity, server_name, now)?;
             return Ok(ServerCertVerified::assertion());
         }
