@@ -26,7 +26,7 @@ impl Programs {
     pub(crate) fn build(args: &Args) -> Result<Self> {
         let product = match &args.program {
             Some(program) => program.clone(),
-            None => find(&cargo(&["build", "--release", "--package", PRODUCT, "--bins"])?, PRODUCT)?,
+            None => product()?,
         };
         let baselines = if let Some(directory) = &args.baselines {
             BASELINES.iter().map(|baseline| directory.join(baseline)).collect()
@@ -46,6 +46,23 @@ impl Programs {
 
 const PRODUCT: &str = "coder-logstream-kube";
 const BASELINES: [&str; 3] = ["baseline-stream", "baseline-list", "baseline-admission"];
+
+/// Builds the product as its image has it, a static program. Blocks.
+fn product() -> Result<PathBuf> {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let status = Command::new("packaging/build")
+        .arg(architecture)
+        .current_dir(WORKSPACE)
+        .stdout(Stdio::null())
+        .status()
+        .context("packaging/build does not start")?;
+    ensure!(status.success(), "packaging/build {architecture}: {status}");
+    Ok(Path::new(WORKSPACE).join("dist").join(architecture).join(PRODUCT))
+}
 
 /// Runs cargo, with its stderr inherited, and returns the programs it built. Blocks.
 fn cargo(arguments: &[&str]) -> Result<Vec<PathBuf>> {

@@ -20,6 +20,8 @@ pub(super) const PODS: usize = 5;
 
 /// Time without requests before the process counts as idle.
 const QUIET: Duration = Duration::from_secs(10);
+/// Age of the youngest object at the start. What was created in the second of the start is news and is delivered.
+const AGE: Duration = Duration::from_secs(2);
 /// Duration of the CPU measurement.
 const IDLE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -193,6 +195,7 @@ impl Fixture {
         let mut installation = site.plan(coder, namespace).unregistered().begin(site).await?;
         installation.product.kill9();
         site.driver.delete(&progress(namespace)).await?;
+        tokio::time::sleep(AGE).await;
         let begun = Instant::now();
         installation.start_again()?;
         let ready = wait::ready(&installation, PATIENCE).await? - begun;
