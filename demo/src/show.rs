@@ -178,7 +178,7 @@ async fn install(style: Style, site: &Site, program: &Path, installed: &mut Inst
     };
     step(style, "installing the chart", helm).await?;
     let start = async {
-        let replica = installed.start(site, program).await?;
+        let replica = Box::pin(installed.start(site, program)).await?;
         let webhook = match &installed.webhook_off {
             None => "the API server calls its webhook for new workspaces".to_owned(),
             Some(why) => format!("its webhook is off: {why}"),
