@@ -306,6 +306,7 @@ mod tests {
         let mut agent = Agent::new(Life::Live, Instant::now());
         while agent.isolation.refused(&Failure::BodyTooLarge, 1) != Step::Confirm {}
         agent.isolation.registered();
+        while agent.isolation.refused(&Failure::BodyTooLarge, 1) != Step::Go {}
         assert!(agent.isolation.replaces());
         agent.clear();
         assert!(!agent.isolation.replaces());

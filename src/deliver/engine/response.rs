@@ -146,7 +146,7 @@ impl<A: CoderApi> Engine<A> {
                     Step::Go => {}
                     Step::Confirm => {
                         agent.state = State::New;
-                        // A single line is replaced right after Coder has proved to be available.
+                        // Of a single line it is not known yet whether Coder is available, or whether the line is at fault.
                         if entries > 1 {
                             agent.retry(&mut self.random, self.draining, now);
                         }

@@ -6,7 +6,8 @@
 //! 1. After a few refusals the agent registers its log source again. If that succeeds, Coder is available and the lines
 //!    are at fault.
 //! 2. The batch is halved until the refused line is alone.
-//! 3. A line that is refused alone is replaced by a note that it is missing. If the note is accepted, the line is
+//! 3. A line that is refused alone is tried again after the log source was registered: an outage may have ended just
+//!    then. If it is still refused, it is replaced by a note that it is missing. If the note is accepted, the line is
 //!    dropped; if the note is refused too, nothing is dropped and the line is tried again later.
 
 use std::time::Duration;
@@ -16,6 +17,9 @@ use crate::deliver::queue::outbox::BATCH_LINES;
 
 /// Maximum wait between two tries while Coder is known to be available.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Number of refusals of a single line after Coder was found available, before the line is replaced.
+const LAST_TRIES: u8 = 2;
 
 /// Weight of a refusal as evidence against the lines in the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +92,9 @@ enum Proof {
     Wanted,
     /// Available after the last refusal.
     There,
-    /// The same, and the next request carries the replacement for its first entry.
+    /// The same, and a single line is left, which is tried again.
+    Last,
+    /// The next request carries the replacement for its first entry.
     Replace,
 }
 
@@ -157,6 +163,13 @@ impl Isolation {
             _ => Size::Part,
         };
         self.refusals = self.refusals.saturating_add(1);
+        if self.proof == Proof::Last && !weight.is_proof(size) {
+            if self.refusals < LAST_TRIES {
+                return Step::Wait;
+            }
+            self.advance(Proof::Replace);
+            return Step::Go;
+        }
         if self.refusals < weight.tries(size) {
             return Step::Wait;
         }
@@ -167,7 +180,7 @@ impl Isolation {
         }
         self.suspects = u8::try_from(entries).unwrap_or(u8::MAX).max(1);
         if weight.is_proof(size) {
-            self.advance();
+            self.advance(Proof::Replace);
             return Step::Go;
         }
         self.proof = Proof::Wanted;
@@ -178,7 +191,7 @@ impl Isolation {
     pub(crate) fn registered(&mut self) -> bool {
         let wanted = self.proof == Proof::Wanted;
         if wanted {
-            self.advance();
+            self.advance(Proof::Last);
         }
         wanted
     }
@@ -188,9 +201,10 @@ impl Isolation {
         *self = Self { halvings: self.halvings, wary: self.wary, ..Self::default() };
     }
 
-    fn advance(&mut self) {
+    /// Coder is available. `single` is the next step for a single line.
+    fn advance(&mut self, single: Proof) {
         self.refusals = 0;
-        self.proof = if self.suspects == 1 { Proof::Replace } else { Proof::There };
+        self.proof = if self.suspects == 1 { single } else { Proof::There };
     }
 
     /// Limits the next request to half of these entries.
@@ -250,6 +264,18 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_that_ends_as_coder_is_asked_drops_nothing() {
+        for failure in [proxy(), Failure::Server { status: 500 }, Failure::Timeout] {
+            let mut isolation = Isolation::default();
+            while isolation.refused(&failure, 1) != Step::Confirm {}
+            assert!(isolation.registered());
+            assert!(!isolation.replaces(), "{failure}: the line was refused by the outage alone");
+            isolation.taken(1);
+            assert_eq!((isolation.suspects, isolation.proof), (0, Proof::None));
+        }
+    }
+
+    #[test]
     fn nothing_is_dropped_while_coder_is_away() {
         let mut isolation = Isolation::default();
         for _ in 0..100 {
@@ -265,7 +291,9 @@ mod tests {
     fn a_replacement_that_is_refused_drops_nothing() {
         let mut isolation = Isolation::default();
         while isolation.refused(&proxy(), 1) != Step::Confirm {}
-        assert!(isolation.registered() && isolation.replaces());
+        assert!(isolation.registered());
+        while isolation.refused(&proxy(), 1) != Step::Go {}
+        assert!(isolation.replaces());
         assert_eq!(isolation.refused(&proxy(), 1), Step::Wait);
         assert!(!isolation.replaces());
         assert_eq!(isolation.limit(), 1);
