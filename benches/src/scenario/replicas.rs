@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use logstream_testing::release::requests_of;
-use logstream_testing::{CoderOptions, Installation};
+use logstream_testing::{CoderOptions, Installation, poll};
 
 use super::{
     Bench,
@@ -55,7 +55,7 @@ async fn of_size(fixture: &Fixture, size: usize, record: &mut Record) -> Result<
     leader.product.kill9();
     site.driver.delete(&progress(namespace)).await?;
     leader.start_again()?;
-    wait::ready(&leader, PATIENCE).await?;
+    leads(&leader).await?;
     let mut follower = leader.replica()?;
     follower.wait_ready().await?;
     tokio::time::sleep(QUIET).await;
@@ -83,6 +83,17 @@ async fn of_size(fixture: &Fixture, size: usize, record: &mut Record) -> Result<
     record.add(&what, Unit::Seconds, Must::Shown, gap.as_secs_f64());
     leader.product.kill9();
     Ok(())
+}
+
+/// Waits until it holds the Lease, which the process before it held, and has listed everything.
+async fn leads(installation: &Installation) -> Result<()> {
+    poll::eventually("it leads and watches", PATIENCE, || async {
+        let metrics = installation.metrics().await.map_err(|error| error.to_string())?;
+        let of = |name: &str| metrics.sum(&format!("coder_logstream_{name}"));
+        let (leader, synced) = (of("leader"), of("watch_synced"));
+        if leader > 0.5 && synced > 5.5 { Ok(()) } else { Err(format!("leader {leader}, {synced} synced")) }
+    })
+    .await
 }
 
 async fn ended(installation: &mut Installation) -> Result<()> {
