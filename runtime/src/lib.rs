@@ -3,6 +3,7 @@
 
 pub mod backoff;
 pub mod clock;
+mod error;
 pub mod heartbeat;
 pub mod listen;
 pub mod liveness;
@@ -17,6 +18,7 @@ pub mod tasks;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, SystemClock};
+pub use error::with_sources;
 pub use heartbeat::Heartbeat;
 pub use liveness::Liveness;
 pub use log_once::LogOnce;

@@ -1,6 +1,6 @@
 //! Failures of requests, classified by what to do about them.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use reqwest::{
     StatusCode,
@@ -9,6 +9,7 @@ use reqwest::{
 use serde::Deserialize;
 
 use super::answer::{Rate, date};
+use crate::runtime::with_sources;
 
 /// A failed request. Contains neither token nor lines nor URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +22,8 @@ pub struct SendError {
 }
 
 /// The failure of a request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Failure {
     /// 401: no agent with this token, yet, now, or any more.
     #[error("401: no agent has this token now")]
@@ -117,13 +119,7 @@ impl From<reqwest::Error> for Failure {
         }
         // The URL could hold a password; where it leads is known from the settings.
         let error = error.without_url();
-        let mut reason = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            let _ = write!(reason, ": {cause}");
-            source = cause.source();
-        }
-        Self::Network { reason: reason.into(), connected }
+        Self::Network { reason: with_sources(&error).into(), connected }
     }
 }
 

@@ -7,24 +7,23 @@ use logstream_core::{
     line::{Level, LogLine},
 };
 use prometheus_client::{
-    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+use strum::VariantArray as _;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByReason {
-    reason: &'static str,
+use crate::runtime::metrics::{Labels, family};
+
+fn because(counted: Counted) -> Labels<1> {
+    [("reason", counted.into())]
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByLevel {
-    level: &'static str,
+fn of_level(level: Level) -> Labels<1> {
+    [("level", level.as_str())]
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByCause {
-    cause: &'static str,
+fn of_cause(cause: &Cause) -> Labels<1> {
+    [("cause", cause.id)]
 }
 
 /// Bounds of the time to running, in seconds: a start from a node that has the image, to one that waits for a node.
@@ -35,45 +34,34 @@ const TIME_TO_RUNNING: [f64; 11] = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0
 pub struct Metrics {
     observed: Counter,
     reported: Counter,
-    skipped: Family<ByReason, Counter>,
+    skipped: Family<Labels<1>, Counter>,
     handed_back: Counter,
     missed_by_webhook: Counter,
-    lines: Family<ByLevel, Counter>,
+    lines: Family<Labels<1>, Counter>,
     filtered: Counter,
     tracked: Gauge,
     carriers: Gauge,
     waiting: Gauge,
-    failures: Family<ByCause, Counter>,
+    failures: Family<Labels<1>, Counter>,
     time_to_running: Histogram,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let skipped = Family::<ByReason, Counter>::default();
         let others = [Counted::Observed, Counted::Reported, Counted::MissedByWebhook];
-        for counted in Counted::ALL.into_iter().filter(|counted| !others.contains(counted)) {
-            let _ = skipped.get_or_create(&ByReason { reason: counted.as_str() });
-        }
-        let lines = Family::<ByLevel, Counter>::default();
-        for level in [Level::Debug, Level::Warn, Level::Error] {
-            let _ = lines.get_or_create(&ByLevel { level: level.as_str() });
-        }
-        let failures = Family::<ByCause, Counter>::default();
-        for cause in Cause::all() {
-            let _ = failures.get_or_create(&ByCause { cause: cause.id });
-        }
+        let skipped = Counted::VARIANTS.iter().copied().filter(|counted| !others.contains(counted));
         Self {
             observed: Counter::default(),
             reported: Counter::default(),
-            skipped,
+            skipped: family(skipped.map(because)),
             handed_back: Counter::default(),
             missed_by_webhook: Counter::default(),
-            lines,
+            lines: family([Level::Debug, Level::Warn, Level::Error].map(of_level)),
             filtered: Counter::default(),
             tracked: Gauge::default(),
             carriers: Gauge::default(),
             waiting: Gauge::default(),
-            failures,
+            failures: family(Cause::all().map(of_cause)),
             time_to_running: Histogram::new(TIME_TO_RUNNING),
         }
     }
@@ -136,13 +124,13 @@ impl Metrics {
             Counted::Observed => self.observed.inc(),
             Counted::Reported => self.reported.inc(),
             Counted::MissedByWebhook => self.missed_by_webhook.inc(),
-            counted => self.skipped.get_or_create(&ByReason { reason: counted.as_str() }).inc(),
+            counted => self.skipped.get_or_create(&because(counted)).inc(),
         };
     }
 
     /// A start failed by this cause.
     pub(super) fn failed(&self, cause: &Cause) {
-        self.failures.get_or_create(&ByCause { cause: cause.id }).inc();
+        self.failures.get_or_create(&of_cause(cause)).inc();
     }
 
     /// A pod started to run, this long after its creation.
@@ -156,7 +144,7 @@ impl Metrics {
     }
 
     pub(super) fn rendered(&self, line: &LogLine) {
-        self.lines.get_or_create(&ByLevel { level: line.level.as_str() }).inc();
+        self.lines.get_or_create(&of_level(line.level)).inc();
     }
 
     /// Sets the numbers of tracked objects, of those that carry an agent, and of waiting Events.

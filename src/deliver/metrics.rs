@@ -1,18 +1,21 @@
 //! Metrics of delivery. Each series exists from the first scrape.
 
-use std::time::Duration;
+use std::{iter::once, time::Duration};
 
 use prometheus_client::{
-    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
+use strum::{VariantArray as _, VariantNames as _};
+
 use crate::coder::Failure;
 use crate::deliver::rate::priority::Endpoint;
+use crate::runtime::metrics::{Labels, family};
 
 /// Reason why a line was not delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Dropped {
     /// Too many lines waited for its agent. Its log says how many are missing.
     Overflow,
@@ -32,36 +35,9 @@ pub enum Dropped {
     TooManyAgents,
 }
 
-impl Dropped {
-    /// Every reason.
-    pub const ALL: [Self; 8] = [
-        Self::Overflow,
-        Self::Budget,
-        Self::Full,
-        Self::Refused,
-        Self::NeverValid,
-        Self::Revoked,
-        Self::Expired,
-        Self::TooManyAgents,
-    ];
-
-    /// The reason's name as a label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Overflow => "overflow",
-            Self::Budget => "budget",
-            Self::Full => "full",
-            Self::Refused => "refused",
-            Self::NeverValid => "never_valid",
-            Self::Revoked => "revoked",
-            Self::Expired => "expired",
-            Self::TooManyAgents => "too_many_agents",
-        }
-    }
-}
-
 /// State of an agent in the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum AgentState {
     Expected,
     Active,
@@ -70,39 +46,24 @@ pub(crate) enum AgentState {
     Ended,
 }
 
-impl AgentState {
-    const ALL: [Self; 5] = [Self::Expected, Self::Active, Self::Waiting, Self::Full, Self::Ended];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Expected => "expected",
-            Self::Active => "active",
-            Self::Waiting => "waiting",
-            Self::Full => "full",
-            Self::Ended => "ended",
-        }
-    }
+fn because(reason: Dropped) -> Labels<1> {
+    [("reason", reason.into())]
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
+fn in_state(state: AgentState) -> Labels<1> {
+    [("state", state.into())]
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabel {
-    state: &'static str,
+fn to(endpoint: Endpoint) -> Labels<1> {
+    [("endpoint", endpoint.into())]
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    endpoint: &'static str,
-    outcome: &'static str,
+fn request(endpoint: Endpoint, outcome: &'static str) -> Labels<2> {
+    [("endpoint", endpoint.into()), ("outcome", outcome)]
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EndpointLabel {
-    endpoint: &'static str,
+fn outcomes() -> impl Iterator<Item = &'static str> {
+    once(OK).chain(Failure::VARIANTS.iter().copied())
 }
 
 /// Metrics of delivery. A clone counts into the same series.
@@ -110,18 +71,21 @@ struct EndpointLabel {
 pub struct Metrics {
     accepted: Counter,
     delivered: Counter,
-    dropped: Family<ReasonLabel, Counter>,
+    dropped: Family<Labels<1>, Counter>,
     handed_back: Counter,
     waiting: Gauge,
-    agents: Family<StateLabel, Gauge>,
-    requests: Family<RequestLabels, Counter>,
+    agents: Family<Labels<1>, Gauge>,
+    requests: Family<Labels<2>, Counter>,
     in_flight: Gauge,
-    limit: Family<EndpointLabel, Gauge>,
-    remaining: Family<EndpointLabel, Gauge>,
+    limit: Family<Labels<1>, Gauge>,
+    remaining: Family<Labels<1>, Gauge>,
     registrations_ignored: Counter,
     since_fact: Histogram,
     since_receipt: Histogram,
 }
+
+/// Outcome of a successful request.
+const OK: &str = "ok";
 
 /// From a round trip within the cluster to the hour for which lines are held, in seconds.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 3600.0];
@@ -129,41 +93,29 @@ const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 impl Metrics {
     /// Creates and registers the metrics.
     pub fn register(registry: &mut Registry) -> Self {
+        let endpoints = [Endpoint::LogSource, Endpoint::Logs];
+        let requests = endpoints.iter().flat_map(|endpoint| outcomes().map(|outcome| request(*endpoint, outcome)));
         let metrics = Self {
             accepted: Counter::default(),
             delivered: Counter::default(),
-            dropped: Family::default(),
+            dropped: family(Dropped::VARIANTS.iter().copied().map(because)),
             handed_back: Counter::default(),
             waiting: Gauge::default(),
-            agents: Family::default(),
-            requests: Family::default(),
+            agents: family(AgentState::VARIANTS.iter().copied().map(in_state)),
+            requests: family(requests),
             in_flight: Gauge::default(),
-            limit: Family::default(),
-            remaining: Family::default(),
+            limit: family(endpoints.map(to)),
+            remaining: family(endpoints.map(to)),
             registrations_ignored: Counter::default(),
             since_fact: Histogram::new(BUCKETS),
             since_receipt: Histogram::new(BUCKETS),
         };
-        metrics.fill();
+        for endpoint in endpoints {
+            // -1: no limit is known. Zero would mean that nothing may be sent.
+            metrics.rate(endpoint, -1.0, -1.0);
+        }
         metrics.name_all(registry);
         metrics
-    }
-
-    fn fill(&self) {
-        for reason in Dropped::ALL {
-            drop(self.dropped.get_or_create(&ReasonLabel { reason: reason.as_str() }));
-        }
-        for state in AgentState::ALL {
-            drop(self.agents.get_or_create(&StateLabel { state: state.as_str() }));
-        }
-        for endpoint in [Endpoint::LogSource, Endpoint::Logs].map(name) {
-            // -1: no limit is known. Zero would mean that nothing may be sent.
-            self.limit.get_or_create(&EndpointLabel { endpoint }).set(-1);
-            self.remaining.get_or_create(&EndpointLabel { endpoint }).set(-1);
-            for outcome in OUTCOMES {
-                drop(self.requests.get_or_create(&RequestLabels { endpoint, outcome }));
-            }
-        }
     }
 
     fn name_all(&self, registry: &mut Registry) {
@@ -210,8 +162,8 @@ impl Metrics {
     pub fn reset(&self) {
         self.waiting.set(0);
         self.in_flight.set(0);
-        for state in AgentState::ALL {
-            self.agents.get_or_create(&StateLabel { state: state.as_str() }).set(0);
+        for state in AgentState::VARIANTS {
+            self.agents.get_or_create(&in_state(*state)).set(0);
         }
     }
 
@@ -230,7 +182,7 @@ impl Metrics {
     }
 
     pub(crate) fn dropped(&self, reason: Dropped) {
-        self.dropped.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+        self.dropped.get_or_create(&because(reason)).inc();
     }
 
     pub(crate) fn waiting(&self, lines: usize) {
@@ -246,10 +198,10 @@ impl Metrics {
             return;
         }
         if let Some(state) = before {
-            self.agents.get_or_create(&StateLabel { state: state.as_str() }).dec();
+            self.agents.get_or_create(&in_state(state)).dec();
         }
         if let Some(state) = after {
-            self.agents.get_or_create(&StateLabel { state: state.as_str() }).inc();
+            self.agents.get_or_create(&in_state(state)).inc();
         }
     }
 
@@ -258,14 +210,12 @@ impl Metrics {
     }
 
     pub(crate) fn request(&self, endpoint: Endpoint, failure: Option<&Failure>) {
-        let labels = RequestLabels { endpoint: name(endpoint), outcome: outcome(failure) };
-        self.requests.get_or_create(&labels).inc();
+        self.requests.get_or_create(&request(endpoint, failure.map_or(OK, Into::into))).inc();
     }
 
     pub(crate) fn rate(&self, endpoint: Endpoint, limit: f64, remaining: f64) {
-        let label = EndpointLabel { endpoint: name(endpoint) };
-        self.limit.get_or_create(&label).set(whole(limit));
-        self.remaining.get_or_create(&label).set(whole(remaining));
+        self.limit.get_or_create(&to(endpoint)).set(whole(limit));
+        self.remaining.get_or_create(&to(endpoint)).set(whole(remaining));
     }
 }
 
@@ -278,41 +228,6 @@ fn whole(number: f64) -> i64 {
     number as i64
 }
 
-fn name(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::LogSource => "log_source",
-        Endpoint::Logs => "logs",
-    }
-}
-
-const OUTCOMES: [&str; 10] = [
-    "ok",
-    "unauthorized",
-    "too_large",
-    "body_too_large",
-    "bad_request",
-    "limited",
-    "server",
-    "timeout",
-    "network",
-    "not_coder",
-];
-
-fn outcome(failure: Option<&Failure>) -> &'static str {
-    match failure {
-        None => "ok",
-        Some(Failure::Unauthorized) => "unauthorized",
-        Some(Failure::TooLarge) => "too_large",
-        Some(Failure::BodyTooLarge) => "body_too_large",
-        Some(Failure::BadRequest { .. }) => "bad_request",
-        Some(Failure::Limited { .. }) => "limited",
-        Some(Failure::Server { .. }) => "server",
-        Some(Failure::Timeout) => "timeout",
-        Some(Failure::Network { .. }) => "network",
-        Some(Failure::NotCoder { .. }) => "not_coder",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,8 +238,8 @@ mod tests {
         let _metrics = Metrics::register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        assert_eq!(text.matches("lines_dropped_total{").count(), Dropped::ALL.len());
-        assert_eq!(text.matches("coder_requests_total{").count(), 2 * OUTCOMES.len());
+        assert_eq!(text.matches("lines_dropped_total{").count(), Dropped::VARIANTS.len());
+        assert_eq!(text.matches("coder_requests_total{").count(), 2 * outcomes().count());
         assert_eq!(text.matches("\nagents{").count(), 5);
         assert!(text.contains("coder_rate_limit{endpoint=\"logs\"} -1"), "{text}");
     }

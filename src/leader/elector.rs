@@ -14,7 +14,7 @@ use super::{
     metrics::Metrics,
     store::{Claim, Store, StoreError},
 };
-use crate::runtime::{Check, Clock};
+use crate::runtime::{Check, Clock, LogOnce};
 
 /// Pause before a watch that breaks is started again.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
@@ -29,8 +29,8 @@ pub struct Elector {
     grantor: Grantor,
     metrics: Metrics,
     watch: Option<BoxStream<'static, Result<Option<Lease>, StoreError>>>,
-    /// The failure that was logged last.
-    failure: Option<String>,
+    /// The failure of the last request.
+    failure: LogOnce<String>,
 }
 
 impl Elector {
@@ -45,7 +45,17 @@ impl Elector {
     ) -> (Self, Leadership) {
         let (grantor, leadership) = Leadership::new(uptime.clone());
         let candidate = Candidate::new(identity.clone(), timing);
-        let elector = Self { identity, timing, uptime, clock, candidate, grantor, metrics, watch: None, failure: None };
+        let elector = Self {
+            identity,
+            timing,
+            uptime,
+            clock,
+            candidate,
+            grantor,
+            metrics,
+            watch: None,
+            failure: LogOnce::default(),
+        };
         (elector, leadership)
     }
 
@@ -84,7 +94,7 @@ impl Elector {
         };
         match result {
             Ok(()) => {
-                if self.failure.take().is_some() {
+                if self.failure.end() {
                     tracing::info!("Lease is reachable again");
                 }
                 check.ready();
@@ -154,14 +164,13 @@ impl Elector {
     fn failed(&mut self, error: &StoreError, check: &Check) {
         self.metrics.failures.inc();
         let text = error.to_string();
-        if self.failure.as_ref() != Some(&text) {
+        if self.failure.is_new(text.clone()) {
             tracing::warn!(%error, "cannot read or renew the Lease");
         }
         // A short outage of the API server does not remove replicas from the Service; see the readiness of the watch.
         if self.candidate.lease().is_none() {
-            check.not_ready(text.clone());
+            check.not_ready(text);
         }
-        self.failure = Some(text);
     }
 
     /// Publishes changes of the role and the permission.

@@ -11,7 +11,8 @@ const MAX_TEXT: usize = 400;
 const UNAUTHORIZED: &str = "the API server does not accept this program's token (401)";
 
 /// The kind of a failure; a label of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// The history that was asked for is no longer there: list anew.
     Gone,
@@ -32,32 +33,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Every reason.
-    pub(super) const ALL: [Self; 8] = [
-        Self::Gone,
-        Self::Unauthorized,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::Refused,
-        Self::Overloaded,
-        Self::Unreachable,
-        Self::Undecodable,
-    ];
-
-    /// The label.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Gone => "gone",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::Refused => "refused",
-            Self::Overloaded => "overloaded",
-            Self::Unreachable => "unreachable",
-            Self::Undecodable => "undecodable",
-        }
-    }
-
     /// Whether the same request may get another answer soon. A missing permission is such a case: an API server that
     /// has just started refuses everything for a second or two, until it has read the roles.
     pub(super) fn is_transient(self) -> bool {
@@ -106,7 +81,7 @@ impl Failure {
         let reason = Reason::of_code(code);
         let text = match reason {
             Reason::Unauthorized => UNAUTHORIZED.to_owned(),
-            reason => format!("{}: HTTP status {code}", reason.as_str()),
+            reason => format!("{}: HTTP status {code}", <&str>::from(reason)),
         };
         Self { reason, text }
     }
@@ -118,7 +93,7 @@ impl Failure {
         let message = if status.message.is_empty() { &status.reason } else { &status.message };
         let text = match reason {
             Reason::Unauthorized => format!("{UNAUTHORIZED}: {message}"),
-            reason => format!("{}: {message}", reason.as_str().replace('_', " ")),
+            reason => format!("{}: {message}", <&str>::from(reason).replace('_', " ")),
         };
         Self { reason, text: cut(text) }
     }

@@ -2,35 +2,27 @@
 
 use logstream_core::resource::Resource;
 use prometheus_client::{
-    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
+use strum::VariantArray as _;
+
 use super::failure::Reason;
+use crate::runtime::metrics::{Labels, family};
 
 /// How a lookup ended; a label of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum LookupOutcome {
     Found,
     Absent,
     Failed,
 }
 
-impl LookupOutcome {
-    const ALL: [Self; 3] = [Self::Found, Self::Absent, Self::Failed];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Found => "found",
-            Self::Absent => "absent",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 /// How the search for a token ended; a label of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum ReferenceOutcome {
     /// A token was found.
     Found,
@@ -44,45 +36,27 @@ pub(super) enum ReferenceOutcome {
     Forgotten,
 }
 
-impl ReferenceOutcome {
-    const ALL: [Self; 5] = [Self::Found, Self::NotAToken, Self::Forbidden, Self::Absent, Self::Forgotten];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Found => "found",
-            Self::NotAToken => "not_a_token",
-            Self::Forbidden => "forbidden",
-            Self::Absent => "absent",
-            Self::Forgotten => "forgotten",
-        }
-    }
+fn of_stream(resource: Resource) -> Labels<1> {
+    [("stream", resource.name())]
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResourceLabel {
-    stream: &'static str,
+fn error(resource: Resource, reason: Reason) -> Labels<2> {
+    [("stream", resource.name()), ("reason", reason.into())]
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
-    stream: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabel {
-    outcome: &'static str,
+fn with_outcome(outcome: impl Into<&'static str>) -> Labels<1> {
+    [("outcome", outcome.into())]
 }
 
 /// The watch's counters and gauges; clones share them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    relists: Family<ResourceLabel, Counter>,
-    errors: Family<ErrorLabels, Counter>,
-    malformed: Family<ResourceLabel, Counter>,
-    synced: Family<ResourceLabel, Gauge>,
-    lookups: Family<OutcomeLabel, Counter>,
-    references: Family<OutcomeLabel, Counter>,
+    relists: Family<Labels<1>, Counter>,
+    errors: Family<Labels<2>, Counter>,
+    malformed: Family<Labels<1>, Counter>,
+    synced: Family<Labels<1>, Gauge>,
+    lookups: Family<Labels<1>, Counter>,
+    references: Family<Labels<1>, Counter>,
 }
 
 impl Metrics {
@@ -111,65 +85,46 @@ impl Metrics {
     }
 
     pub(super) fn relist(&self, resource: Resource) {
-        self.relists.get_or_create(&label(resource)).inc();
+        self.relists.get_or_create(&of_stream(resource)).inc();
     }
 
     pub(super) fn error(&self, resource: Resource, reason: Reason) {
-        self.errors.get_or_create(&ErrorLabels { stream: resource.name(), reason: reason.as_str() }).inc();
+        self.errors.get_or_create(&error(resource, reason)).inc();
     }
 
     pub(super) fn malformed(&self, resource: Resource) {
-        self.malformed.get_or_create(&label(resource)).inc();
+        self.malformed.get_or_create(&of_stream(resource)).inc();
     }
 
     pub(super) fn synced(&self, resource: Resource, synced: bool) {
-        self.synced.get_or_create(&label(resource)).set(i64::from(synced));
+        self.synced.get_or_create(&of_stream(resource)).set(i64::from(synced));
     }
 
     pub(super) fn lookup(&self, outcome: LookupOutcome) {
-        self.lookups.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+        self.lookups.get_or_create(&with_outcome(outcome)).inc();
     }
 
     pub(super) fn reference(&self, outcome: ReferenceOutcome) {
-        self.references.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+        self.references.get_or_create(&with_outcome(outcome)).inc();
     }
 }
 
 impl Default for Metrics {
     /// Makes them without a registry, each series at 0.
     fn default() -> Self {
-        let metrics = Self {
-            relists: Family::default(),
-            errors: Family::default(),
-            malformed: Family::default(),
-            synced: Family::default(),
-            lookups: Family::default(),
-            references: Family::default(),
-        };
-        for resource in Resource::all() {
-            metrics.synced(resource, false);
+        // Without the permission, the Events of nodes only ever fail: they are in no `synced`.
+        let all = Resource::all().chain([Resource::NodeEvents]);
+        let errors =
+            all.clone().flat_map(|resource| Reason::VARIANTS.iter().map(move |reason| error(resource, *reason)));
+        Self {
+            relists: family(all.clone().map(of_stream)),
+            errors: family(errors),
+            malformed: family(all.clone().map(of_stream)),
+            synced: family(Resource::all().map(of_stream)),
+            lookups: family(LookupOutcome::VARIANTS.iter().map(with_outcome)),
+            references: family(ReferenceOutcome::VARIANTS.iter().map(with_outcome)),
         }
-        // Without the permission, the Events of nodes only ever fail.
-        for resource in Resource::all().chain([Resource::NodeEvents]) {
-            let _ = metrics.relists.get_or_create(&label(resource));
-            let _ = metrics.malformed.get_or_create(&label(resource));
-            for reason in Reason::ALL {
-                let labels = ErrorLabels { stream: resource.name(), reason: reason.as_str() };
-                let _ = metrics.errors.get_or_create(&labels);
-            }
-        }
-        for outcome in LookupOutcome::ALL {
-            let _ = metrics.lookups.get_or_create(&OutcomeLabel { outcome: outcome.as_str() });
-        }
-        for outcome in ReferenceOutcome::ALL {
-            let _ = metrics.references.get_or_create(&OutcomeLabel { outcome: outcome.as_str() });
-        }
-        metrics
     }
-}
-
-fn label(resource: Resource) -> ResourceLabel {
-    ResourceLabel { stream: resource.name() }
 }
 
 #[cfg(test)]

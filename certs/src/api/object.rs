@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{Method, Request, StatusCode, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
+use logstream_runtime::with_sources;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -145,18 +146,4 @@ impl Object {
             _ => ApiError::Refused { object, message },
         }
     }
-}
-
-/// An error with what lies below it: above stands only that a request failed.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(error) = below {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        below = error.source();
-    }
-    text
 }

@@ -77,8 +77,10 @@ pub enum Effect {
 
 /// Counted conditions. A closed set, for metrics.
 ///
-/// Each observed fact ends as one of [`Counted::OUTCOMES`], or is a waiting Event. The others count objects and requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Each observed fact ends as one of `Reported` to `Collapsed` or as `ForeignNamespace`, or is a waiting Event. The others
+/// count objects and requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Counted {
     /// A fact: an Event (of a claim or a node, one for each pod that it concerns), a fact of a pod's status seen for the first
     /// time, or the creation or deletion of a workspace's
@@ -91,6 +93,7 @@ pub enum Counted {
     /// An Event about another kind of object.
     OtherKind,
     /// An Event whose object is not a workspace.
+    #[strum(serialize = "not_a_workspace")]
     NonWorkspace,
     /// An Event whose object was not found in time.
     Aged,
@@ -110,56 +113,4 @@ pub enum Counted {
     ForeignNamespace,
     /// A lookup, a token search, or a finding held for a token, dropped because too many were waiting.
     Unasked,
-}
-
-impl Counted {
-    /// Every condition.
-    pub const ALL: [Self; 14] = [
-        Self::Observed,
-        Self::Reported,
-        Self::Known,
-        Self::OtherKind,
-        Self::NonWorkspace,
-        Self::Aged,
-        Self::Overflow,
-        Self::Collapsed,
-        Self::MissedByWebhook,
-        Self::NotAToken,
-        Self::TooMany,
-        Self::Malformed,
-        Self::ForeignNamespace,
-        Self::Unasked,
-    ];
-
-    /// What a fact can end as.
-    pub const OUTCOMES: [Self; 8] = [
-        Self::Reported,
-        Self::Known,
-        Self::OtherKind,
-        Self::NonWorkspace,
-        Self::Aged,
-        Self::Overflow,
-        Self::Collapsed,
-        Self::ForeignNamespace,
-    ];
-
-    /// The label's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Observed => "observed",
-            Self::Reported => "reported",
-            Self::Known => "known",
-            Self::OtherKind => "other_kind",
-            Self::NonWorkspace => "not_a_workspace",
-            Self::Aged => "aged",
-            Self::Overflow => "overflow",
-            Self::Collapsed => "collapsed",
-            Self::MissedByWebhook => "missed_by_webhook",
-            Self::NotAToken => "not_a_token",
-            Self::TooMany => "too_many",
-            Self::Malformed => "malformed",
-            Self::ForeignNamespace => "foreign_namespace",
-            Self::Unasked => "unasked",
-        }
-    }
 }

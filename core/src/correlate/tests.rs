@@ -32,6 +32,17 @@ use crate::{
 
 const ALICE: &str = "11111111-1111-4111-8111-111111111111";
 const BOB: &str = "22222222-2222-4222-8222-222222222222";
+/// Ends of an observed fact.
+const OUTCOMES: [Counted; 8] = [
+    Counted::Reported,
+    Counted::Known,
+    Counted::OtherKind,
+    Counted::NonWorkspace,
+    Counted::Aged,
+    Counted::Overflow,
+    Counted::Collapsed,
+    Counted::ForeignNamespace,
+];
 const EVENTS: ScopeId = ScopeId(0);
 const PODS: ScopeId = ScopeId(1);
 const REPLICASETS: ScopeId = ScopeId(2);
@@ -155,7 +166,7 @@ impl Drop for Story {
     /// Invariant 5: each fact of each story is counted once as what it ended as.
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            let ended: usize = Counted::OUTCOMES.into_iter().map(|outcome| self.counted(outcome)).sum();
+            let ended: usize = OUTCOMES.into_iter().map(|outcome| self.counted(outcome)).sum();
             assert_eq!(self.counted(Counted::Observed), ended + self.correlator.waiting());
         }
     }

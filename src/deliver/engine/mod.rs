@@ -26,7 +26,11 @@ use crate::deliver::{
     rate::priority::{Endpoint, Priority},
     settings::Settings,
 };
-use crate::{coder::CoderApi, leader::Leadership, runtime::Heartbeat};
+use crate::{
+    coder::CoderApi,
+    leader::Leadership,
+    runtime::{Heartbeat, LogOnce},
+};
 
 /// Maximum number of commands handled between two looks at the requests.
 const TURN: usize = 128;
@@ -53,9 +57,9 @@ pub struct Engine<A> {
 #[derive(Default)]
 pub(crate) struct LoggedOnce {
     /// An agent was ignored because there are too many.
-    crowded: bool,
+    crowded: LogOnce,
     /// Coder rejected a request as malformed.
-    pub(crate) refused: bool,
+    pub(crate) refused: LogOnce,
 }
 
 /// Creates an engine and the [`Outlet`] that leads to it. `clock` is the time of day, for late lines and delay metrics.
@@ -221,7 +225,7 @@ impl<A: CoderApi> Engine<A> {
 
     fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
         if !self.agents.knows(token) && !self.add(token, Life::Live, now) {
-            if !std::mem::replace(&mut self.logged.crowded, true) {
+            if self.logged.crowded.is_new(()) {
                 warn!(agent = %token.fingerprint(), "too many agents, ignoring further ones");
             }
             return;

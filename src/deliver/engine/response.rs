@@ -172,7 +172,7 @@ impl<A: CoderApi> Engine<A> {
     /// Coder rejects a request as malformed: a bug of this program, logged once.
     fn refused(&mut self, token: AgentToken, failure: Option<&Failure>) {
         let Some(failure) = failure else { return };
-        if !std::mem::replace(&mut self.logged.refused, true) {
+        if self.logged.refused.is_new(()) {
             error!(agent = %token.fingerprint(), error = %failure, "Coder rejects requests as malformed");
         }
     }

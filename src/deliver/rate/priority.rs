@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use logstream_core::token::AgentToken;
 
 /// Coder's endpoints. Each has a rate limit of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Endpoint {
     LogSource,
     Logs,
