@@ -96,8 +96,3 @@
 {{- end -}}
 {{- with $secrets | uniq }}{{ toYaml . }}{{ end -}}
 {{- end -}}
-
-{{/* "true" on OpenShift, which chooses the user of each pod by its namespace. */}}
-{{- define "logstream.isOpenShift" -}}
-{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}true{{- end -}}
-{{- end -}}
