@@ -183,7 +183,7 @@ async fn invariant_9_events_during_the_webhook_drain_are_reported() -> Result<()
     burst(&workspaces, 0..1).await?;
     all_delivered(&context, &workspaces, 0..1).await?;
     installation.product.sigterm();
-    installation.product.wait_output("webhook leaving", PATIENCE).await?;
+    installation.product.wait_output("webhook shutting down", PATIENCE).await?;
     burst(&workspaces, 1..3).await?;
     let status = ended(&mut installation).await?;
     assert_eq!(status.code(), Some(0), "{}", installation.product.output());
