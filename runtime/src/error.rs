@@ -2,17 +2,30 @@
 
 use std::{error::Error, iter::successors};
 
+/// Maximum number of sources that are looked at: a chain is a handful long, and one could turn in a circle.
+const MAX_SOURCES: usize = 16;
+
 /// The text of an error with those of its sources, since the outermost often says only that a request failed. A source
 /// whose text is already contained is left out.
 pub fn with_sources(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    for source in successors(error.source(), |error: &&(dyn Error + 'static)| (*error).source()) {
+    for source in chain(error).skip(1) {
         let more = source.to_string();
         if !text.contains(&more) {
             text = format!("{text}: {more}");
         }
     }
     text
+}
+
+/// The text of the innermost source: `Connection refused` rather than three layers of `client error`.
+pub fn innermost(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// An error and its sources.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source()).take(MAX_SOURCES)
 }
 
 #[cfg(test)]
@@ -34,5 +47,6 @@ mod tests {
     fn each_source_adds_what_is_not_said_yet() {
         let error = layer("request failed: connect", Some(layer("connect", Some(layer("refused", None)))));
         assert_eq!(with_sources(&error), "request failed: connect: refused");
+        assert_eq!(innermost(&error), "refused");
     }
 }

@@ -18,7 +18,7 @@ pub mod tasks;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, SystemClock};
-pub use error::with_sources;
+pub use error::{innermost, with_sources};
 pub use heartbeat::Heartbeat;
 pub use liveness::Liveness;
 pub use log_once::LogOnce;

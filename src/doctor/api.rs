@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::{access::Access, check::Problem};
+use crate::runtime::innermost;
 
 /// The API server answers within milliseconds; with a slow link and a large list, within seconds.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -180,9 +181,9 @@ impl Api {
     }
 
     async fn exchange(&self, request: Request<Body>, access: &Access) -> Result<Bytes, ApiError> {
-        let response = self.client.send(request).await.map_err(|error| ApiError::Unreachable(root(&error)))?;
+        let response = self.client.send(request).await.map_err(|error| unreachable(&error))?;
         let (head, body) = response.into_parts();
-        let body = body.collect_bytes().await.map_err(|error| ApiError::Unreachable(root(&error)))?;
+        let body = body.collect_bytes().await.map_err(|error| unreachable(&error))?;
         let code = head.status.as_u16();
         if head.status.is_success() {
             return Ok(body);
@@ -237,10 +238,8 @@ fn decode<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|_| ApiError::Unreachable("the response cannot be read".to_owned()))
 }
 
-/// The innermost error: the outer ones only say that a request failed.
-fn root(error: &dyn std::error::Error) -> String {
-    let innermost = std::iter::successors(Some(error), |error| error.source()).last();
-    innermost.map(ToString::to_string).unwrap_or_default().chars().take(MAX_MESSAGE).collect()
+fn unreachable(error: &kube::Error) -> ApiError {
+    ApiError::Unreachable(innermost(error).chars().take(MAX_MESSAGE).collect())
 }
 
 #[cfg(test)]

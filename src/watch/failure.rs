@@ -1,8 +1,8 @@
 //! Why the API server gave no answer, in words that hold nothing of an object's content.
 
-use std::error::Error;
-
 use kube::{core::Status, runtime::watcher};
+
+use crate::runtime::innermost;
 
 /// The longest text of an answer that is repeated in a log.
 const MAX_TEXT: usize = 400;
@@ -103,7 +103,7 @@ impl Failure {
         match error {
             kube::Error::Api(status) => Self::of_status(status),
             kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => Self::undecodable(),
-            other => Self { reason: Reason::Unreachable, text: cut(format!("unreachable: {}", root(other))) },
+            other => Self { reason: Reason::Unreachable, text: cut(format!("unreachable: {}", innermost(other))) },
         }
     }
 
@@ -119,13 +119,6 @@ impl Failure {
             }
         }
     }
-}
-
-/// The innermost cause: `Connection refused` rather than three layers of `client error`.
-fn root(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
-    // A chain is a handful long; the limit is for one that turns in a circle.
-    causes.take(16).last().map(ToString::to_string).unwrap_or_default()
 }
 
 fn cut(mut text: String) -> String {
