@@ -216,11 +216,8 @@ impl<R: Registrations> Correlator<R> {
         let reached = Reached(pod);
         let mut over = tracked.trouble.take(|stage| reached.has(stage));
         over.sort_by(|(one, _), (other, _)| one.cmp(other));
-        for family in over.iter().flat_map(|(stage, _)| families(stage)) {
-            tracked.dedup.drop_family(family);
-        }
         let rescheduled = tracked.trouble.follow(pod, now);
-        self.ack_released(uid, effects);
+        self.drop_held(uid, over.iter().map(|(stage, _)| stage), effects);
         self.report_over(now, uid, over, effects);
         if rescheduled {
             self.schedule(uid);
@@ -232,13 +229,19 @@ impl<R: Registrations> Correlator<R> {
         while let Some(tracked) = self.tracked.get_mut(&uid)
             && let Some((stage, since, until)) = tracked.trouble.take_due(now)
         {
-            for family in families(&stage) {
-                tracked.dedup.drop_family(family);
-            }
-            self.ack_released(uid, effects);
+            self.drop_held(uid, [&stage], effects);
             let after = until.duration_since(since).max(SignedDuration::ZERO);
             self.report(uid, Report::new(FindingKind::Recovered { stage, after }, now, None), None, effects);
         }
+    }
+
+    /// Drops what is held back of these stages' trouble.
+    fn drop_held<'a>(&mut self, uid: Uid, over: impl IntoIterator<Item = &'a Stage>, effects: &mut Vec<Effect>) {
+        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
+        for family in over.into_iter().flat_map(families) {
+            tracked.dedup.drop_family(family);
+        }
+        self.ack_released(uid, effects);
     }
 
     /// Reports that a workload has a pod after its pods were refused.

@@ -196,11 +196,15 @@ impl<R: Registrations> Correlator<R> {
     /// to its workload's agents: so that is in the same namespace, and each of its agents is the object's too.
     pub(super) fn workload_of(&self, uid: Uid) -> Option<Uid> {
         let object = self.tracked.get(&uid)?;
-        let above = object.controller?;
-        let workload = self.tracked.get(&above)?;
-        let is_its_own = workload.subject.namespace == object.subject.namespace
-            && workload.agents.iter().all(|agent| object.agents.contains(agent));
-        is_its_own.then_some(above)
+        let workload = self.controller_of(object)?;
+        let is_its_own = workload.agents.iter().all(|agent| object.agents.contains(agent));
+        is_its_own.then_some(workload.subject.uid)
+    }
+
+    /// The tracked controller of an object. A forged owner reference leads to none in another namespace.
+    pub(super) fn controller_of(&self, object: &Tracked) -> Option<&Tracked> {
+        let controller = self.tracked.get(&object.controller?)?;
+        (controller.subject.namespace == object.subject.namespace).then_some(controller)
     }
 
     fn hold(

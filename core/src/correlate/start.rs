@@ -82,12 +82,8 @@ impl<R: Registrations> Correlator<R> {
     /// The owner of an object's workspace: as it tells itself, or a workload above it. The labels of a prebuilt workspace's
     /// pod stay when it is claimed, those of its Deployment change.
     pub(super) fn owner_of(&self, uid: Uid) -> Owner {
-        let object = |uid| self.tracked.get(&uid).map(Box::as_ref);
-        // An owner reference can be forged.
-        let above = |tracked: &&Tracked| {
-            object(tracked.controller?).filter(|above| above.subject.namespace == tracked.subject.namespace)
-        };
-        let chain = std::iter::successors(object(uid), above).take(CHAIN);
+        let object = self.tracked.get(&uid).map(Box::as_ref);
+        let chain = std::iter::successors(object, |object| self.controller_of(object)).take(CHAIN);
         let owners: Vec<&Owner> = chain.map(|tracked| &tracked.owner).collect();
         let owner = owners.iter().find(|owner| owner.is_person()).or(owners.first());
         owner.map_or_else(|| Owner { user: String::new(), workspace: String::new() }, |owner| (*owner).clone())
