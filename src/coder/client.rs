@@ -166,8 +166,7 @@ impl CoderApi for CoderClient {
 
 /// An HTTP client for the Coder at `url`. With `tls_info` each response holds the server's certificate.
 pub(super) fn http(url: &Url, tls_info: bool) -> Result<Client, ConfigError> {
-    // An image without CA certificates is good enough for a Coder that is reached in the clear.
-    http_with(tls::config(url.scheme() == "http")?, tls_info)
+    http_with(tls::config(url)?, tls_info)
 }
 
 /// The same with these TLS settings.

@@ -24,7 +24,7 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(url: &Url) -> Result<Self, ConfigError> {
-        let tls = tls::config(url.scheme() == "http")?;
+        let tls = tls::config(url)?;
         let client = http_with(tls.clone(), false)?;
         Ok(Self { tls, current: ArcSwap::from_pointee(client) })
     }

@@ -1,13 +1,15 @@
 //! TLS configuration of the client for Coder.
 
 use logstream_certs::ServerVerifier;
+use reqwest::Url;
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
 
 use super::client::ConfigError;
 
 /// Creates a configuration with the process's crypto provider. The roots are those of `SSL_CERT_FILE` and `SSL_CERT_DIR`
-/// if set, else the system's, read once. Without any, no server is trusted, which is an error unless `is_optional`.
-pub(super) fn config(is_optional: bool) -> Result<ClientConfig, ConfigError> {
+/// if set, else the system's, read once. Without any, no server is trusted, which is an error unless Coder is reached in the
+/// clear: for that an image without CA certificates is good enough.
+pub(super) fn config(url: &Url) -> Result<ClientConfig, ConfigError> {
     let provider = CryptoProvider::get_default().ok_or(ConfigError::NoProvider)?.clone();
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -18,7 +20,9 @@ pub(super) fn config(is_optional: bool) -> Result<ClientConfig, ConfigError> {
     }
     let mut config = match ServerVerifier::new(found.certs) {
         Ok(verifier) => builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth(),
-        Err(_) if is_optional => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
+        Err(_) if url.scheme() == "http" => {
+            builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+        }
         Err(error) => return Err(ConfigError::Client(error.to_string().into())),
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
