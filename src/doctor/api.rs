@@ -155,15 +155,18 @@ impl Api {
 
     /// Name of the account that `doctor` runs with; empty where the API server does not say.
     pub(super) async fn user(&self) -> &str {
-        self.user.get_or_init(async || self.account().await.unwrap_or_default()).await
+        self.account().await.unwrap_or_default()
     }
 
-    /// Asks for that name.
-    pub(super) async fn account(&self) -> Result<String, ApiError> {
-        let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
-        let create = Access::new("create", "authentication.k8s.io", "selfsubjectreviews");
-        let answer = self.review(&create, &review).await?;
-        Ok(answer.pointer("/status/userInfo/username").and_then(Value::as_str).unwrap_or_default().to_owned())
+    /// The same, or why it cannot be asked for. Asked once.
+    pub(super) async fn account(&self) -> Result<&str, ApiError> {
+        let ask = async || {
+            let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
+            let create = Access::new("create", "authentication.k8s.io", "selfsubjectreviews");
+            let answer = self.review(&create, &review).await?;
+            Ok(answer.pointer("/status/userInfo/username").and_then(Value::as_str).unwrap_or_default().to_owned())
+        };
+        self.user.get_or_try_init(ask).await.map(String::as_str)
     }
 
     async fn send(&self, method: Method, path: &str, access: &Access, body: Option<&Value>) -> Result<Bytes, ApiError> {

@@ -22,6 +22,9 @@ use crate::{
     runtime::{Clock, SystemClock},
 };
 
+/// Namespace that the chart's webhook never selects.
+pub(super) const EXCLUDED: &str = "kube-system";
+
 /// Maximum number of namespaces that are checked one by one.
 const MAX_NAMESPACES: usize = 50;
 
@@ -244,12 +247,14 @@ impl Context {
         }
     }
 
-    /// Namespaces in which a pod is created by dry run.
+    /// Namespaces in which a pod is created by dry run; none if the webhook is never called in those that are watched.
     pub(super) fn sampled_namespaces(&self) -> Vec<&str> {
-        match &self.config.namespaces {
+        let mut names: Vec<&str> = match &self.config.namespaces {
             Namespaces::All => vec![self.home().unwrap_or("default")],
             Namespaces::Listed(names) => names.iter().take(MAX_NAMESPACES).map(String::as_str).collect(),
-        }
+        };
+        names.retain(|name| *name != EXCLUDED);
+        names
     }
 }
 

@@ -67,7 +67,7 @@ impl Installed {
         }
         let found = found?;
         match &*found {
-            [deployment] => Self::read(api, deployment).await,
+            [(deployment, container)] => Self::read(api, deployment, container).await,
             [] => {
                 let all = deployments(api, &Release { namespace: None, name: None }).await;
                 Err(DoctorError::NoRelease { release, flags: names(&all.unwrap_or_default()) })
@@ -77,12 +77,11 @@ impl Installed {
     }
 
     /// Reads a Deployment: its arguments, and its variables as far as they are not in Secrets.
-    async fn read(api: &Api, deployment: &Deployment) -> Result<Self, DoctorError> {
+    async fn read(api: &Api, deployment: &Deployment, container: &Container) -> Result<Self, DoctorError> {
         let namespace = &deployment.metadata.namespace;
-        let container = deployment.spec.template.pod().container().unwrap_or_default();
         let mut unread = Vec::new();
-        let variables = variables(api, namespace, &container, &mut unread).await?;
-        let arguments = [CONTAINER.to_owned()].into_iter().chain(container.args);
+        let variables = variables(api, namespace, container, &mut unread).await?;
+        let arguments = [CONTAINER.to_owned()].into_iter().chain(container.args.iter().cloned());
         let environment = Environment::of(variables.clone()).on_another_machine();
         Ok(Self {
             deployment: deployment.metadata.name.clone(),
@@ -93,19 +92,22 @@ impl Installed {
     }
 }
 
-/// The program's Deployments that may be of the release.
-async fn deployments(api: &Api, release: &Release) -> Result<Vec<Deployment>, ApiError> {
+/// The program's Deployments that may be of the release, each with the program's container.
+async fn deployments(api: &Api, release: &Release) -> Result<Vec<(Deployment, Container)>, ApiError> {
     let list = Access::new("list", "apps", "deployments").within(release.namespace.as_deref());
     let instance = release.name.as_ref().map(|name| format!("{INSTANCE}={name}"));
     let query = encoded(&[("labelSelector", instance.as_deref().unwrap_or_default())]);
-    let mut deployments: Vec<Deployment> = api.list(&list, &query).await?;
-    deployments.retain(|deployment| deployment.spec.template.pod().container().is_some());
-    Ok(deployments)
+    let deployments: Vec<Deployment> = api.list(&list, &query).await?;
+    let with_container = |deployment: Deployment| {
+        let container = deployment.spec.template.pod().container()?;
+        Some((deployment, container))
+    };
+    Ok(deployments.into_iter().filter_map(with_container).collect())
 }
 
 /// The flags that name each release, such as `--namespace coder --release logs`.
-fn names(deployments: &[Deployment]) -> String {
-    let name = |deployment: &Deployment| {
+fn names(deployments: &[(Deployment, Container)]) -> String {
+    let name = |(deployment, _): &(Deployment, Container)| {
         let release = deployment.metadata.labels.get(INSTANCE).map(|name| format!(" --release {name}"));
         format!("--namespace {}{}", deployment.metadata.namespace, release.unwrap_or_default())
     };

@@ -13,9 +13,6 @@ use crate::doctor::{
     selector::{self, Labels},
 };
 
-/// The chart's webhook never selects it.
-const EXCLUDED: &str = "kube-system";
-
 pub(super) const CHECK: Check = Check {
     id: "webhook-call",
     group: Group::Webhook,
@@ -32,9 +29,6 @@ async fn run(context: &Context) -> Verdict {
     let labels = labels(context, for_pods(&configuration)?)?;
     let (mut called, mut refused) = (Vec::new(), Vec::new());
     for namespace in context.sampled_namespaces() {
-        if namespace == EXCLUDED {
-            continue;
-        }
         let create = may_create(context, namespace).await?;
         match context.api.dry_run(&create, &probe_pod::pod(&labels, true)).await {
             Ok(pod) if probe_pod::is_annotated(&pod) => called.push(namespace),

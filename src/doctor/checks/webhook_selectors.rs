@@ -10,6 +10,7 @@ use crate::{
         Context,
         access::Access,
         check::{Check, Group, Problem, Severity, Verdict},
+        context::EXCLUDED,
         selector,
         words::counted,
     },
@@ -17,8 +18,6 @@ use crate::{
 
 /// Maximum number of names that are shown.
 const SHOWN: usize = 10;
-/// The chart never selects it.
-const EXCLUDED: &str = "kube-system";
 
 pub(super) const CHECK: Check = Check {
     id: "webhook-selectors",

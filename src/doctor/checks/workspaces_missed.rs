@@ -7,6 +7,7 @@ use super::webhook_configuration::read;
 use crate::doctor::{
     Context,
     check::{Check, Group, Problem, Severity, Verdict},
+    context::EXCLUDED,
     words::counted,
     workspaces::{WorkspacePod, Workspaces},
 };
@@ -48,7 +49,7 @@ async fn run(context: &Context) -> Verdict {
 /// Pods that the webhook should have annotated and did not.
 fn missed(workspaces: &Workspaces, since: Option<Timestamp>, references: bool) -> Vec<&WorkspacePod> {
     let is_due = |pod: &&WorkspacePod| pod.created > since && (references || pod.has_plain_token);
-    workspaces.pods.iter().filter(is_due).filter(|pod| !pod.is_annotated && pod.namespace != "kube-system").collect()
+    workspaces.pods.iter().filter(is_due).filter(|pod| !pod.is_annotated && pod.namespace != EXCLUDED).collect()
 }
 
 #[cfg(test)]
