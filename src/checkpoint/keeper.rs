@@ -173,8 +173,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        leader::{Role, Uptime},
-        watch::testing::{Answer, Script},
+        leader::{Grantor, Role, Uptime},
+        watch::testing::{Answer, Script, Server},
     };
 
     const PATH: &str = "/configmaps/state";
@@ -193,6 +193,21 @@ mod tests {
         Keeper::new(Arc::new(store), Leadership::without_election(), Metrics::default())
     }
 
+    /// The last save of a process that was stopped until after the end of its Lease.
+    async fn last_save_without_the_lease(server: &Server) -> (Grantor, impl Future<Output = ()>) {
+        let store = Arc::new(Store::new(server.client(), "ns", "state", ObjectMeta::default()));
+        let origin = tokio::time::Instant::now();
+        let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || origin.elapsed()));
+        grantor.set(Role::Leader(1), Duration::from_secs(10));
+        let ledger = Ledger::new(Arc::new(crate::watch::Scopes::new(&[])));
+        ledger.load(&Saved { generation: 3, ..Saved::default() });
+        let keeper = Keeper::new(store, leadership, Metrics::default());
+        let shutdown = CancellationToken::new();
+        tokio::time::advance(Duration::from_secs(11)).await;
+        shutdown.cancel();
+        (grantor, keeper.keep(ledger, Arc::new(|| jiff::Timestamp::UNIX_EPOCH), shutdown))
+    }
+
     #[tokio::test]
     async fn a_later_process_keeps_the_checkpoint() {
         let mut keeper = keeper(Script::new().always(PATH, saved_by(9, 7)));
@@ -203,18 +218,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_process_without_the_lease_saves_nothing() {
         let server = Script::new().always(PATH, saved_by(3, 7)).start();
-        let store = Arc::new(Store::new(server.client(), "ns", "state", ObjectMeta::default()));
-        let origin = tokio::time::Instant::now();
-        let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || origin.elapsed()));
-        grantor.set(Role::Leader(1), Duration::from_secs(10));
-        let ledger = Ledger::new(Arc::new(crate::watch::Scopes::new(&[])));
-        ledger.load(&Saved { generation: 3, ..Saved::default() });
-        let keeper = Keeper::new(store, leadership, Metrics::default());
-        let shutdown = CancellationToken::new();
-        // As in a process that was stopped for this time.
-        tokio::time::advance(Duration::from_secs(11)).await;
-        shutdown.cancel();
-        keeper.keep(ledger, Arc::new(|| jiff::Timestamp::UNIX_EPOCH), shutdown).await;
+        let (_grantor, last_save) = last_save_without_the_lease(&server).await;
+        last_save.await;
         assert_eq!(server.seen(), [""; 0]);
     }
 
@@ -222,22 +227,13 @@ mod tests {
     async fn the_last_save_waits_for_the_permission_and_is_tried_again() {
         let script = Script::new().on("fieldManager", Answer::status(500, "etcd")).always(PATH, saved_by(3, 7));
         let server = script.start();
-        let store = Arc::new(Store::new(server.client(), "ns", "state", ObjectMeta::default()));
-        let origin = tokio::time::Instant::now();
-        let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || origin.elapsed()));
-        grantor.set(Role::Leader(1), Duration::from_secs(10));
-        let ledger = Ledger::new(Arc::new(crate::watch::Scopes::new(&[])));
-        ledger.load(&Saved { generation: 3, ..Saved::default() });
-        let keeper = Keeper::new(store, leadership, Metrics::default());
-        let shutdown = CancellationToken::new();
-        tokio::time::advance(Duration::from_secs(11)).await;
-        shutdown.cancel();
+        let (grantor, last_save) = last_save_without_the_lease(&server).await;
         let renew = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             assert_eq!(server.seen(), [""; 0], "without the permission");
             grantor.set(Role::Leader(1), Duration::from_secs(20));
         };
-        let ((), ()) = tokio::join!(keeper.keep(ledger, Arc::new(|| jiff::Timestamp::UNIX_EPOCH), shutdown), renew);
+        let ((), ()) = tokio::join!(last_save, renew);
         let requests = server.seen();
         let attempts = requests.iter().filter(|request| request.contains("fieldManager")).count();
         assert_eq!(attempts, 2, "{requests:?}");

@@ -19,6 +19,8 @@ mod tests;
 mod timing;
 mod uptime;
 
+#[cfg(test)]
+pub(crate) use self::leadership::Grantor;
 pub use self::{
     elector::Elector,
     leadership::{Leadership, Role},
