@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use logstream_testing::coder::{Endpoint, Fault};
-use logstream_testing::{FaultProxy, Prometheus, Scenario, Scrape, Workspace, poll, webhook_probe::wait_called};
+use logstream_testing::{
+    FaultProxy, Prometheus, Replica, Scenario, Scrape, Workspace, poll, webhook_probe::wait_called,
+};
 use serde_json::{Value, json};
 
 use crate::context::{PATIENCE, TestContext};
@@ -78,6 +80,25 @@ fn first_scrape() -> Query {
     Query { panel, expression, thresholds: Vec::new() }
 }
 
+/// Path of Prometheus; without it the test is skipped, and says so.
+fn program() -> Result<Option<PathBuf>> {
+    let program = Prometheus::program();
+    if program.is_none() {
+        // Not by a macro, whose output is shown of failed tests only.
+        writeln!(io::stderr(), "skipped: no prometheus (Debian's package has it)")?;
+    }
+    Ok(program)
+}
+
+/// A Prometheus that scrapes the replica and has done so once: rates need a sample from before anything happens.
+async fn scraping(program: &Path, replica: &Replica) -> Result<Prometheus> {
+    let targets = [replica.authority().to_owned()];
+    let prometheus = Prometheus::start(program, Scrape { targets: &targets, rules: &rules(), data: None }).await?;
+    let scraped = first_scrape();
+    poll::eventually(&scraped.panel, PATIENCE, || scraped.check(&prometheus)).await?;
+    Ok(prometheus)
+}
+
 /// The queries of panels that can become red.
 fn coloured() -> Result<Vec<Query>> {
     let mut queries = queries()?;
@@ -88,18 +109,10 @@ fn coloured() -> Result<Vec<Query>> {
 
 #[tokio::test]
 async fn every_panel_shows_data_and_every_alert_is_evaluated() -> Result<()> {
-    let Some(program) = Prometheus::program() else {
-        // Not by a macro, whose output is shown of failed tests only.
-        writeln!(io::stderr(), "skipped: no prometheus (Debian's package has it)")?;
-        return Ok(());
-    };
+    let Some(program) = program()? else { return Ok(()) };
     let context = TestContext::new("monitoring").await?;
     let replica = context.install(json!({})).await?;
-    let targets = [replica.authority().to_owned()];
-    let prometheus = Prometheus::start(&program, Scrape { targets: &targets, rules: &rules(), data: None }).await?;
-    // The rates need a sample from before anything happens.
-    let scraped = first_scrape();
-    poll::eventually(&scraped.panel, PATIENCE, || scraped.check(&prometheus)).await?;
+    let prometheus = scraping(&program, &replica).await?;
 
     let home = context.home.name();
     context.workspace_is_streamed(home, true).await?;
@@ -136,18 +149,12 @@ async fn every_panel_shows_data_and_every_alert_is_evaluated() -> Result<()> {
 
 #[tokio::test]
 async fn panels_with_a_threshold_become_red() -> Result<()> {
-    let Some(program) = Prometheus::program() else {
-        writeln!(io::stderr(), "skipped: no prometheus (Debian's package has it)")?;
-        return Ok(());
-    };
+    let Some(program) = program()? else { return Ok(()) };
     let mut context = TestContext::new("monitoring-red").await?;
     let proxy = FaultProxy::start(context.loopback.webhook().context("a webhook")?)?;
     context.loopback = context.loopback.behind(proxy.address());
     let replica = context.install(json!({ "certs": { "duration": "24h" } })).await?;
-    let targets = [replica.authority().to_owned()];
-    let prometheus = Prometheus::start(&program, Scrape { targets: &targets, rules: &rules(), data: None }).await?;
-    let scraped = first_scrape();
-    poll::eventually(&scraped.panel, PATIENCE, || scraped.check(&prometheus)).await?;
+    let prometheus = scraping(&program, &replica).await?;
 
     let home = context.home.name();
     context.workspace_is_streamed(home, true).await?;
