@@ -2,7 +2,7 @@
 //! lost or repeated.
 
 use std::collections::{BTreeMap, btree_map::Entry};
-use std::fmt::Write as _;
+use std::iter::once;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
 use logstream_testing::coder::Line;
+use logstream_testing::facts::{assert_once_in_order, event, fact};
 use logstream_testing::scenarios::{ANNOTATION, Scenario};
 use logstream_testing::{Loopback, Replica, Workspace, poll, ports};
 use serde_json::{Value, json};
@@ -41,7 +42,7 @@ impl Happenings {
             loop {
                 pace.tick().await;
                 let n = count.load(Ordering::Relaxed);
-                events.create(&PostParams::default(), &event(&pod, n)?).await?;
+                events.create(&PostParams::default(), &event(&pod, "Normal", n, &fact(n))?).await?;
                 count.store(n + 1, Ordering::Relaxed);
             }
         });
@@ -51,12 +52,12 @@ impl Happenings {
     /// Waits until the lines of all Events so far, and of some more, have come.
     async fn arrive(&mut self, context: &TestContext, agent: &str) -> Result<()> {
         let last = self.written.load(Ordering::Relaxed) + 3;
-        let come = |lines: &[Line]| lines.iter().any(|line| line.output.contains(&text(last)));
+        let come = |lines: &[Line]| lines.iter().any(|line| line.output.contains(&fact(last)));
         let arrived = context.coder.wait_for_lines(agent, PATIENCE, come).await;
         if let Some(ended) = self.task.try_join_next() {
             ended??;
         }
-        arrived.map(drop).with_context(|| text(last))
+        arrived.map(drop).with_context(|| fact(last))
     }
 
     /// Stops. Returns how many were written, to which one more may have come.
@@ -65,25 +66,6 @@ impl Happenings {
         while self.task.join_next().await.is_some() {}
         self.written.load(Ordering::Relaxed)
     }
-}
-
-fn text(n: usize) -> String {
-    format!("fact {n:05}.")
-}
-
-fn event(pod: &Pod, n: usize) -> Result<Event> {
-    let (name, namespace) = (pod.name_any(), pod.namespace());
-    Ok(serde_json::from_value(json!({
-        "metadata": { "name": format!("{name}.{n}") },
-        "involvedObject": {
-            "apiVersion": "v1", "kind": "Pod", "namespace": namespace, "name": name, "uid": pod.uid(),
-        },
-        "type": "Normal",
-        "reason": "Fact",
-        "message": text(n),
-        "count": 1,
-        "source": { "component": "test" },
-    }))?)
 }
 
 /// The node: a process for each pod of the release.
@@ -172,20 +154,6 @@ fn is_stuck(pod: &Pod) -> bool {
     waiting.any(|reason| reason.starts_with("ErrImage") || reason.starts_with("ImagePull"))
 }
 
-/// Asserts that each of these Events has one line, in order, and so has the pod's creation.
-fn assert_once_in_order(lines: &[Line], events: usize) {
-    let shown: Vec<String> = lines.iter().map(Line::plain).collect();
-    let (mut wrong, mut last) = (String::new(), 0);
-    for wanted in std::iter::once("Created pod".to_owned()).chain((0..events).map(text)) {
-        let places: Vec<_> = (0..shown.len()).filter(|&place| shown[place].contains(&wanted)).collect();
-        match places[..] {
-            [place] if place >= last => last = place,
-            _ => _ = write!(wrong, "{wanted} at {places:?}; "),
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}\n{shown:#?}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_rollback_loses_and_repeats_no_line() -> Result<()> {
     let mut context = TestContext::new("rollback").await?;
@@ -240,9 +208,9 @@ async fn helm_rollback_loses_and_repeats_no_line() -> Result<()> {
     ensure!(before == after, "a rollback of a stuck rollout restarts nothing: {before:?} became {after:?}");
 
     let written = happenings.end().await;
-    let come = |lines: &[Line]| lines.iter().any(|line| line.output.contains(&text(written - 1)));
+    let come = |lines: &[Line]| lines.iter().any(|line| line.output.contains(&fact(written - 1)));
     let lines = context.coder.wait_for_lines(&agent, PATIENCE, come).await?;
-    assert_once_in_order(&lines, written);
+    assert_once_in_order(&lines, once("Created pod".to_owned()).chain((0..written).map(fact)));
     assert_eq!(context.coder.violations(), []);
     node.leader().await.map(drop)
 }

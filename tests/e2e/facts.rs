@@ -1,6 +1,6 @@
-//! Numbered Events about a pod ("facts"), each with a unique text, so that every line can be accounted for.
+//! Facts about a pod: see [`logstream_testing::facts`].
 
-use std::{fmt::Write, ops::Range};
+use std::ops::Range;
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt};
@@ -9,8 +9,8 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, PostParams},
 };
-use logstream_testing::{Workspace, coder::Line, poll};
-use serde_json::json;
+pub(crate) use logstream_testing::facts::fact;
+use logstream_testing::{Workspace, coder::Line, facts, poll};
 
 use crate::support::{PATIENCE, count, create, texts};
 
@@ -93,28 +93,9 @@ impl Facts {
     }
 
     fn event(&self, n: usize) -> Result<Event> {
-        let name = self.pod.name_any();
-        Ok(serde_json::from_value(json!({
-            "metadata": { "name": format!("{name}.{}.{n}", self.kind.to_lowercase()) },
-            "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "namespace": self.pod.namespace(),
-                "name": name,
-                "uid": self.pod.uid(),
-            },
-            "type": self.kind,
-            "reason": "Fact",
-            "message": format!("{}{}{}", fact(n), "~".repeat(self.padding), self.suffix),
-            "count": 1,
-            "source": { "component": "test" },
-        }))?)
+        let message = format!("{}{}{}", fact(n), "~".repeat(self.padding), self.suffix);
+        facts::event(&self.pod, self.kind, n, &message)
     }
-}
-
-/// The text of the n-th fact.
-pub(crate) fn fact(n: usize) -> String {
-    format!("fact {n:05}.")
 }
 
 /// Returns true if each of these facts has a line.
@@ -126,17 +107,7 @@ pub(crate) fn have_come(lines: &[Line], range: Range<usize>) -> bool {
 /// Asserts that each of these facts has exactly one line, in order.
 #[track_caller]
 pub(crate) fn assert_once_in_order(lines: &[Line], range: Range<usize>) {
-    let shown = texts(lines);
-    let (mut wrong, mut last) = (String::new(), None);
-    for n in range {
-        let places: Vec<_> = (0..shown.len()).filter(|&place| shown[place].contains(&fact(n))).collect();
-        match places[..] {
-            [place] if last.is_some_and(|last| place < last) => _ = write!(wrong, "{} comes too early; ", fact(n)),
-            [place] => last = Some(place),
-            _ => _ = write!(wrong, "{} at {places:?}; ", fact(n)),
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}\n{shown:#?}");
+    facts::assert_once_in_order(lines, range.map(fact));
 }
 
 /// Asserts that each of these facts has a line, in any number and order.

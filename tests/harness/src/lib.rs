@@ -25,6 +25,7 @@ pub mod blocking;
 pub mod cert_manager;
 pub mod cluster;
 pub mod coder;
+pub mod facts;
 pub mod forward_proxy;
 pub mod installation;
 pub mod kwok_stages;
