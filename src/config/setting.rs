@@ -204,9 +204,9 @@ settings! {
         "a name of at most 253 of a-z, 0-9, - and .";
 
     /// Time after which another replica takes over from one that was killed or lost its connection, from 3s to 10m. The
-    /// holder renews the Lease every 2/15 of this time, and stops sending 2/3 of it after the last renewal. Default: 15s.
+    /// holder renews the Lease every 2/15 of this time, and stops sending 2/3 of it after the last renewal. Default: 10s.
     LEASE_DURATION: "lease-duration", "DURATION", ["CODER_LOGSTREAM_LEASE_DURATION"],
-        "a duration from 3s to 10m such as 15s";
+        "a duration from 3s to 10m such as 10s";
 
     /// Deployment in the program's namespace that owns the Secret and ConfigMap created by the program, so that
     /// Kubernetes deletes them with it. They get its app.kubernetes.io labels. Default, also if empty: no owner.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// Durations of a Lease. The proportions are those of Kubernetes' own components: 15, 10 and
-/// 2 seconds.
+/// Durations of a Lease, in the proportions of Kubernetes' own components (15, 10 and 2 seconds).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// A Lease that was not renewed for this long may be taken by another replica.
@@ -15,8 +14,10 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// The default for the duration of a Lease.
-    pub const DEFAULT_LEASE: Duration = Duration::from_secs(15);
+    /// The default for the duration of a Lease. Shorter than that of Kubernetes' components: until it is over, owners of
+    /// starting workspaces read nothing, and a needless change of the leader loses and repeats nothing. Longer than an
+    /// API server takes to restart or to elect etcd's leader, some seconds.
+    pub const DEFAULT_LEASE: Duration = Duration::from_secs(10);
 
     /// The durations that belong to a Lease of this duration.
     pub fn of_lease(lease: Duration) -> Self {

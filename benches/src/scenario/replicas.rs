@@ -18,7 +18,7 @@ use crate::stats::thousands;
 use crate::{process, wait};
 
 /// The chart's.
-const LEASE: Duration = Duration::from_secs(15);
+const LEASE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(10);
 /// Duration of the measurement at rest.
 const REST: Duration = Duration::from_mins(1);
@@ -79,7 +79,7 @@ async fn of_size(fixture: &Fixture, size: usize, record: &mut Record) -> Result<
     let before = coder.line_count();
     follower.product.kill9();
     let gap = next_line(fixture, pod, "kill", before).await?;
-    let what = format!("{load}: from kill -9 to the line of an Event right after it, of which the Lease is up to 15 s");
+    let what = format!("{load}: from kill -9 to the line of an Event right after it, of which the Lease is up to 10 s");
     record.add(&what, Unit::Seconds, Must::Shown, gap.as_secs_f64());
     leader.product.kill9();
     Ok(())

@@ -98,7 +98,7 @@ mod tests {
     async fn one_without_a_holder_or_renewals_fails() {
         for (answer, expected) in [
             (lease(1, ""), "no replica holds"),
-            (lease(1, "a"), "has not renewed the Lease for 15 s"),
+            (lease(1, "a"), "has not renewed the Lease for 10 s"),
             (Answer::status(404, "not found"), "does not exist"),
         ] {
             let Err(Problem::Unmet(finding)) = verdict(Script::new().always("leases/logs", answer)).await else {

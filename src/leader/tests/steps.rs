@@ -17,7 +17,8 @@ fn lease(version: u64, holder: Option<&str>) -> Lease {
 }
 
 fn candidate() -> Candidate {
-    Candidate::new("a".into(), Timing::default())
+    // 15, 10 and 2 seconds.
+    Candidate::new("a".into(), Timing::of_lease(at(15)))
 }
 
 /// A candidate that took version 2 at 10 s.
