@@ -12,7 +12,7 @@ use crate::{
     trust::Trust,
 };
 
-/// Read interval while a watch is open. The watch may be dead without a sign of it.
+/// Read interval while a watch is open. The watch may have died unnoticed.
 pub(crate) const RESYNC_INTERVAL: Duration = Duration::from_secs(30);
 /// Read interval without a watch.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(1);

@@ -35,7 +35,7 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // SNI is ignored: there is one certificate, and it tells a client whether this is the right server.
+        // SNI is ignored: there is only one certificate, and it shows a client whether this is the right server.
         self.current.load().as_ref().map(|bundle| Arc::clone(bundle.certified()))
     }
 }

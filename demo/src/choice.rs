@@ -7,13 +7,13 @@ use logstream_scenarios::Scenario as Entry;
 use crate::args::Args;
 use crate::scenario::Scenario;
 
-/// Selects the catalogue's scenario where a story has the same name.
+/// Prefix that selects the catalogue's scenario where a built-in one has the same name.
 const PREFIX: &str = "cause:";
 
 /// A scenario as `--scenario` names it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Choice {
-    /// One of the stories that the demo plays without an option.
+    /// A built-in scenario, as played without this option.
     Story(Scenario),
     /// The scenario of a cause.
     Entry(Entry),
@@ -53,7 +53,7 @@ pub(crate) struct Selection {
     pub(crate) left_out: Vec<Scenario>,
 }
 
-/// Selects the requested scenarios, each once, or the usual stories if none is requested. Fails if a requested one
+/// Selects the requested scenarios, each once, or the default ones if none is requested. Fails if a requested scenario
 /// needs the demo's own cluster and there is none.
 pub(crate) fn choose(args: &Args) -> Result<Selection> {
     if args.all {

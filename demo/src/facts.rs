@@ -23,7 +23,7 @@ pub(crate) struct Fact {
     pub(crate) text: String,
     /// Number of occurrences so far.
     pub(crate) times: u32,
-    /// When the demo's watch received it.
+    /// Time at which the demo's watch received it.
     pub(crate) at: Instant,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// All of them.
+    /// All facts so far.
     pub(crate) fn list(&self) -> &[Fact] {
         &self.list
     }
@@ -97,7 +97,7 @@ impl Facts {
 
     fn container(&mut self, at: Instant, meta: &ObjectMeta, container: &ContainerStatus) {
         let terminated = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone());
-        // The last state is the end of the run before.
+        // The last state is the end of the previous run.
         let ends = [
             (terminated(&container.last_state), container.restart_count - 1),
             (terminated(&container.state), container.restart_count),

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use logstream_testing::coder::{Level, Line};
 
-/// A log of the page.
+/// A log on the page.
 #[derive(Debug, Clone)]
 pub(crate) struct Section {
     /// The scenario's name, also the anchor.
     pub(crate) name: String,
     /// `OWNER/WORKSPACE`
     pub(crate) workspace: String,
-    /// What the scenario shows.
+    /// Description of the scenario.
     pub(crate) title: String,
     /// True if the owner read what was expected.
     pub(crate) complete: bool,
@@ -114,7 +114,7 @@ fn ansi(code: &str) -> Option<String> {
     }
 }
 
-/// Text for HTML, also within quotes. Control characters are shown as such.
+/// Escapes text for HTML, also within quotes. Control characters become U+FFFD.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -124,7 +124,7 @@ fn escaped(text: &str) -> String {
             '>' => out += "&gt;",
             '"' => out += "&quot;",
             '\'' => out += "&#39;",
-            // What turns the reading direction would turn the rest of the page.
+            // Characters that change the reading direction would change it for the rest of the page.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
             character if character.is_control() && character != '\t' => out.push('\u{fffd}'),
             character => out.push(character),

@@ -12,10 +12,10 @@ use crate::site::Site;
 /// The release's name.
 pub(crate) const NAME: &str = "coder-logstream-kube";
 
-/// An API server on this machine calls a new webhook within about a second.
+/// Deadline for the first call of the webhook. An API server on this machine calls a new one within about a second.
 const CALLED_WITHIN: Duration = Duration::from_secs(15);
 
-/// A node that does not exist. In a cluster with real nodes the Deployment's pod must not run beside the process.
+/// Node label that no node has. In a cluster with real nodes the Deployment's pod must not run beside the process.
 const NOWHERE: &str = "logstream.coder.com/played-by-cargo-demo";
 
 /// An installed release. In an existing cluster it is uninstalled on drop.
@@ -25,7 +25,7 @@ pub(crate) struct Installed {
     uninstall: bool,
     flags: Vec<String>,
     more: Value,
-    /// The reason why the webhook is off, if it is.
+    /// Reason why the webhook is off, if it is.
     pub(crate) webhook_off: Option<String>,
 }
 

@@ -45,7 +45,7 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.list {
-        // A reader that has seen enough closes the pipe.
+        // A reader may close the pipe early.
         let _ = std::io::stdout().write_all(catalogue::list().as_bytes());
         return ExitCode::SUCCESS;
     }

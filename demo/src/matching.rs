@@ -22,7 +22,7 @@ impl Timing {
 }
 
 /// Finds the fact of each line; `None` if no fact has its text. Lines are in order of arrival, facts in the order they
-/// became known. A fact matches one line at most; a repeated fact matches the line that includes it in its count.
+/// became known. A fact matches at most one line; a repeated fact matches the line that includes it in its count.
 pub(crate) fn facts_of_lines<'f>(facts: &[&'f Fact], lines: &[String]) -> Vec<Option<&'f Fact>> {
     let mut free: Vec<&Fact> = facts.to_vec();
     let mut find = |line: &String| {

@@ -14,7 +14,7 @@ use crate::blocking::blocking;
 use crate::steps::step;
 use crate::style::Style;
 
-/// The controllers do this within a second.
+/// Deadline of waits. The controllers take less than a second.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The namespaces. In an existing cluster they are deleted on drop.

@@ -32,7 +32,7 @@ pub(crate) struct Started {
     /// `coder-OWNER-NAME`, the prefix of its ReplicaSets' and pods' names.
     pub(crate) object: String,
     pub(crate) token: String,
-    /// When Coder begins to accept its agent's token.
+    /// Time from which Coder accepts its agent's token.
     pub(crate) valid: Instant,
 }
 

@@ -25,7 +25,7 @@ pub(crate) const NAME: &str = "coder-logstream-kube";
 /// Blocks.
 pub(crate) fn build() -> Result<(PathBuf, String)> {
     let profile = profile(&env::current_exe()?);
-    // With this package beside it, their dependencies have the features they were built with: nothing is built twice.
+    // Together with this package, the dependencies keep the features they were built with, so nothing is built twice.
     let packages = ["--package", NAME, "--package", env!("CARGO_PKG_NAME")];
     let settings = ["--profile", &profile, "--message-format", "json-render-diagnostics"];
     let arguments: Vec<String> =

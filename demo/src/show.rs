@@ -27,7 +27,7 @@ use crate::{annotations, catalogue, keep, page, product};
 /// Indentation that aligns with the text of the steps, behind their times.
 const UNDER_STEPS: &str = "          ";
 
-/// A limit as the administrator of a Coder with hundreds of workspaces would raise it (`CODER_API_RATE_LIMIT`): all
+/// Rate limit as raised by the administrator of a Coder with hundreds of workspaces (`CODER_API_RATE_LIMIT`): all
 /// scenarios of the catalogue start within a minute.
 const RAISED: RateLimit = RateLimit { requests: 20_000, window: Duration::from_mins(1) };
 
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: &Args, style: Style, verdict: &Cell<Option<bool>>)
     Ok(complete)
 }
 
-/// What the output is made from.
+/// Data from which the output is made.
 struct Shown<'a> {
     style: Style,
     site: &'a Site,
@@ -89,7 +89,7 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// Prints the stories' logs and their summary; returns true if all expected lines arrived.
+    /// Prints the built-in scenarios' logs and their summary; returns true if all expected lines arrived.
     async fn stories(&self, played: &[Played], left_out: &[Scenario], sections: &mut Vec<Section>) -> Result<bool> {
         let style = self.style;
         if !left_out.is_empty() {
@@ -145,7 +145,7 @@ impl Shown<'_> {
     }
 }
 
-/// The page's section of a story.
+/// The page's section of a built-in scenario.
 fn section(played: &Played, complete: bool) -> Section {
     let scenario = played.started.scenario;
     Section {

@@ -4,7 +4,7 @@
 /// Prefix of an Event that client-go aggregated with similar ones.
 const COMBINED: &str = "(combined from similar events): ";
 
-/// Precedes the name of a rejected pod.
+/// Text before the name of a rejected pod.
 const REFUSED: &str = "pods \"";
 
 pub(crate) fn created_pod(name: &str) -> String {

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 const DEMO: &str = env!("CARGO_BIN_EXE_logstream-demo");
 
-/// Real, captured, by its message, and about a claim and a node.
+/// One of each kind: real, captured, made from its message, and about a claim and a node.
 const SCENARIOS: [&str; 6] =
     ["quota_exceeded", "storage_class_missing", "exit_126", "taint_manager", "autoscaler_max", "node_system_oom"];
 
@@ -25,7 +25,7 @@ const SIZE: (u32, u32) = (1_100, 800);
 fn demo(html: &Path) -> Output {
     let mut command = Command::new(DEMO);
     command.args(SCENARIOS.map(|name| format!("--scenario={name}"))).arg("--html").arg(html);
-    // The product's binary, when it was built together with this test. Otherwise the demo builds it.
+    // The product's binary, if it was built together with this test. Otherwise the demo builds it.
     let product: PathBuf = Path::new(DEMO).with_file_name("coder-logstream-kube");
     if product.is_file() {
         command.arg("--program").arg(product);
@@ -40,7 +40,7 @@ fn chromium(directory: &Path, scheme: u32, arguments: &[&str]) -> Option<Output>
     let common =
         ["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", &profile, &scheme];
     let output = Command::new("timeout").args(common).args(arguments).output().ok()?;
-    // Of timeout: the program was not found.
+    // Exit code of `timeout` if the program was not found.
     (output.status.code() != Some(127)).then_some(output)
 }
 

@@ -10,12 +10,12 @@ fn demo(arguments: &[&str]) -> Output {
     Command::new(DEMO).args(arguments).output().expect("the demo starts")
 }
 
-/// The product's binary, when it was built together with this test. Otherwise the demo builds it.
+/// The product's binary, if it was built together with this test. Otherwise the demo builds it.
 fn product() -> Option<PathBuf> {
     Some(Path::new(DEMO).with_file_name("coder-logstream-kube")).filter(|path| path.is_file())
 }
 
-/// Runs the demo with the product that was built with this test, if it was.
+/// Runs the demo with the product's binary that was built with this test, if there is one.
 fn play(arguments: &[&str]) -> Output {
     let program = product().map(|path| format!("--program={}", path.display()));
     demo(&arguments.iter().copied().chain(program.as_deref()).collect::<Vec<_>>())
@@ -53,7 +53,7 @@ fn scenarios_that_need_the_simulated_node_are_refused_early() {
 
 #[test]
 fn missing_lines_are_listed_and_fail_the_run() {
-    // With no patience, no lines have arrived yet.
+    // With a deadline of zero, no lines have arrived yet.
     let output = play(&["--scenario=quota-exceeded", "--patience=0"]);
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stdout}{}", String::from_utf8_lossy(&output.stderr));

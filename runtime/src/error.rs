@@ -2,11 +2,11 @@
 
 use std::{error::Error, iter::successors};
 
-/// Maximum number of sources that are looked at: a chain is a handful long, and one could turn in a circle.
+/// Maximum number of sources to follow. A chain usually has a few, but could be cyclic.
 const MAX_SOURCES: usize = 16;
 
-/// The text of an error with those of its sources, since the outermost often says only that a request failed. A source
-/// whose text is already contained is left out.
+/// Text of an error, followed by those of its sources, because the outermost often says only that a request failed.
+/// Skips a source if its text is already contained.
 pub fn with_sources(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     for source in chain(error).skip(1) {

@@ -1,5 +1,5 @@
-//! Runtime building blocks of all parts: clock, backoff, servers, tasks, signals, health, logging and metrics.
-//! Nothing here knows Kubernetes or Coder.
+//! Runtime building blocks of all parts: clock, backoff, servers, tasks, signals, health, logging and metrics. Nothing
+//! here depends on Kubernetes or Coder.
 
 pub mod backoff;
 pub mod clock;

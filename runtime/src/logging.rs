@@ -13,10 +13,10 @@ use tracing_subscriber::{Layer, Registry};
 /// Format of the log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum LogFormat {
-    /// For people: time, level, module, message, `field=value`.
+    /// Human-readable: time, level, module, message, `field=value`.
     #[default]
     Text,
-    /// One JSON object a line, for collectors.
+    /// One JSON object per line, for log collectors.
     Json,
 }
 
@@ -39,7 +39,7 @@ where
     tracing_subscriber::registry().with(lines.with_filter(filter.and(ceiling())))
 }
 
-/// Limits that no user's filter can lift: log messages of libraries that may contain tokens.
+/// Maximum levels that no filter can raise, because log messages of libraries may contain tokens.
 fn ceiling() -> Targets {
     Targets::new()
         // At trace, a library may show headers and bodies.
@@ -49,12 +49,12 @@ fn ceiling() -> Targets {
         .with_target("logstream_runtime", LevelFilter::TRACE)
         .with_target("logstream_webhook", LevelFilter::TRACE)
         .with_target("logstream_certs", LevelFilter::TRACE)
-        // kube 5.0 logs, as a warning, the whole answer that it could not decode: a pod with its token, or a Secret.
-        // The error reaches its caller in any case.
+        // kube 5.0 logs a warning with the whole response that it could not decode, such as a pod with its token or a
+        // Secret. The caller gets the error in any case.
         .with_target("kube_client::client", LevelFilter::OFF)
         .with_target("kube_client::client::builder", LevelFilter::DEBUG)
         .with_target("kube_client::client::tls", LevelFilter::DEBUG)
-        // Below warn it prints errors that quote the object at fault.
+        // Below warn it logs errors that quote the object.
         .with_target("kube_runtime::watcher", LevelFilter::WARN)
 }
 

@@ -24,7 +24,7 @@ fn fixed_text(payload: &(dyn Any + Send)) -> &'static str {
 mod tests {
     use super::*;
 
-    // The payload is looked at instead of the hook: installing it would silence the other tests of this process.
+    // Tests the payload and not the hook: an installed hook would silence the other tests of this process.
     fn said(panic: fn()) -> &'static str {
         fixed_text(&*std::panic::catch_unwind(panic).unwrap_err())
     }

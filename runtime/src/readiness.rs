@@ -61,7 +61,7 @@ impl Readiness {
 
     /// Current state of each check, in order of registration.
     pub fn snapshot(&self) -> Snapshot {
-        // Copied out first: a probe is foreign code and may itself come back here.
+        // Copied first, because a probe is the caller's code and may call this type again.
         let sources: Vec<_> =
             self.lock().iter().map(|registered| (registered.name.clone(), registered.source.clone())).collect();
         let checks = sources.into_iter().map(|(name, source)| Checked { name, state: source.state() }).collect();
@@ -126,7 +126,7 @@ impl Check {
 
 impl Drop for Check {
     fn drop(&mut self) {
-        // Not through `set`: at an orderly end every check is dropped, and a warning for each would be noise.
+        // Not with `set`: at a regular shutdown every check is dropped, and a warning for each would be noise.
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Err(Reason::Borrowed("has ended"));
     }
 }
@@ -134,7 +134,7 @@ impl Drop for Check {
 /// A snapshot of all checks.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Snapshot {
-    /// In the order of registration.
+    /// Checks in the order of registration.
     pub checks: Vec<Checked>,
 }
 

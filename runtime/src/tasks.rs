@@ -252,7 +252,7 @@ mod tests {
 
     const GRACE: Duration = Duration::from_secs(20);
 
-    /// A task as it should be: it runs until the token is cancelled, then notes that it drained.
+    /// Spawns a well-behaved task: it runs until the token is cancelled, then records that it drained.
     fn orderly(supervisor: &mut Supervisor) -> Arc<AtomicBool> {
         let drained = Arc::new(AtomicBool::new(false));
         let (token, noted) = (supervisor.token(), Arc::clone(&drained));

@@ -31,7 +31,7 @@ enum Issuer {
 }
 
 /// The release's own CA, made by a self-signed issuer and renewed every 12 s, and a serving certificate, renewed every
-/// 6 s and valid for 20 s, of which delayed mounting and the program's polling take 7 s. No certificate outlives its
+/// 6 s and valid for 20 s. Delayed mounting and the program's polling take 7 s of that. No certificate outlives its
 /// issuer.
 fn manifests(namespace: &str, issuer: Issuer) -> String {
     let object = |kind: &str, name: &str, spec: Value| {
@@ -83,7 +83,7 @@ async fn cert_manager() -> Result<&'static CertManager> {
 #[derive(Debug, Default)]
 struct Seen {
     cas: BTreeSet<Vec<u8>>,
-    /// Versions whose CA was not in the caBundle yet when they were seen, and when.
+    /// Versions seen before their CA was in the caBundle, with the times.
     before_trust: Vec<String>,
 }
 
@@ -145,7 +145,7 @@ async fn rotations(test: &str, issuer: Issuer) -> Result<()> {
     let context = TestContext::new(test, 1).await?;
     let (cluster, manager) = (cluster().await, cert_manager().await?);
     cluster.kubectl_with(&["apply", "-f", "-"], &manifests(context.namespace(), issuer))?;
-    // The CA's Certificate, not the serving one's: a new CA is then trusted before it has issued any certificate.
+    // The CA's Certificate rather than the serving one: a new CA is then trusted before it has issued any certificate.
     let from = format!("cert-manager.io/inject-ca-from={}/ca", context.namespace());
     cluster.kubectl(&["annotate", "mutatingwebhookconfiguration", context.configuration(), &from])?;
 
@@ -181,7 +181,7 @@ async fn five_cas(
         drop(timeout(PATIENCE, enough).await.context("the CA is renewed")??);
         stream.more(10).await?;
     }
-    // The last of them is served as well.
+    // The last one is served as well.
     let changes = replica.metric("certificate_changes_total").await?;
     replica.wait_metric("certificate_changes_total", (changes + 1.0).max(6.0)).await?;
     stream.more(10).await?;

@@ -24,7 +24,7 @@ fn replace(path: &Path, content: &str) -> Result<()> {
     Ok(fs::rename(new, path)?)
 }
 
-/// Writes the file for `--admission-control-config-file` and its kubeconfig, by which the API server authenticates to
+/// Writes the file for `--admission-control-config-file` and its kubeconfig, with which the API server authenticates to
 /// webhooks. Returns its path.
 fn configure(directory: &Path) -> Result<String> {
     let kubeconfig = directory.join("webhooks.kubeconfig");
@@ -96,7 +96,7 @@ async fn only_clients_of_the_current_client_ca_are_answered() -> Result<()> {
     stream.end().await?.check(30)?;
     assert_eq!(accepted().await?, (false, false, true));
 
-    // The API server is rejected without the right CA, so it was its certificate that was accepted before.
+    // Without the right CA the API server is rejected, so it was accepted before because of its certificate.
     replace(&file, &first.ca)?;
     replica.wait_metric("certificate_client_ca_changes_total", 4.0).await?;
     context.balancer.cut().await?;

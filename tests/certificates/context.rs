@@ -29,7 +29,7 @@ use serde_json::json;
 
 use crate::stream::{Connections, Stream};
 
-/// The agent's token of every pod.
+/// Agent token of every pod.
 pub(crate) const TOKEN: &str = "6f1a4c1e-7d8e-4a1f-9c58-2f6d1c0b7e55";
 
 /// Deadline of waits. Most take milliseconds, but the machine may be busy.
@@ -47,7 +47,7 @@ pub(crate) async fn cluster() -> &'static Cluster {
         .expect("the cluster starts")
 }
 
-/// The API server verifies by the machine's clock, so certificates must be made by it.
+/// The API server uses the machine's clock, so certificates must be issued with it.
 #[expect(clippy::disallowed_methods, reason = "a test's own clock")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
@@ -71,7 +71,7 @@ pub(crate) struct Replica {
 }
 
 impl TestContext {
-    /// Creates a webhook configuration without a caBundle, for a load balancer in front of so many replicas.
+    /// Creates a webhook configuration without a caBundle, for a load balancer in front of this number of replicas.
     pub(crate) async fn new(test: &str, replicas: usize) -> Result<Self> {
         Self::with(test, replicas, &["get", "watch"]).await
     }

@@ -1,4 +1,4 @@
-//! A mounted Secret, updated like by the kubelet.
+//! A mounted Secret, updated as by the kubelet.
 
 use std::{
     fs, io,

@@ -26,7 +26,7 @@ async fn two_replicas_rotate_one_certificate_without_a_gap() -> Result<()> {
     second.wait_ready().await?;
     context.wait_admitted().await?;
     let stream = context.stream();
-    // Five rotations of the CA, by either replica, and those of the serving certificate in between.
+    // Five rotations of the CA, by either replica, with those of the serving certificate in between.
     for cas in 2..=6 {
         poll::eventually("another CA", PATIENCE, || async {
             let issued = issued(&first, &second).await?;
@@ -41,7 +41,7 @@ async fn two_replicas_rotate_one_certificate_without_a_gap() -> Result<()> {
         replica.wait_metric("certificate_changes_total", (changes + 1.0).max(6.0)).await?;
     }
     stream.more(10).await?;
-    // Neither issued a CA in addition to the other's, however long all of this took.
+    // Neither replica issued a CA in addition to the other's, however long all of this took.
     let (issued, leaves) = (issued(&first, &second).await?, sum(&first, &second, "certificate_changes_total").await?);
     let due = 1.0 + (started.elapsed() + Duration::from_secs(1)).div_duration_f64(EARLIEST);
     ensure!(issued <= due, "{issued} CAs, due were {due}");

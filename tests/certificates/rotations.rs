@@ -17,7 +17,7 @@ async fn a_self_managed_certificate_is_rotated_without_a_gap() -> Result<()> {
     replica.wait_ready().await?;
     context.wait_admitted().await?;
     let stream = context.stream();
-    // Five rotations of the CA, and those of the serving certificate in between.
+    // Five rotations of the CA, with those of the serving certificate in between.
     for cas in 2..=6 {
         replica.wait_sample("certificate_issued_total{kind=\"ca\"}", cas.into()).await?;
         stream.more(10).await?;

@@ -32,13 +32,13 @@ static NEXT: AtomicUsize = AtomicUsize::new(1);
 pub(crate) struct Tally {
     /// Names of the created pods.
     pub(crate) created: Vec<String>,
-    /// Errors of the API server, and when.
+    /// Errors of the API server, with the times.
     refused: Vec<String>,
     unannotated: Vec<String>,
 }
 
 impl Tally {
-    /// Asserts that no pod was rejected or unannotated, and that there are at least so many.
+    /// Asserts that no pod was rejected or unannotated, and that at least this many were created.
     pub(crate) fn check(&self, at_least: usize) -> Result<()> {
         let Self { created, refused, unannotated } = self;
         let created = created.len();
@@ -59,7 +59,7 @@ pub(crate) enum Connections {
     Kept,
 }
 
-/// Creates pods until it is ended.
+/// Creates pods until it is stopped.
 pub(crate) struct Stream {
     tally: watch::Receiver<Tally>,
     stop: CancellationToken,

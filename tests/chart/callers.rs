@@ -1,4 +1,4 @@
-//! How the API server calls the webhook, and which clients are accepted.
+//! Calls of the webhook by the API server, and accepted clients.
 
 use anyhow::{Context, Result, ensure};
 use logstream_testing::{pki::ClientCertificate, webhook_probe::accepts};
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::context::{PROGRAM, TestContext, cert_manager};
 
-/// Installs a release that is called by its Service. Services do not work without kube-proxy, so the webhook is not
-/// called here. But readiness checks the certificate against the Service's name, which covers the way from values to
-/// certificate.
+/// Installs a release whose webhook is called through its Service. Services do not work without kube-proxy, so the
+/// webhook is not called here. Readiness checks the certificate against the Service's name, which covers the path from
+/// values to certificate.
 async fn by_service(test: &str, certs: Value) -> Result<()> {
     let mut context = TestContext::new(test).await?;
     context.loopback = context.loopback.called_by_service();
@@ -65,7 +65,7 @@ async fn only_callers_whose_ca_is_in_the_config_map_are_answered() -> Result<()>
     let failures = "coder_logstream_webhook_handshake_failures_total{reason=\"tls\"}";
     let failures = replica.metrics().await?.get(failures);
     ensure!(failures >= Some(2.0), "{failures:?} handshakes failed");
-    // This API server has no certificate, and the failure policy is Ignore.
+    // This API server has no client certificate, and the failure policy is Ignore.
     context.workspace_is_streamed(home, false).await?;
     context.uninstall_leaves_nothing(&[]).await
 }

@@ -17,7 +17,7 @@ use crate::monitoring::rules;
 /// Length of the run in seconds.
 const LENGTH: u32 = 270;
 
-/// Ways to fail, in turn: those of a scheduled pod, and two that have no pod on a node.
+/// Ways to fail, in turn: those of a scheduled pod, and two without a pod on a node.
 const FAILURES: [Failure; 8] = [
     Failure::Of(Scenario::WrongImage),
     Failure::Of(Scenario::OomKilled),
@@ -63,12 +63,12 @@ async fn a_run_for_the_picture() -> Result<()> {
         match second {
             80 => context.coder.refuse(true)?,
             100 => context.coder.refuse(false)?,
-            // A firewall before Coder that dislikes a word.
+            // A firewall in front of Coder that blocks a phrase.
             120 => context.coder.fault(Fault::Html(403).at(Endpoint::Logs).containing("out of memory")),
             140 => context.coder.clear_faults(),
             160 => end(leader.take()).await?,
             180 => leader = Some(context.another(first.behind(balancer.address())).await?),
-            // The API server finds no replica, so that the watch has to find the workspaces.
+            // The API server reaches no replica, so the watch has to find the workspaces.
             210 => {
                 balancer.set_servers(&[]);
                 balancer.cut().await?;
@@ -88,17 +88,17 @@ async fn end(replica: Option<Replica>) -> Result<()> {
 }
 
 impl TestContext {
-    /// Starts another replica of the release, which listens elsewhere.
+    /// Starts another replica of the release at other addresses.
     async fn another(&mut self, loopback: Loopback) -> Result<Replica> {
         self.loopback = loopback;
         self.release.upgrade(&self.values(json!({})), &[]).await?;
         self.start().await
     }
 
-    /// Starts and deletes what is due in this second.
+    /// Starts and deletes the workspaces that are due in this second.
     async fn start_some(&self, second: u32) -> Result<()> {
         let home = self.home.name();
-        // More at some times than at others.
+        // More workspaces at some times than at others.
         let count = [1, 0, 1, 2, 1, 0][(second / 10 % 6) as usize];
         for number in 0..count {
             self.create(&self.workspace(&format!("user-{second}"), &format!("dev-{number}")).deployment()).await?;

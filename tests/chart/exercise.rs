@@ -98,7 +98,7 @@ impl TestContext {
         }
         let progress = format!("{}-progress", self.release.full_name());
         maps.delete(&progress, &DeleteParams::default()).await?;
-        // Something to save.
+        // Creates something to save.
         let agent = self.agent();
         let owner = format!("u{}", &agent[..8]);
         self.create(&Workspace::new(namespace, &owner, "again", &agent).pod()).await?;

@@ -16,7 +16,7 @@ use crate::context::{PATIENCE, TestContext};
 
 const DASHBOARD: &str = include_str!("../../helm/files/dashboard.json");
 
-/// The path of the alerts.
+/// Path of the alert rules.
 pub(crate) fn rules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/files/alerts.yaml")
 }
@@ -54,7 +54,7 @@ fn queries() -> Result<Vec<Query>> {
 }
 
 impl Query {
-    /// Fails if it has no result, or none that is a number.
+    /// Fails if the query has no numeric result.
     async fn check(&self, prometheus: &Prometheus) -> Result<()> {
         let data = prometheus.query(&self.expression).await.with_context(|| self.panel.clone())?;
         let values = data["result"].as_array().context("a result")?;
@@ -63,7 +63,7 @@ impl Query {
         Ok(())
     }
 
-    /// Fails if its panel has not this colour by the thresholds.
+    /// Fails if the panel's thresholds give another colour.
     async fn has_colour(&self, prometheus: &Prometheus, colour: &str) -> Result<()> {
         let data = prometheus.query(&self.expression).await?;
         let value: f64 = data["result"][0]["value"][1].as_str().context("a number")?.parse()?;
@@ -74,23 +74,24 @@ impl Query {
     }
 }
 
-/// A query with a result as soon as the program was scraped once.
+/// A query that has a result after the first scrape of the program.
 fn first_scrape() -> Query {
     let (panel, expression) = ("the first scrape".to_owned(), "coder_logstream_build_info".to_owned());
     Query { panel, expression, thresholds: Vec::new() }
 }
 
-/// Path of Prometheus; without it the test is skipped, and says so.
+/// Path of Prometheus. Without it, prints that the test is skipped.
 fn program() -> Result<Option<PathBuf>> {
     let program = Prometheus::program();
     if program.is_none() {
-        // Not by a macro, whose output is shown of failed tests only.
+        // Not with a print macro: its output is shown only if the test fails.
         writeln!(io::stderr(), "skipped: no prometheus (Debian's package has it)")?;
     }
     Ok(program)
 }
 
-/// A Prometheus that scrapes the replica and has done so once: rates need a sample from before anything happens.
+/// Starts a Prometheus that scrapes the replica, and waits for the first scrape: rates need a sample from before
+/// anything happens.
 async fn scraping(program: &Path, replica: &Replica) -> Result<Prometheus> {
     let targets = [replica.authority().to_owned()];
     let prometheus = Prometheus::start(program, Scrape { targets: &targets, rules: &rules(), data: None }).await?;

@@ -18,7 +18,7 @@ async fn the_packaged_chart_installs_and_streams() -> Result<()> {
     helm.run(&["package", CHART, "--destination", destination, "--version", "1.2.3", "--app-version", "1.2.3"]).await?;
     let chart = directory.path().join("coder-logstream-kube-1.2.3.tgz");
 
-    // What is not for users is left out, and what templates read is not.
+    // Files that are not for users are left out; files that templates read are included.
     let shown = helm
         .run(&[
             "template",

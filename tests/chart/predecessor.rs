@@ -86,7 +86,7 @@ async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     let roles = context.cluster.kubectl(&["get", "roles,clusterroles", "-A", "-o", "name"])?;
     ensure!(!roles.contains("clusterrole.rbac.authorization.k8s.io/logstream-role"), "the older role is gone: {roles}");
 
-    // To start it here: Coder's URL, loopback addresses, and the certificates that the values mount.
+    // Needed to start it here: Coder's URL, loopback addresses, and the certificates that the values mount.
     context
         .create(&json!({
             "apiVersion": "v1", "kind": "ConfigMap",
@@ -97,7 +97,7 @@ async fn a_values_file_of_the_older_chart_upgrades_unchanged() -> Result<()> {
     context.loopback = Loopback::new();
     let mut local = context.loopback.values(json!({}));
     local["url"] = context.coder.url().into();
-    // They would exclude the workspaces of tests.
+    // These selectors would exclude the workspaces of tests.
     local["labelSelector"] = Value::Null;
     local["fieldSelector"] = Value::Null;
     context.release.upgrade(&local, &["--values", values]).await?;

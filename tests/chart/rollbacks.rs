@@ -1,5 +1,5 @@
-//! `helm upgrade` from one replica to two, `helm rollback`, and a rollback out of a rollout that is stuck: no line is
-//! lost or repeated.
+//! `helm upgrade` from one replica to two, `helm rollback`, and a rollback of a rollout that is stuck: no line is lost
+//! or repeated.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::iter::once;
@@ -22,10 +22,10 @@ use tokio::time::interval;
 
 use crate::context::{PATIENCE, PROGRAM, TestContext};
 
-/// Between two Events: together they stay below Coder's rate limit.
+/// Interval between two Events, which keeps them below Coder's rate limit.
 const PACE: Duration = Duration::from_millis(200);
 
-/// Events about a pod, one after the other.
+/// Writes Events about a pod, one after the other.
 struct Happenings {
     written: Arc<AtomicUsize>,
     task: JoinSet<Result<()>>,
@@ -49,7 +49,7 @@ impl Happenings {
         Self { written, task, abort }
     }
 
-    /// Waits until the lines of all Events so far, and of some more, have come.
+    /// Waits until the lines of all Events so far, and of some more, have arrived.
     async fn arrive(&mut self, context: &TestContext, agent: &str) -> Result<()> {
         let last = self.written.load(Ordering::Relaxed) + 3;
         let come = |lines: &[Line]| lines.iter().any(|line| line.output.contains(&fact(last)));
@@ -60,7 +60,7 @@ impl Happenings {
         arrived.map(drop).with_context(|| fact(last))
     }
 
-    /// Stops. Returns how many were written, to which one more may have come.
+    /// Stops. Returns the number of written Events; the API server may have received one more.
     async fn end(mut self) -> usize {
         self.abort.abort();
         while self.task.join_next().await.is_some() {}
@@ -68,7 +68,7 @@ impl Happenings {
     }
 }
 
-/// The node: a process for each pod of the release.
+/// Replaces the node: runs a process for each pod of the release.
 struct Node<'a> {
     context: &'a TestContext,
     processes: Mutex<BTreeMap<String, Replica>>,
@@ -80,7 +80,7 @@ impl Node<'_> {
         self.context.pods(self.context.home.name(), &labels).await
     }
 
-    /// Starts a process for each pod that runs, waits until it is ready, then ends those whose pods are gone.
+    /// Starts a process for each running pod, waits until it is ready, then ends those whose pods are gone.
     async fn catch_up(&self) -> Result<()> {
         let pods = self.pods().await?;
         let mut processes = self.processes.lock().await;
@@ -104,7 +104,7 @@ impl Node<'_> {
         self.processes.lock().await.keys().cloned().collect()
     }
 
-    /// Follows the Deployment's controller until so many pods run, all of the current template.
+    /// Follows the Deployment's controller until this many pods run, all of the current template.
     async fn rolled_out(&self, replicas: usize) -> Result<()> {
         let wanted = i32::try_from(replicas)?;
         poll::eventually(&format!("{replicas} pods run"), PATIENCE, || async {
@@ -122,7 +122,7 @@ impl Node<'_> {
         .await
     }
 
-    /// The pod that delivers.
+    /// Name of the pod that delivers.
     async fn leader(&self) -> Result<String> {
         poll::eventually("one replica leads", PATIENCE, || async {
             let mut leaders = Vec::new();
@@ -141,7 +141,7 @@ impl Node<'_> {
     }
 }
 
-/// True if the pod's container has started and is to go on.
+/// True if the pod's container has started and the pod is not being deleted.
 fn runs(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
@@ -178,7 +178,7 @@ async fn helm_rollback_loses_and_repeats_no_line() -> Result<()> {
     release.rollback(1).await?;
     node.rolled_out(1).await?;
     happenings.arrive(&context, &agent).await.context("after the rollback to one")?;
-    // As the fourth revision.
+    // This becomes the fourth revision.
     release.rollback(2).await?;
     node.rolled_out(2).await?;
     happenings.arrive(&context, &agent).await.context("after the rollback to two")?;
@@ -190,7 +190,7 @@ async fn helm_rollback_loses_and_repeats_no_line() -> Result<()> {
     })
     .await?;
     happenings.arrive(&context, &agent).await.context("while the rollout is stuck")?;
-    // The node of the one that delivers is drained. The old ReplicaSet replaces it.
+    // The leader's node is drained. The old ReplicaSet replaces the pod.
     let leader = node.leader().await?;
     pods.delete(&leader, &DeleteParams::default()).await?;
     poll::eventually("the drained pod is replaced", PATIENCE, || async {

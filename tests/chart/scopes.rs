@@ -74,7 +74,7 @@ async fn secrets_are_read_only_if_enabled() -> Result<()> {
 }
 
 impl TestContext {
-    /// Asserts by dry run that the namespace admits the pod of `helm test`, whose image no node here has.
+    /// Asserts by dry run that the namespace admits the pod of `helm test`. No node here has its image.
     async fn the_pod_of_helm_test_is_admitted(&self) -> Result<()> {
         let hooks = self.create_hooks().await?;
         let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];

@@ -86,7 +86,7 @@ async fn an_upgrade_drops_no_admission() -> Result<()> {
     let pod = Workspace::new(&home, "probe", "probe", &context.agent()).pod();
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), &home);
     let mut admissions = Admissions::start(pods, serde_json::from_value(pod)?);
-    // helm applies on the server, or merges on its own side as it did before: neither may touch the caBundle.
+    // helm uses server-side apply, or merges on the client as it did before: neither may change the caBundle.
     for (revision, flags) in [("server", &["--server-side=true"][..]), ("client", &["--server-side=false"])] {
         admissions.more(20).await?;
         loopback = Loopback::new();

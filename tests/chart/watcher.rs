@@ -42,11 +42,11 @@ async fn an_owner_of_namespaces_alone_can_install_a_watcher() -> Result<()> {
     let refused = refused.err().map(|error| error.to_string()).unwrap_or_default();
     ensure!(refused.contains("cluster scope"), "with its webhook it needs more: {refused}");
 
-    // Events of nodes are in a namespace of which it is not the owner.
+    // Events of nodes are in a namespace that the user does not own.
     let values = json!({ "namespaces": namespaces, "rbac": { "nodeEvents": false } });
     let _replica = context.install(values).await?;
     context.notes_are_true(&["Webhook:      off"]).await?;
-    // The test reads bindings as administrator, which the user has no permission for.
+    // The user has no permission to read bindings, so the test reads them as administrator.
     context.release = Release::new(context.cluster, NAME, &home)?;
     context.exercise(&namespaces, Modes { webhook: false, self_managed: false, read_secrets: false }).await?;
     context.release = Release::new(&owner, NAME, &home)?;

@@ -111,7 +111,7 @@ async fn forged_annotations_are_overwritten() -> Result<()> {
 async fn a_dry_run_is_patched_but_not_recorded() -> Result<()> {
     let context = TestContext::new("dry-run").await?;
     let installation = context.install().await?;
-    // The installation has probed the webhook by dry runs before.
+    // The installation has already probed the webhook by dry runs.
     let before = counted(&installation, &reviews("Pod", "dry_run")).await?;
     let agent = context.agent();
     let manifest = Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod();
@@ -120,7 +120,7 @@ async fn a_dry_run_is_patched_but_not_recorded() -> Result<()> {
     assert_eq!(counted(&installation, &reviews("Pod", "dry_run")).await?, before + 1);
     assert_eq!(counted(&installation, "admission_registrations_total").await?, 0);
     assert_eq!(counted(&installation, "pending_registrations").await?, 0);
-    // A created pod is registered, and its log source posted ahead.
+    // A created pod is registered, and its log source is posted ahead.
     let another = context.agent();
     let real = context.create(&Workspace::new(context.namespace.name(), "alice", "real", &another).pod()).await?;
     marker(&context, &another, &real).await?;
@@ -152,7 +152,7 @@ async fn a_second_review_of_the_same_pod_changes_nothing() -> Result<()> {
     let pod = context.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
     assert_eq!(counted(&installation, &reviews("Pod", "patched")).await?, 1);
     assert_eq!(counted(&installation, &reviews("Pod", "recorded")).await?, 1);
-    // The API server reinvokes the webhook if another one changed the pod meanwhile.
+    // The API server reinvokes the webhook if another webhook changed the pod meanwhile.
     let answer = Poster::new(&installation)?.post(&creation(&serde_json::to_value(&pod)?)).await?;
     assert!(answer.admits() && answer.patch()?.is_none(), "{answer:?}");
     let lines = marker(&context, &agent, &pod).await?;

@@ -17,7 +17,7 @@ use crate::{
 #[tokio::test]
 async fn an_agent_valid_after_30_seconds_gets_all_lines_at_once() -> Result<()> {
     const LATE: Duration = Duration::from_secs(30);
-    // A probe interval, two round trips, and a busy machine.
+    // Time for a probe interval, two round trips, and a busy machine.
     const SOON: Duration = Duration::from_secs(5);
 
     let context = TestContext::new("late-agent").await?;

@@ -1,4 +1,4 @@
-//! Two API servers on one etcd, of which one lags behind.
+//! Two API servers on one etcd, one of which lags behind.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(6);
 
-/// What lags at the second API server: everything that is watched. Leases and ConfigMaps do not.
+/// Resources that lag at the second API server: all that are watched. Leases and ConfigMaps do not lag.
 const WATCHED: [&str; 6] =
     ["/pods", "/events", "apps/deployments", "apps/replicasets", "apps/statefulsets", "batch/jobs"];
 
@@ -26,7 +26,7 @@ struct Apart {
     leader: Installation,
     follower: Replica,
     other: AnotherApiServer,
-    // Last, as the others end before it.
+    // Last, because the others end before it.
     isolated: IsolatedCluster,
 }
 
@@ -47,7 +47,7 @@ impl Apart {
         Ok(())
     }
 
-    /// Waits until the new leader has asked the API server that lags for its lists.
+    /// Waits until the new leader has requested its lists from the API server that lags.
     async fn leads(&self) -> Result<()> {
         wait_for_leader(|| self.follower.metrics(), true).await?;
         self.follower.product.wait_output("resuming from checkpoint", PATIENCE).await
@@ -75,7 +75,7 @@ async fn a_handover_to_a_lagging_api_server_loses_and_repeats_nothing() -> Resul
     apart.told(&gone, 2).await?;
 
     apart.other.lag(true);
-    // The API server of the next leader does not know of any of this.
+    // The API server of the next leader sees none of this.
     let (new, new_facts) = apart.isolated.workspace("new").await?;
     new_facts.all_happen(0..5).await?;
     old_facts.all_happen(5..10).await?;
@@ -110,7 +110,7 @@ async fn a_stale_list_of_a_lagging_api_server_counts_as_no_deletion() -> Result<
     let (first, first_facts) = apart.isolated.workspace("first").await?;
     first_facts.all_happen(0..3).await?;
     apart.told(&first, 3).await?;
-    // The follower leads, and knows a pod that its API server's cache has shown.
+    // The follower becomes leader, and knows a pod from its API server's cache.
     apart.leader.product.sigterm_and_wait(PATIENCE)?;
     apart.leads().await?;
     apart.synced().await?;
@@ -120,7 +120,7 @@ async fn a_stale_list_of_a_lagging_api_server_counts_as_no_deletion() -> Result<
     // A kill repeats what was not saved.
     saved_in(&apart.isolated.client, apart.isolated.namespace.name()).await?;
 
-    // It leads on at an API server that lags, and loses its watches there again and again.
+    // It continues to lead with an API server that lags, and keeps losing its watches there.
     apart.other.lag(true);
     second_facts.all_happen(3..6).await?;
     apart.leader.start_again()?;

@@ -41,7 +41,7 @@ impl Case {
         wait_for_count(&self.installation, "lines_waiting", |lines| lines == 0).await.map(drop)
     }
 
-    /// Waits until requests with lines have failed in this way.
+    /// Waits until requests with lines have failed with this outcome.
     async fn failed(&self, outcome: &str) -> Result<()> {
         let failures = format!("coder_requests_total{{endpoint=\"logs\",outcome=\"{outcome}\"}}");
         wait_for_count(&self.installation, &failures, |count| count >= 1).await.map(drop)

@@ -22,7 +22,7 @@ use crate::{
     support::{PATIENCE, TestContext, count, only, texts, wait_for_metric},
 };
 
-/// The Lease is shorter than what the clocks differ by, so that a comparison of clocks would be noticed.
+/// Duration of the Lease. Shorter than the difference of the clocks, so that a comparison of clocks would be noticed.
 const LEASE: Duration = Duration::from_secs(6);
 
 /// The library of the Debian package `faketime`.
@@ -32,7 +32,7 @@ fn library() -> Option<PathBuf> {
     libraries.find(|library| library.exists())
 }
 
-/// The environment of a process whose wall clock, and nothing else, is wrong by this.
+/// Environment of a process in which only the wall clock is wrong, by this offset.
 fn clock(library: &std::path::Path, offset: &str) -> [(&'static str, String); 3] {
     [
         ("LD_PRELOAD", library.display().to_string()),
@@ -70,7 +70,7 @@ async fn replicas_with_clocks_minutes_apart_lose_and_repeat_nothing() -> Result<
         burst(&workspaces, 0..10).await?;
         all_delivered(&context, &workspaces, 0..10).await?;
         saved(&context).await?;
-        // Beyond the Lease's duration, which the other's clock says has long passed.
+        // The first still leads, although the other's clock says that the Lease has long expired.
         wait_for_metric(&first, "leader", |leader| leader > 0.5).await?;
         assert!(second.metrics().await?.sum("coder_logstream_leader") < 0.5, "clock {first_clock} leads");
         first.product.sigterm();

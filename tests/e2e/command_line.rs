@@ -191,7 +191,7 @@ fn an_unusable_kubeconfig_exits_2_with_a_one_line_error() -> Result<()> {
         fs::write(&nowhere.kubeconfig, text)?;
         assert_not_begun(&[&nowhere.flag(), "--health-addr="], &["--kubeconfig", "cannot use the kubeconfig", problem]);
     }
-    // A missing one cannot be used either.
+    // A missing kubeconfig cannot be used either.
     fs::remove_file(&nowhere.kubeconfig)?;
     let home = nowhere.directory.path().display().to_string();
     let ended = run(&["--health-addr="], &[URL, ("HOME", &home)])?;

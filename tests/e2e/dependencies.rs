@@ -1,5 +1,5 @@
-//! Reasons that reach a workspace through other objects: its volume claims, its node, its Deployment and its Job; and its
-//! owner.
+//! Causes that come from other objects: a workspace's volume claims, its node, its Deployment and its Job. Also a
+//! change of its owner.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl TestContext {
         .await
     }
 
-    /// Writes that a node is not ready, as its kubelet does.
+    /// Writes the Event of a node that is not ready, as its kubelet does.
     async fn node_not_ready(&self, node: &DynamicObject) -> Result<()> {
         let (name, now) = (node.name_any(), now());
         self.create(&json!({
@@ -110,7 +110,7 @@ async fn events_of_a_claim_reach_its_workspace_once_over_a_restart() -> Result<(
     assert!(
         failed.output.contains("Claim home: failed to provision") && failed.output.contains("(ProvisioningFailed)")
     );
-    // The controller repeats it by itself, which is a count.
+    // The controller repeats the Event by itself, which adds to the count.
     let waits = lines.iter().filter(|line| line.output.contains("Waiting for a volume to be created"));
     assert_eq!(waits.filter(|line| !line.output.contains("(x")).count(), 1, "{:#?}", texts(&lines));
     assert_eq!(count(&context.coder.lines(&bob), "Claim"), 0);
@@ -137,7 +137,7 @@ async fn events_of_a_node_reach_the_workspaces_on_it() -> Result<()> {
     context.node_not_ready(&node).await?;
     let lines = context.wait_for(&alice, &["NodeNotReady"]).await?;
     assert!(only(&lines, "NodeNotReady").output.contains("does not answer"), "{:#?}", texts(&lines));
-    // Kubernetes' own controller, once it knows the node, says that it is gone.
+    // Kubernetes' own controller reports that the node is gone, once it knows the node.
     let events: Api<Event> = Api::namespaced(context.client.clone(), "default");
     let registered = ListParams::default().fields(&format!("involvedObject.name={name},reason=RegisteredNode"));
     poll::eventually("the controller knows the node", PATIENCE, || async {
@@ -192,7 +192,7 @@ async fn a_job_that_ran_too_long_says_so_once() -> Result<()> {
     Ok(())
 }
 
-/// A claim that falls between two lines: Coder refuses no request, but the labels of the Deployment change.
+/// A prebuild is claimed between two lines: Coder rejects no request, but the labels of the Deployment change.
 #[tokio::test]
 async fn a_claimed_prebuild_has_its_new_owner_and_its_log_source() -> Result<()> {
     let context = TestContext::new("claimed-labels").await?;
@@ -206,7 +206,7 @@ async fn a_claimed_prebuild_has_its_new_owner_and_its_log_source() -> Result<()>
     let labels = json!({ "metadata": { "labels": { "com.coder.user.username": "alice" } } });
     let deployments: Api<Deployment> = context.api();
     deployments.patch(&deployment.name_any(), &PatchParams::default(), &Patch::Merge(&labels)).await?;
-    // A line that comes by the same watch.
+    // A line that arrives through the same watch.
     let other = context.agent();
     context.create(&with_deadline(context.workspace("other", &other).memory("64Ti").deployment())).await?;
     context.wait_for(&other, &["has timed out progressing"]).await?;

@@ -42,7 +42,7 @@ impl<'a> NewEvent<'a> {
         Self { uid: Some(uid.to_owned()), ..self }
     }
 
-    /// Sets another time than now, by a clock that is wrong.
+    /// Sets another time than now, as from a wrong clock.
     pub(crate) fn at(self, at: Timestamp) -> Self {
         Self { at: Some(at), ..self }
     }

@@ -160,7 +160,7 @@ async fn a_pod_that_is_no_workspace_is_explained() -> Result<()> {
     let title = format!("pod/too-large in namespace {}\n", context.namespace.name());
     assert!(ended.stdout.starts_with(&title), "without an owner: {}", ended.stdout);
     assert_eq!(ended.stdout.matches("Insufficient cpu").count(), 1, "{}", ended.stdout);
-    // It is no workspace of anybody.
+    // It is not a workspace of any owner.
     let ended = here(&context, &["--owner", "alice"])?;
     assert_eq!(ended.code, Some(3), "{ended:#?}");
     Ok(())
@@ -179,7 +179,7 @@ async fn without_a_problem_the_exit_code_is_1() -> Result<()> {
 async fn an_unknown_name_is_answered_with_the_names_there_are() -> Result<()> {
     let context = TestContext::new("explain-unknown").await?;
     let namespace = context.namespace.name();
-    // Without the permission to look a namespace up, it is taken to exist.
+    // Without permission to look up a namespace, it is assumed to exist.
     let rules = [rule("", &["pods", "events"], &["get", "list", "watch"])];
     let access = Access::grant(context.cluster, namespace, "few", &Scope::Namespaces(Vec::new()), &rules).await?;
     let ended = explain(&access.kubeconfig, &["pod/x", "-n", namespace])?;
@@ -239,7 +239,7 @@ async fn a_missing_permission_is_named_with_a_command_that_checks_it() -> Result
     }
     assert!(!ended.stderr.contains("list events") && !ended.stderr.contains("watch pods"), "{}", ended.stderr);
 
-    // Without workloads there is still something to say of a pod.
+    // Without workloads, a pod can still be explained.
     let rules = [rule("", &["pods", "events"], &read)];
     let access = Access::grant(context.cluster, namespace, "pods-only", &here, &rules).await?;
     let ended = explain(&access.kubeconfig, &["pod/coder-alice-dev", "-n", namespace])?;
@@ -248,7 +248,7 @@ async fn a_missing_permission_is_named_with_a_command_that_checks_it() -> Result
         assert!(ended.stderr.contains(text), "{text:?} in {}", ended.stderr);
     }
 
-    // The role that the help names.
+    // The role from the help text.
     let rules = [
         rule("", &["pods", "events"], &read),
         rule("apps", &["deployments", "replicasets", "statefulsets"], &read),

@@ -48,7 +48,7 @@ impl Facts {
         Self { kind: "Warning", ..self }
     }
 
-    /// Pads the texts by so many bytes; Kubernetes allows 1,024 in total.
+    /// Pads the texts by this many bytes; Kubernetes allows 1,024 in total.
     pub(crate) fn padded(self, padding: usize) -> Self {
         Self { padding, ..self }
     }
@@ -72,7 +72,7 @@ impl Facts {
         Ok(())
     }
 
-    /// Writes these facts concurrently, in no order.
+    /// Writes these facts concurrently, in no particular order.
     pub(crate) async fn rush(&self, range: Range<usize>) -> Result<()> {
         let writes = futures::stream::iter(range).map(|n| self.happen(n));
         writes.buffer_unordered(16).try_collect().await
@@ -84,7 +84,7 @@ impl Facts {
         poll::eventually("an Event is written", PATIENCE, || async {
             match self.events.create(&PostParams::default(), &event).await {
                 Ok(_) => Ok(()),
-                // An attempt without a response succeeded after all.
+                // An earlier attempt without a response has succeeded.
                 Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
                 Err(error) => Err(error),
             }

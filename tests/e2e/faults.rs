@@ -22,18 +22,18 @@ use crate::{
     support::{PATIENCE, TestContext, count, only, texts},
 };
 
-/// The streams of one namespace.
+/// Number of streams of one namespace.
 const STREAMS: usize = 6;
 
 #[tokio::test]
 async fn a_pod_created_during_the_first_list_misses_no_line() -> Result<()> {
     let context = TestContext::new("first-list").await?;
     let proxy = FaultProxy::start(context.cluster.server_address())?;
-    // The webhook is called before anything can be listed.
+    // The webhook is called before any list is possible.
     proxy.stall(true);
     let mut installation = context.plan().via_proxy(proxy.address()).begin(context.cluster).await?;
     installation.register(context.cluster).await?;
-    // Slow enough for the lists to be caught under way.
+    // Slow enough to observe lists in progress.
     proxy.delay(Duration::from_millis(400));
     proxy.stall(false);
     poll::eventually("the lists have begun", PATIENCE, || readiness(&installation, "pods in")).await?;
@@ -111,7 +111,7 @@ impl RestrictedWatches {
         self.allow(&[allowed]).await?;
         let errors = format!("watch_errors_total{{stream=\"{stream}\",reason=\"forbidden\"}}");
         poll::eventually("the stream is forbidden", PATIENCE, || async {
-            // The authorizer may lag behind, and let a watch through that then has to be cut as well.
+            // The authorizer may lag behind and allow a watch, which then has to be cut as well.
             self.proxy.cut();
             let look = wait_for_count(&self.installation, &errors, |count| count > 0);
             tokio::time::timeout(Duration::from_secs(3), look).await
@@ -190,7 +190,7 @@ async fn an_api_server_restart_loses_and_repeats_no_line() -> Result<()> {
     let lines = isolated.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, 0..written + 1)).await?;
     assert_once_in_order(&lines, 0..written + 1);
     only(&lines, "Created pod");
-    // And pods are seen as before.
+    // Pods are seen as before.
     let (another, _) = isolated.workspace("another").await?;
     isolated.coder.wait_for_lines(&another, PATIENCE, |lines| count(lines, "Created pod") == 1).await?;
     assert_eq!(installation.product.ended(), None);
@@ -199,11 +199,11 @@ async fn an_api_server_restart_loses_and_repeats_no_line() -> Result<()> {
 
 #[tokio::test]
 async fn an_expired_watch_reports_only_new_events_and_deletions() -> Result<()> {
-    /// More than are remembered of one pod: only the watch's last revision shows what is new.
+    /// More than are remembered per pod: only the watch's last revision shows what is new.
     const BEFORE: usize = 60;
     const ALL: usize = BEFORE + 5;
 
-    // Without its cache the API server knows no more of the past than etcd, which soon forgets.
+    // Without its cache the API server has no more history than etcd, which is compacted soon.
     let options = ClusterOptions::new()
         .apiserver_argument("--watch-cache=false")
         .apiserver_argument("--etcd-compaction-interval=1s");
@@ -251,7 +251,7 @@ async fn an_expired_watch_reports_only_new_events_and_deletions() -> Result<()> 
     let lines = isolated.coder.wait_for_lines(&new, PATIENCE, |lines| have_come(lines, 0..4)).await?;
     assert_once_in_order(&lines, 0..4);
     only(&lines, "Created pod");
-    // Not before a request for the pod itself has shown that the list was not stale.
+    // Reported only after a request for the pod itself has shown that the list was not stale.
     let deleted = format!("🗑️ Deleted pod: {}", gone_facts.pod.name_any());
     let lines = isolated.coder.wait_for_lines(&gone, PATIENCE, |lines| count(lines, &deleted) > 0).await?;
     assert_once_in_order(&lines, 0..BEFORE);

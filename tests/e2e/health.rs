@@ -41,7 +41,8 @@ async fn it_is_live_without_servers_and_ready_after_the_first_lists() -> Result<
     assert_eq!(status, 200);
     assert!(body.contains("[+]watch ok\n") && body.ends_with("readyz check passed\n"), "{body}");
 
-    // It stays ready while the API server is away: otherwise the Service had no endpoint when that is back.
+    // It stays ready while the API server is away. Otherwise the Service would have no endpoint when the API server is
+    // back.
     proxy.refuse(true);
     proxy.cut();
     poll::eventually("the watch has noticed it", PATIENCE, || async {
@@ -59,7 +60,7 @@ async fn it_is_live_without_servers_and_ready_after_the_first_lists() -> Result<
 async fn readiness_names_the_missing_permission() -> Result<()> {
     let context = TestContext::new("not-allowed").await?;
     let elsewhere = TestContext::new("elsewhere").await?;
-    // It has permission for its own namespace only, and is configured to watch another one too.
+    // It has permission for its own namespace only, but is configured to watch another one too.
     let other = elsewhere.namespace.name();
     let namespaces = format!("--namespaces={},{other}", context.namespace.name());
     let installation = context.plan().arg(namespaces).begin(context.cluster).await?;
@@ -75,7 +76,7 @@ async fn readiness_names_the_missing_permission() -> Result<()> {
     Ok(())
 }
 
-/// The names of the program's own metrics; a histogram by its buckets alone.
+/// Names of the program's own metrics. A histogram is included by its buckets only.
 fn names(metrics: &Metrics) -> BTreeSet<String> {
     let all: BTreeSet<_> = metrics.iter().filter_map(|(sample, _)| sample.split('{').next()).collect();
     let of_histogram = |name: &str| {
@@ -113,7 +114,7 @@ async fn metrics_are_complete_at_first_scrape_without_user_names() -> Result<()>
     let undocumented: Vec<_> = exported.difference(&documented).collect();
     assert_eq!(undocumented, [""; 0], "{documentation} lacks metrics");
 
-    // Every kind of thing happens: starts, failures, an agent that is not valid, a Coder and an API server away.
+    // Everything happens at least once: starts, failures, an invalid agent, an unavailable Coder and API server.
     proxy.refuse(false);
     installation.wait_ready().await?;
     installation.register(context.cluster).await?;

@@ -85,7 +85,7 @@ async fn a_recreated_pod_gets_no_lines_of_the_old_one() -> Result<()> {
     let workspace = |agent: &str| Workspace::new(context.namespace.name(), "alice", "dev", agent);
     let old = context.create(&workspace(&first).pod()).await?;
     context.wait_for(&first, &["Successfully assigned"]).await?;
-    // Gone at once: kwok deletes by name, and might take the new one for the old.
+    // Deleted at once: kwok deletes by name, and might confuse the new pod with the old one.
     let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
     context.api::<Pod>().delete(&old.name_any(), &now).await?;
     let new = context.create(&workspace(&second).pod()).await?;
@@ -107,7 +107,7 @@ async fn an_event_with_another_uid_is_not_attributed_to_the_pod() -> Result<()> 
     let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod()).await?;
     context.wait_for(&agent, &["Successfully assigned"]).await?;
     NewEvent::warning(&pod, "Failed", "not about this pod").of_uid(&token()).write(&context.client).await?;
-    // It is looked up by name, and what is found is another object.
+    // The lookup by name finds another object.
     wait_for_metric(&installation, "facts_skipped_total{reason=\"not_a_workspace\"}", |non_workspaces| {
         non_workspaces >= 1.0
     })
@@ -126,7 +126,7 @@ async fn invariant_1_a_forged_owner_gets_no_line_of_a_pod() -> Result<()> {
     owner["spec"]["replicas"] = 0.into();
     let owner = context.create(&owner).await?;
     context.wait_for(&victim, &["Queued pod from ReplicaSet"]).await?;
-    // More pods than are announced one by one of a workload.
+    // More pods than are announced one by one per workload.
     for n in 0..6 {
         let mut pod = Workspace::new(context.namespace.name(), "mallory", &format!("forged-{n}"), &agent).pod();
         pod["metadata"]["ownerReferences"] = json!([{ "apiVersion": "apps/v1", "kind": "ReplicaSet",
@@ -139,7 +139,7 @@ async fn invariant_1_a_forged_owner_gets_no_line_of_a_pod() -> Result<()> {
     Ok(())
 }
 
-/// A ReplicaSet made by hand, so that its name and UID are known.
+/// A ReplicaSet created directly, so that its name and UID are known.
 fn replicaset(workspace: &Workspace) -> Value {
     let mut replicaset = workspace.deployment();
     replicaset["kind"] = "ReplicaSet".into();
@@ -178,7 +178,7 @@ async fn invariant_1_forged_reviews_give_another_agent_no_line() -> Result<()> {
     for object in &objects {
         made.push(context.create(object).await?);
     }
-    // And a pod that is no workspace at all.
+    // A pod that is not a workspace.
     let mut plain = workspace("plain", "").pod();
     plain["spec"]["containers"][0]["env"] = json!([]);
     let plain = context.create(&plain).await?;
@@ -195,7 +195,7 @@ async fn invariant_1_forged_reviews_give_another_agent_no_line() -> Result<()> {
         post(&pod).await?;
     }
     post(&workspace("pod", &stranger).pod()).await?;
-    // The ReplicaSet creates another pod, whose registration is forged already.
+    // The ReplicaSet creates another pod, whose registration has already been forged.
     context.wait_for(&agents[1], &["🐳 Created pod: coder-alice-rs"]).await?;
     context.delete(&context.only_of("v1", "Pod", "com.coder.workspace.name=rs").await?).await?;
     let twice = |lines: &[Line]| count(lines, "🐳 Created pod: coder-alice-rs") == 2;
@@ -214,7 +214,7 @@ async fn invariant_1_forged_reviews_give_another_agent_no_line() -> Result<()> {
 
 #[tokio::test]
 async fn invariant_1_a_flood_of_forged_reviews_delays_no_workspace() -> Result<()> {
-    /// More than are prepared for; the registry's own limit is tested there.
+    /// More than the limit of log sources posted ahead; the registry's own limit is tested with the registry.
     const FORGED: i64 = 1_300;
     let context = TestContext::new("flood").await?;
     let installation = context.install().await?;

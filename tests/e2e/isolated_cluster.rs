@@ -29,7 +29,7 @@ impl IsolatedCluster {
         let cluster = Arc::new(tokio::task::spawn_blocking(start).await??);
         let namespace = TestNamespace::create(&cluster, test).await?;
         let client = cluster.admin_client().await?;
-        // There is no controller to create it, and no pod is admitted without.
+        // No controller creates it, and pods are not admitted without it.
         let account = json!({
             "apiVersion": "v1",
             "kind": "ServiceAccount",

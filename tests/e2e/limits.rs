@@ -20,7 +20,7 @@ const KIB: usize = 1 << 10;
 async fn under_a_small_rate_limit_every_line_arrives() -> Result<()> {
     const LIMIT: usize = 30;
     const WORKSPACES: usize = 20;
-    /// Two windows of the limit, and a busy machine.
+    /// Time for two windows of the limit, and a busy machine.
     const IN_TIME: Duration = Duration::from_mins(4);
 
     let context = TestContext::new("rate-limit").await?;
@@ -67,7 +67,7 @@ async fn invariant_8_thousands_of_long_lines_leave_room_for_the_agent() -> Resul
     let lines = context.wait_for(&agent, &["only its warnings and errors are shown"]).await?;
     assert!(bytes(&lines) < OURS, "{} bytes", bytes(&lines));
 
-    // What matters most has a part of its own.
+    // Warnings have their own part of the budget.
     let warnings = facts.warnings();
     warnings.happen(FACTS).await?;
     context.wait_for(&agent, &[&fact(FACTS)]).await?;

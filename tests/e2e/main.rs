@@ -1,4 +1,4 @@
-//! The real binary against a real API server and a Coder that keeps Coder's rules.
+//! The real binary with a real API server and a Coder that follows Coder's rules.
 //!
 //! One control plane serves all tests of a run; each test has namespaces of its own.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of a test may end it")]

@@ -1,4 +1,4 @@
-//! The name of Coder: a resolver that fails, and one that answers with another address while the program runs.
+//! Name resolution of Coder: a resolver that fails, and one that answers with another address while the program runs.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -17,7 +17,7 @@ use crate::{
 
 const NAME: &str = "coder.test";
 
-/// Returns true, and says so, if programs cannot be given a resolver of their own here.
+/// Returns true and prints a note if programs cannot be given their own resolver here.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn skipped(what: &str) -> bool {
     let skipped = !NameServer::is_possible();
@@ -27,7 +27,7 @@ fn skipped(what: &str) -> bool {
     skipped
 }
 
-/// Waits until every line has been answered: a connection that is cut then repeats none.
+/// Waits until every line has been answered, so that cutting a connection repeats none.
 async fn all_answered(installation: &Installation) -> Result<()> {
     wait_for_count(installation, "lines_waiting", |lines| lines == 0).await.map(drop)
 }
@@ -58,7 +58,7 @@ async fn lines_wait_while_the_name_of_coder_does_not_resolve() -> Result<()> {
     let failures = [NameAnswer::NoSuchName, NameAnswer::ServerFailure, NameAnswer::Silence];
     for (n, failure) in failures.into_iter().enumerate() {
         names.set(failure);
-        // Kept connections need no name.
+        // Open connections need no name resolution.
         context.coder.cut();
         let before = failed_requests(&installation).await?;
         facts.all_happen(2 * n..2 * n + 2).await?;
@@ -104,14 +104,14 @@ impl Place {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_follow_the_name_of_coder_to_another_address() -> Result<()> {
-    /// What remains at the old address.
+    /// State of the old address.
     type Old = (&'static str, fn(&Place));
     const OLD: [Old; 3] = [
         ("nothing", |old| {
             old.proxy.refuse(true);
             old.proxy.cut();
         }),
-        // Connections stay open and are used again as long as they answer.
+        // Connections stay open and are reused as long as they answer.
         ("a proxy without Coder", |old| old.coder.fault(Fault::Status(503))),
         ("a web page", |old| old.coder.fault(Fault::Html(404))),
     ];

@@ -10,7 +10,7 @@ use crate::support::PROGRAM;
 
 const START: Duration = Duration::from_secs(20);
 
-/// Makes `socket(AF_INET6, …)` fail like such a kernel.
+/// Makes `socket(AF_INET6, …)` fail as in such a kernel.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,4 +1,4 @@
-//! Pods that are selected later or no longer, and Events with wrong references.
+//! Pods that are selected later or no longer selected, and Events with wrong references.
 #![expect(clippy::disallowed_methods, reason = "Events carry the real time")]
 
 use anyhow::Result;
@@ -37,7 +37,7 @@ async fn phase(context: &TestContext, pod: &DynamicObject, phase: &str) -> Resul
     Ok(())
 }
 
-/// Writes an Event and waits until it is dropped as one of a non-workspace.
+/// Writes an Event and waits until it is dropped because its subject is not a workspace.
 async fn dropped(installation: &Installation, context: &TestContext, pod: &DynamicObject, message: &str) -> Result<()> {
     let before = wait_for_metric(installation, NON_WORKSPACES, |_| true).await?;
     NewEvent::warning(pod, "Said", message).write(&context.client).await?;
@@ -45,7 +45,7 @@ async fn dropped(installation: &Installation, context: &TestContext, pod: &Dynam
     Ok(())
 }
 
-/// A pod is selected, deselected and selected again; only in between its Events are dropped.
+/// A pod is selected, deselected and selected again; its Events are dropped only while it is not selected.
 async fn selection_changes(
     test: &str,
     plan: impl FnOnce(Plan) -> Plan,
@@ -55,7 +55,7 @@ async fn selection_changes(
     let installation = plan(context.plan()).install(context.cluster).await?;
     let agent = context.agent();
     let pod = context.create(&idle(&context, &agent)).await?;
-    // It is looked up, and not selected yet.
+    // The pod is looked up, and is not selected yet.
     dropped(&installation, &context, &pod, "before it is selected").await?;
     select(&context, &pod, true).await?;
     context.wait_for(&agent, &["🐳 Created pod: coder-alice-dev"]).await?;
@@ -70,7 +70,7 @@ async fn selection_changes(
         assert_eq!(count(&lines, text), 0, "{:#?}", texts(&lines));
     }
     only(&lines, "🐳 Created pod: coder-alice-dev");
-    // After a forced deletion it has no deletion timestamp, but is deleted all the same.
+    // After a forced deletion it has no deletion timestamp, but is deleted nevertheless.
     let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
     context.api::<Pod>().delete(&pod.name_any(), &now).await?;
     let lines = context.wait_for(&agent, &["🗑️ Deleted pod: coder-alice-dev"]).await?;

@@ -65,7 +65,7 @@ async fn a_deployment_over_quota_is_one_line_and_then_counted() -> Result<()> {
     context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).deployment()).await?;
     let lines = context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", " (x"]).await?;
     assert_once_and_then_counted(&lines);
-    // All attempts are one pending registration, and the ReplicaSet is already known.
+    // All attempts share one pending registration, and the ReplicaSet is already known.
     assert!(counted(&installation, PODS_SEEN).await? >= 4);
     assert!(counted(&installation, "pending_registrations").await? <= 1);
     Ok(())
@@ -87,7 +87,7 @@ async fn a_job_over_quota_is_one_line_for_all_attempts() -> Result<()> {
     let agent = context.agent();
     let job = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).job()).await?;
     context.wait_for(&agent, &["🐳 Queued pod from Job", QUOTA_EXCEEDED]).await?;
-    // Its controller backs off: the second attempt comes soon, and the count would come with the fifth.
+    // Its controller backs off: the second attempt comes soon, but the count would come only with the fifth.
     wait_for_metric(&installation, COLLAPSED, |collapsed| collapsed >= 1.0).await?;
     let lines = marker(&context, &agent, &job).await?;
     let refused = only(&lines, QUOTA_EXCEEDED);

@@ -21,10 +21,10 @@ use crate::{
 
 /// Duration of the Lease in these tests.
 const LEASE_DURATION: Duration = Duration::from_secs(6);
-/// A new leader lists everything before it delivers; the rest is for a busy machine.
+/// Maximum duration of a takeover. A new leader lists everything before it delivers; the rest is for a busy machine.
 const TAKE_OVER: Duration = Duration::from_secs(10);
 
-/// Two replicas that are ready. The first leads.
+/// Two ready replicas. The first one leads.
 struct Pair {
     context: TestContext,
     first: Installation,
@@ -51,7 +51,7 @@ impl Pair {
         Ok(workspaces)
     }
 
-    /// Waits until so many more lines have come.
+    /// Waits until this many more lines have arrived.
     async fn more_lines(&self, more: usize) -> Result<()> {
         let before = self.context.coder.line_count();
         if self.context.coder.wait_until(PATIENCE, |coder| coder.line_count() >= before + more).await {
@@ -84,7 +84,7 @@ pub(crate) async fn ended(product: &mut Product) -> Result<()> {
     Ok(())
 }
 
-/// When the first line of this fact arrived.
+/// Arrival time of this fact's first line.
 fn arrival(lines: &[Line], n: usize) -> Instant {
     lines.iter().find(|line| line.output.contains(&fact(n))).expect("it has come").arrived
 }
@@ -170,7 +170,7 @@ async fn invariant_9_a_leader_paused_beyond_its_lease_sends_nothing_when_it_wake
         repeats += assert_repeats_are_late(&lines, SETTLED..FACTS, paused);
     }
     println!("{repeats} lines were repeated");
-    // The answers to the last requests of the new leader are still to come.
+    // The answers to the new leader's last requests are still pending.
     poll::eventually("the second replica has nothing in flight", PATIENCE, || async {
         let metrics = pair.second.metrics().await.map_err(|error| error.to_string())?;
         let open =
@@ -196,7 +196,7 @@ async fn invariant_9_a_leader_paused_beyond_its_lease_sends_nothing_when_it_wake
         assert_once_in_order(&lines, FACTS..FACTS + 3);
         only(&lines, "Created pod");
     }
-    // Counted once Coder's answer is there.
+    // Counted once Coder has answered.
     poll::eventually("the first replica has delivered", PATIENCE, || async {
         let now = delivered(pair.first.metrics()).await.map_err(|error| error.to_string())?;
         if now > before { Ok(()) } else { Err(now.to_string()) }
@@ -229,7 +229,7 @@ async fn a_second_replica_joins_and_leaves_without_an_effect_on_lines() -> Resul
 async fn a_rollout_that_is_stuck_leaves_delivery_to_the_old_pods() -> Result<()> {
     let mut pair = Pair::new("stuck-rollout").await?;
     let workspaces = pair.settled(2).await?;
-    // As a new version that never becomes ready: it cannot reach the API server.
+    // Like a new version that never becomes ready: it cannot reach the API server.
     let proxy = FaultProxy::start(pair.context.cluster.server_address())?;
     proxy.refuse(true);
     let mut stuck = pair.first.replica_via(pair.context.cluster, proxy.address())?;
@@ -237,7 +237,7 @@ async fn a_rollout_that_is_stuck_leaves_delivery_to_the_old_pods() -> Result<()>
     stuck.product.wait_unready(&stuck_url, expected, PATIENCE).await?;
     burst(&workspaces, 2..6).await?;
     all_delivered(&pair.context, &workspaces, 0..6).await?;
-    // A node is drained meanwhile: of the old pods one is left.
+    // A node is drained meanwhile, so only one of the old pods remains.
     pair.first.product.sigterm();
     ended(&mut pair.first.product).await?;
     burst(&workspaces, 6..10).await?;
@@ -260,13 +260,13 @@ async fn a_rollout_that_is_stuck_leaves_delivery_to_the_old_pods() -> Result<()>
 async fn a_rollback_to_one_replica_loses_and_repeats_nothing() -> Result<()> {
     let mut pair = Pair::new("rollback").await?;
     let workspaces = pair.settled(2).await?;
-    // From two to one: the pod that leads is the one that ends.
+    // Scaled from two to one: the pod that leads ends.
     pair.first.product.sigterm();
     ended(&mut pair.first.product).await?;
     wait_for_leader(|| pair.second.metrics(), true).await?;
     burst(&workspaces, 2..6).await?;
     all_delivered(&pair.context, &workspaces, 0..6).await?;
-    // To a version without an election, whose only pod starts when the last one has ended.
+    // Replaced by a version without an election. Its only pod starts when the last one has ended.
     pair.second.product.sigterm();
     ended(&mut pair.second.product).await?;
     burst(&workspaces, 6..8).await?;
@@ -276,7 +276,7 @@ async fn a_rollback_to_one_replica_loses_and_repeats_nothing() -> Result<()> {
     all_delivered(&pair.context, &workspaces, 0..10).await?;
     single.product.sigterm();
     ended(&mut single.product).await?;
-    // And from one to two again.
+    // Scaled from one to two again.
     pair.first.start_again()?;
     pair.second.start_again()?;
     pair.first.wait_ready().await?;

@@ -187,7 +187,7 @@ async fn invariant_9_events_during_the_webhook_drain_are_reported() -> Result<()
     burst(&workspaces, 1..3).await?;
     let status = ended(&mut installation).await?;
     assert_eq!(status.code(), Some(0), "{}", installation.product.output());
-    // Without a restart: the process that was shutting down delivered them.
+    // Delivered without a restart, by the process that was shutting down.
     for lines in all_delivered(&context, &workspaces, 0..3).await? {
         assert_once_in_order(&lines, 0..3);
     }
@@ -291,7 +291,7 @@ async fn invariant_9_sigkill_repeats_at_most_the_last_second_of_lines() -> Resul
 /// first lines.
 #[track_caller]
 pub(crate) fn assert_repeats_are_late(lines: &[Line], facts: Range<usize>, killed: Instant) -> usize {
-    // It is saved every second; the rest is for a busy machine.
+    // The checkpoint is saved every second; the rest is margin for a busy machine.
     const UNSAVED: Duration = Duration::from_secs(4);
 
     let mut firsts = Vec::new();

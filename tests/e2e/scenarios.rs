@@ -103,7 +103,7 @@ async fn the_log_source_is_posted_once_and_before_the_first_line() -> Result<()>
 async fn steps_of_an_init_container_are_reported() -> Result<()> {
     let configure = |workspace: Workspace| workspace.scenario(Scenario::Normal).init_container("busybox:1.37");
     let run = ScenarioRun::start("init", configure).await?;
-    // The kubelet's message does not name the container: there is one line for each.
+    // The kubelet's message does not name the container, so there is one line for each.
     let started = |lines: &[Line]| count(lines, "Container started") == 2;
     let lines = run.context.coder.wait_for_lines(&run.agent, PATIENCE, started).await?;
     let shown = texts(&lines);
@@ -134,7 +134,7 @@ async fn a_crash_loop_is_reported_once_with_its_exit_code() -> Result<()> {
     let run = ScenarioRun::start("crash-loop", |workspace| workspace.scenario(Scenario::CrashLoop)).await?;
     run.wait_for(&["(CrashLoopBackOff)"]).await?;
     let pod = run.context.only("v1", "Pod").await?;
-    // The scenario's end: the fourth crash.
+    // The scenario ends with the fourth crash.
     poll::eventually("four crashes", PATIENCE, || async {
         let pod = run.context.api::<Pod>().get(&pod.name_any()).await.map_err(|error| error.to_string())?;
         let dev = pod.status.and_then(|status| status.container_statuses?.into_iter().next());

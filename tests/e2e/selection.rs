@@ -97,12 +97,12 @@ async fn a_field_selector_holds_a_workload_until_its_pod_is_seen() -> Result<()>
     let installation = plan.install(context.cluster).await?;
     let (selected, hidden) = (context.agent(), context.agent());
     let workspace = |name: &str, agent: &str| Workspace::new(context.namespace.name(), "alice", name, agent);
-    // The pods of a Job never restart always.
+    // The pods of a Job never have the restart policy Always.
     context.create(&workspace("hidden", &hidden).job()).await?;
     context.create(&workspace("dev", &selected).deployment()).await?;
     let story = ["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"];
     context.wait_for(&selected, &story).await?;
-    // Its Event of the created pod has waited for the Job, and its lookup showed nothing that may be told.
+    // The Event of its created pod waited for the Job, and the lookup found nothing that may be reported.
     wait_for_metric(&installation, NON_WORKSPACES, |non_workspaces| non_workspaces >= 1.0).await?;
     for endpoint in [Endpoint::LogSource, Endpoint::Logs] {
         assert_eq!(context.coder.requests_of(&hidden, endpoint), 0, "nobody has shown a pod of it");
@@ -121,7 +121,7 @@ async fn a_label_selector_excludes_the_workloads_of_other_pods() -> Result<()> {
     context.create(&workspace("a", &hidden).deployment()).await?;
     context.create(&workspace("b", &hidden).stateful_set()).await?;
     context.create(&workspace("c", &hidden).job()).await?;
-    // Each workload has at least an Event for its created pod, and each pod one of the scheduler.
+    // Each workload has at least an Event for its created pod, and each pod one from the scheduler.
     wait_for_metric(&installation, NON_WORKSPACES, |non_workspaces| non_workspaces >= 6.0).await?;
     let agent = context.agent();
     context.create(&workspace("dev", &agent).deployment()).await?;

@@ -160,7 +160,7 @@ pub(crate) fn only<'a>(lines: &'a [Line], text: &str) -> &'a Line {
 }
 
 /// The first line that contains a text. Asserts that at most three lines with counts follow: one for a burst, one after
-/// ten seconds, and one for held back repeats at the object's end.
+/// ten seconds, and one for held repeats when the object ends.
 #[track_caller]
 pub(crate) fn once_and_then_counted<'a>(lines: &'a [Line], text: &str) -> &'a Line {
     let found: Vec<_> = lines.iter().filter(|line| plain(&line.output).contains(text)).collect();

@@ -28,7 +28,7 @@ use crate::TURN;
 
 const TEST: &str = "chart::the_program_runs_as_a_pod_of_the_chart";
 
-/// Includes the start of the cluster and two rollouts.
+/// Deadline of the isolated test. Includes the start of the cluster and two rollouts.
 const ISOLATED: Duration = Duration::from_mins(8);
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -37,7 +37,7 @@ const NAME: &str = "logs";
 const IMAGE: &str = "docker.io/library/coder-logstream-kube";
 const TAG: &str = "test";
 
-/// Workspaces created while the program's pods are replaced.
+/// Number of workspaces created while the program's pods are replaced.
 const DURING_ROLLOUT: usize = 12;
 
 #[test]

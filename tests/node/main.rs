@@ -1,8 +1,8 @@
 //! Failures on a real node: kubelet, containerd and runc, with nothing simulated.
 //!
-//! One node serves all scenarios, which run side by side; on another one the program itself is a pod of the chart. It needs
-//! root and some Debian packages (see `logstream_testing::node`); where they are missing it prints that in one line and
-//! passes.
+//! One node serves all scenarios, which run concurrently; on another node the program itself runs as a pod of the
+//! chart. Needs root and some Debian packages (see `logstream_testing::node`); where they are missing, the tests print
+//! that in one line and pass.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 mod chart;
@@ -31,10 +31,10 @@ use tokio::sync::Mutex;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_coder-logstream-kube");
 
-/// The slowest scenario waits for the third restart of a container.
+/// Deadline of a scenario. The slowest one waits for the third restart of a container.
 const PATIENCE: Duration = Duration::from_mins(4);
 
-/// One node at a time: two cores are few for one.
+/// Held to run one node at a time: two cores are barely enough for one.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 const NODE: &str = "real-1";
@@ -42,7 +42,7 @@ const NODE: &str = "real-1";
 #[tokio::test(flavor = "multi_thread")]
 async fn owners_read_why_their_pod_fails_on_a_real_node() -> Result<()> {
     if let Err(reason) = node::supported() {
-        // Not by a macro, whose output is shown of failed tests only.
+        // Not with a print macro: its output is shown only if the test fails.
         writeln!(io::stderr(), "skipped: {reason}")?;
         return Ok(());
     }
@@ -101,7 +101,7 @@ impl Test<'_> {
         }
         spec["terminationGracePeriodSeconds"] = json!(1);
         spec["nodeSelector"] = json!({ "node": "real" });
-        // Stays on the node whatever happens to it, unless the scenario says otherwise.
+        // The pod stays on the node in any case, unless the scenario says otherwise.
         spec["tolerations"] = scenario.tolerations.clone();
         let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": scenario.name }, "spec": spec });
         self.pods().create(&PostParams::default(), &serde_json::from_value(pod)?).await.context(scenario.name)?;
@@ -128,7 +128,7 @@ impl Test<'_> {
         Ok(())
     }
 
-    /// A pod that is drained and one that is evicted by a taint: the owner reads who took it away, and why.
+    /// Drains one pod and evicts another by a taint: the owner reads which component removed the pod, and why.
     async fn disruptions(&self) -> Result<()> {
         for (name, expected) in [("drained", "EvictionByEvictionAPI"), ("tainted", "taint")] {
             let tolerations = json!([{ "key": "node", "operator": "Exists" }]);

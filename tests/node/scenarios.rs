@@ -3,7 +3,7 @@
 use logstream_testing::node;
 use serde_json::{Value, json};
 
-/// A pod and what its owner must read.
+/// A pod and the lines that its owner must read.
 pub(crate) struct Scenario {
     /// Name of the pod.
     pub(crate) name: &'static str,
@@ -15,9 +15,9 @@ pub(crate) struct Scenario {
     pub(crate) expected: &'static [&'static str],
     /// Texts that must not be in any of its lines.
     pub(crate) unexpected: &'static [&'static str],
-    /// Its first container ends again and again: no line may count more ends than there were.
+    /// True if its first container ends repeatedly: no line may count more ends than there were.
     pub(crate) ends: bool,
-    /// Maximum number of lines by the time that all expected texts are there.
+    /// Maximum number of lines by the time all expected texts are there.
     pub(crate) most_lines: usize,
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     all
 }
 
-/// Containers that start, and what becomes of them.
+/// Containers that start, and their outcome.
 fn containers() -> Vec<Scenario> {
     let run = |command: Value| json!({ "containers": [{ "command": command }] });
     let shell = |script: &str| run(json!(["sh", "-c", script]));
@@ -111,7 +111,7 @@ fn containers() -> Vec<Scenario> {
     ]
 }
 
-/// Containers that end, or are ended.
+/// Containers that end or are killed.
 fn endings() -> Vec<Scenario> {
     let run = |command: Value| json!({ "containers": [{ "command": command }] });
     let shell = |script: &str| run(json!(["sh", "-c", script]));

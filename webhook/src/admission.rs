@@ -21,7 +21,7 @@ use crate::{
     review::{Answer, Request, Review},
 };
 
-/// Warning that the API server shows to the user whose object is unreadable. The object is admitted.
+/// Warning for the user of an unreadable object, shown by the API server. The object is admitted.
 const NOT_UNDERSTOOD: &str =
     "coder-logstream-kube could not read this object; a Coder workspace in it may miss the first lines of its log";
 

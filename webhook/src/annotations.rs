@@ -19,8 +19,8 @@ pub const PREFIX: &str = "logstream.coder.com/";
 pub const OWNER: &str = "logstream.coder.com/owner";
 /// The workspace.
 pub const WORKSPACE: &str = "logstream.coder.com/workspace";
-/// The agents, as `container=fingerprint` by commas, or `container=by-secret`, `container=by-configmap`,
-/// `container=by-reference` where the token is not in the spec itself.
+/// The agents, separated by commas: `container=fingerprint`, or `container=by-secret`, `container=by-configmap` or
+/// `container=by-reference` if the token is not in the spec itself.
 pub const AGENTS: &str = "logstream.coder.com/agents";
 /// Time of admission: RFC 3339, UTC, whole seconds.
 pub const RECORDED_AT: &str = "logstream.coder.com/recorded-at";
@@ -46,7 +46,7 @@ pub(crate) struct Annotations<'a> {
 /// The change of a pod's annotations.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Change {
-    /// An earlier call for the same pod has written them.
+    /// An earlier call for the same pod has already written them.
     None,
     /// They do not fit into the limit.
     NoRoom,
@@ -55,8 +55,8 @@ pub(crate) enum Change {
 }
 
 impl Annotations<'_> {
-    /// Compares with a pod's annotations. The patch applies to any pod whose `metadata` is an object and whose annotations
-    /// are absent, null or these; the API server refuses a pod to which a patch does not apply.
+    /// Compares them with a pod's annotations. The patch applies to any pod that has an object as `metadata` and whose
+    /// annotations are absent, null or these; the API server rejects a pod to which a patch does not apply.
     pub(crate) fn change(&self, existing: &Annotated, recent: &RecentPatches) -> Change {
         let Annotated { known, other } = existing;
         if self.are_there(known, recent) {
@@ -78,7 +78,7 @@ impl Annotations<'_> {
         Change::Patch(Patch(operations))
     }
 
-    /// True if an earlier call for the same pod has written them: the same review again, or a reinvocation.
+    /// True if an earlier call for the same pod has already written them: the same review again, or a reinvocation.
     fn are_there(&self, existing: &BTreeMap<String, String>, recent: &RecentPatches) -> bool {
         let get = |key| existing.get(key).map(String::as_str).unwrap_or_default();
         let written = get(REGISTRATION) == self.registration && !get(RECORDED_AT).is_empty()
@@ -101,7 +101,7 @@ impl Annotations<'_> {
     }
 }
 
-/// The agents in a form for people.
+/// Human-readable list of the agents.
 pub(crate) fn describe<'a>(agents: impl IntoIterator<Item = &'a Agent>) -> String {
     let describe = |agent: &Agent| match &agent.source {
         TokenSource::Value(token) => format!("{}={}", agent.container, token.fingerprint()),

@@ -45,7 +45,7 @@ impl Whole {
         &self.bytes
     }
 
-    /// Grows by a quarter where a `Vec` would double: at most that much of a large body is unused.
+    /// Appends data. Grows by a quarter where a `Vec` would double: at most that much of a large body is unused.
     fn extend(&mut self, data: &[u8]) {
         let size = self.bytes.len() + data.len();
         if size > ORDINARY && size > self.bytes.capacity() {
@@ -140,7 +140,7 @@ mod tests {
         large().await.unwrap();
     }
 
-    /// A body of which nothing comes.
+    /// A body that never arrives.
     struct Stalled;
 
     impl hyper::body::Body for Stalled {

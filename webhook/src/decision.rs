@@ -60,8 +60,8 @@ impl Decision {
 
     /// Decides about a review. `recent` are the patches of earlier calls.
     ///
-    /// A pod without agents is left alone even if it has this program's annotations: they are for people, and the webhook
-    /// is not called for most such pods.
+    /// A pod without agents is left alone even if it has this program's annotations: they are informational, and the
+    /// webhook is not called for most such pods.
     pub(crate) fn of(
         request: &Request<'_>,
         uid: &str,
@@ -174,7 +174,7 @@ impl<'a> Candidate<'a> {
         let meta = self.meta();
         let (name, controller) = match &self.object {
             Object::Pod(_) => (meta.name.as_str(), meta.controller().map(|owner| owner.uid)),
-            // The controller of a workload is a Deployment or a CronJob, which no line is about.
+            // The controller of a workload is a Deployment or a CronJob. No line is about it.
             Object::Workload(_) if meta.name.is_empty() => (self.name, None),
             Object::Workload(_) => (meta.name.as_str(), None),
         };

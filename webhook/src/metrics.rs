@@ -54,7 +54,7 @@ pub struct Metrics {
     not_tokens: Counter,
     registrations: Counter,
     handling: Histogram,
-    /// Of the server.
+    /// Metrics of the server's connections.
     pub connections: server::Metrics,
 }
 

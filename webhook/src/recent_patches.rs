@@ -14,7 +14,7 @@ const CAPACITY: usize = 1_024;
 
 /// The most recent patches.
 ///
-/// The API server gives each call its own uid, also a reinvocation, so the review alone does not distinguish a pod that
+/// The API server gives each call its own uid, even a reinvocation, so the review alone does not distinguish a pod that
 /// this program annotated from one whose user copied the annotations. A pod that is not found here (another replica
 /// handled it, or it is old) is annotated again, which is correct too.
 #[derive(Debug, Default)]

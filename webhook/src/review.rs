@@ -70,7 +70,7 @@ impl<'a> Review<'a> {
         is_whole.then_some(Self { uid, request: Some(request) })
     }
 
-    /// Parses the uid of a review, and of the rest what is readable.
+    /// Parses the uid of a review, and the other parts that are readable.
     fn in_parts(body: &'a [u8]) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

@@ -25,7 +25,7 @@ pub(crate) fn secret_path(namespace: &str) -> String {
 /// API path of webhook configurations.
 pub(crate) const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
 
-/// The metadata that is used here.
+/// Object metadata: the fields that this crate uses.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Metadata {
@@ -59,7 +59,7 @@ pub(crate) struct Configuration {
     pub(crate) webhooks: Option<Vec<Webhook>>,
 }
 
-/// One of its webhooks.
+/// A webhook of a configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Webhook {
@@ -87,10 +87,11 @@ pub(crate) struct Service {
 }
 
 impl Configuration {
-    /// Creates a JSON patch that sets caBundles: `wanted` has one for each webhook in order, or `None` to leave it.
+    /// Creates a JSON patch that sets caBundles. `wanted` has one entry per webhook, in order; `None` keeps that
+    /// caBundle.
     ///
     /// The patch applies only to this resourceVersion of the object and changes nothing else, because other programs
-    /// write it too (AKS rewrites namespaceSelectors).
+    /// also write the object (AKS rewrites namespaceSelectors).
     pub(crate) fn patch(&self, wanted: &[Option<ByteString>]) -> Value {
         let version =
             json!({ "op": "test", "path": "/metadata/resourceVersion", "value": self.metadata.resource_version });

@@ -90,8 +90,8 @@ impl Object {
         self.patch(patch, "application/merge-patch+json", "", "patch").await
     }
 
-    /// Creates the object, or sets labels and owners of an existing one, by a server-side apply of its metadata alone.
-    /// RBAC can limit that to one name, which it cannot for a POST.
+    /// Creates the object, or sets labels and owners of an existing one, by a server-side apply of its metadata only.
+    /// RBAC can restrict an apply to one name, but not a POST.
     pub(crate) async fn apply_metadata(&self, kind: &str, owned: &ObjectMeta) -> Result<(), ApiError> {
         let metadata = ObjectMeta { name: Some(self.name.clone()), ..owned.clone() };
         let object = serde_json::json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata });
@@ -127,7 +127,7 @@ impl Object {
         };
         let status = match error {
             kube::Error::Api(status) => status,
-            // The error of a decoder may quote what it read.
+            // A decoder's error may quote its input.
             kube::Error::SerdeError(_) => {
                 return ApiError::Unreachable { object, message: "it cannot be decoded".to_owned() };
             }

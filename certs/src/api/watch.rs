@@ -64,8 +64,8 @@ impl Watch {
 
     async fn start(&mut self) {
         let Object { client, collection, name } = &self.object;
-        // resourceVersion 0 starts with the object as it is in the API server's cache. So a change since the last read is
-        // not missed, and the version cannot be too old.
+        // resourceVersion 0 starts with the object in the API server's cache. No change since the last read is missed,
+        // and the version cannot be too old.
         let uri = format!(
             "{collection}?watch=1&allowWatchBookmarks=true&resourceVersion=0&timeoutSeconds={TIMEOUT_SECONDS}\
              &fieldSelector=metadata.name%3D{name}"

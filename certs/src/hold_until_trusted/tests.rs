@@ -1,4 +1,4 @@
-//! When a bundle is held back, and for how long.
+//! Tests of when a bundle is held back, and for how long.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -22,7 +22,7 @@ impl CertSource for Sent {
     }
 }
 
-/// A source, what feeds it, and what is trusted. Its clock goes with tokio's.
+/// A source with its input and the trusted caBundle. Its clock advances with tokio's.
 struct World {
     send: mpsc::UnboundedSender<Bundle>,
     trust: Arc<Trust>,
@@ -107,12 +107,12 @@ async fn a_bundle_that_is_trusted_already_does_not_wait() {
 async fn with_nothing_to_lose_nothing_waits() {
     let (mut world, old, new) = (World::new(), ca(), ca());
     let (first, second, third) = (leaf(&old), leaf(&new), leaf(&old));
-    // Nothing is known of what is trusted, neither of the first nor of the second.
+    // The caBundle is still unknown when both bundles arrive.
     for bundle in [&first, &second] {
         world.comes(bundle);
         world.gives(bundle).await;
     }
-    // The caBundle was replaced, not widened.
+    // The caBundle is replaced, not extended.
     world.trusts(&[&new]);
     world.comes(&third);
     world.gives_nothing().await;

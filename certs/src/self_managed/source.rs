@@ -59,7 +59,7 @@ pub struct Source {
     trouble: LogOnce<String>,
     /// Invalid parts of the Secret that were logged already.
     refused: Vec<String>,
-    /// True after the one attempt to set the owner of a Secret that exists.
+    /// True after the single attempt to set the owner of an existing Secret.
     adopted: bool,
 }
 
@@ -171,8 +171,8 @@ impl Source {
         }
     }
 
-    /// Makes a Secret that exists belong to our owner, once: an earlier process, or one of an earlier Deployment, created
-    /// it. A failure is logged only, as the certificate does not depend on it.
+    /// Sets our owner on an existing Secret, once. The Secret was created by an earlier process, possibly of an earlier
+    /// Deployment. A failure is only logged, because the certificate does not depend on it.
     async fn adopt(&mut self, secret: &Secret) {
         if self.adopted || secret.metadata.has_owners_of(&self.owned) {
             return;

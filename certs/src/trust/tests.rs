@@ -1,4 +1,4 @@
-//! What readiness says of configurations and certificates.
+//! Tests of readiness with different configurations and certificates.
 
 use std::time::Duration;
 
@@ -94,14 +94,14 @@ fn time_ends_trust() {
     let trust = trust(&[by_service(ca.certificate())]);
     assert_eq!(trust.check(Some(&served), now().checked_add(DAY / 2).unwrap()), Ok(()));
     assert!(trust.check(Some(&served), now().checked_add(DAY * 2).unwrap()).is_err());
-    // At once, like the check of the certificate itself.
+    // Immediately, like the check of the certificate itself.
     let over = served.not_after().checked_add(Duration::from_millis(1)).unwrap();
     assert!(served.check_time(over).is_err() && trust.check(Some(&served), over).is_err());
 }
 
 #[test]
 fn a_self_signed_certificate_is_trusted_as_its_own_ca() {
-    // As `openssl req -x509` makes it: Go's verifier takes it, webpki does not.
+    // As created by `openssl req -x509`: Go's verifier accepts it, webpki does not.
     let ca = ca();
     let mut params = rcgen::CertificateParams::new(["hook.coder.svc".to_owned()]).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

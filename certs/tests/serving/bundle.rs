@@ -1,4 +1,4 @@
-//! What is accepted as a serving certificate, and how it is said what is not.
+//! Tests of which serving certificates are accepted, and of the errors for the others.
 
 use jiff::Timestamp;
 use logstream_certs::{
@@ -17,7 +17,7 @@ fn parse_at(issued: &Issued, now: Timestamp) -> Result<Bundle, BundleError> {
     Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &[name(NAME)], now)
 }
 
-/// A certificate that says of itself what it likes.
+/// Issues a self-signed certificate with any parameters.
 fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Issued {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new([NAME.to_owned()]).unwrap();
@@ -50,9 +50,9 @@ fn a_chain_that_does_not_hang_together_is_refused() {
     let error = parse(&with(&[other.certificate()])).unwrap_err();
     assert!(matches!(error, BundleError::Chain { .. }), "{error}");
     assert_eq!(error.refused(), Refused::Issuer);
-    // More than is needed does no harm, in whatever order.
+    // Extra certificates do no harm, in any order.
     parse(&with(&[other.certificate(), ca.certificate()])).unwrap();
-    // An issuer that is over is none.
+    // An expired issuer does not count.
     let short = SigningCa::new("a CA", now(), HOUR / 2).unwrap();
     let mut outliving = leaf(&short);
     outliving.certificate.push_str(short.certificate());
@@ -68,7 +68,7 @@ fn a_key_of_another_certificate_is_refused() {
     let error = parse(&mixed).unwrap_err();
     assert_eq!(error.refused(), Refused::KeyMismatch);
     assert!(error.to_string().starts_with("the private key does not belong to the first certificate"), "{error}");
-    // The leaf must come first, even if its key fits.
+    // The serving certificate must come first, even if the key belongs to it.
     let issued = leaf(&ca);
     let upside_down = Issued { certificate: format!("{}{}", ca.certificate(), issued.certificate), ..issued };
     assert_eq!(parse(&upside_down).unwrap_err().refused(), Refused::KeyMismatch);

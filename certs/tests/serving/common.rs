@@ -1,4 +1,4 @@
-//! a CA, a clock, and a directory that kubelet would keep.
+//! Helpers: a CA, a clock, and a directory that is updated as by the kubelet.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
 pub(crate) const NAME: &str = "coder-logstream-kube.coder.svc";
 
-/// Handshakes are verified by the system's clock, so certificates must be made by it.
+/// Handshakes use the system clock, so certificates must be issued with it.
 #[expect(clippy::disallowed_methods, reason = "a test's own clock")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
@@ -42,8 +42,8 @@ pub(crate) fn leaf(ca: &SigningCa) -> Issued {
     ca.issue(&[name(NAME)], now(), HOUR).unwrap()
 }
 
-/// A Secret mounted as kubelet does it: `tls.crt` leads to `..data/tls.crt`, and `..data` to a directory that is never
-/// written again. A new version is a new directory and one rename of the link.
+/// A Secret mounted as by the kubelet: `tls.crt` is a link to `..data/tls.crt`, and `..data` a link to a directory that
+/// is never changed. A new version is a new directory and one rename of the link.
 pub(crate) struct Mounted {
     directory: TempDir,
     version: u32,

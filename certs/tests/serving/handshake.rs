@@ -1,4 +1,4 @@
-//! Real handshakes against what is served.
+//! Real TLS handshakes with the served certificate.
 
 use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ fn serving(issued: &Issued) -> Arc<Resolver> {
     resolver
 }
 
-/// Gives a file new content in one step, so that a concurrent reader never sees half of it.
+/// Replaces a file atomically, so that a concurrent reader never sees half of the new content.
 fn replace(path: &Path, content: &str) {
     let new = path.with_extension("new");
     fs::write(&new, content).unwrap();
@@ -86,7 +86,7 @@ impl Client {
     }
 }
 
-/// A handshake and a byte there and back: with TLS 1.3 a client learns only then whether it is let in.
+/// Performs a handshake and echoes one byte: with TLS 1.3 a client learns only then whether it was accepted.
 async fn connect(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> io::Result<TlsStream<DuplexStream>> {
     let (near, far) = tokio::io::duplex(16 * 1024);
     let serve = async {
@@ -107,7 +107,7 @@ async fn connect(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> io::
     called.and_then(|stream| answered.map(|()| stream))
 }
 
-/// A certificate of a client.
+/// Issues a client certificate.
 fn client_certificate(ca: &SigningCa) -> Issued {
     let issuer_key = KeyPair::from_pem(&ca.key()).unwrap();
     let issuer = Issuer::from_ca_cert_pem(ca.certificate(), issuer_key).unwrap();
@@ -187,7 +187,7 @@ async fn who_was_let_in_once_is_looked_at_again_after_the_client_ca_was_replaced
     for versions in [vec![&TLS12], vec![&TLS13]] {
         let accepted = Arc::new(ClientVerifier::new(client_ca(&clients)));
         let server = Arc::new(server_config(Arc::clone(&resolver), Some(Arc::clone(&accepted))).unwrap());
-        // One configuration keeps sessions, and would resume the last one.
+        // A client configuration keeps its sessions, and would resume the last one.
         let certificate = Some(client_certificate(&clients));
         let client = Arc::new(Client { versions, certificate, ..Client::of(servers.certificate()) }.config());
         for _ in 0..2 {
@@ -220,7 +220,7 @@ async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_n
     let read_again = || tokio::time::sleep(2 * provided::INTERVAL);
     read_again().await;
     assert_eq!((let_in(&old).await, let_in(&new).await), (true, false));
-    // Both, as in any rotation, then the new one alone.
+    // Both CAs, as in any rotation, then only the new one.
     replace(&path, &(old.certificate().to_owned() + new.certificate()));
     read_again().await;
     assert_eq!((let_in(&old).await, let_in(&new).await), (true, true));

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::common::{HOUR, Mounted, NAME, ca, clock, leaf, name, now};
 
-/// Long enough for a source to have read its files many times; the time of these tests is not real.
+/// Long enough for a source to read its files many times. These tests do not run in real time.
 const LONG: Duration = Duration::from_mins(1);
 
 async fn nothing_new(source: &mut Source) {
@@ -58,7 +58,7 @@ async fn a_bad_bundle_is_refused_once_and_the_good_one_stays() {
         nothing_new(&mut source).await;
         assert_eq!(metrics.refused(reason), count, "{reason:?}");
     }
-    // The one that is served came back: not news.
+    // The served content is back, which is not a change.
     mounted.swap(&good);
     nothing_new(&mut source).await;
     mounted.swap(&leaf(&ca));

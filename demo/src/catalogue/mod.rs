@@ -27,24 +27,24 @@ pub(crate) use report::{block, summary};
 /// The owner of all workspaces; their names are those of the scenarios.
 const OWNER: &str = "ada";
 
-/// Scenarios that are played at the same time. More take no less time on two cores, and each more of it.
+/// Number of scenarios played concurrently. On two cores, more of them do not take less time in total, and each takes
+/// longer.
 const AT_ONCE: usize = 48;
 
-/// Scenarios that take long: a pull is called slow after two minutes, and pods of a node that is gone are removed after
-/// more than one.
+/// Slow scenarios: a pull counts as slow after two minutes, and pods of a deleted node are removed after more than one.
 const SLOW: [&str; 2] = ["image_slow", "pod_gc"];
 
-/// How long to wait for these.
+/// Deadline of slow scenarios.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// How a scenario is played.
+/// Source of a scenario's Events and states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The API server, the scheduler and the controllers play it themselves.
+    /// Played by the API server, the scheduler and the controllers themselves.
     Real,
     /// Texts, order and states as captured from a real kubelet.
     Captured,
-    /// The message that the catalogue's entry was taken from.
+    /// Made from the message that the catalogue's entry is based on.
     Message,
 }
 
@@ -70,19 +70,19 @@ impl Source {
     }
 }
 
-/// A scenario that was played.
+/// A played scenario.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) scenario: Scenario,
     pub(crate) lines: Vec<Line>,
-    /// Why it failed; empty if it did not.
+    /// Reasons of failure; empty on success.
     pub(crate) problems: Vec<String>,
     token: String,
     took: Duration,
 }
 
 impl Outcome {
-    /// The page's section of it.
+    /// The outcome's section of the page.
     pub(crate) fn section(&self) -> Section {
         Section {
             name: self.scenario.name().to_owned(),
@@ -101,14 +101,14 @@ struct Stage<'a> {
     site: &'a Site,
 }
 
-/// Plays the scenarios side by side, and checks what their owners read.
+/// Plays the scenarios concurrently, and checks each owner's log.
 pub(crate) async fn play(
     scenarios: &[Scenario],
     site: &Site,
     coder: &CoderStandIn,
     patience: Duration,
 ) -> Result<Vec<Outcome>> {
-    // Those that take long begin first.
+    // Slow scenarios start first.
     let mut order = scenarios.to_vec();
     order.sort_by_key(|scenario| !SLOW.contains(&scenario.name()));
     let played = order.into_iter().map(|scenario| one(scenario, site, coder, patience));
@@ -121,7 +121,7 @@ pub(crate) async fn play(
     Ok(outcomes)
 }
 
-/// Plays one, and waits until its owner reads the cause.
+/// Plays one scenario, and waits until its owner's log shows the cause.
 async fn one(scenario: Scenario, site: &Site, coder: &CoderStandIn, patience: Duration) -> Outcome {
     let started = Instant::now();
     let token = Uuid::new_v4().to_string();

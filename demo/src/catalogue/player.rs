@@ -16,13 +16,13 @@ use super::Stage;
 use super::rewrite::Played;
 use super::warp::Warp;
 
-/// The value of the annotation: none of the simulated node's stages plays it.
+/// Value of the annotation. No stage of the simulated node matches it.
 const RECORDED: &str = "recorded";
 
-/// Keeps the pod until the recording says that it is gone.
+/// Finalizer that keeps the pod until the recording says that it is gone.
 const FINALIZER: &str = "scenario.test/recorded";
 
-/// A scheduler that is not there.
+/// Name of a scheduler that does not exist.
 const NO_SCHEDULER: &str = "scenario.test";
 
 /// Plays the stage's recording to its end.
@@ -49,7 +49,7 @@ pub(super) async fn play(stage: &Stage<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What was written already.
+/// Events and deletion written so far.
 #[derive(Default)]
 struct Seen {
     events: HashSet<String>,
@@ -114,8 +114,8 @@ fn group_version_kind(kind: &str) -> GroupVersionKind {
     }
 }
 
-/// The workspace's object. Its pod is never started by anybody else: it has a node whose stages leave it alone, or waits
-/// for a scheduler that is not there; a workload wants no pod.
+/// The workspace's object. Nothing else starts its pod: the pod is on a node whose stages ignore it, or waits for a
+/// scheduler that does not exist. A workload requests no pod.
 fn object(stage: &Stage<'_>, recording: &Recording) -> Value {
     let workspace = &stage.workspace;
     let spec = pod_spec(recording, &workspace.object_name(), workspace.token());

@@ -1,4 +1,4 @@
-//! What was played, as text.
+//! Results of the played scenarios, as text.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(crate) fn block(style: Style, outcome: &Outcome, whole: bool) -> String {
     text
 }
 
-/// How many were played, and which failed.
+/// Number of played scenarios, and the failed ones.
 pub(crate) fn summary(style: Style, outcomes: &[Outcome]) -> String {
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.problems.is_empty()).collect();
     let of = |source| outcomes.iter().filter(|outcome| Source::of(outcome.scenario) == source).count();

@@ -1,4 +1,4 @@
-//! Names, UIDs and times of a recording, as they are in the demo's cluster.
+//! Replaces names, UIDs and times of a recording by those in the demo's cluster.
 
 use jiff::Timestamp;
 use logstream_scenarios::Recording;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::warp::Warp;
 
-/// The recorded namespace, as messages have it in front of a name.
+/// The recorded namespace, as it precedes a name in messages.
 const RECORDED_NAMESPACE: &str = "workspaces";
 
 /// The object that a recording is played with.
@@ -35,7 +35,7 @@ impl Played<'_> {
         status
     }
 
-    /// An Event about this object. Those of the newer kind are written as the older one, which needs less.
+    /// An Event about this object. Events of the newer API are written in the older form, which needs fewer fields.
     pub(super) fn event(&self, recorded: &Value) -> Value {
         let event = self.value("", recorded);
         let count = recorded["series"]["count"].as_i64().or(recorded["count"].as_i64()).unwrap_or(1);
@@ -45,7 +45,7 @@ impl Played<'_> {
         };
         let mut about = event["involvedObject"].clone();
         let namespace = if about["kind"] == "Node" {
-            // Where Kubernetes writes the Events of what has no namespace.
+            // Kubernetes writes Events of cluster-scoped objects to this namespace.
             "default"
         } else {
             about["namespace"] = self.namespace.into();

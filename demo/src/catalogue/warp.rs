@@ -1,17 +1,17 @@
-//! The times of a recording, played faster: pauses are cut short, and the order stays.
+//! Plays a recording faster: pauses are shortened, the order stays the same.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_scenarios::Recording;
 
-/// No pause between two steps is longer.
+/// Maximum pause between two steps.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_millis(400);
 
-/// A whole recording takes no longer.
+/// Maximum duration of a whole recording.
 const LONGEST: SignedDuration = SignedDuration::from_secs(12);
 
-/// When each step is played, as a time since the object was created.
+/// Time at which each step is played, relative to the object's creation.
 #[derive(Debug)]
 pub(super) struct Warp {
     /// Recorded times and the time since the beginning at which each is played, both increasing.
@@ -20,7 +20,7 @@ pub(super) struct Warp {
 }
 
 impl Warp {
-    /// Of a recording that is played from `began` on.
+    /// Creates the times of a recording that is played from `began` on.
     pub(super) fn new(recording: &Recording, began: Timestamp) -> Self {
         let mut points = vec![(recording.created(), SignedDuration::ZERO)];
         for step in &recording.steps {
@@ -43,7 +43,7 @@ impl Warp {
         self.points.get(step + 1).map_or(Duration::ZERO, |(_, played)| played.unsigned_abs())
     }
 
-    /// The time that is written for a recorded one: that of the last step before it.
+    /// The time to write in place of a recorded one: that of the last step before it.
     pub(super) fn time(&self, recorded: Timestamp) -> Timestamp {
         let next = self.points.partition_point(|(at, _)| *at <= recorded);
         let played = self.points[..next].last().map_or(SignedDuration::ZERO, |(_, played)| *played);

@@ -57,7 +57,7 @@ impl<L: Listen> Acceptor<L> {
             if is_of_the_connection(&error) {
                 continue;
             }
-            // Without jitter: there is only one acceptor of a listener.
+            // Jitter is not needed: a listener has only one acceptor.
             let pause = ceiling(SHORTEST_PAUSE, LONGEST_PAUSE, self.failures);
             self.failures = self.failures.saturating_add(1);
             self.resume = Instant::now() + pause;
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails every time, as with no file descriptors left.
+    /// Fails every time, as if no file descriptors were left.
     struct Exhausted;
 
     impl Listen for Exhausted {

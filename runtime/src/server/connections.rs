@@ -78,7 +78,7 @@ impl Connections {
     }
 }
 
-/// Usefulness of a connection, the least first; `None` if it must stay.
+/// Sort key by usefulness, least useful first; `None` if the connection must stay.
 fn rank(usage: &Use) -> Option<(bool, bool, Instant)> {
     let Use { accepted, in_flight, since } = *usage;
     (!(accepted && in_flight)).then_some((accepted, in_flight, since))
@@ -116,7 +116,7 @@ mod tests {
         let young = used(&mut connections, 1, &limits);
         assert!(connections.admit(peer(3), &limits).unwrap().evicted);
         assert!(silent.evict.is_cancelled() && !old.evict.is_cancelled() && !young.evict.is_cancelled());
-        // Of those that were of use, the one that has been idle longest.
+        // Among the connections with an accepted request, the one that has been idle longest.
         used(&mut connections, 3, &limits);
         used(&mut connections, 3, &limits);
         assert!(old.evict.is_cancelled() && !young.evict.is_cancelled());

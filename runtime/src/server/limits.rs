@@ -7,15 +7,16 @@ use std::time::Duration;
 pub struct Limits {
     /// Maximum number of open connections, at least 1. Each API server keeps a few.
     pub connections: usize,
-    /// Maximum number of open connections of one IP address, at least 1. All API servers may come by one, such as that of
-    /// a konnectivity agent.
+    /// Maximum number of open connections per IP address, at least 1. All API servers may share one address, such as
+    /// that of a konnectivity agent.
     pub connections_per_peer: usize,
     /// Time limit of the TLS handshake.
     pub handshake: Duration,
     /// Time limit from the handshake to the head of the first request.
     pub first_request: Duration,
-    /// Idle time between requests, including the head of the next one. Longer than that of the API server, which closes
-    /// after 90 s (client-go): a server that closes first sometimes closes while a request is sent, and misses that pod.
+    /// Maximum idle time between requests, including the head of the next one. Longer than that of the API server,
+    /// which closes after 90 s (client-go): a server that closes first sometimes closes while a request is sent, and
+    /// misses that pod.
     pub idle: Duration,
     /// Time after SIGTERM during which connections are still accepted and requests answered, because the API server may
     /// still use this address. Each answer closes its connection, so that the client reconnects elsewhere.

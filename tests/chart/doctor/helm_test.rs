@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::report::{Report, report};
 use crate::context::TestContext;
 
-/// The settings of the pod of `helm test`.
+/// Settings of the pod of `helm test`.
 struct TestPod {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -23,7 +23,7 @@ pub(crate) struct Hooks {
 }
 
 impl TestContext {
-    /// Creates the account and the roles of the hooks, as `helm test` does, and not the pod.
+    /// Creates the account and the roles of the hooks, as `helm test` does, but not the pod.
     pub(crate) async fn create_hooks(&self) -> Result<Hooks> {
         let hooks = self.release.hooks().await?;
         let (pod, others): (Vec<_>, Vec<_>) = hooks.split("\n---").partition(|hook| hook.contains("\nkind: Pod\n"));

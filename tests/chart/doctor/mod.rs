@@ -1,4 +1,4 @@
-//! `doctor` against an installed release: each check green, and red after exactly that was broken.
+//! `doctor` against an installed release: each check passes, and fails once exactly that part is broken.
 
 mod coder;
 pub(crate) mod helm_test;

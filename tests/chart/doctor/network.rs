@@ -34,7 +34,7 @@ async fn policies_and_meshes_in_the_way_are_found() -> Result<()> {
     report.shows("network-policies", "passed", "allow the webhook's port")?;
     report.shows("service-mesh", "passed", "")?;
 
-    // Policies add up: as long as the chart's own allows the port, another one denies nothing.
+    // Policies are additive: as long as the chart's own policy allows the port, another one denies nothing.
     let deny = json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": { "name": "deny-all", "namespace": home },

@@ -34,7 +34,7 @@ async fn missing_and_unneeded_permissions_are_named() -> Result<()> {
     context.release.uninstall().await
 }
 
-/// In the program's own pod, `doctor` asks about itself.
+/// In the program's own pod, `doctor` reviews its own account.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_programs_account_it_reviews_itself() -> Result<()> {
     let context = TestContext::new("doctor-self").await?;

@@ -1,4 +1,4 @@
-//! Checks of the Deployment and of what the program keeps.
+//! Checks of the Deployment and of the program's stored state.
 
 use anyhow::Result;
 use serde_json::json;

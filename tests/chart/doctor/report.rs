@@ -54,7 +54,7 @@ impl Report {
         self.checks.get(id).and_then(|check| check["status"].as_str()).unwrap_or("missing")
     }
 
-    /// What a check has found.
+    /// Finding of a check.
     pub(super) fn found(&self, id: &str) -> &str {
         self.checks.get(id).and_then(|check| check["found"].as_str()).unwrap_or_default()
     }
@@ -81,7 +81,7 @@ impl TestContext {
         report(self.cluster.as_ref().kubeconfig(), &arguments, &[]).await
     }
 
-    /// A report by the settings of a process, with flags of the program.
+    /// A report for the settings of a process, given as flags of the program.
     pub(super) async fn doctor_with(&self, flags: &[&str]) -> Result<Report> {
         report(self.cluster.as_ref().kubeconfig(), &[&["--"], flags].concat(), &[]).await
     }

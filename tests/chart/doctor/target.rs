@@ -1,4 +1,4 @@
-//! What is checked, and exit codes.
+//! Selection of the checked installation, and exit codes.
 
 use anyhow::{Result, ensure};
 use logstream_testing::{poll, ports};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::context::TestContext;
 
-/// `path` of both webhooks replaced by `value`.
+/// Patch operations that replace `path` of both webhooks by `value`.
 fn replaced(path: &str, value: &Value) -> Value {
     json!([0, 1].map(|index| json!({ "op": "replace", "path": format!("/webhooks/{index}/{path}"), "value": value })))
 }
@@ -22,7 +22,7 @@ fn base64(text: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_ca_in_the_ca_bundle_fails() -> Result<()> {
     let context = TestContext::new("doctor-ca").await?;
-    // Self-managed, the program would repair the caBundle.
+    // With a self-managed certificate the program would repair the caBundle.
     let provided = context.provide("doctor").await?;
     let _replica = context.install(json!({ "certs": provided })).await?;
     wait_called(context.cluster, context.home.name(), true).await?;
@@ -83,7 +83,7 @@ async fn a_program_that_is_down_or_slow_is_found() -> Result<()> {
     proxy.refuse(true);
     proxy.cut();
     let report = context.doctor_shows("webhook-call", "failed", "the call failed").await?;
-    // The process is on another machine, as far as doctor knows.
+    // As far as doctor knows, the process is on another machine.
     anyhow::ensure!(["skipped", "failed"].contains(&report.status("webhook-certificate")), "{report:?}");
     context.release.uninstall().await
 }

@@ -1,4 +1,4 @@
-//! Checks of the workspaces that exist.
+//! Checks of existing workspaces.
 
 use anyhow::{Context, Result};
 use logstream_testing::{Place, Workspace, webhook_probe::wait_called};
@@ -30,7 +30,7 @@ async fn a_workspace_that_the_object_selector_leaves_out_fails() -> Result<()> {
     let other = json!({ "matchLabels": { "team": "elsewhere" } });
     context.patch_webhooks(&json!([{ "op": "replace", "path": "/webhooks/0/objectSelector", "value": other }]))?;
     let report = context.doctor_shows("webhook-selectors", "failed", "objectSelector does not select").await?;
-    // Its own pod has the labels.
+    // doctor's own pod has the labels.
     report.shows("webhook-call", "passed", "")?;
     context.release.uninstall().await
 }

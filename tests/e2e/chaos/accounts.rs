@@ -1,4 +1,4 @@
-//! The counters of all processes: each fact and each line ends as exactly one thing.
+//! The counters of all processes: each fact and each line has exactly one outcome.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::replicas::Slot;
 use crate::support::PATIENCE;
 
-/// Between two reads of the counters of a process that ends.
+/// Interval between two reads of the counters of a process that ends.
 const PAUSE: Duration = Duration::from_millis(50);
 
 const OUTCOMES: [&str; 7] =
@@ -50,7 +50,8 @@ impl Sums {
         }
     }
 
-    /// The counters of one scrape are read one after the other: they agree while nothing happens.
+    /// True if facts and lines add up. The counters of a scrape are read one after the other, so they add up only while
+    /// nothing happens.
     fn agree(&self) -> bool {
         let same = |one: f64, other: f64| (one - other).abs() < 0.5;
         same(self.observed, self.facts_ended)
@@ -58,7 +59,7 @@ impl Sums {
     }
 }
 
-/// The books of all processes. Of those that were killed, as they were last read before.
+/// Totals over all processes. Killed processes count with their last values before the kill.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     processes: usize,
@@ -75,7 +76,7 @@ impl Accounts {
         }
     }
 
-    /// Reads the counters of a process that was told to end, as long as it answers. Waits for its end.
+    /// Reads the counters of a process after SIGTERM, as long as it answers. Waits for its end.
     pub(super) async fn close_at_end(&mut self, slot: &mut Slot) -> Result<()> {
         let mut last = Sums::default();
         let deadline = Instant::now() + PATIENCE;

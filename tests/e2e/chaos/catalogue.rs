@@ -1,4 +1,4 @@
-//! What Kubernetes says of a pod, in random scenarios, and what its owner then reads.
+//! Random scenarios: Events and states of a pod, and the lines that its owner reads.
 #![expect(clippy::disallowed_methods, reason = "containers end at the real time")]
 
 use anyhow::Result;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::RECOVERY;
 use crate::support::count;
 
-/// Kind, reason, and message of an Event; then what its line says. `{}` is the pod's name.
+/// Kind, reason and message of an Event, and the text of its line. `{}` is the pod's name.
 type Said = (&'static str, &'static str, &'static str, &'static str);
 
 const START: &[Said] = &[
@@ -67,7 +67,7 @@ const TROUBLE: [&[Said]; 6] = [
     &[("Warning", "Rebooted", "Node of-{} has been rebooted", "Node of-{} has been rebooted")],
 ];
 
-/// States of a pod that only its status shows; then what its line says.
+/// States of a pod that only its status shows, and the text of each line.
 const STATES: [(&str, &str); 4] = [
     (
         r#"{"phase":"Running","containerStatuses":[{"state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}"#,
@@ -84,23 +84,23 @@ const STATES: [(&str, &str); 4] = [
     (r#"{"phase":"Pending"}"#, ""),
 ];
 
-/// What happens to one pod.
+/// Events and state of one pod.
 pub(super) struct Scenario {
     events: &'static [Said],
     state: (&'static str, &'static str),
 }
 
-/// What the pod's owner reads.
+/// Lines that the pod's owner reads.
 #[derive(Default)]
 pub(super) struct Told {
-    /// Of Events, in this order.
+    /// Lines of Events, in this order.
     pub(super) events: Vec<String>,
-    /// Of the pod's status, at any place.
+    /// Line of the pod's status, at any position.
     pub(super) state: Option<String>,
 }
 
 impl Told {
-    /// Returns true if each of these lines has come.
+    /// Returns true if each of these lines has arrived.
     pub(super) fn has_come(&self, lines: &[Line]) -> bool {
         self.events.iter().chain(&self.state).all(|text| count(lines, text) > 0)
     }
@@ -117,7 +117,7 @@ impl Scenario {
         }
     }
 
-    /// Lets it happen, although the API server may be away now and then.
+    /// Writes the Events and the state, and retries while the API server is away.
     pub(super) async fn happen(&self, client: &Client, pod: &DynamicObject) -> Result<Told> {
         let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
         let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
@@ -144,7 +144,7 @@ impl Scenario {
             poll::eventually("an Event is written", RECOVERY, || async {
                 match events.create(&PostParams::default(), &event).await {
                     Ok(_) => Ok(()),
-                    // An attempt without a response succeeded after all.
+                    // An earlier attempt without a response has succeeded.
                     Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
                     Err(error) => Err(error),
                 }

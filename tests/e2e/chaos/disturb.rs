@@ -14,7 +14,7 @@ use super::{
 };
 use crate::isolated_cluster::IsolatedCluster;
 
-/// A fault, with the replica that it concerns.
+/// A fault, with the replica that it affects.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Kill(usize),
@@ -37,7 +37,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Whether lines may be repeated: their request got no answer, or a leader lost the Lease before it had saved.
+    /// True if lines may be repeated: their request got no answer, or a leader lost the Lease before it had saved.
     fn leaves_doubt(self) -> bool {
         !matches!(
             self,
@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-/// What is disturbed beside the replicas.
+/// Parts that are disturbed besides the replicas.
 pub(super) struct Site<'a> {
     pub(super) isolated: &'a IsolatedCluster,
     pub(super) balancer: &'a Balancer,
@@ -77,7 +77,7 @@ pub(super) struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Causes faults until this time, then mends everything. Returns their number.
+    /// Causes faults until this time, each repaired at its end. Returns their number.
     pub(super) async fn disturb(
         &mut self,
         replicas: &mut Replicas,
@@ -121,7 +121,7 @@ impl Site<'_> {
             }
             Kind::Compact => {
                 isolated.cluster.compact().await?;
-                // Its cache would still have what etcd no longer has.
+                // Its cache would still hold what etcd no longer has.
                 isolated.with_cluster(Cluster::restart_apiserver).await?;
             }
             Kind::CutWebhooks => self.balancer.cut().await?,
@@ -149,7 +149,7 @@ async fn process(kind: Kind, slot: &mut Slot, lasts: Duration, accounts: &mut Ac
             return Ok(());
         }
     }
-    // Its log ends with it, and is what explains a repeated line.
+    // The log ends with the process, and it explains repeated lines.
     for line in slot.replica.product.output().lines().filter(|line| line.contains(" WARN ")) {
         println!("    {line}");
     }
@@ -197,7 +197,7 @@ async fn coder(kind: Kind, isolated: &IsolatedCluster, lasts: Duration) -> Resul
     coder.clear_faults();
     coder.latency(Duration::ZERO);
     coder.refuse(false)?;
-    // Requests that hang would wait for their timeout.
+    // Hanging requests would otherwise wait for their timeout.
     coder.cut();
     Ok(())
 }

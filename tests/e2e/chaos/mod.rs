@@ -30,20 +30,20 @@ const LEASE: Duration = Duration::from_secs(4);
 /// Time for everything to be delivered after the last fault.
 const RECOVERY: Duration = Duration::from_mins(3);
 
-/// Times during which lines may be repeated: what was delivered then may not have been saved, or its answer was lost.
+/// Periods in which lines may be repeated: delivered lines may not have been saved, or the answer was lost.
 #[derive(Clone, Default)]
 struct Doubts(Arc<Mutex<Vec<(Instant, Instant)>>>);
 
 impl Doubts {
-    /// A checkpoint is saved within half a second; the rest is for a busy machine.
+    /// A checkpoint is saved within half a second; the rest is margin for a busy machine.
     const UNSAVED: Duration = Duration::from_secs(3);
 
-    /// Something happened between these times.
+    /// Records that something happened between these times.
     fn add(&self, from: Instant, to: Instant) {
         self.0.lock().unwrap().push((from, to));
     }
 
-    /// Whether a line that arrived at this time may be repeated.
+    /// True if a line that arrived at this time may be repeated.
     fn cover(&self, arrived: Instant) -> bool {
         let doubts = self.0.lock().unwrap();
         doubts.iter().any(|(from, to)| arrived + Self::UNSAVED >= *from && arrived <= *to + Self::UNSAVED)

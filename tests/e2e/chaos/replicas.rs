@@ -1,4 +1,4 @@
-//! The replicas, each with its own way to the API server.
+//! The replicas, each with its own connection to the API server.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,7 +13,7 @@ pub(super) struct Slot {
     pub(super) proxy: FaultProxy,
 }
 
-/// The installation and its replicas. The process that the installation itself starts is only used to begin with.
+/// The installation and its replicas. The process that the installation itself starts is used only for the setup.
 pub(super) struct Replicas {
     installation: Installation,
     pub(super) slots: Vec<Slot>,
@@ -62,7 +62,7 @@ impl Replicas {
         .context("after the chaos")
     }
 
-    /// How often the processes that run now took the Lease.
+    /// Reports how many times the running processes took the Lease.
     pub(super) async fn handovers(&self) -> Result<String> {
         let mut taken = 0.0;
         for slot in &self.slots {
@@ -71,7 +71,7 @@ impl Replicas {
         Ok(format!("those that run took the Lease {taken} times"))
     }
 
-    /// The logs of the processes that run now.
+    /// Logs of the running processes.
     pub(super) fn outputs(&self) -> String {
         let output = |slot: &Slot| format!("--- a replica's log\n{}", slot.replica.product.output());
         self.slots.iter().map(output).collect()

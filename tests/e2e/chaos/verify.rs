@@ -15,7 +15,7 @@ use crate::{
     support::{count, texts},
 };
 
-/// The webhook's timeout, and time for everything else.
+/// Deadline for the creation of a pod: the webhook's timeout, and time for everything else.
 const CREATED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Waits until every fact of these workspaces has a line.

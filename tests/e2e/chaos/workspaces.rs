@@ -23,13 +23,13 @@ use crate::{
     support::token,
 };
 
-/// Workspaces that live at the same time.
+/// Number of workspaces at the same time.
 const AT_ONCE: usize = 12;
-/// Finished workspaces of a row whose pods stay. With more, the lists of each new leader would grow with the length of
-/// the run, until they take longer than the time between two faults.
+/// Number of finished workspaces of a row that keep their pods. With more, the lists of each new leader would grow with
+/// the length of the run, until they take longer than the time between two faults.
 const KEPT: usize = 10;
 
-/// A workspace's whole life.
+/// History of a workspace.
 pub(super) struct Life {
     /// Its agent's token.
     pub(super) agent: String,
@@ -37,9 +37,9 @@ pub(super) struct Life {
     pub(super) pod: String,
     /// Number of facts about it.
     pub(super) facts: usize,
-    /// What its scenario tells.
+    /// Lines of its scenario.
     pub(super) told: Told,
-    /// Time of the pod's creation; `None` if it took several attempts, because the API server was away.
+    /// Duration of the pod's creation; `None` if it took several attempts, because the API server was away.
     pub(super) created_in: Option<Duration>,
 }
 
@@ -50,7 +50,7 @@ impl Life {
     }
 }
 
-/// Lets workspaces start one after the other until the end, several at a time.
+/// Starts workspaces one after the other until the end, several at a time.
 pub(super) async fn live(isolated: &IsolatedCluster, seed: u64, end: watch::Receiver<bool>) -> Result<Vec<Life>> {
     let rows = (0..AT_ONCE).map(async |row| {
         let mut random = fastrand::Rng::with_seed(seed.wrapping_mul(1_000).wrapping_add(row as u64));
@@ -66,10 +66,10 @@ pub(super) async fn live(isolated: &IsolatedCluster, seed: u64, end: watch::Rece
     Ok(try_join_all(rows).await?.into_iter().flatten().collect())
 }
 
-/// One workspace: its pod is created, things happen to it, and some are deleted at once.
+/// Runs one workspace: creates its pod, writes facts about it, and deletes some pods at once.
 async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng) -> Result<Life> {
     let agent = token();
-    // As with a `kubernetes_pod`, whose token becomes valid when its pod runs.
+    // As with a `kubernetes_pod`: the token becomes valid when the pod runs.
     let late = random.u32(..4) == 0;
     isolated.coder.add_agent(&agent, if late { Valid::OnDemand } else { Valid::Now });
     let workspace = Workspace::new(isolated.namespace.name(), "alice", name, &agent);
@@ -99,7 +99,7 @@ async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng)
     Ok(life)
 }
 
-/// Deletes the pod once its reader knows all that happened to it.
+/// Deletes the pod once all lines about it have arrived.
 async fn delete(isolated: &IsolatedCluster, life: &Life) -> Result<()> {
     let whole = |lines: &[Line]| have_come(lines, 0..life.facts) && life.told.has_come(lines);
     let come = isolated.coder.wait_for_lines(&life.agent, RECOVERY, whole).await;
@@ -115,7 +115,7 @@ async fn delete(isolated: &IsolatedCluster, life: &Life) -> Result<()> {
     .await
 }
 
-/// Creates the pod, and tries again while the API server is away. It is never refused.
+/// Creates the pod, and retries while the API server is away. A rejection by the webhook is an error.
 async fn create(isolated: &IsolatedCluster, workspace: &Workspace) -> Result<(DynamicObject, Option<Duration>)> {
     let manifest: Pod = serde_json::from_value(workspace.pod())?;
     let pods: Api<Pod> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
@@ -127,7 +127,7 @@ async fn create(isolated: &IsolatedCluster, workspace: &Workspace) -> Result<(Dy
             let start = Instant::now();
             match pods.create(&PostParams::default(), manifest).await {
                 Ok(pod) => Ok((Ok(pod), start.elapsed())),
-                // An attempt without a response succeeded after all.
+                // An earlier attempt without a response has succeeded.
                 Err(kube::Error::Api(status)) if status.code == 409 => {
                     pods.get(&manifest.name_any()).await.map(|pod| (Ok(pod), start.elapsed()))
                 }

@@ -1,4 +1,4 @@
-//! Starts a cluster with a real node to try things in by hand; it ends at the end of stdin.
+//! Starts a cluster with a real node for manual experiments. Ends at the end of stdin.
 
 use std::io::Read;
 

@@ -1,5 +1,5 @@
-//! Runs a command with a cluster of its own, which knows cert-manager's kinds: KUBECONFIG, KUBECTL and HELM name what
-//! it needs. Ends as it ends.
+//! Runs a command with its own cluster, which has cert-manager's kinds. KUBECONFIG, KUBECTL and HELM point to what the
+//! command needs. Fails if the command fails.
 
 use std::process::{Command, ExitCode};
 

@@ -346,7 +346,7 @@ pub struct Replica {
     pub product: Product,
 }
 
-/// How a replica is started.
+/// Settings for starting a replica.
 #[derive(Debug)]
 struct Start {
     plan: Plan,

@@ -1,5 +1,5 @@
-//! Fixtures for this project's tests and its demo: a real Kubernetes control plane with a simulated node, a
-//! stand-in for Coder that keeps Coder's rules, a proxy that breaks connections, and the product as a child process.
+//! Fixtures for this project's tests and its demo: a real Kubernetes control plane with a simulated node, a stand-in
+//! for Coder that follows Coder's rules, a proxy that breaks connections, and the product as a child process.
 //!
 //! Everything started here ends with the process that started it, however that process ends (see [`reaper`]).
 #![allow(

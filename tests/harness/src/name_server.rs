@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::scratch::Scratch;
 use crate::tools::installed;
 
-/// glibc knows no other.
+/// The only port that glibc supports.
 const PORT: u16 = 53;
 /// Length of a message's header.
 const HEADER: usize = 12;
@@ -39,11 +39,11 @@ exec "$@"
 pub enum NameAnswer {
     /// This address.
     Address(Ipv4Addr),
-    /// SERVFAIL: the server cannot find out.
+    /// SERVFAIL: the server cannot resolve the name.
     ServerFailure,
     /// NXDOMAIN: there is no such name.
     NoSuchName,
-    /// None.
+    /// No answer.
     Silence,
 }
 
@@ -78,7 +78,7 @@ impl NameServer {
         Ok(Self { answer, questions, files, _task: task })
     }
 
-    /// Answers all questions from now on with this.
+    /// Answers all further questions with this.
     pub fn set(&self, answer: NameAnswer) {
         self.answer.send_replace(answer);
     }
@@ -93,7 +93,7 @@ impl NameServer {
         rustix::process::geteuid().is_root() && installed("unshare").is_some()
     }
 
-    /// A program that runs `program` with this resolver, in a mount namespace of its own.
+    /// Creates a program that runs `program` with this resolver, in its own mount namespace.
     pub fn resolving(&self, program: impl AsRef<Path>) -> Result<PathBuf> {
         let program = fs::canonicalize(program)?;
         let unshare = installed("unshare").context("unshare is not installed")?;
@@ -111,7 +111,7 @@ impl NameServer {
     }
 }
 
-/// Binds port 53 of the first free address that processes rarely share.
+/// Binds port 53 of the first free address. The addresses depend on the process, so they rarely collide.
 async fn bind() -> io::Result<(UdpSocket, Ipv4Addr)> {
     let [.., high, low] = process::id().to_be_bytes();
     let mut taken = None;
@@ -160,7 +160,7 @@ fn respond(message: &[u8], question: &[u8], answer: NameAnswer) -> Option<Vec<u8
         NameAnswer::Silence => return None,
     };
     let mut response = message[..2].to_vec();
-    // A response to a recursive query, which this server offers; one question, and so many answers.
+    // A response to a recursive query, which this server supports, with one question and this number of answers.
     response.extend([0x81, 0x80 | code, 0, 1, 0, u8::from(address.is_some()), 0, 0, 0, 0]);
     response.extend(question);
     if let Some(address) = address {

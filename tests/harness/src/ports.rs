@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Below the ephemeral ports of Linux (from 32768) and macOS (from 49152): a port that is released for a while, as when
-/// a server restarts, cannot be taken by a client socket.
+/// First port. It is below the ephemeral ports of Linux (from 32768) and macOS (from 49152), so that a client socket
+/// cannot take a port that is released for a while, as when a server restarts.
 const FIRST: u32 = 20_000;
 const COUNT: u32 = 12_000;
 

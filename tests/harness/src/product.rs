@@ -131,8 +131,8 @@ impl Product {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
-    /// Waits until its output contains `text`. A line is written after what it is about, so a test that has seen the one
-    /// may have to wait for the other.
+    /// Waits until its output contains `text`. A log message is written after the event that it reports, so a test that
+    /// has seen the event may have to wait for the message.
     pub async fn wait_output(&self, text: &str, deadline: Duration) -> Result<()> {
         poll::eventually(text, deadline, || {
             let output = self.output();
@@ -167,7 +167,7 @@ impl Product {
         ended.with_context(|| format!("still running {patience:?} after SIGTERM; its output:\n{}", self.output()))
     }
 
-    /// Sends SIGSTOP: the process stands still until [`Product::sigcont`], as in a frozen virtual machine.
+    /// Sends SIGSTOP: the process is stopped until [`Product::sigcont`], as in a frozen virtual machine.
     pub fn sigstop(&mut self) {
         self.process.signal(Signal::STOP);
     }

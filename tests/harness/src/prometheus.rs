@@ -29,14 +29,14 @@ pub struct Prometheus {
     _files: Scratch,
 }
 
-/// What a Prometheus scrapes, evaluates and stores.
+/// Targets, rules and storage of a Prometheus.
 #[derive(Debug, Clone, Copy)]
 pub struct Scrape<'a> {
     /// Authorities of the targets, such as `127.0.0.1:8081`.
     pub targets: &'a [String],
-    /// A file of rules.
+    /// Path of the rules file.
     pub rules: &'a Path,
-    /// The directory of its data, which stays; otherwise they are gone at its end.
+    /// Directory of its data, which is kept; with `None` it is deleted at the end.
     pub data: Option<&'a Path>,
 }
 
@@ -46,7 +46,7 @@ impl Prometheus {
         tools::debian_program(PROGRAM, PROGRAM)
     }
 
-    /// Starts `program`, which scrapes `/metrics` of each target once a second and evaluates the rules as often.
+    /// Starts `program`, which once a second scrapes `/metrics` of each target and evaluates the rules.
     pub async fn start(program: &Path, scrape: Scrape<'_>) -> Result<Self> {
         let (address, files) = (ports::free(), Scratch::create(PROGRAM)?);
         let config = files.path().join("prometheus.yml");

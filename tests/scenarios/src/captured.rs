@@ -1,4 +1,4 @@
-//! The recordings that were captured from a real kubelet, by cause.
+//! The recordings captured from a real kubelet, by cause.
 
 /// Causes with the recording that shows them best.
 const RECORDINGS: &[(&str, &str)] = &[

@@ -1,8 +1,8 @@
-//! A scenario for each cause of the catalogue: what Kubernetes writes, step by step.
+//! A scenario for each cause of the catalogue: Events and states as Kubernetes writes them, step by step.
 //!
-//! A [`Recording`] holds Events and states of a pod (or of the workload whose pod is refused) with their times. It was
-//! captured from a real kubelet, or is made from the message that the catalogue's entry was taken from. [`replay`] gives
-//! it to the correlator alone, without a cluster; `cargo demo` writes it to a real API server.
+//! A [`Recording`] holds Events and states of a pod (or of the workload, if its pod is rejected) with their times. It
+//! was captured from a real kubelet, or is made from the message that the catalogue's entry is based on. [`replay`]
+//! passes it to the correlator alone, without a cluster; `cargo demo` writes it to a real API server.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,7 +25,7 @@ pub use replay::{Replayed, replay};
 /// The scenario of a cause.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
-    /// What it shows.
+    /// The cause that it shows.
     pub cause: &'static Cause,
     captured: Option<&'static str>,
 }
@@ -56,12 +56,12 @@ impl Scenario {
         self.captured
     }
 
-    /// What Kubernetes writes.
+    /// Events and states as Kubernetes writes them.
     pub fn recording(self) -> Recording {
         self.captured.map_or_else(|| made(self.cause), Recording::captured)
     }
 
-    /// Returns true if the line, without colours, has the cause's sentence.
+    /// Returns true if the line, without colours, contains the cause's sentence.
     pub fn explains(self, line: &str) -> bool {
         let (reason, message) = shown(self.cause);
         if self.cause.why.is_empty() {
@@ -71,7 +71,7 @@ impl Scenario {
     }
 }
 
-/// Enough of a message to know it by; names in the rest are replaced.
+/// Beginning of a message, long enough to identify it; names in the rest are replaced.
 fn beginning(message: &str) -> &str {
     &message[..message.floor_char_boundary(24)]
 }

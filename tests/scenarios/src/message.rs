@@ -1,4 +1,4 @@
-//! Recordings made from the message that a catalogue's entry was taken from, written as its author would write it.
+//! Recordings made from the message that a catalogue's entry is based on, written as its component would write it.
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::recording::{Change, Recording, Step};
 
-/// When a made recording begins.
+/// Start time of made recordings.
 const BEGINNING: Timestamp = Timestamp::constant(1_795_766_400, 0);
 
 const NAMESPACE: &str = "workspaces";
@@ -17,7 +17,7 @@ const IMAGE: &str = "registry.example.com/team/workspace:ubuntu";
 const CONTAINER: &str = "dev";
 const INIT: &str = "prepare-home";
 
-/// A trouble that the catalogue does not have.
+/// A failure that the catalogue does not contain.
 const UNKNOWN: (&str, &str) = ("PluginTrouble", "the plugin example.com/x is not happy with the pod");
 
 /// Reasons of Events about a volume claim.
@@ -37,7 +37,7 @@ const CLAIM: [&str; 9] = [
 const NODE: [&str; 6] =
     ["EvictionThresholdMet", "FailedDraining", "Rebooted", "RemovingNode", "SpotInterrupted", "SystemOOM"];
 
-/// The Kubernetes reason and the message that a cause is shown by.
+/// The Kubernetes reason and the message that represent a cause.
 pub fn shown(cause: &Cause) -> (&'static str, &'static str) {
     if cause.area == Area::Unknown { UNKNOWN } else { cause.sample }
 }
@@ -53,7 +53,7 @@ pub fn made(cause: &'static Cause) -> Recording {
         (Area::Images, _) => made.image(),
         (Area::Containers, _) => made.container(),
         (Area::Controllers, _) => made.event_about_workload(),
-        // Of a claim that is made for a pod alone, the Event is about the pod.
+        // For the claim of an ephemeral volume, the Event is about the pod.
         (Area::Volumes, "FailedBinding") if message.starts_with("ephemeral volume") => made.pending().event_about_pod(),
         (Area::Volumes, reason) if CLAIM.contains(&reason) => made.pending().event_about_claim(),
         (Area::Node | Area::Disruption, reason) if NODE.contains(&reason) => made.event_about_node(),
@@ -62,7 +62,7 @@ pub fn made(cause: &'static Cause) -> Recording {
     }
 }
 
-/// A recording in the making.
+/// A recording under construction.
 struct Made {
     cause: &'static Cause,
     reason: &'static str,
@@ -70,7 +70,7 @@ struct Made {
     name: String,
     kind: &'static str,
     init: bool,
-    /// The pod's node, where it matters.
+    /// The pod's node, if it matters.
     node: Option<String>,
     claim: bool,
     now: Timestamp,
@@ -127,7 +127,7 @@ impl Made {
     }
 
     fn push(mut self, change: Change) -> Self {
-        // An Event and the status that tells the same never come at the same moment.
+        // An Event and the status with the same information never come at the same moment.
         self.now += SignedDuration::from_millis(20);
         self.steps.push(Step { at: self.now, change });
         self
@@ -168,12 +168,12 @@ impl Made {
         self.push(Change::Status(status, Value::Null))
     }
 
-    /// The type of the Event that the entry was taken from.
+    /// The type of the Event that the entry is based on.
     fn event_type(&self) -> &'static str {
         if self.cause.level == Level::Debug { "Normal" } else { "Warning" }
     }
 
-    /// The Event that the entry was taken from.
+    /// Adds the Event that the entry is based on.
     fn own_event(self) -> Self {
         let kind = self.event_type();
         let (reason, message) = (self.reason, self.message.clone());
@@ -184,7 +184,7 @@ impl Made {
         self.status(json!({ "phase": "Pending" }))
     }
 
-    /// The pod has a node.
+    /// Assigns the pod to a node.
     fn placed(self) -> Self {
         let made = self.pending();
         let message = format!("Successfully assigned {NAMESPACE}/{} to node-1", made.name);
@@ -204,7 +204,7 @@ impl Made {
         self.event_about(&about, kind, reason, &message).done()
     }
 
-    /// The pod has a node of its own, so that its Events reach no other.
+    /// An Event about the pod's node. The node is the pod's own, so the Events reach no other pod.
     fn event_about_node(mut self) -> Recording {
         let node = format!("node-of-{}", self.name);
         self.message = self.message.replace("node-1", &node);
@@ -287,7 +287,7 @@ impl Made {
         match reason {
             "Pulling" => made.pulling().waiting("ContainerCreating", ""),
             "FailedToRetrieveImagePullSecret" => made.own_event(),
-            // Before Kubernetes 1.31 it does not say why, and the Event that does may be gone.
+            // Before Kubernetes 1.31 it does not give the reason, and the Event that does may be gone.
             "BackOff" => made.event("Normal", reason, &format!("Back-off pulling image \"{IMAGE}\""), Some(CONTAINER)),
             "ErrImageNeverPull" | "SignatureValidationFailed" => {
                 made.failed(&format!("Error: {reason}")).waiting(reason, &message)
@@ -327,7 +327,7 @@ impl Made {
             }
             "OOMKilled" | "Error" | "Completed" | "ContainerStatusUnknown" => {
                 let code = exit_code(made.cause.id);
-                // What the entry was taken from has no message where it is told apart by its code.
+                // An entry that is identified by its exit code has no message.
                 let message = if message.starts_with("exit ") { "" } else { message.as_str() };
                 made.ended("Running", code, reason, message)
             }
@@ -383,7 +383,7 @@ impl Made {
             "TaintManagerEviction" => made.own_event(),
             _ => {
                 let status = json!({ "phase": "Failed", "reason": reason, "message": message });
-                // Of a shutdown, and of a node that was lost, only the status tells.
+                // A shutdown and a lost node are visible only in the status.
                 let made = if matches!(reason, "Terminated" | "NodeLost") { made } else { made.own_event() };
                 made.status(status)
             }
@@ -392,7 +392,7 @@ impl Made {
     }
 }
 
-/// The exit code that an entry is told apart by.
+/// The exit code that identifies an entry.
 fn exit_code(id: &str) -> i32 {
     match id {
         "oom_killed" | "oom_killed_init" | "exit_sigkill" | "exit_lost" => 137,

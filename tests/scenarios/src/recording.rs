@@ -1,4 +1,4 @@
-//! What Kubernetes wrote about one pod, step by step.
+//! Events and states of one pod as Kubernetes wrote them, step by step.
 
 use std::{fs, path::PathBuf};
 
@@ -8,14 +8,15 @@ use serde_json::Value;
 /// The captured recordings, made by `core/tests/captured/extract.py`.
 const CAPTURED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../core/tests/captured");
 
-/// What Kubernetes wrote about one object and in which order.
+/// Everything that Kubernetes wrote about one object, in order.
 #[derive(Debug, Clone)]
 pub struct Recording {
-    /// What happens, in a few words.
+    /// Short description.
     pub description: String,
     /// `Pod`, or the kind of the workload whose pod never exists.
     pub kind: &'static str,
-    /// Name, namespace, UID, creation time and spec of the object, on one level, as far as the program reads them.
+    /// Name, namespace, UID, creation time and spec of the object, on one level. Has only fields that the program
+    /// reads.
     pub object: Value,
     /// The steps, in order.
     pub steps: Vec<Step>,
@@ -24,20 +25,20 @@ pub struct Recording {
 /// A step of a recording.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// When it was seen.
+    /// Time at which it was seen.
     pub at: Timestamp,
-    /// What was written.
+    /// The change that was written.
     pub change: Change,
 }
 
-/// What was written.
+/// A change that Kubernetes wrote.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// An Event, or a new count of it.
     Event(Value),
-    /// The object's status, and since when it is being deleted (null if it is not).
+    /// The object's status, and the time since which it is being deleted (null if it is not).
     Status(Value, Value),
-    /// The object is gone.
+    /// The object was deleted.
     Gone,
 }
 
@@ -59,7 +60,7 @@ impl Recording {
         }
     }
 
-    /// When the object was created.
+    /// Creation time of the object.
     ///
     /// # Panics
     /// If the recording is broken.

@@ -1,4 +1,4 @@
-//! A recording as its owner reads it: given to the correlator and the renderer, without a cluster.
+//! Replays a recording through the correlator and the renderer, without a cluster, to the lines that its owner reads.
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
@@ -28,11 +28,11 @@ pub struct Replayed {
     pub level: Level,
     /// Its text, without colours.
     pub text: String,
-    /// The causes that its finding has.
+    /// The causes of its finding.
     pub causes: Vec<&'static Cause>,
 }
 
-/// Each object was registered.
+/// Treats every object as registered.
 struct AllRegistered;
 
 impl Registrations for AllRegistered {
@@ -78,7 +78,7 @@ impl Replay {
     }
 }
 
-/// The log of a recording that goes on for so many seconds after its last step.
+/// The log of a recording that continues for `afterwards` seconds after its last step.
 ///
 /// # Panics
 /// If the recording is broken.

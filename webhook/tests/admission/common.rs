@@ -1,4 +1,4 @@
-//! What the tests of the router share: reviews as the API server wrote them, and a registrar that remembers.
+//! Helpers for the tests of the router: reviews as the API server wrote them, and a registrar that keeps registrations.
 
 use std::{
     io,
@@ -16,9 +16,9 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// When every test takes place.
+/// Time at which every test takes place.
 pub(crate) const NOW: &str = "2026-11-22T17:35:45.678Z";
-/// The same as our annotation has it.
+/// The same time, as in our annotation.
 pub(crate) const NOW_SECONDS: &str = "2026-11-22T17:35:45Z";
 
 /// Every review captured from a real API server, by name.
@@ -53,7 +53,7 @@ impl Registrar for Recorder {
     }
 }
 
-/// A webhook and everything one can see of it.
+/// A webhook and everything that can be observed of it.
 pub(crate) struct Webhook {
     pub(crate) router: Router,
     pub(crate) recorder: Arc<Recorder>,
@@ -75,7 +75,7 @@ impl Webhook {
         Self { router, recorder, metrics }
     }
 
-    /// Sends any request; gives the status, the content type and the body.
+    /// Sends any request. Returns the status, the content type and the body.
     pub(crate) async fn send(&self, request: Request<Body>) -> (StatusCode, String, String) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
@@ -90,7 +90,7 @@ impl Webhook {
         (status, body)
     }
 
-    /// Sends a review that must be answered, and gives its answer.
+    /// Sends a review that must be answered. Returns the answer.
     pub(crate) async fn review(&self, review: &Value) -> Answer {
         let (status, media_type, body) = self.send(post(review.to_string())).await;
         assert_eq!((status, media_type.as_str()), (StatusCode::OK, "application/json"), "{body}");
@@ -107,7 +107,7 @@ pub(crate) fn post(body: impl Into<Body>) -> Request<Body> {
     Request::post("/mutate?timeout=2s").header(header::CONTENT_TYPE, "application/json").body(body.into()).unwrap()
 }
 
-/// An answer that admits.
+/// An answer that admits the object.
 pub(crate) struct Answer(pub(crate) Value);
 
 impl Answer {
@@ -133,7 +133,7 @@ impl Answer {
     }
 }
 
-/// Writes whatever is traced, down to TRACE.
+/// Creates a subscriber that writes everything that is traced, down to TRACE.
 fn everything(to: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> impl tracing::Subscriber + Send + Sync {
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(to).finish()
 }
@@ -156,8 +156,8 @@ impl io::Write for Captured {
 impl Captured {
     /// Captures everything down to TRACE, on this thread, until the guard is dropped.
     pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        // While there is one subscriber only, whether an event is of interest is decided for all threads by that of the
-        // thread that comes to it first: another test's, without one.
+        // With a single subscriber, the thread that first reaches an event decides for all threads whether it is of
+        // interest. That may be a thread of another test, which has no subscriber.
         static ELSEWHERE: Once = Once::new();
         ELSEWHERE.call_once(|| tracing::subscriber::set_global_default(everything(io::sink)).unwrap());
         let captured = Self::default();

@@ -1,4 +1,4 @@
-//! The configured selection as the webhook applies it.
+//! The configured selection, as applied by the webhook.
 
 use std::sync::Arc;
 

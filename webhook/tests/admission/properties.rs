@@ -1,4 +1,4 @@
-//! Whatever is sent: no panic, no refusal, and a patch that applies.
+//! Property tests: no input causes a panic or the rejection of an object, and every patch applies.
 
 use std::sync::LazyLock;
 
@@ -69,7 +69,7 @@ fn mutated() -> impl Strategy<Value = Value> {
     )
 }
 
-/// Sends a body: a 4xx, or an answer that admits and whose patch applies and touches only our annotations.
+/// Sends a body. Asserts a 4xx, or an answer that admits, with a patch that applies and changes only our annotations.
 fn check(body: &str) -> Result<StatusCode, TestCaseError> {
     let webhook = Webhook::new();
     let (status, text) = RUNTIME.block_on(webhook.post(body.to_owned()));

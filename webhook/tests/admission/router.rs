@@ -1,4 +1,4 @@
-//! The webhook as the API server meets it, without TLS.
+//! The webhook as the API server calls it, without TLS.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn fingerprint(text: &str) -> String {
     token(text).fingerprint().to_string()
 }
 
-/// What a pod of these annotations has after an answer's patch, without those it had.
+/// Returns our annotations after an answer's patch. Asserts that nothing else has changed.
 fn ours(before: &Value, after: &Value) -> Value {
     let mut rest = after.clone();
     let annotations = rest["metadata"]["annotations"].as_object_mut().unwrap();
@@ -125,14 +125,15 @@ async fn reinvocation_is_idempotent() {
     let (webhook, review) = (Webhook::new(), fixture("pod"));
     let mut again = review.clone();
     again["request"]["object"] = webhook.review(&review).await.apply(&review);
-    // The API server gives a reinvocation a uid of its own.
+    // The API server gives a reinvocation its own uid.
     again["request"]["uid"] = "7c0a1a52-11c0-47e3-a5a3-d8f126b50d96".into();
     assert_eq!(webhook.review(&again).await.patch(), None);
     let [first, second] = &webhook.recorder.all()[..] else { panic!() };
     assert_eq!(first, second);
     assert_eq!(webhook.metrics.reviews(Some(Kind::Pod), Outcome::Recorded), 1);
 
-    // A replica that did not write the annotations knows the same review, and rewrites any other once.
+    // A replica that did not write the annotations recognizes the same review, and rewrites those of another review
+    // once.
     let other = Webhook::new();
     let rewritten = other.review(&again).await.apply(&again);
     again["request"]["object"] = rewritten;
@@ -363,7 +364,7 @@ async fn no_token_appears_in_an_answer_or_in_what_is_traced() {
     let webhook = Webhook::new();
     let mut seen = String::new();
     let mut reviews: Vec<String> = FIXTURES.iter().map(|(_, text)| (*text).to_owned()).collect();
-    // A token where none belongs, so that a decoder's own words would quote it, and one that breaks off.
+    // A token in a wrong place, which a decoder's message would quote, and one in a truncated body.
     let mut misplaced = fixture("pod");
     misplaced["request"]["object"]["spec"]["containers"][0]["env"] = ALICE.into();
     reviews.push(misplaced.to_string());

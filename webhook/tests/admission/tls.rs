@@ -1,4 +1,4 @@
-//! The server as the network meets it.
+//! The server over the network.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::common::{Answer, Captured, Webhook, fixture, post};
 
-/// What a test waits for at most.
+/// Maximum time that a test waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server that runs until it is stopped.
@@ -82,11 +82,11 @@ async fn http1(stream: TlsStream<TcpStream>, tasks: &mut JoinSet<()>) -> hyper::
     sender
 }
 
-/// Waits until the peer closed, and gives what it sent before.
+/// Waits until the peer closes the connection, and returns what it sent before.
 async fn closed(mut stream: impl tokio::io::AsyncRead + Unpin) -> Vec<u8> {
     let mut received = Vec::new();
     let end = timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("the peer closes");
-    // A close without TLS's own farewell is one too.
+    // A close without TLS's close_notify counts too.
     let _ = end;
     received
 }
@@ -270,7 +270,7 @@ async fn after_the_shutdown_began_it_answers_for_a_while_and_sends_callers_elsew
     let mut after = running.connect(b"http/1.1").await;
     for stream in [&mut before, &mut after] {
         stream.write_all(GET).await.unwrap();
-        // It ends with the first answer.
+        // The connection ends with the first answer.
         let answer = String::from_utf8(closed(stream).await).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("connection: close"), "{answer}");
     }

@@ -1,4 +1,4 @@
-//! What of a Secret is taken, and what is refused.
+//! Tests of which parts of a Secret are accepted and which are rejected.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Any interleaving of two replicas' steps, with any pauses between them and what may happen to the Secret.
+//! Property tests: any interleaving of two replicas' steps, with any pauses in between and any changes to the Secret.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const REPLICAS: usize = 2;
 enum Event {
     /// A part of a replica's step.
     Step(usize),
-    /// Some of them in a row.
+    /// Several parts in a row.
     Steps(usize, usize),
     Pass(Duration),
     Restart(usize),
@@ -77,9 +77,9 @@ fn happen(world: &mut World, event: &Event) {
     }
 }
 
-/// Left alone for a while, every replica serves the same valid leaf, which every caBundle trusts.
+/// Checks that undisturbed replicas soon serve the same valid certificate, which every caBundle trusts.
 fn settles(mut world: World) -> Result<(), TestCaseError> {
-    // A rotation that happens to be under way takes a few rounds.
+    // A rotation in progress takes a few rounds.
     for _ in 0..60 {
         world.run(1);
         if agreed(&world) {
@@ -132,7 +132,7 @@ proptest! {
             happen(&mut world, &event);
         }
         world.run(60);
-        // Left alone for longer than any leaf lives, of which no rotation is under way for long.
+        // Undisturbed for longer than any serving certificate lives. No rotation stays in progress for long.
         for _ in 0..40 {
             world.advance(CA_LIFETIME / 40);
             world.run(2);

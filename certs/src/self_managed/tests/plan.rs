@@ -1,4 +1,4 @@
-//! The plan's stories, one replica at a time.
+//! Scenarios of the plan, one replica at a time.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ fn a_leaf_is_renewed_by_the_same_ca_after_two_thirds_of_its_life() {
 fn a_new_ca_is_trusted_before_use_and_the_old_one_until_it_is_unused() {
     let mut world = started();
     let old = issuer(&world);
-    // Leaves are renewed on the way.
+    // Serving certificates are renewed meanwhile.
     while stored(&world).cas.len() == 1 {
         world.advance(Duration::from_secs(10));
         world.run(3);

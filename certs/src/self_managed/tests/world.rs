@@ -1,4 +1,4 @@
-//! Two replicas, a Secret and a webhook configuration, as far as the plan knows of them.
+//! Two replicas, a Secret and a webhook configuration, reduced to what the plan sees.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,24 +13,25 @@ pub(super) const PROPAGATION_DELAY: Duration = Duration::from_secs(5);
 
 type Version = u64;
 
-/// All there is.
+/// The whole simulated state.
 pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) secret: Option<(Version, Stored)>,
     pub(super) bundles: Option<(Version, Vec<Vec<Ca>>)>,
-    /// What the API server, which is up to [`PROPAGATION_DELAY`] late, may still go by: since when, and what.
+    /// caBundles that an API server may still use, each with the time since which it was set. An API server lags by up
+    /// to [`PROPAGATION_DELAY`].
     history: Vec<(Timestamp, Vec<Vec<Ca>>)>,
     pub(super) replicas: Vec<Replica>,
     pub(super) patches: Vec<Purpose>,
     count: u64,
 }
 
-/// One replica and how far it is with its step.
+/// One replica and its progress within a step.
 #[derive(Default)]
 #[expect(clippy::option_option, reason = "read or not, and what was read may be nothing")]
 pub(super) struct Replica {
     pub(super) served: Option<Served>,
-    /// When it began to serve with nothing to lose.
+    /// Time at which it began to serve without a previous working certificate.
     began: Option<Timestamp>,
     trusted_since: BTreeMap<CaId, Timestamp>,
     bundles: Option<Option<(Version, Vec<Vec<Ca>>)>>,
@@ -47,7 +48,8 @@ fn later(time: Timestamp, more: Duration) -> Timestamp {
 }
 
 impl World {
-    /// A configuration of two webhooks without caBundles, an empty Secret as the chart makes it, and replicas.
+    /// Creates a configuration of two webhooks without caBundles, an empty Secret as created by the chart, and
+    /// replicas.
     pub(super) fn new(replicas: usize) -> Self {
         let now = "2026-11-01T00:00:00Z".parse().unwrap();
         Self {
@@ -65,7 +67,7 @@ impl World {
         self.now = later(self.now, time);
     }
 
-    /// The next part of a replica's step: it reads the configuration, then the Secret, decides, and does it.
+    /// Performs the next part of a replica's step: reads the configuration, reads the Secret, decides, or acts.
     pub(super) fn step(&mut self, index: usize) {
         let now = self.now;
         let replica = &mut self.replicas[index];
@@ -88,7 +90,7 @@ impl World {
         }
     }
 
-    /// Steps of all replicas in turn, with time for everything that has to settle.
+    /// Runs the steps of all replicas in turn. Time advances with each round, so that changes can propagate.
     pub(super) fn run(&mut self, rounds: usize) {
         for _ in 0..rounds {
             for index in 0..self.replicas.len() {
@@ -170,12 +172,13 @@ impl World {
         Ca { id: CaId(id), created, not_after: later(created, CA_LIFETIME), ours: true }
     }
 
-    /// What a replica serves that some API server would not trust now.
+    /// Describes a replica that serves a certificate which some API server would not trust now; `None` if there is
+    /// none.
     pub(super) fn untrusted(&self) -> Option<String> {
         self.replicas.iter().enumerate().find_map(|(index, replica)| {
             let served = replica.served.as_ref().filter(|served| self.now <= served.not_after)?;
             let began = replica.began.unwrap_or(self.now);
-            // An API server may be late, but not by more than this.
+            // An API server may lag, but not by more than this.
             let since =
                 self.now.checked_sub(PROPAGATION_DELAY).unwrap().max(later(began, PROPAGATION_DELAY)).min(self.now);
             let first = self.history.iter().rposition(|(at, _)| *at <= since).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The cluster takes the pod away, or a controller gives up.
+//! Scenarios in which the cluster removes the pod, or a controller gives up.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Scenarios that the API server, the scheduler and the controllers play themselves: manifests, and what is done to them.
+//! Scenarios played by the API server, the scheduler and the controllers themselves: manifests, and actions on them.
 
 mod disruption;
 mod refused;
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 pub(super) use run::play;
 
-/// Names of what belongs to one scenario.
+/// Names of a scenario's objects.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Its own namespace.
+    /// Name of its namespace.
     pub(super) namespace: String,
-    /// Its own node, volume and cluster-wide objects, and the beginning of their names.
+    /// Name of its own node, volume and cluster-wide objects, or the prefix of their names.
     pub(super) own: String,
-    /// Its workspace's workload or pod.
+    /// Name of its workspace's workload or pod.
     pub(super) workload: String,
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Workload {
     Job,
 }
 
-/// What is done once the workspace exists.
+/// Action once the workspace exists.
 #[derive(Debug)]
 pub(super) enum Action {
     /// Waits until its pod runs.
@@ -42,10 +42,10 @@ pub(super) enum Action {
     Patch(Value),
     /// Merges a patch into the status of the workspace's pod.
     PodStatus(Value),
-    /// Evicts its pod by the API, as `kubectl drain` does.
+    /// Evicts its pod through the API, as `kubectl drain` does.
     Evict,
-    /// Merges these patches one after the other, again and again until an Event of this reason is in the namespace:
-    /// nothing shows that a controller has seen the first before it sees the second.
+    /// Merges these patches in turn, repeatedly until an Event with this reason is in the namespace: nothing shows that
+    /// a controller has seen the first patch before it sees the second.
     Until(&'static str, [Value; 2]),
 }
 
@@ -139,7 +139,7 @@ fn resources(requests: &Value, limits: &Value) -> Value {
     container(&json!({ "resources": { "requests": requests, "limits": limits } }))
 }
 
-/// A pod that is no workspace, on the scenario's own node.
+/// A pod that is not a workspace, on the scenario's own node.
 fn neighbour(names: &Names, spec: &Value) -> Value {
     let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod",

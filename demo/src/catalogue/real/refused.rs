@@ -1,4 +1,4 @@
-//! The API server refuses the pod.
+//! Scenarios in which the API server rejects the pod.
 
 use serde_json::{Value, json};
 

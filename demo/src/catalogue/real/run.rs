@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 use super::{Action, Names, Script, Workload};
 use crate::catalogue::Stage;
 
-/// The controllers do all of it within seconds, on a machine that does nothing else.
+/// Deadline of waits. On an idle machine the controllers take seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A controller sees a change within this time, nearly always.
+/// Time within which a controller nearly always sees a change.
 const SEEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Kinds without a namespace.
@@ -32,7 +32,7 @@ const CLUSTER_WIDE: [&str; 9] = [
     "ValidatingWebhookConfiguration",
 ];
 
-/// Runs the script for a stage, whose namespace it creates.
+/// Creates the stage's namespace and runs the script in it.
 pub(in crate::catalogue) async fn play(stage: &Stage<'_>, names: &Names, script: Script) -> Result<()> {
     let run = Run { client: stage.site.client.clone(), names, stage };
     run.namespace(&script.namespace).await.context("its namespace")?;
@@ -48,7 +48,7 @@ pub(in crate::catalogue) async fn play(stage: &Stage<'_>, names: &Names, script:
         run.prepare(object).await?;
     }
     let workload = run.workload(&script);
-    // A StatefulSet's controller looks at the claim itself: no API server refuses the pod.
+    // A StatefulSet's controller checks the claim itself, so no API server rejects the pod.
     let by_api_server = script.workload != Workload::StatefulSet;
     if by_api_server && stage.scenario.cause.area == logstream_core::causes::Area::Refused {
         run.until_refused(&workload["spec"]["template"]).await?;
@@ -77,7 +77,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A node that kwok keeps ready.
+    /// Creates a node that kwok keeps ready, and waits until it is ready.
     async fn node(&self, spec: &Value) -> Result<()> {
         let name = &self.names.own;
         self.create(&json!({
@@ -99,7 +99,7 @@ impl Run<'_> {
         .await
     }
 
-    /// Creates an object; one that is to be deleted is held by its finalizer.
+    /// Creates an object. With a `deletionTimestamp` it is then deleted, and its finalizer keeps it.
     async fn prepare(&self, object: &Value) -> Result<()> {
         let mut object = object.clone();
         let deleted = object["metadata"].as_object_mut().and_then(|metadata| metadata.remove("deletionTimestamp"));
@@ -133,7 +133,7 @@ impl Run<'_> {
         }
         merge(spec, &script.spec);
         if script.workload == Workload::Job {
-            // The simulated node completes the pods of Jobs, unless something else plays them.
+            // The simulated node completes the pods of Jobs, unless another scenario is set.
             merge(
                 &mut workload["spec"]["template"]["metadata"],
                 &json!({ "annotations": { logstream_testing::scenarios::ANNOTATION: "normal" } }),
@@ -142,7 +142,7 @@ impl Run<'_> {
         workload
     }
 
-    /// Waits until the API server refuses such a pod: policies, webhooks and quotas take a moment.
+    /// Waits until the API server rejects such a pod: policies, webhooks and quotas take a moment.
     async fn until_refused(&self, template: &Value) -> Result<()> {
         let mut pod = json!({ "metadata": template["metadata"], "spec": template["spec"] });
         pod["metadata"]["generateName"] = "probe-".into();
@@ -195,7 +195,7 @@ impl Run<'_> {
         Api::namespaced(self.client.clone(), &self.names.namespace)
     }
 
-    /// The name of the workspace's pod, once this holds.
+    /// Waits until the workspace's pod satisfies `holds`, and returns its name.
     async fn pod(&self, holds: impl Fn(&Pod) -> bool) -> Result<String> {
         let selected = ListParams::default().labels("com.coder.resource=true");
         let pods = self.pods();
@@ -239,7 +239,7 @@ fn phase(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
 }
 
-/// A merge patch (RFC 7386) that also reaches into lists: their items are merged one by one.
+/// Applies a merge patch (RFC 7386). Unlike in the RFC, lists are merged too, item by item.
 pub(super) fn merge(value: &mut Value, patch: &Value) {
     match (value, patch) {
         (value, Value::Object(fields)) => {

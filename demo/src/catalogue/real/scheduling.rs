@@ -1,4 +1,4 @@
-//! No node takes the pod.
+//! Scenarios in which no node fits the pod.
 
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ fn affinity(kind: &str) -> Value {
     }] } } })
 }
 
-/// More than half of a node.
+/// Pod spec that requests more than half of a node, with this priority class.
 fn large(class: &str) -> Value {
     let mut spec = resources(&json!({ "cpu": "600" }), &json!({ "cpu": "600" }));
     spec["priorityClassName"] = class.into();
@@ -71,7 +71,7 @@ fn priority(names: &Names, name: &str, value: u32) -> Value {
         "metadata": { "name": format!("{}-{name}", names.own) }, "value": value })
 }
 
-/// Another pod of this size.
+/// Another pod of that size.
 fn rival(names: &Names, class: &str, place: &Value) -> Value {
     let mut spec = place.clone();
     spec["priorityClassName"] = format!("{}-{class}", names.own).into();

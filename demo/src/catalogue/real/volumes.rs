@@ -1,16 +1,16 @@
-//! Claims and volumes, as the scheduler and the volume controllers see them.
+//! Scenarios with claims and volumes, played by the scheduler and the volume controllers.
 
 use serde_json::{Value, json};
 
 use super::{Names, Script, Workload, container};
 
-/// The claim of the workspace's home.
+/// Name of the claim for the workspace's home.
 const HOME: &str = "home";
 
-/// The driver of volumes that exist.
+/// CSI driver of existing volumes.
 const CSI_DRIVER: &str = "files.csi.example.com";
 
-/// A class without a provisioner.
+/// Provisioner of a `StorageClass` without dynamic provisioning.
 const STATIC: &str = "kubernetes.io/no-provisioner";
 
 pub(super) fn script(id: &str, names: &Names) -> Option<Script> {
@@ -79,7 +79,7 @@ fn claim(spec: &Value, metadata: &Value) -> Value {
     claim
 }
 
-/// With a volume, and a claim that is bound to it.
+/// Adds a volume, and a claim that is bound to it.
 fn bound(script: Script, names: &Names, mode: &str, affinity: &Value) -> Script {
     let volume = json!({
         "apiVersion": "v1", "kind": "PersistentVolume",
@@ -93,7 +93,7 @@ fn bound(script: Script, names: &Names, mode: &str, affinity: &Value) -> Script 
         .with(claim(&json!({ "volumeName": names.own, "storageClassName": "", "accessModes": [mode] }), &json!({})))
 }
 
-/// A pod that uses the claim already.
+/// A pod that already uses the claim.
 fn user() -> Value {
     let mut spec = container(&json!({ "name": "main", "image": "example.com/other:1" }));
     spec["nodeName"] = "node-1".into();

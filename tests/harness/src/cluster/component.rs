@@ -22,7 +22,7 @@ const TAIL: usize = 3_000;
 /// Program and arguments of a component.
 pub(super) struct Launch {
     tool: Tool,
-    /// The beginning of its log's name.
+    /// Base name of its log.
     name: String,
     arguments: Vec<String>,
 }
@@ -60,7 +60,7 @@ impl Component {
         self.process.pid()
     }
 
-    /// Stops the process (SIGSTOP), or lets it go on.
+    /// Stops the process (SIGSTOP), or continues it.
     pub(super) fn pause(&mut self, pause: bool) {
         self.process.signal(if pause { Signal::STOP } else { Signal::CONT });
     }
@@ -140,7 +140,7 @@ pub(super) fn another_apiserver(
 ) -> Launch {
     let Launch { tool, mut arguments, .. } = apiserver(layout, options);
     let overrides: Vec<_> = resources.iter().map(|resource| format!("{resource}#http://{etcd}")).collect();
-    // The last one of a flag counts.
+    // The last occurrence of a flag counts.
     arguments.push(format!("--secure-port={}", address.port()));
     arguments.push(format!("--etcd-servers-overrides={}", overrides.join(",")));
     Launch { tool, name: "another-apiserver".to_owned(), arguments }

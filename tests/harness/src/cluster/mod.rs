@@ -48,7 +48,7 @@ pub struct Cluster {
 
 #[derive(Debug)]
 struct Processes {
-    // In the order in which they are ended: clients first.
+    // In the order of shutdown: clients first.
     clients: Vec<Component>,
     apiserver: Component,
     etcd: Component,
@@ -174,7 +174,7 @@ impl Cluster {
         self.start_apiserver()
     }
 
-    /// Stops the API server's process (SIGSTOP), or lets it go on.
+    /// Stops the API server's process (SIGSTOP), or continues it.
     pub fn pause_apiserver(&self, pause: bool) {
         self.processes().apiserver.pause(pause);
     }
@@ -201,7 +201,7 @@ impl Cluster {
     }
 
     /// Starts another API server on the same etcd and waits until it is ready. Blocks. It has its own cache of these
-    /// resources, such as `/pods` or `apps/replicasets`, which lags while [`AnotherApiServer::lag`] says so.
+    /// resources, such as `/pods` or `apps/replicasets`, which [`AnotherApiServer::lag`] can make lag.
     pub fn another_apiserver(&self, resources: &[&str]) -> Result<AnotherApiServer> {
         let address = ports::free();
         let etcd = FaultProxy::start(self.layout.etcd_client)?;
@@ -280,7 +280,7 @@ impl AnotherApiServer {
         self.address
     }
 
-    /// Keeps changes of its resources in etcd from it, or lets them come.
+    /// Holds back changes of its resources in etcd, or lets them through.
     pub fn lag(&self, lag: bool) {
         self.etcd.stall(lag);
     }
@@ -324,7 +324,7 @@ pub(crate) fn kubectl(program: &Path, kubeconfig: &Path, arguments: &[&str], inp
         .spawn()
         .context("kubectl does not start")?;
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-        // A kubectl that fails early reads nothing; its own error says more than the broken pipe.
+        // A kubectl that fails early reads nothing; its own error is more useful than the broken pipe.
         let _ = stdin.write_all(input.as_bytes());
     }
     let output = child.wait_with_output()?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Line;
 
-/// When a token becomes valid.
+/// Time at which a token becomes valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Valid {
     /// Immediately.
@@ -21,7 +21,7 @@ pub enum Valid {
 /// A client error that Coder accepts silently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
-    /// Logs named a source that their agent does not have: Coder's page shows them under none.
+    /// Logs named a source that their agent does not have: Coder's page shows them under no source.
     UnknownSource {
         /// The agent's token.
         token: String,

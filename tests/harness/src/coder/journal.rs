@@ -11,11 +11,11 @@ pub struct JournalEntry {
     pub endpoint: Endpoint,
     /// The agent's token.
     pub token: String,
-    /// When its head was read, before any latency.
+    /// Time at which its head was read, before any latency.
     pub received: Instant,
-    /// When it took effect, by the clock of the rate limit.
+    /// Time at which it took effect, by the clock of the rate limit.
     pub at: SystemTime,
-    /// When it was answered, after the latency.
+    /// Time at which it was answered, after the latency.
     pub answered: Instant,
     /// The status of the response.
     pub status: u16,

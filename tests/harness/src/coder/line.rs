@@ -62,7 +62,7 @@ pub struct Line {
     pub output: String,
     /// The log source named with it.
     pub source: Uuid,
-    /// True if the agent had that source; otherwise Coder's page shows the line under none.
+    /// True if the agent had that source; otherwise Coder's page shows the line under no source.
     pub source_known: bool,
     /// Number of its request. Numbers increase over all agents.
     pub batch: u64,

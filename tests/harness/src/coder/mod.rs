@@ -131,7 +131,7 @@ impl CoderStandIn {
         self.state.change(|inner| inner.faults.add(rule.into()));
     }
 
-    /// Removes all faults. Stalled requests stay so until their connection ends.
+    /// Removes all faults. Stalled requests remain stalled until their connection ends.
     pub fn clear_faults(&self) {
         self.state.change(|inner| inner.faults.clear());
     }

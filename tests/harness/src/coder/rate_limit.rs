@@ -42,7 +42,7 @@ impl Limiter {
         Self { limit, counts: HashMap::new() }
     }
 
-    /// Checks a request against the limit, and counts it unless it is over. `None` without a limit.
+    /// Checks a request against the limit, and counts it unless the limit is exceeded. `None` without a limit.
     pub(super) fn check(&mut self, address: IpAddr, endpoint: Endpoint, now: SystemTime) -> Option<LimitStatus> {
         let limit = self.limit?;
         let length = limit.window.as_millis().max(1);

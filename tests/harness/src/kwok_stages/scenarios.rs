@@ -176,8 +176,8 @@ fn oom_killed() -> Vec<Stage> {
     ]
 }
 
-/// Evicted from a node low on memory. With the annotation [`EVICT_AT`], at that time and only if the pod was created
-/// before it, so that its replacement stays. Without it, every pod after a second.
+/// Evicted from a node low on memory. With the annotation [`EVICT_AT`], evicted at that time and only if the pod was
+/// created before it, so that its replacement stays. Without it, every pod is evicted after a second.
 fn evicted() -> Vec<Stage> {
     let scenario = Scenario::Evicted;
     let annotation = format!(".metadata.annotations[\"{EVICT_AT}\"]");

@@ -10,7 +10,7 @@ use crate::poll;
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
-/// Processes of a node are gone within 2 s of its PID 1; their cgroups can be removed then.
+/// Deadline for empty cgroups. Processes of a node are gone within 2 s of its PID 1; their cgroups can be removed then.
 const EMPTY: Duration = Duration::from_secs(20);
 
 /// One cgroup in each hierarchy, removed with everything below it on drop.
@@ -20,7 +20,7 @@ pub(super) struct Cgroups {
 }
 
 impl Cgroups {
-    /// Creates them, after removing what a killed test process left.
+    /// Creates them, after removing those that a killed test process left behind.
     pub(super) fn create(node: &str) -> io::Result<Self> {
         let root = format!("/logstream-{node}-{}", std::process::id());
         remove_stale()?;
@@ -87,7 +87,7 @@ fn remove_stale() -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a cgroup and those below it, as far as they are empty.
+/// Removes a cgroup and those below it, if they are empty.
 fn remove(cgroup: &Path) {
     for entry in fs::read_dir(cgroup).into_iter().flatten().filter_map(Result::ok) {
         if entry.path().is_dir() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// The image of pod sandboxes.
 pub(super) const PAUSE: &str = "registry.k8s.io/pause:3.10.1";
 
-/// Two plugins of Debian: a bridge in the node's network namespace, and host ports.
+/// Configuration of two CNI plugins of Debian: a bridge in the node's network namespace, and host ports.
 pub(super) fn cni() -> Value {
     json!({
         "cniVersion": "1.0.0",
@@ -30,7 +30,7 @@ pub(super) fn cni() -> Value {
     })
 }
 
-/// For containerd 1.6 and 1.7 (configuration version 2, which 2.x migrates).
+/// Configuration of containerd 1.6 and 1.7 (configuration version 2, which 2.x migrates).
 pub(super) fn containerd(dir: &Path, cni_plugins: &str) -> String {
     let dir = dir.display();
     format!(
@@ -68,7 +68,7 @@ disabled_plugins = [
     )
 }
 
-/// The kubelet, with all pods below one cgroup.
+/// Configuration of the kubelet, with all pods below one cgroup.
 pub(super) fn kubelet(cgroup_root: &str) -> Value {
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",

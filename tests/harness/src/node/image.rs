@@ -12,15 +12,15 @@ const APPLETS: [&str; 18] = [
     "touch", "true", "wc",
 ];
 
-/// Writes the image `name` of a static busybox. Run without a command it sleeps, as a pod's sandbox does.
+/// Writes the image `name` of a static busybox. Without a command it sleeps, as a pod's sandbox does.
 pub(super) fn write(path: &Path, name: &str, busybox: &Path) -> io::Result<()> {
     let layer = layer(&fs::read(busybox)?)?;
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let config = json!({
         "architecture": architecture,
         "os": "linux",
-        // The name, so that no two images are the same: the kubelet asks the registry for an image that it has pulled
-        // under another name.
+        // The name makes each image unique: the kubelet asks the registry for an image that it has pulled under another
+        // name.
         "config": { "Env": ["PATH=/bin"], "Cmd": ["/bin/sleep", "2147483647"], "Labels": { "name": name } },
         "rootfs": { "type": "layers", "diff_ids": [digest(&layer)] },
     })

@@ -20,13 +20,13 @@ use crate::{
 /// Prepares mounts, network and sysctls. Sourced by PID 1.
 pub(super) const PREPARE: &str = include_str!("prepare.sh");
 
-/// Address of the node in its network, where pods reach servers of the test.
+/// Address of the node in its network, at which pods reach servers of the test.
 const NODE_IP: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 1);
 
 /// Set in the namespaces of [`run`], to the root of the node's cgroups.
 const VARIABLE: &str = "LOGSTREAM_TEST_ISOLATED";
 
-/// The shell is PID 1: it adopts and reaps what containerd leaves.
+/// Script of PID 1, a shell that adopts and reaps the processes that containerd leaves behind.
 const INIT: &str = r#"set -eu
 . "$0"
 ip addr add "$SERVICE_IP/32" dev lo
@@ -50,9 +50,9 @@ pub fn entered() -> bool {
     cgroup_root().is_some()
 }
 
-/// Runs the test of this name of this program once more, in namespaces of its own, where [`entered`] is true. Blocks.
-/// Fails with the test's output if it fails, or takes longer than `patience`. `tools` are installed before, as nothing can
-/// be downloaded there.
+/// Runs the test of this name of this program once more, in its own namespaces, where [`entered`] returns true. Blocks.
+/// Fails with the test's output if it fails, or takes longer than `patience`. `tools` are installed before, because
+/// nothing can be downloaded there.
 pub fn run(test: &str, tools: &[Tool], patience: Duration) -> Result<()> {
     Tools::ensure(tools)?;
     let cgroups = Cgroups::create("isolated")?;
@@ -82,14 +82,14 @@ pub fn run(test: &str, tools: &[Tool], patience: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Makes a server of the test on 127.0.0.1 reachable by pods, and returns its address there. Ends with the process that
-/// is returned too.
+/// Makes a server of the test on 127.0.0.1 reachable by pods. Returns its address there, and the process that forwards
+/// to it. Ends with that process.
 pub fn expose(server: SocketAddr, directory: &Path) -> Result<(SocketAddr, Process)> {
     let address = SocketAddr::from((NODE_IP, server.port()));
     Ok((address, relay(address, server, directory)?))
 }
 
-/// Makes the API server reachable by its Service's cluster IP, as kube-proxy would. Ends with the process.
+/// Makes the API server reachable by its Service's cluster IP, as kube-proxy would. Ends with the returned process.
 pub fn expose_kubernetes(cluster: &Cluster) -> Result<Process> {
     let service = SocketAddr::new(crate::cluster::SERVICE_IP.parse()?, 443);
     relay(service, cluster.server_address(), cluster.directory())

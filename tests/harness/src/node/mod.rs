@@ -45,7 +45,7 @@ const CNI_PLUGINS: &str = "/usr/lib/cni";
 /// The image that every node has: busybox.
 pub const IMAGE: &str = "docker.io/library/busybox:1.35";
 
-/// A node takes 2 to 15 s to become ready; tests share the machine with builds.
+/// Deadline for a node to become ready. It takes 2 to 15 s, but tests share the machine with builds.
 const READY: Duration = Duration::from_mins(2);
 
 /// The image that `registry.test` and `private.test` have, if there is a registry.
@@ -152,7 +152,7 @@ pub fn supported() -> Result<(), Unsupported> {
 }
 
 impl Node {
-    /// Starts a node of this name in namespaces of its own, and waits until the API server calls it ready. Blocks.
+    /// Starts a node of this name in its own namespaces, and waits until the API server reports it as ready. Blocks.
     ///
     /// The node has the label `node=real` and the taint `node=real:NoSchedule`, so that only pods that ask for it run
     /// there. The kubelet is built first if needed (see [`Tools::ensure`]).
@@ -171,8 +171,8 @@ impl Node {
         Self { name: name.to_owned(), init, _relay: Some(relay), files }.ready(cluster)
     }
 
-    /// Starts a node in the namespaces of [`isolation::run`]: its pods and the control plane reach each other. `images` are
-    /// archives of OCI images that the node has then. Otherwise as [`Node::start`].
+    /// Starts a node in the namespaces of [`isolation::run`]: its pods and the control plane reach each other. `images`
+    /// are archives of OCI images to import into the node. Otherwise as [`Node::start`].
     pub fn start_here(cluster: &Cluster, name: &str, images: &[&Path]) -> Result<Self> {
         let files = Files::write(name, images)?;
         let dir = files.scratch.path();

@@ -1,4 +1,4 @@
-//! Local image registries of a node: Debian's `docker-registry`, as several hosts of different behaviour.
+//! Local image registries of a node: Debian's `docker-registry`, as several hosts with different behaviour.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ pub(super) const OPEN: &str = "127.0.0.1:5000";
 const PRIVATE: &str = "127.0.0.1:5001";
 const UNTRUSTED: &str = "127.0.0.1:5002";
 
-/// Hosts of image names, and the URL that the node's containerd asks in their place.
+/// Hosts of image names, with the URL that the node's containerd uses instead.
 const HOSTS: [(&str, &str, &str); 4] = [
     // Serves the images.
     ("registry.test", "http", OPEN),

@@ -18,7 +18,7 @@ const GRACE_SECONDS: i64 = 30;
 /// Arguments with the address of the health endpoint (see [`super::Loopback`]).
 const HEALTH_ARGUMENTS: [&str; 2] = ["--health-addr=", "--metrics-addr="];
 
-/// Where the API server mounts the token of a pod's ServiceAccount.
+/// Path at which the API server mounts the token of a pod's ServiceAccount.
 const TOKEN_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Starts the pod's only container with its arguments, environment, mounts and ServiceAccount token.
@@ -27,7 +27,7 @@ const TOKEN_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// `/var/run/secrets`; and mount paths in arguments and variables are replaced by local directories.
 pub(super) async fn start(admin: &Admin, deployment: &Deployment, program: &Path) -> Result<Replica> {
     let namespace = deployment.namespace().context("a Deployment has a namespace")?;
-    // A new one for each process, as for the pods of a Deployment.
+    // A new name for each process, as for the pods of a Deployment.
     let name = format!("pod-{}", uuid::Uuid::new_v4());
     start_spec(admin, (&namespace, &name), pod(deployment)?, program, None).await
 }

@@ -1,4 +1,4 @@
-//! Programs of Debian packages that are not installed, as their services would start, but unpacked.
+//! Programs of Debian packages that are unpacked rather than installed, because their services would start.
 
 use std::{env, path::PathBuf};
 

@@ -32,7 +32,7 @@ pub enum Progress<'a> {
     NotDownloaded {
         /// The tools.
         tools: &'a [Tool],
-        /// Why not.
+        /// The reason.
         reason: &'a str,
     },
     /// A build begins.

@@ -47,7 +47,7 @@ pub(super) struct Release {
     pub(super) published: Option<String>,
 }
 
-/// What depends on the version of a release.
+/// Parts of a release that depend on its version.
 struct Names {
     path: String,
     member: Option<String>,

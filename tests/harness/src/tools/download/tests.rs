@@ -38,7 +38,7 @@ struct Mirror {
 }
 
 impl Mirror {
-    /// `behaviour` gets each connection whose request, except for HEAD, has been read.
+    /// Serves connections. `behaviour` gets each one after its request has been read, except for HEAD requests.
     fn serve(behaviour: impl Fn(TcpStream, &str) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -24,13 +24,13 @@ const REPORT_EVERY: u64 = 2_000_000;
 /// Time limits of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// For name resolution, TCP and TLS together.
+    /// Time limit for name resolution, TCP and TLS together.
     pub(super) connect: Duration,
-    /// For the whole of a small request.
+    /// Time limit for a whole small request.
     pub(super) answer: Duration,
-    /// Between two pieces of a file.
+    /// Time limit between two pieces of a file.
     pub(super) idle: Duration,
-    /// For a whole file. A slower download than this takes longer than a build.
+    /// Time limit for a whole file. A slower download than this takes longer than a build.
     pub(super) file: Duration,
 }
 
