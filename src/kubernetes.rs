@@ -27,8 +27,8 @@ const MAX_MESSAGE: usize = 400;
 #[error("cannot create a Kubernetes client: {}", in_words(.0))]
 pub struct ClientError(#[from] kube::Error);
 
-/// Of a credential plugin its message alone: the command may have credentials in its environment, and the output may be
-/// a token.
+/// Describes an error. For a credential plugin, this is the plugin's own message only: the command may have credentials
+/// in its environment, and the output may be a token.
 fn in_words(error: &kube::Error) -> String {
     match error {
         kube::Error::Auth(AuthError::AuthExecStart(error)) => {

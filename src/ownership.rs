@@ -18,14 +18,14 @@ const ATTEMPTS: u32 = 5;
 /// Maximum duration of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Labels with this prefix are copied from the Deployment.
+/// Prefix of the labels that are copied from the Deployment.
 const LABEL_PREFIX: &str = "app.kubernetes.io/";
 
-/// Not copied, since Helm does not manage these objects.
+/// Label that is not copied, since Helm does not manage these objects.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// Labels and owner of the objects that the program creates: those of the Deployment of this name, or none where it
-/// cannot be read after a few attempts. A missing owner only means that the objects outlive the Deployment.
+/// Labels and owner of the objects that the program creates: those of the Deployment of this name, or none if it cannot
+/// be read after a few attempts. A missing owner only means that the objects outlive the Deployment.
 pub async fn of_deployment(client: &Client, namespace: &str, name: &str) -> ObjectMeta {
     let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));

@@ -1,4 +1,5 @@
-//! Microbenchmarks by Criterion: from a review to its patch, from an Event to its line, and the lookup of a registration.
+//! Microbenchmarks by Criterion: from a review to its patch, from an Event to its line, and the lookup of a
+//! registration.
 #![allow(missing_docs, reason = "criterion_group makes public functions")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure stops the benchmark")]
 #![allow(clippy::disallowed_methods, reason = "benchmarks use the real clock")]

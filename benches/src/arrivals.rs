@@ -9,7 +9,7 @@ use logstream_testing::coder::JournalEntry;
 
 use crate::wait;
 
-/// A line that takes longer counts as lost.
+/// Time after which a missing line counts as lost.
 pub(crate) const LOST: Duration = Duration::from_secs(30);
 
 /// Requests with lines, by batch number.
@@ -18,9 +18,9 @@ pub(crate) struct Arrivals(HashMap<u64, JournalEntry>);
 /// Times of the request that delivered a line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
-    /// When the request arrived.
+    /// Arrival time of the request.
     pub(crate) received: Instant,
-    /// When Coder answered it.
+    /// Time of Coder's answer.
     pub(crate) answered: Instant,
 }
 

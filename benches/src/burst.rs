@@ -17,9 +17,9 @@ const AT_ONCE: usize = 48;
 /// A workspace that was started.
 pub(crate) struct Agent {
     pub(crate) token: String,
-    /// When the API server answered the creation of its pod.
+    /// Time of the API server's answer to the creation of its pod.
     pub(crate) pod: Instant,
-    /// When the API server answered the creation of its last event.
+    /// Time of the API server's answer to the creation of its last event.
     pub(crate) last: Instant,
 }
 
@@ -93,7 +93,7 @@ pub(crate) async fn wait(coder: &CoderStandIn, agents: &[Agent], lines: usize, p
             (count, since) = (now, Instant::now());
         }
     }
-    // The last answers are given after the latency, and a line too many would come about now.
+    // The last answers are sent after the latency, and a surplus line would arrive about now.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let mut outcome = Outcome::default();
     for agent in agents {
@@ -102,7 +102,7 @@ pub(crate) async fn wait(coder: &CoderStandIn, agents: &[Agent], lines: usize, p
     outcome
 }
 
-/// When Coder answered the last request with lines.
+/// Time of Coder's answer to the last request with lines.
 pub(crate) fn last_line(coder: &CoderStandIn) -> Result<Instant> {
     let answered = coder.journal().into_iter().filter(|seen| seen.batch.is_some()).map(|seen| seen.answered);
     answered.max().context("no line has come")

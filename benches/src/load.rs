@@ -1,4 +1,4 @@
-//! The load driver: writes objects and records when the API server answered.
+//! The load driver: writes objects and records the times of the API server's answers.
 
 use std::time::Instant;
 
@@ -23,9 +23,9 @@ pub(crate) struct Driver(Client);
 /// A written object.
 #[derive(Debug, Clone)]
 pub(crate) struct Posted {
-    /// When it was sent.
+    /// Time at which it was sent.
     pub(crate) sent: Instant,
-    /// When the head of the API server's answer arrived.
+    /// Arrival time of the head of the API server's answer.
     pub(crate) answered: Instant,
     pub(crate) body: Bytes,
 }
@@ -76,7 +76,7 @@ impl Driver {
         Ok(Posted { sent, answered, body })
     }
 
-    /// Writes many, in no order.
+    /// Writes many objects, in no particular order.
     pub(crate) async fn bulk(&self, objects: impl Iterator<Item = (String, Value)>) -> Result<Vec<Posted>> {
         let write = |(path, object): (String, Value)| async move { self.post(&path, &object).await };
         futures::stream::iter(objects).map(write).buffered(AT_ONCE).try_collect().await

@@ -13,7 +13,7 @@ pub(crate) struct Memory {
     pub(crate) peak: f64,
 }
 
-/// Memory of a process, now and at most since it began.
+/// Current and peak memory of a process.
 pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the process has ended")?;
     let field = |name: &str| kilobytes(&status, name).with_context(|| format!("{name} of a process"));

@@ -14,7 +14,7 @@ use crate::runtime::Heartbeat;
 #[derive(Debug)]
 pub struct Metrics {
     own: Registry,
-    // Apart from our own because their names are common to all programs and take no prefix.
+    // Separate from our own, because their names are common to all programs and take no prefix.
     process: Registry,
 }
 

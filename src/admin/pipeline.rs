@@ -9,7 +9,8 @@ use prometheus_client::registry::Unit;
 
 use crate::runtime::Heartbeat;
 
-/// Computed at each scrape, because a stuck task cannot update a metric.
+/// Collector of the age of the fact that each task is processing. It is computed at each scrape, because a stuck task
+/// cannot update a metric.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     heartbeats: Vec<Heartbeat>,

@@ -13,7 +13,8 @@ use prometheus_client::registry::Unit;
 /// Clock ticks per second. Linux reports 100 to user space on every architecture.
 const TICKS: f64 = 100.0;
 
-/// Read at each scrape. Values that cannot be read, as on other systems than Linux, are omitted.
+/// Collector that reads the values at each scrape. Values that cannot be read, as on systems other than Linux, are
+/// omitted.
 #[derive(Debug)]
 pub(crate) struct Process {
     started: Timestamp,

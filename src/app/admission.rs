@@ -126,7 +126,8 @@ async fn clients(settings: &Webhook, metrics: &certs::Metrics) -> Result<Option<
     Ok(Some(certs::ClientCaFile::open(path, metrics.clone()).await?))
 }
 
-/// Adds readiness probes: a valid certificate, and, if the webhook configuration is known, the API server's trust in it.
+/// Adds readiness probes: a valid certificate, and, if the webhook configuration is known, the API server's trust in
+/// it.
 fn add_probes(
     readiness: &Readiness,
     resolver: &Arc<certs::Resolver>,

@@ -55,7 +55,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 
     let readiness = Readiness::new();
     readiness.fail_when_cancelled(token.clone());
-    // Before readiness is served, which is ready without a check.
+    // Before readiness is served, because readiness without a check succeeds.
     let check = readiness.check("watch");
     let sources = admin::Sources {
         liveness: supervisor.liveness(),

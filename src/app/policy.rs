@@ -6,7 +6,8 @@ use logstream_webhook::Policy;
 
 use crate::config::Config;
 
-/// The selection as the webhook applies it: labels are known at admission, fields such as the node or the phase are not.
+/// The selection as the webhook applies it: labels are known at admission, fields such as the node or the phase are
+/// not.
 pub(super) fn of(config: &Config) -> Policy {
     let mut policy = Policy::default();
     if let Some(selector) = config.label_selector.clone() {

@@ -15,7 +15,7 @@ const PAUSE_PER_HUNDRED: Duration = Duration::from_millis(50);
 const IDLE_PAUSE: Duration = Duration::from_mins(1);
 /// Time for which the first save waits for every scope to start.
 const ALL_STARTED: Duration = Duration::from_secs(1);
-/// Time for the last save. For a moment the API server may not answer, or the permission may have run out.
+/// Time limit of the last save. The API server may not answer for a moment, or the permission may have expired.
 const LAST_SAVE: Duration = Duration::from_secs(5);
 /// Maximum number of attempts of one save to overwrite that of an older process.
 const TRIES: usize = 5;

@@ -27,8 +27,8 @@ pub(super) const MAX_PENDING: usize = 8_000;
 /// Maximum number of saved objects with known facts, over all scopes: some 150 KB.
 const MAX_KNOWN: usize = 2_000;
 
-/// Outstanding facts and checkpoints. The correlating task tracks facts, delivery acknowledges them. The lock is held for
-/// a few map operations.
+/// Outstanding facts and checkpoints. The correlating task tracks facts, delivery acknowledges them. The lock is held
+/// for a few map operations.
 #[derive(Debug)]
 pub struct Ledger {
     scopes: Arc<Scopes>,
@@ -74,8 +74,8 @@ impl Ledger {
         state.loaded = true;
     }
 
-    /// A scope's watch starts. This changes the snapshot: a process killed before its first fact would otherwise make
-    /// the next one start later.
+    /// Records that a scope's watch starts. This changes the snapshot: a process killed before its first fact would
+    /// otherwise make the next one start later.
     pub fn started(&self, scope: ScopeId, from: Checkpoint) {
         let mut state = self.state();
         state.tracking.insert(scope, Tracking::new(from));
@@ -98,7 +98,8 @@ impl Ledger {
         }
     }
 
-    /// A fact is about to be reported, or held. It is outstanding until [`AckSink::ack`] was called as often.
+    /// Tracks a fact that is about to be reported, or held. It is outstanding until [`AckSink::ack`] was called the
+    /// same number of times.
     pub fn track(&self, fact_id: FactId) {
         let mut state = self.state();
         let count = state.outstanding.entry(fact_id).or_default();
@@ -117,23 +118,23 @@ impl Ledger {
         }
     }
 
-    /// A list of the scope begins.
+    /// Records that a list of the scope begins.
     pub fn listing(&self, scope: ScopeId) {
         self.with(scope, Tracking::listing);
     }
 
-    /// The list of the scope is complete.
+    /// Records that the list of the scope is complete.
     pub fn synced(&self, scope: ScopeId, now: Timestamp) {
         self.with(scope, |tracking| tracking.synced(now));
         self.changed.notify_one();
     }
 
-    /// The fact of this resourceVersion was handled, and all that follows from it is tracked.
+    /// Records that the fact of this resourceVersion was handled, and that all that follows from it is tracked.
     pub fn reached(&self, scope: ScopeId, revision: u64, now: Timestamp) {
         self.with(scope, |tracking| tracking.reached(revision, now));
     }
 
-    /// The creation of an object was reported, and its lines are tracked.
+    /// Records that the creation of an object was reported, and that its lines are tracked.
     pub fn announced(&self, subject: &Subject, created: Timestamp) {
         let resource = Resource::Objects(subject.kind);
         if let Some(scope) = self.scopes.covering(resource, &subject.namespace) {
@@ -141,7 +142,7 @@ impl Ledger {
         }
     }
 
-    /// These facts of an object's status need not be reported again once they are acknowledged.
+    /// Records facts of an object's status that need not be reported again once they are acknowledged.
     pub fn known(&self, scope: ScopeId, subject: Uid, facts: BTreeSet<FactKey>) {
         self.with(scope, |tracking| tracking.known(subject, facts));
     }

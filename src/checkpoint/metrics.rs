@@ -22,20 +22,20 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers them.
+    /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("checkpoint_saves", "Saves of the checkpoint", self.saves.clone());
         registry.register("checkpoint_errors", "Saves of the checkpoint that failed", self.failures.clone());
         registry.register_collector(Box::new(Age(self.clone())));
     }
 
-    /// The saved checkpoint is up to date.
+    /// Records that the saved checkpoint is up to date.
     pub(super) fn is_saved(&self) {
         self.saves.inc();
         self.set(None);
     }
 
-    /// There are changes to save. Only the first call after a save has an effect.
+    /// Records that there are changes to save. Only the first call after a save has an effect.
     pub(super) fn is_outdated(&self) {
         let now = Instant::now();
         self.outdated_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);

@@ -56,7 +56,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// True for a missing permission. An API server that has just started answers so for a second or two.
+    /// True if a permission is missing. An API server that has just started answers this for a second or two.
     pub fn is_forbidden(&self) -> bool {
         self.code() == Some(403)
     }

@@ -1,4 +1,4 @@
-//! A small world of facts, and processes that report them, end at any moment and start again.
+//! A model of facts, and of processes that report them, end at any moment and start again.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -40,7 +40,7 @@ struct Fact {
     revision: u64,
     is_event: bool,
     told: usize,
-    /// Delivered, and a save since then covers it.
+    /// True if it was delivered and a later save covers it.
     saved: bool,
     may_repeat: bool,
 }
@@ -70,7 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// One process.
 struct Process {
     ledger: Arc<Ledger>,
-    /// What each watch continues from, and whether it has listed.
+    /// Checkpoint from which each watch continues, and true once it has listed.
     watches: HashMap<ScopeId, (Checkpoint, bool)>,
     /// Scopes in the middle of a list.
     broken: BTreeSet<ScopeId>,
@@ -115,7 +115,7 @@ impl World {
             Step::Event(subject) => self.happen(subject, true),
             Step::List { events, breaks_off } => self.list(self.scope(events), events, breaks_off),
             Step::Deliver(which) if !self.process.queue.is_empty() => {
-                // Lines of one subject go out in their order.
+                // Lines of one subject are delivered in order.
                 let (_, chosen) = self.process.queue[which % self.process.queue.len()];
                 let same =
                     |(_, fact_id): &(usize, FactId)| (fact_id.scope, fact_id.subject) == (chosen.scope, chosen.subject);
@@ -130,7 +130,7 @@ impl World {
         }
     }
 
-    /// Hands on what is news, as a watch and the correlator do; in the order of names, as lists come.
+    /// Reports new facts as a watch and the correlator do, in the order of names as in a list.
     fn list(&mut self, scope: ScopeId, is_event: bool, breaks_off: bool) {
         let now = self.now();
         let Process { ledger, watches, broken, queue, reported } = &mut self.process;
@@ -220,7 +220,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..120)
     ) {
         let mut world = World::new();
-        // Where the first process starts is saved at once.
+        // The start of the first process is saved at once.
         world.save(false);
         for step in steps {
             world.apply(step);

@@ -79,7 +79,7 @@ impl Tracking {
         self.read_until(now);
     }
 
-    /// A fact was handled, and all that follows from it is outstanding or done.
+    /// Records that a fact was handled, and that all that follows from it is outstanding or done.
     pub(super) fn reached(&mut self, revision: u64, now: Timestamp) {
         if let Some(listing) = &mut self.listing {
             listing.highest = listing.highest.max(revision);

@@ -1,4 +1,4 @@
-//! Credentials that cannot work, as far as they show it.
+//! Detection of credentials that cannot work, as far as the credentials themselves show it.
 
 use base64::Engine as _;
 use jiff::Timestamp;

@@ -36,7 +36,7 @@ impl Command {
         Self::new(args, &Environment::of_process())
     }
 
-    /// As [`Command::from_args`], with an environment that may be made up.
+    /// Like [`Command::from_args`], with any environment.
     ///
     /// A command is the first argument. As the kubectl plugin `kubectl-logstream` the program has commands only.
     pub fn new<A: Into<OsString>>(

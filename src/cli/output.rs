@@ -71,7 +71,7 @@ impl Style {
         self.sgr("1", text)
     }
 
-    /// A text less bright than others.
+    /// A text in a fainter style.
     pub fn dim(self, text: &str) -> String {
         self.sgr("2", text)
     }

@@ -44,6 +44,6 @@ fn help_lists_the_commands() {
 fn the_plugin_has_commands_only() {
     let help = asked(&["kubectl-logstream", "--help"]);
     assert!(help.contains("Usage: kubectl logstream") && !help.contains("--coder-url"), "{help}");
-    // As kubectl itself does, and without a look at the service's settings.
+    // Like kubectl itself, and without reading the service's settings.
     assert_eq!(asked(&["kubectl-logstream"]), help);
 }

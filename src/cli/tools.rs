@@ -44,7 +44,7 @@ pub(super) fn parse(args: Vec<OsString>, is_plugin: bool, environment: &Environm
     }
 }
 
-/// In clap's own words: unlike the service's flags, these hold no credentials.
+/// Converts an error of clap, with its message: unlike the service's flags, these contain no credentials.
 fn explained(error: &clap::Error) -> ConfigError {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

@@ -20,23 +20,25 @@ pub struct Rate {
     pub remaining: u32,
     /// End of the current window, in seconds since 1970 by the server's clock.
     pub reset: Option<i64>,
-    /// Time of the answer by the server's clock, in whole seconds: `reset` minus this does not depend on the local clock.
+    /// Time of the answer by the server's clock, in whole seconds: `reset` minus this does not depend on the local
+    /// clock.
     pub date: Option<i64>,
 }
 
-/// A smaller reset is a number of seconds from now, as some proxies write it, and not a time.
+/// Earliest reset that is a time, in seconds since 1970. A smaller one is a number of seconds from now, as some proxies
+/// write it.
 const EARLIEST_TIME: i64 = 1_000_000_000;
-/// The year 5138. A larger reset is not in seconds.
+/// Latest reset that is in seconds, in the year 5138. A larger one is in another unit.
 const LATEST_TIME: i64 = 100_000_000_000;
 /// Maximum distance in seconds between a reset and the answer's own date. A window is a minute long; a reset farther
 /// away was written by another clock, or in another unit.
 const FARTHEST_RESET: u64 = 3_600;
 
 impl Rate {
-    /// Reads the headers; `None` unless both limit and remaining count are there.
+    /// Reads the headers; `None` unless both the limit and the remaining count are present.
     pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
         let limit = u32::try_from(number(headers, &LIMIT)?).ok().filter(|limit| *limit > 0)?;
-        // httprate can count below zero where its limit was lowered for one caller.
+        // httprate can count below zero if its limit was lowered for one caller.
         let remaining = u32::try_from(number(headers, &REMAINING)?.max(0)).ok()?;
         let date = date(headers);
         let reset = match (number(headers, &RESET), date) {

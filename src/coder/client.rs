@@ -63,9 +63,9 @@ pub enum ConfigError {
 
 /// Coder's agent API over HTTP. Agents and clones share one connection pool.
 ///
-/// CA certificates are read once, from `SSL_CERT_FILE` and `SSL_CERT_DIR` where set, else from the system; so
-/// changed ones need a restart. Proxy variables of the environment are honoured. Redirects are followed only on the host of
-/// the URL, and never from https to http, because requests contain tokens.
+/// CA certificates are read once, from `SSL_CERT_FILE` and `SSL_CERT_DIR` if set, else from the system, so changed ones
+/// need a restart. Proxy variables of the environment are honoured. Redirects are followed only on the host of the URL,
+/// and never from https to http, because requests contain tokens.
 #[derive(Clone)]
 pub struct CoderClient {
     inner: Arc<Inner>,
@@ -102,8 +102,8 @@ impl CoderClient {
             .map_err(|_| SendError { failure: Failure::not_coder("its build information is not JSON"), rate })
     }
 
-    /// Sends a request to an endpoint and judges the response. After an answer that is not Coder's own, the next request
-    /// makes a new connection.
+    /// Sends a request to an endpoint and judges the response. After an answer that is not Coder's own, the next
+    /// request makes a new connection.
     async fn answer(
         &self,
         endpoint: &str,
@@ -169,7 +169,7 @@ pub(super) fn http(url: &Url, tls_info: bool) -> Result<Client, ConfigError> {
     http_with(tls::config(url)?, tls_info)
 }
 
-/// The same with these TLS settings.
+/// Like `http`, with these TLS settings.
 pub(super) fn http_with(tls: ClientConfig, tls_info: bool) -> Result<Client, ConfigError> {
     let mut http = Client::builder()
         .user_agent(concat!("coder-logstream-kube/", env!("CARGO_PKG_VERSION")))
@@ -189,7 +189,7 @@ pub(super) fn http_with(tls: ClientConfig, tls_info: bool) -> Result<Client, Con
     http.tls_backend_preconfigured(tls).build().map_err(|error| ConfigError::Client(reason(error)))
 }
 
-/// `path` below the URL's own path, whether or not that ends with a slash.
+/// Appends `path` to the URL's own path, whether or not that ends with a slash.
 pub(super) fn below(url: &Url, path: &str) -> Url {
     let mut url = url.clone();
     url.set_query(None);
@@ -209,7 +209,7 @@ fn encode(body: &impl Serialize) -> Result<Vec<u8>, SendError> {
     serde_json::to_vec(body).map_err(|_| ours("the body cannot be written as JSON"))
 }
 
-/// A request that cannot be built: a bug of this program, handled like a 400.
+/// Error of a request that cannot be built: a bug of this program, handled like a 400.
 fn ours(message: &str) -> SendError {
     SendError { failure: Failure::BadRequest { message: message.into() }, rate: None }
 }
@@ -225,7 +225,7 @@ fn reason(error: reqwest::Error) -> Box<str> {
     }
 }
 
-/// The response of a success, or the failure according to its head and the start of its body.
+/// Returns a successful response, or the failure according to its head and the start of its body.
 pub(super) async fn judge(response: Response) -> Result<(Response, Option<Rate>), SendError> {
     let rate = Rate::read(response.headers());
     match classify(response.status(), response.headers()) {

@@ -1,4 +1,4 @@
-//! Kept connections to Coder, and when to part with them.
+//! The connection pool for Coder, and when it is replaced.
 
 use std::sync::Arc;
 
@@ -12,11 +12,12 @@ use super::{
     tls,
 };
 
-/// The HTTP client with its kept connections.
+/// The HTTP client with its connection pool.
 ///
-/// A kept connection stays with the address that Coder's name had when it was made, for as long as that address answers.
-/// If Coder moves, a proxy at the old address may answer with errors for a long time. So an answer that is not Coder's
-/// own replaces the client: the next request resolves the name again, and requests in flight end where they are.
+/// A pooled connection stays with the address that Coder's name had when it was opened, for as long as that address
+/// answers. If Coder moves, a proxy at the old address may answer with errors for a long time. Therefore an answer that
+/// is not Coder's own replaces the client: the next request resolves the name again, and requests in flight finish on
+/// the old one.
 pub(super) struct Connections {
     tls: ClientConfig,
     current: ArcSwap<Client>,
@@ -34,9 +35,9 @@ impl Connections {
         self.current.load_full()
     }
 
-    /// A request by this client failed.
+    /// Replaces the client after a failed request, if the failure may be due to its connection.
     pub(super) fn failed(&self, used: &Arc<Client>, failure: &Failure) {
-        // One of many requests that fail at the same time is enough.
+        // If many requests fail at the same time, one replacement is enough.
         if failure.doubts_server() && Arc::ptr_eq(&self.current.load(), used) {
             match http_with(self.tls.clone(), false) {
                 Ok(client) => _ = self.current.compare_and_swap(used, Arc::new(client)),

@@ -25,7 +25,7 @@ pub struct SendError {
 #[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum Failure {
-    /// 401: no agent with this token, yet, now, or any more.
+    /// 401: no agent has this token: not yet, not now, or no longer.
     #[error("401: no agent has this token now")]
     Unauthorized,
     /// 413 with Coder's own message: the agent's log is full.
@@ -77,8 +77,8 @@ impl Failure {
         matches!(self, Self::Timeout | Self::Network { connected: true, .. } | Self::Server { status: 502 | 504 })
     }
 
-    /// True if something rejected this one request, as opposed to being overloaded or unavailable. Coder itself does not
-    /// answer this program's requests so.
+    /// True if something rejected this one request, as opposed to being overloaded or unavailable. Coder itself does
+    /// not answer this program's requests in this way.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::NotCoder { .. } | Self::BodyTooLarge => true,
@@ -95,7 +95,8 @@ impl Failure {
         )
     }
 
-    /// Refines the failure by the start of the body: Coder's own errors are JSON with a message, those of a proxy are not.
+    /// Refines the failure by the start of the body: Coder's own errors are JSON with a message, those of a proxy are
+    /// not.
     pub(super) fn explained_by(self, body: &[u8]) -> Self {
         match (self, message(body)) {
             (Self::BodyTooLarge, Some(message)) if is_log_full(&message) => Self::TooLarge,
@@ -117,7 +118,7 @@ impl From<reqwest::Error> for Failure {
         if error.is_timeout() && connected {
             return Self::Timeout;
         }
-        // The URL could hold a password; where it leads is known from the settings.
+        // The URL may contain a password, and the target is known from the settings.
         let error = error.without_url();
         Self::Network { reason: with_sources(&error).into(), connected }
     }
@@ -134,11 +135,11 @@ pub(super) fn classify(status: StatusCode, headers: &HeaderMap) -> Option<Failur
     if status.is_redirection() {
         return Some(Failure::not_coder(format!("it redirects ({})", status.as_u16())));
     }
-    // Whatever its body looks like: many proxies answer it with a web page.
+    // Regardless of its body: many proxies send a web page with it.
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         return Some(Failure::BodyTooLarge);
     }
-    // A login page of a proxy, with whatever status: above all not the 401 of an agent that is over.
+    // A login page of a proxy, whatever its status. In particular, this is not the 401 of a revoked agent.
     if is_html(headers) {
         return Some(Failure::not_coder(format!("it answers {} with a web page", status.as_u16())));
     }
@@ -158,7 +159,7 @@ fn is_html(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
-/// A proxy requires authentication. Coder never answers so.
+/// True if a proxy requires authentication. Coder never answers in this way.
 fn asks_for_a_login(headers: &HeaderMap) -> bool {
     let schemes = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()?.split(' ').next());
     schemes.into_iter().any(|scheme| {

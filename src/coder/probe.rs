@@ -86,12 +86,12 @@ fn lost(error: reqwest::Error) -> ProbeError {
     ProbeError { error: SendError { failure: error.into(), rate: None }, certificate }
 }
 
-/// The reason why TLS rejected the server's certificate, somewhere below an error.
+/// Finds the reason why TLS rejected the server's certificate, in an error and its sources.
 fn rejected(error: &(dyn Error + 'static)) -> Option<rustls::CertificateError> {
     if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
         return Some(reason.clone());
     }
-    // The source of an io::Error is that of the error it wraps, and not that error.
+    // The source of an `io::Error` is the source of the error it wraps, and not that error itself.
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => rejected(wrapped),
         None => rejected(error.source()?),

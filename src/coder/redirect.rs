@@ -22,7 +22,7 @@ pub(super) struct Redirect {
 /// Reads the redirect of a request to `endpoint` below `base`; `None` if the answer is not a redirect.
 ///
 /// A redirect is followed to the same endpoint on the same host: by https instead of http, on another path or, within
-/// https, on another port. The token must not leave that host nor its encryption.
+/// https, on another port. The token must not leave that host or its encryption.
 ///
 /// # Errors
 /// [`Failure::NotCoder`] for any other target, which it names.

@@ -95,7 +95,7 @@ fn line(output: &str) -> WireLine<'_> {
     }
 }
 
-/// No text of an error may hold the token.
+/// Checks that no text of an error contains the token.
 fn without_token(error: &SendError) {
     for text in [format!("{error}"), format!("{error:?}"), format!("{error:#?}")] {
         assert!(!text.contains("12345678"), "{text}");

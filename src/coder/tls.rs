@@ -6,9 +6,9 @@ use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
 
 use super::client::ConfigError;
 
-/// Creates a configuration with the process's crypto provider. The roots are those of `SSL_CERT_FILE` and `SSL_CERT_DIR`
-/// if set, else the system's, read once. Without any, no server is trusted, which is an error unless Coder is reached in the
-/// clear: for that an image without CA certificates is good enough.
+/// Creates a configuration with the process's crypto provider. The roots are those of `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` if set, else the system's, read once. Without any root, no server is trusted. This is an error unless
+/// Coder is reached over plain HTTP, for which an image without CA certificates is sufficient.
 pub(super) fn config(url: &Url) -> Result<ClientConfig, ConfigError> {
     let provider = CryptoProvider::get_default().ok_or(ConfigError::NoProvider)?.clone();
     let builder = ClientConfig::builder_with_provider(provider)

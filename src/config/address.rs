@@ -22,7 +22,7 @@ pub(crate) fn every_address(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
 }
 
-/// True if the process cannot listen on both.
+/// True if the process cannot listen on both addresses.
 pub(crate) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && covers

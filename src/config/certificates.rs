@@ -28,8 +28,8 @@ pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
     if usable == 0 { Err("which contains no certificate".to_owned()) } else { Ok(path) }
 }
 
-/// Parses directories separated by colons. As in OpenSSL and Go, missing ones are ignored, but one must exist. This is not
-/// checked if they are on another machine.
+/// Parses directories separated by colons. As in OpenSSL and Go, missing ones are ignored, but one must exist. This is
+/// not checked if they are on another machine.
 pub(crate) fn directories(text: &str, elsewhere: bool) -> Result<Vec<PathBuf>, String> {
     let directories: Vec<_> = text.split(':').filter(|directory| !directory.is_empty()).map(PathBuf::from).collect();
     if elsewhere || directories.iter().any(|directory| directory.is_dir()) {

@@ -11,8 +11,8 @@ use super::kubeconfig::{KubeconfigFlaw, check};
 use super::proxy::{Proxy, ProxyError, take_proxy_url};
 use super::setting::{KUBECONFIG_VARIABLE, SERVICE_HOST_VARIABLE};
 
-/// Source of the API server's address and credentials. In order of precedence: the flag, KUBECONFIG, the service account of
-/// the pod, the file that kubectl uses.
+/// Source of the API server's address and credentials. In order of precedence: the flag, KUBECONFIG, the service
+/// account of the pod, the file that kubectl uses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ClusterAccess {
     /// This kubeconfig, as given by the flag.
@@ -59,8 +59,8 @@ impl ClusterAccess {
         }
     }
 
-    /// Loads the configuration. A service account is used without the proxy of the environment, because the API server is
-    /// inside the cluster.
+    /// Loads the configuration. A service account is used without the proxy of the environment, because the API server
+    /// is inside the cluster.
     ///
     /// # Errors
     /// If the kubeconfig, the service account or the proxy cannot be used.
@@ -68,7 +68,7 @@ impl ClusterAccess {
         self.load_context(None).await
     }
 
-    /// As [`ClusterAccess::load`], with another context of the kubeconfig than its current one. Without effect on a
+    /// Like [`ClusterAccess::load`], with another context of the kubeconfig than its current one. Has no effect on a
     /// service account.
     pub async fn load_context(&self, context: Option<&str>) -> Result<Cluster, ClusterError> {
         let (mut config, proxy) = match self {

@@ -20,8 +20,8 @@ pub(crate) fn command() -> Command {
         .args(ALL.iter().copied().map(flag))
 }
 
-/// The variables are not read by clap: it supports one per flag, repeats values in its messages, and always reads the
-/// environment of the process, which tests cannot replace.
+/// Creates a flag. Its variables are not read by clap, which supports one per flag, repeats values in its messages, and
+/// always reads the environment of the process, which tests cannot replace.
 fn flag(setting: Setting) -> Arg {
     let help = setting.help.trim_start();
     let variables = setting.variables.join(", ");

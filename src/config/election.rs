@@ -23,8 +23,8 @@ pub struct Election {
 }
 
 impl Election {
-    /// Reads the settings; `None` without a name of the Lease. A new leader continues from the checkpoint of the previous
-    /// one, so an election needs a ConfigMap.
+    /// Reads the settings; `None` without a name of the Lease. A new leader continues from the checkpoint of the
+    /// previous one, so an election needs a ConfigMap.
     pub(crate) fn find(source: &Source, state: Option<&State>) -> Result<Option<Self>, ConfigError> {
         let name = source.optional(LEASE_NAME, names::subdomain)?;
         let identity = source.optional(LEASE_IDENTITY, names::subdomain)?;

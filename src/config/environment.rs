@@ -41,7 +41,7 @@ impl Environment {
         self
     }
 
-    /// For a configuration of another machine: the files that it names are not opened.
+    /// Marks this as the environment of a configuration on another machine: the files that it names are not opened.
     #[must_use]
     pub fn on_another_machine(mut self) -> Self {
         self.elsewhere = true;
@@ -57,7 +57,7 @@ impl Environment {
         self.get(variable)?.to_str().map(str::to_owned)
     }
 
-    /// As [`Environment::get`], where set but empty counts as not set.
+    /// Like [`Environment::get`], but a variable that is set and empty counts as not set.
     pub(crate) fn filled(&self, variable: &str) -> Option<&OsStr> {
         self.get(variable).filter(|value| !value.is_empty())
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Conditions on fields of a pod that must all hold, in the syntax of Kubernetes. Displayed, it is what the API takes.
+/// Conditions on fields of a pod that must all hold, in the syntax of Kubernetes. `Display` writes what the API
+/// accepts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FieldSelector {
     terms: Vec<Term>,
@@ -15,7 +16,7 @@ struct Term {
     value: String,
 }
 
-/// The fields by which kube-apiserver 1.37 selects pods (pkg/apis/core/v1/conversion.go); any other is answered 400.
+/// Fields by which kube-apiserver 1.37 can select pods (pkg/apis/core/v1/conversion.go). It answers any other with 400.
 const FIELDS_OF_PODS: [&str; 12] = [
     "metadata.name",
     "metadata.namespace",
@@ -69,7 +70,7 @@ impl Term {
     }
 }
 
-/// Splits at the first operator, of which the longer ones come first.
+/// Splits at the first operator. The longer ones take precedence.
 fn split_at_operator(term: &str) -> Option<(&str, &str, &str)> {
     let at = term.find('=')?;
     let (before, after) = term.split_at(at);

@@ -1,4 +1,4 @@
-//! Kubeconfigs that cannot be used, and why.
+//! Reasons why a kubeconfig cannot be used.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum KubeconfigFlaw {
         context: String,
         /// `cluster` or `user`.
         kind: &'static str,
-        /// Name of what is missing.
+        /// Name of the missing cluster or user.
         name: String,
     },
     /// The address of the API server is not a URL.
@@ -61,8 +61,8 @@ fn without_contents(error: &KubeconfigError) -> String {
     }
 }
 
-/// Finds what kube reports without the names there are, or not at all: kubectl refuses a context whose user does not
-/// exist, kube sends requests without credentials.
+/// Checks for flaws that kube reports without the names that exist, or not at all: kubectl refuses a context if its
+/// user does not exist, kube sends requests without credentials.
 pub(super) fn check(kubeconfig: &Kubeconfig) -> Result<(), KubeconfigFlaw> {
     let contexts = || Contexts(kubeconfig.contexts.iter().map(|context| context.name.clone()).collect());
     let Some(name) = kubeconfig.current_context.as_ref().filter(|name| !name.is_empty()) else {

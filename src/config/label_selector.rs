@@ -7,7 +7,7 @@ use std::fmt;
 const NAME: usize = 63;
 const PREFIX: usize = 253;
 
-/// Conditions on labels that must all hold, in the syntax of Kubernetes. Displayed, it is what the API takes.
+/// Conditions on labels that must all hold, in the syntax of Kubernetes. `Display` writes what the API accepts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LabelSelector {
     requirements: Vec<Requirement>,
@@ -143,7 +143,8 @@ fn set(tokens: &mut Tokens<'_>) -> Result<BTreeSet<String>, String> {
     }
 }
 
-/// At most 63 of letters, digits, `-`, `_` and `.`, beginning and ending with a letter or digit; or nothing.
+/// True for at most 63 letters, digits, `-`, `_` and `.`, beginning and ending with a letter or digit; or for an empty
+/// text.
 fn is_name(text: &str) -> bool {
     let inside = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     let at_end = |letter: Option<char>| letter.is_none_or(|letter| letter.is_ascii_alphanumeric());

@@ -8,7 +8,7 @@ use super::command;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
 
-/// Set to anything, the test writes the file instead of comparing it.
+/// Environment variable. If it is set, the test writes the file instead of comparing it.
 const UPDATE: &str = "UPDATE_DOCS";
 
 const INTRODUCTION: &str = "\

@@ -111,8 +111,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the settings from a command line, which starts with the program's name, and an environment. Checks the files
-    /// that are named.
+    /// Reads the settings from a command line, which starts with the program's name, and an environment. Checks the
+    /// files that are named.
     pub fn new<A: Into<OsString>>(
         args: impl IntoIterator<Item = A>,
         environment: &Environment,
@@ -120,7 +120,7 @@ impl Config {
         Self::from_command(command(), args.into_iter().map(Into::into), environment)
     }
 
-    /// As [`Config::new`], with a command line that has more than the flags.
+    /// Like [`Config::new`], with a command line that has more than the flags.
     pub(crate) fn from_command(
         command: clap::Command,
         args: impl IntoIterator<Item = OsString>,

@@ -37,8 +37,8 @@ const OF_KUBECONFIG: &str = "proxy-url of the kubeconfig";
 const OF_ENVIRONMENT: &str = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY";
 
 impl Proxy {
-    /// The proxy for `server`: the kubeconfig's `proxy-url`, else that of the environment unless `NO_PROXY` excludes the
-    /// server.
+    /// The proxy for `server`: the kubeconfig's `proxy-url`, else that of the environment unless `NO_PROXY` excludes
+    /// the server.
     ///
     /// `NO_PROXY` lists hosts, domains, addresses and networks as in curl and Go; entries that are none of these are
     /// ignored.

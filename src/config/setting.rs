@@ -138,8 +138,8 @@ settings! {
     WEBHOOK_NAMES: "webhook-names", "LIST", ["CODER_LOGSTREAM_WEBHOOK_NAMES"],
         "a list of DNS names and IP addresses separated by commas";
 
-    /// File with CA certificates in PEM. Clients without a certificate issued by one of these CAs are rejected. Default:
-    /// all clients are accepted.
+    /// File with CA certificates in PEM. Clients without a certificate issued by one of these CAs are rejected.
+    /// Default: all clients are accepted.
     WEBHOOK_CLIENT_CA: "webhook-client-ca", "FILE", ["CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"],
         CERTIFICATES;
 
@@ -198,13 +198,14 @@ settings! {
     LEASE_NAME: "lease-name", "NAME", ["CODER_LOGSTREAM_LEASE_NAME"],
         "the name of a Lease, of at most 253 of a-z, 0-9, - and .";
 
-    /// Name of this replica in the Lease. Must be unique among processes that run at the same time; a later process with
-    /// the same name takes over at once. Default: a random name.
+    /// Name of this replica in the Lease. Must be unique among processes that run at the same time; a later process
+    /// with the same name takes over at once. Default: a random name.
     LEASE_IDENTITY: "lease-identity", "NAME", ["CODER_LOGSTREAM_LEASE_IDENTITY", POD_NAME_VARIABLE],
         "a name of at most 253 of a-z, 0-9, - and .";
 
     /// Time after which another replica takes over from one that was killed or lost its connection, from 3s to 10m. The
-    /// holder renews the Lease every 2/15 of this time, and stops sending 2/3 of it after the last renewal. Default: 10s.
+    /// holder renews the Lease every 2/15 of this time, and stops sending 2/3 of it after the last renewal. Default:
+    /// 10s.
     LEASE_DURATION: "lease-duration", "DURATION", ["CODER_LOGSTREAM_LEASE_DURATION"],
         "a duration from 3s to 10m such as 10s";
 

@@ -5,8 +5,8 @@ use url::Url;
 /// Maximum length, in characters.
 const LONGEST: usize = 160;
 
-/// The value in quotes, on one line and not too long. Parts of a URL that may be a password are masked, whatever setting
-/// it belongs to.
+/// Puts the value in quotes, on one line and not too long. Parts of a URL that may be a password are masked, whatever
+/// setting it belongs to.
 pub(crate) fn quoted(value: &str) -> String {
     let shown = masked(value);
     let cut = shown.chars().take(LONGEST).collect::<String>();
@@ -28,7 +28,7 @@ fn masked(value: &str) -> String {
         _ => value.split_once("://").map_or_else(
             || "***".to_owned(),
             |(scheme, _)| {
-                // What is not a valid scheme may be part of a secret.
+                // A text that is not a valid scheme may be part of a secret.
                 if scheme.chars().all(|letter| letter.is_ascii_alphabetic()) {
                     format!("{scheme}://***")
                 } else {

@@ -61,7 +61,7 @@ impl Source<'_> {
         }
     }
 
-    /// As [`Source::optional`], for a path. `check` is skipped if the path is on another machine.
+    /// Like [`Source::optional`], for a path. `check` is skipped if the path is on another machine.
     pub(crate) fn path(
         &self,
         setting: Setting,
@@ -82,7 +82,7 @@ pub(crate) struct Given {
     setting: Setting,
     /// The flag or variable.
     pub(crate) origin: Origin,
-    /// Without spaces around it.
+    /// The value, without spaces around it.
     pub(crate) text: String,
 }
 

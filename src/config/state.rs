@@ -27,8 +27,8 @@ impl State {
         Ok(namespace.map(|namespace| Self { namespace, name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()) }))
     }
 
-    /// Namespace of the program's own objects, even if the checkpoint is in memory only. `None` outside a cluster, unless
-    /// it is set.
+    /// Namespace of the program's own objects, even if the checkpoint is in memory only. `None` outside a cluster,
+    /// unless it is set.
     pub(crate) fn home(source: &Source) -> Result<Option<String>, ConfigError> {
         let environment = source.environment;
         let of_pod = || names::label(environment.filled(POD_NAMESPACE_VARIABLE)?.to_str()?.trim()).ok();

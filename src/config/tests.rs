@@ -13,7 +13,7 @@ fn config(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, ConfigErr
     Config::new(args, &Environment::of(variables.iter().copied()))
 }
 
-/// A value that each setting accepts and its default is not.
+/// For each setting, a valid value other than its default.
 fn values(scratch: &Scratch) -> BTreeMap<&'static str, String> {
     let file = |path: &Path| path.to_str().unwrap().to_owned();
     BTreeMap::from([
@@ -88,7 +88,7 @@ fn every_setting_can_be_given_by_flag() {
     let config = config(&args.iter().map(String::as_str).collect::<Vec<_>>(), &[]).unwrap();
     assert_eq!(config.to_string(), expected(&scratch, scratch.certificate.to_str().unwrap()));
     assert_eq!(config.log_format, LogFormat::Json);
-    // There is no command line that uses them all.
+    // No command line uses all of them.
     assert_eq!(config.warnings, ["--webhook-cert-dir has no effect with a self-managed certificate"]);
 }
 

@@ -119,8 +119,8 @@ fn without_effect(source: &Source, mode: Option<Mode>) -> impl Iterator<Item = S
     idle.map(move |idle| format!("--{} has no effect {why}", idle.flag))
 }
 
-/// Names that the certificate must cover. The API server uses one name of a Service; a self-managed certificate covers all
-/// of them, for other clients.
+/// Names that the certificate must cover. The API server uses one name of a Service; a self-managed certificate covers
+/// all of them, for other clients.
 fn covered(service: Option<&Service>, mode: Mode, names: Vec<ServerName<'static>>) -> Vec<ServerName<'static>> {
     let forms = service.into_iter().flat_map(|Service { name, namespace }| match mode {
         Mode::Mounted => vec![format!("{name}.{namespace}.svc")],

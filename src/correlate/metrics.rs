@@ -26,7 +26,8 @@ fn of_cause(cause: &Cause) -> Labels<1> {
     [("cause", cause.id)]
 }
 
-/// Bounds of the time to running, in seconds: a start from a node that has the image, to one that waits for a node.
+/// Histogram buckets of the time to running, in seconds: from a start on a node that has the image to one that waits
+/// for a node.
 const TIME_TO_RUNNING: [f64; 11] = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 900.0, 3_600.0];
 
 /// Metrics of correlation.
@@ -68,7 +69,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Registers them.
+    /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "facts_observed",
@@ -113,7 +114,7 @@ impl Metrics {
         registry.register("events_waiting", "Events waiting for their object", self.waiting.clone());
     }
 
-    /// The correlator is gone: sets the gauges, and counts the Events that it leaves to the next leader.
+    /// Resets the gauges after the end of the correlator, and counts the Events that it leaves to the next leader.
     pub fn reset(&self) {
         self.handed_back.inc_by(u64::try_from(self.waiting.get()).unwrap_or_default());
         self.sizes([0, 0, 0]);
@@ -128,17 +129,17 @@ impl Metrics {
         };
     }
 
-    /// A start failed by this cause.
+    /// Counts a start that failed by this cause.
     pub(super) fn failed(&self, cause: &Cause) {
         self.failures.get_or_create(&of_cause(cause)).inc();
     }
 
-    /// A pod started to run, this long after its creation.
+    /// Records that a pod started to run, this long after its creation.
     pub(super) fn started(&self, after: SignedDuration) {
         self.time_to_running.observe(after.as_secs_f64());
     }
 
-    /// A line that is not delivered because of `--min-level` or `--skip-reasons`.
+    /// Counts a line that is not delivered because of `--min-level` or `--skip-reasons`.
     pub(super) fn filtered(&self) {
         self.filtered.inc();
     }

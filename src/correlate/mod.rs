@@ -128,7 +128,7 @@ impl Correlation {
     }
 
     async fn carry_out_all(&mut self, effects: Vec<Effect>) {
-        // All at once: this task may be stopped where it waits, and each observed fact must have its outcome then.
+        // All at once: this task may be stopped at any await, and by then each observed fact must have its outcome.
         for effect in &effects {
             if let Effect::Count(counted) = effect {
                 self.metrics.count(*counted);
@@ -197,7 +197,7 @@ impl Correlation {
             }
             Effect::Hold(fact_id) => self.ledger.track(fact_id),
             Effect::Ack(fact_id) => self.ledger.ack(fact_id),
-            // Counted before.
+            // Already counted.
             Effect::Count(_) => {}
             Effect::StartFailed { start, cause } => {
                 self.metrics.failed(cause);
@@ -228,7 +228,7 @@ impl Correlation {
     }
 
     async fn send(&self, command: Command) {
-        // Delivery ends after this task. Without it the supervisor is already ending the process.
+        // Delivery ends after this task. If it has ended before, the supervisor is already ending the process.
         if self.outlet.send(command).await.is_err() {
             tracing::error!("delivery has ended, a line is lost");
         }

@@ -20,7 +20,7 @@ impl<T> Default for Postponed<T> {
 }
 
 impl<T: Clone> Postponed<T> {
-    /// Makes a request, now or later. `false` if it was dropped.
+    /// Makes a request, now or later. Returns false if it was dropped.
     pub(super) fn request<E>(&mut self, request: T, make: impl Fn(T) -> Result<(), E>) -> bool {
         if self.waiting.is_empty() && make(request.clone()).is_ok() {
             return true;
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(kept, [true, true, true, true, false]);
         server.room.replace(1);
         postponed.retry(|request| server.take(request));
-        // There is room again, and those who came first have it.
+        // There are free slots again, and the requests that came first get them.
         server.room.replace(9);
         assert!(postponed.request(5, |request| server.take(request)));
         postponed.retain(|request| *request != 3);

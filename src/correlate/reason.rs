@@ -2,8 +2,8 @@
 
 use logstream_core::finding::FindingKind;
 
-/// The reason as `kubectl get events` or the pod's status shows it; `None` for the creation, deletion and recovery of an
-/// object, which have no reason in Kubernetes.
+/// The reason as `kubectl get events` or the pod's status shows it; `None` for the creation, deletion and recovery of
+/// an object, which have no reason in Kubernetes.
 pub(super) fn reason(kind: &FindingKind) -> Option<&str> {
     match kind {
         FindingKind::Event { reason, .. }

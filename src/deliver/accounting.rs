@@ -19,8 +19,8 @@ pub trait AckSink: Send + Sync {
     /// task of the engine: it must not block. A line that a shutdown leaves undelivered is not acknowledged.
     fn ack(&self, fact_id: FactId);
 
-    /// Upper bound of this program's output in the agent's log, in bytes, over all processes. Called after each delivery
-    /// and each request that may have been one, from the task of the engine: it must not block.
+    /// Upper bound of this program's output in the agent's log, in bytes, over all processes. Called after each
+    /// delivery and each request that may have been one, from the task of the engine: it must not block.
     fn spent(&self, agent: &AgentToken, bytes: u64) {
         let _ = (agent, bytes);
     }
@@ -97,7 +97,8 @@ impl Accounting {
 }
 
 impl Drop for Accounting {
-    /// What is still held was not acknowledged: the next leader or process delivers it.
+    /// Counts lines that are still held as handed back. They were not acknowledged: the next leader or process delivers
+    /// them.
     fn drop(&mut self) {
         self.metrics.handed_back(self.lines);
         self.metrics.waiting(0);

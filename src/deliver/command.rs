@@ -45,9 +45,9 @@ pub enum Command {
 #[error("delivery has ended")]
 pub struct Closed;
 
-/// Commands waiting for the engine, which handles them without I/O: enough for one turn of its loop.
+/// Maximum number of commands waiting for the engine, which handles them without I/O: enough for one turn of its loop.
 const COMMANDS: usize = 1_024;
-/// Expected agents waiting for the engine.
+/// Maximum number of expected agents waiting for the engine.
 const EXPECTED: usize = 256;
 
 /// Sends commands to the engine. Commands of one clone keep their order, except [`Command::Prepare`].
@@ -66,7 +66,8 @@ pub(crate) struct Inlet {
 }
 
 impl Drop for Inlet {
-    /// Counts the lines that the engine has not seen as handed back to the next leader, as it does its own.
+    /// Counts the lines that the engine has not received as handed back to the next leader, as the engine does with its
+    /// own.
     fn drop(&mut self) {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
@@ -98,7 +99,7 @@ impl Outlet {
         }
     }
 
-    /// Sends [`Command::Prepare`] without waiting, for the admission handler. Returns whether it was sent.
+    /// Sends [`Command::Prepare`] without waiting, for the admission handler. Returns true if it was sent.
     pub fn prepare(&self, agent: AgentToken) -> bool {
         let handed_over = self.expected.try_send(agent).is_ok();
         if !handed_over {

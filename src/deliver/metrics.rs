@@ -87,7 +87,7 @@ pub struct Metrics {
 /// Outcome of a successful request.
 const OK: &str = "ok";
 
-/// From a round trip within the cluster to the hour for which lines are held, in seconds.
+/// Histogram buckets in seconds: from a round trip within the cluster to the hour for which lines are held.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 3600.0];
 
 impl Metrics {
@@ -158,7 +158,7 @@ impl Metrics {
         );
     }
 
-    /// Sets the gauges as they are without an engine.
+    /// Resets the gauges to their values without an engine.
     pub fn reset(&self) {
         self.waiting.set(0);
         self.in_flight.set(0);

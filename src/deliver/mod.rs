@@ -4,10 +4,10 @@
 //! receives [`Command`]s through an [`Outlet`] and acknowledges facts through an [`AckSink`]. It holds no lock, waits
 //! only for requests, and every queue has a limit.
 //!
-//! The way of a request: an agent with something to send has a position in the priority queue (`rate::priority`). When
-//! the rate limiter permits a request, the first agent of the most urgent priority sends what its outbox
-//! (`queue::outbox`) holds as one batch. The disposition of the answer (`agents::disposition`) decides what happens to
-//! the agent and its batch. Lines that arrive meanwhile wait in the outbox.
+//! Path of a request: an agent with something to send has a position in the priority queue (`rate::priority`). When the
+//! rate limiter permits a request, the first agent of the most urgent priority sends what its outbox (`queue::outbox`)
+//! holds as one batch. The disposition of the answer (`agents::disposition`) decides what happens to the agent and its
+//! batch. Lines that arrive meanwhile wait in the outbox.
 
 mod accounting;
 mod agents;

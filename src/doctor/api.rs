@@ -14,7 +14,8 @@ use tokio::sync::OnceCell;
 use super::{access::Access, check::Problem};
 use crate::runtime::innermost;
 
-/// The API server answers within milliseconds; with a slow link and a large list, within seconds.
+/// Time limit of a request. The API server answers within milliseconds, or within seconds over a slow link with a large
+/// list.
 const DEADLINE: Duration = Duration::from_secs(15);
 /// Number of objects in a page of a list.
 const PAGE: usize = 500;
@@ -45,7 +46,7 @@ pub(super) enum ApiError {
     /// The API server does not accept the credentials, with their flaw, if one is known.
     #[error("the API server does not accept these credentials (401){0}")]
     Unauthorized(String),
-    /// The same, of an API server that allows anonymous requests.
+    /// The same, for an API server that allows anonymous requests.
     #[error("the API server takes doctor for an anonymous user, as it accepts none of the credentials{0}")]
     Anonymous(String),
     /// The API server refused the request.
@@ -91,7 +92,7 @@ impl Api {
         Self { client, flaw: String::new(), user: std::sync::Arc::default() }
     }
 
-    /// The same, with credentials that cannot work for this reason, if there is one.
+    /// Like [`Api::new`], with credentials that cannot work for this reason, if there is one.
     pub(super) fn with_flaw(client: Client, flaw: Option<&str>) -> Self {
         Self { flaw: flaw.map(|flaw| format!("; {flaw}")).unwrap_or_default(), ..Self::new(client) }
     }
@@ -153,12 +154,12 @@ impl Api {
         Ok(is_allowed(&self.review(&create, &review).await?))
     }
 
-    /// Name of the account that `doctor` runs with; empty where the API server does not say.
+    /// Name of the account that `doctor` runs with; empty if the API server does not return it.
     pub(super) async fn user(&self) -> &str {
         self.account().await.unwrap_or_default()
     }
 
-    /// The same, or why it cannot be asked for. Asked once.
+    /// The same, or the error of the request for it. Requested once.
     pub(super) async fn account(&self) -> Result<&str, ApiError> {
         let ask = async || {
             let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });

@@ -11,8 +11,8 @@ use crate::{
 /// Checks an installation: the API server, permissions, the webhook, Coder and the workspaces that exist.
 ///
 /// The flags of an installed release are read from its Deployment: of the only one in the cluster, or of the one that
-/// --namespace and --release name. With `CODER_URL` in the environment, as in the program's own pod, or with flags after
-/// `--`, the settings of this process are checked instead.
+/// --namespace and --release name. With `CODER_URL` in the environment, as in the program's own pod, or with flags
+/// after `--`, the settings of this process are checked instead.
 ///
 /// Nothing is changed: besides reads there are access reviews, and pods created by a server-side dry run. A check for
 /// which a permission is missing is skipped and says so.
@@ -62,7 +62,7 @@ pub struct Args {
 /// Settings of `doctor`.
 #[derive(Debug)]
 pub struct Options {
-    /// How the Kubernetes API is reached.
+    /// Access to the Kubernetes API.
     pub(super) cluster: ClusterAccess,
     /// Another context of the kubeconfig than its current one.
     pub(super) context: Option<String>,
@@ -72,7 +72,7 @@ pub struct Options {
     pub(super) target: Target,
     /// The program's environment, for [`Target::Process`].
     pub(super) environment: Environment,
-    /// How long to wait for what becomes true by itself.
+    /// Time to wait for states that become true by themselves.
     pub(super) wait: Duration,
     /// Form of the output.
     pub(super) output: Output,

@@ -13,7 +13,7 @@ pub(super) struct Check {
     pub(super) group: Group,
     /// The statement, true if the check passes.
     pub(super) description: &'static str,
-    /// The state in which it passes, in more words than the description.
+    /// The state in which it passes, in more detail than the description.
     pub(super) expected: &'static str,
     /// Severity if it does not pass.
     pub(super) severity: Severity,

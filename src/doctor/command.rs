@@ -37,7 +37,7 @@ pub async fn run(options: Options) -> io::Result<ExitCode> {
     for check in checks::ALL {
         let outcome = runner.run(check, &context).await;
         if output == Output::Text {
-            // Each as soon as it is known: some take seconds.
+            // Print each outcome as soon as it is known, because some take seconds.
             out.write_all(text.outcome(outcome).as_bytes())?;
             out.flush()?;
         }

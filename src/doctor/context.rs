@@ -34,7 +34,7 @@ pub(super) enum DoctorError {
     /// The kubeconfig or the ServiceAccount cannot be used.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// No client can be made of it.
+    /// A client cannot be created from it.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The Deployment cannot be read.
@@ -48,15 +48,15 @@ pub(super) enum DoctorError {
         /// The error.
         error: Box<ApiError>,
     },
-    /// There is no such release, but those with these flags.
+    /// The release does not exist.
     #[error("{release}{}", others(.flags))]
     NoRelease {
-        /// The release that was looked for.
+        /// The requested release.
         release: Release,
-        /// Flags that name each release there is.
+        /// Flags that name each release that exists.
         flags: String,
     },
-    /// There are several.
+    /// There are several releases.
     #[error("there are several releases of this program: {0}")]
     SeveralReleases(String),
     /// The program would reject its own configuration.
@@ -71,7 +71,7 @@ impl From<ApiError> for DoctorError {
 }
 
 impl DoctorError {
-    /// With the address of the server that was asked.
+    /// Adds the address of the API server.
     fn at(self, server: &str) -> Self {
         match self {
             Self::Read(error) => Self::Unreadable { server: server.to_owned(), error },
@@ -93,7 +93,7 @@ fn others(flags: &str) -> String {
 pub(super) enum Vantage {
     /// In a pod, which reaches what the program reaches.
     Cluster,
-    /// Elsewhere: addresses of the cluster may not be reachable, and name resolution, proxies and clocks are others.
+    /// Elsewhere: addresses of the cluster may not be reachable, and name resolution, proxies and clocks differ.
     Outside,
 }
 
@@ -111,7 +111,7 @@ pub(super) struct Context {
     pub(super) deployment: Option<String>,
     /// Variables of the Deployment that cannot be read.
     pub(super) unread: Vec<String>,
-    /// Coder's response, as soon as it was asked.
+    /// Coder's response, once it was requested.
     pub(super) coder: Mutex<Option<Result<Probe, ProbeError>>>,
     pub(super) workspaces: OnceCell<Result<Workspaces, ApiError>>,
 }
@@ -120,7 +120,7 @@ impl Context {
     /// The installation that this process's flags and environment belong to.
     ///
     /// # Errors
-    /// If no client for Kubernetes can be made.
+    /// If no client for Kubernetes can be created.
     pub(super) fn of_process(cluster: Cluster, config: Config) -> Result<Self, DoctorError> {
         let (server, api) = connected(cluster)?;
         let vantage = Vantage::of(&config.cluster);
@@ -129,7 +129,7 @@ impl Context {
         Ok(Self { server, ..context })
     }
 
-    /// An installed release, whose Deployment has its flags.
+    /// An installed release. Its flags are read from its Deployment.
     ///
     /// # Errors
     /// If the release cannot be found or read.
@@ -164,7 +164,7 @@ impl Context {
         }
     }
 
-    /// What is checked, in a few words.
+    /// Short description of the installation.
     pub(super) fn title(&self) -> String {
         let what = match (&self.deployment, self.home()) {
             (Some(deployment), Some(home)) => format!("the Deployment {deployment} in the namespace {home}"),
@@ -179,7 +179,7 @@ impl Context {
         of_owner.or_else(|| self.config.state.as_ref().map(|state| state.namespace.as_str()))
     }
 
-    /// Name of the webhook's configuration, or why there is nothing to verify.
+    /// Name of the webhook's configuration, or the reason why there is nothing to verify.
     pub(super) fn configuration(&self) -> Result<&str, Problem> {
         let webhook = self.config.webhook.as_ref();
         let webhook = webhook.ok_or_else(|| Problem::skipped("the webhook is off (--webhook-addr is empty)"))?;
@@ -187,7 +187,7 @@ impl Context {
         webhook.certificate.configuration().ok_or_else(unknown)
     }
 
-    /// The Deployment, or why it is unknown.
+    /// The Deployment, or the reason why it is unknown.
     pub(super) async fn deployment(&self) -> Result<Deployment, Problem> {
         let (Some(namespace), Some(name)) = (self.home(), &self.deployment) else {
             let reason = "the Deployment is unknown (--owner-deployment is not set)";

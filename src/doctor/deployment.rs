@@ -1,4 +1,4 @@
-//! A Deployment, as far as the checks look at it.
+//! The parts of a Deployment that the checks look at.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,7 +38,8 @@ pub(super) struct Spec {
 #[serde(default)]
 pub(super) struct Template {
     pub(super) metadata: TemplateMetadata,
-    /// As the API server has it: a dry run of the pod needs each field, also those that came after this program.
+    /// Unparsed, as the API server returns it: a dry run of the pod needs each field, including those newer than this
+    /// program.
     pub(super) spec: Value,
 }
 

@@ -15,7 +15,8 @@ use super::{
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// A namespace that every cluster has and where the program has no Role.
 const ELSEWHERE: &str = "kube-system";
-/// Groups whose permissions matter here. Some distributions grant every account others, on their own resources.
+/// API groups with relevant permissions. Some distributions grant every account permissions on other groups of their
+/// own.
 const GROUPS: [&str; 7] = ["*", "", "apps", "batch", RBAC, "admissionregistration.k8s.io", "coordination.k8s.io"];
 
 /// All permissions of the program's account, as far as they are granted in its own and the watched namespaces or

@@ -8,9 +8,9 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
-/// A healthy connection in a cluster takes milliseconds.
+/// Time limit of a connection. A healthy one in a cluster takes milliseconds.
 const CONNECT: Duration = Duration::from_secs(3);
-/// The same for the handshake.
+/// Time limit of a handshake. A healthy one takes milliseconds too.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// The handshake did not succeed.
@@ -29,7 +29,7 @@ pub(super) enum HandshakeError {
     Rejected {
         /// Host and port.
         address: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// TLS failed for another reason.
@@ -82,11 +82,11 @@ pub(super) async fn handshake(
     served.map(|certificate| certificate.not_after()).ok_or_else(|| failed("no certificate was served".to_owned()))
 }
 
-/// Why a certificate is rejected.
+/// Describes the reason why a certificate is rejected.
 pub(super) fn in_words(reason: &rustls::CertificateError) -> String {
     use rustls::CertificateError as Reason;
     match reason {
-        // The latter if another CA of the same name is trusted.
+        // The latter occurs if another CA of the same name is trusted.
         Reason::UnknownIssuer | Reason::BadSignature => "its certificate is not issued by a trusted CA".to_owned(),
         Reason::Expired | Reason::ExpiredContext { .. } => "its certificate has expired".to_owned(),
         Reason::NotValidYet | Reason::NotValidYetContext { .. } => "its certificate is not valid yet".to_owned(),

@@ -18,7 +18,7 @@ const SHOWN: usize = 10;
 /// Label whose value is the name of the release.
 const INSTANCE: &str = "app.kubernetes.io/instance";
 
-/// The release of the chart that is meant.
+/// The release of the chart to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Release {
     /// Its namespace; `None` for the only release in all namespaces that may be read.
@@ -92,7 +92,7 @@ impl Installed {
     }
 }
 
-/// The program's Deployments that may be of the release, each with the program's container.
+/// The program's Deployments that may belong to the release, each with the program's container.
 async fn deployments(api: &Api, release: &Release) -> Result<Vec<(Deployment, Container)>, ApiError> {
     let list = Access::new("list", "apps", "deployments").within(release.namespace.as_deref());
     let instance = release.name.as_ref().map(|name| format!("{INSTANCE}={name}"));
@@ -230,7 +230,7 @@ mod tests {
         assert!(error.contains("no release logs in the namespace coder"), "{error}");
     }
 
-    /// With a script for the requests for all namespaces and for `team`.
+    /// Finds a release with scripted answers to the requests for all namespaces and for `team`.
     async fn found(all: Answer, team: Answer, namespace: Option<&str>) -> Result<String, String> {
         let script = Script::new().always("/v1/deployments?", all).always("/namespaces/team/deployments?", team);
         let release = Release { namespace: namespace.map(str::to_owned), name: None };
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(found(Answer::list(1, &[other.clone(), own()]), forbidden(), None).await, Ok("logs".into()));
         let error = found(Answer::list(1, &[own(), own()]), forbidden(), None).await.unwrap_err();
         assert!(error.contains("--namespace coder --release logs"), "{error}");
-        // An account that sees one namespace only.
+        // An account that can read one namespace only.
         assert_eq!(found(forbidden(), Answer::list(1, &[own()]), None).await, Ok("logs".into()));
         let error = found(Answer::list(1, &[own()]), Answer::list(1, &[]), Some("team")).await.unwrap_err();
         assert!(error.contains("in the namespace team; there is --namespace coder --release logs"), "{error}");

@@ -41,7 +41,8 @@ fn watch(config: &Config, needs: &mut Vec<Access>) {
     }
 }
 
-/// A pod is looked up by a list, as only that honours the selectors; the others are looked up by their name.
+/// Verbs needed on a resource. Pods are looked up by a list, because only a list honours the selectors, and other
+/// objects by their name.
 fn verbs(resource: Resource) -> &'static [&'static str] {
     match resource {
         Resource::Events | Resource::NodeEvents | Resource::Objects(Kind::Pod) => &["list", "watch"],

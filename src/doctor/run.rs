@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs checks one after the other, so that none disturbs the measurements of another.
 pub(super) struct Runner {
-    /// Until then, checks that may become true by themselves are repeated.
+    /// Time until which checks that may become true by themselves are repeated.
     deadline: Instant,
     report: Report,
     /// The fatal check that failed.

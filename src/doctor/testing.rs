@@ -17,7 +17,7 @@ pub(super) fn config(flags: &[&str]) -> Config {
     Config::new(arguments.chain(flags.iter().copied()), &environment).unwrap()
 }
 
-/// A context whose API server answers by a script, with these flags of the program.
+/// A context with a scripted API server, for a program with these flags.
 pub(super) fn scripted(script: Script, flags: &[&str]) -> Context {
     let config = config(flags);
     let deployment = config.owner.as_ref().map(|owner| owner.deployment.clone());
@@ -25,7 +25,7 @@ pub(super) fn scripted(script: Script, flags: &[&str]) -> Context {
     Context::new(Api::new(script.start().client()), config, Vantage::Cluster, proxies, deployment, Vec::new())
 }
 
-/// A context whose API server answers nothing.
+/// A context with an API server that never answers.
 pub(super) fn context() -> Context {
     scripted(Script::new(), &[])
 }

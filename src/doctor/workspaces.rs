@@ -36,7 +36,8 @@ pub(super) struct WorkspacePod {
     pub(super) is_annotated: bool,
     /// The token of at least one agent is in the spec.
     pub(super) has_plain_token: bool,
-    /// Where tokens are that are not in the spec. Objects that only may have one (`envFrom`) are not among them.
+    /// Secrets and ConfigMaps that hold tokens which are not in the spec. Objects that only may hold one (`envFrom`)
+    /// are not included.
     pub(super) references: Vec<Reference>,
 }
 

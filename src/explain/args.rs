@@ -110,7 +110,7 @@ pub struct Options {
     pub min_level: Level,
     /// Form of times in text.
     pub times: Times,
-    /// How the Kubernetes API is reached.
+    /// Access to the Kubernetes API.
     pub cluster: ClusterAccess,
     /// Context of the kubeconfig.
     pub context: Option<String>,

@@ -10,7 +10,7 @@ pub(super) enum Problem {
     /// The kubeconfig or the ServiceAccount cannot be used.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// No client can be made of them.
+    /// A client cannot be created from them.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// Pods or Events may not be read.
@@ -27,7 +27,7 @@ pub(super) enum Problem {
     Unreachable {
         /// The API server's address.
         server: String,
-        /// For people.
+        /// Description of the error.
         why: String,
     },
     /// There is no such object.

@@ -1,6 +1,6 @@
 //! The `explain` command: what the owner of a pod reads or would read, on a terminal.
 //!
-//! The service's own pipeline with another sink: the watch reads, the correlator and the renderer find the words. In
+//! The service's own pipeline with another sink: the watch reads, the correlator and the renderer produce the lines. In
 //! place of the agents' tokens, each workload has an agent of its own, so that any pod can be explained.
 
 mod args;
@@ -47,16 +47,16 @@ use crate::{
     watch::{Lookups, Metrics, Scopes, Selectors, Setup, SyncStates, Watch},
 };
 
-/// Observations that wait to be taken.
+/// Maximum number of observations waiting to be handled.
 const OBSERVATIONS: usize = 256;
 
-/// Interval at which held facts are looked at.
+/// Interval at which held facts are checked.
 const TICK: Duration = Duration::from_secs(1);
 
 /// A hint for a user whose object is in another namespace.
 const ELSEWHERE: &str = "\n--namespace names another namespace, and --all-namespaces reads all";
 
-/// Explains, and returns the exit code; see the help of `explain`. An error is one of standard output.
+/// Runs the command. Returns the exit code; see the help of `explain`. An error is one of standard output.
 pub async fn run(options: Options) -> io::Result<ExitCode> {
     match explain(&options).await {
         Ok(true) => Ok(ExitCode::SUCCESS),
@@ -73,7 +73,7 @@ fn complain(text: &str) -> io::Result<()> {
     writeln!(io::stderr(), "coder-logstream-kube: {text}")
 }
 
-/// True if a cause was found.
+/// Explains the objects. Returns true if a cause was found.
 async fn explain(options: &Options) -> Result<bool, Problem> {
     let cluster = options.cluster.load_context(options.context.as_deref()).await?;
     let namespaces = match &options.namespace {
@@ -148,7 +148,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// Begins to read from the start of each scope's history: all that there is counts as new.
+    /// Starts to read from the beginning of each scope's history: everything that exists counts as new.
     fn start(client: &Client, scopes: &Arc<Scopes>) -> Self {
         let (out, observations) = mpsc::channel(OBSERVATIONS);
         let setup = Setup {
@@ -208,7 +208,7 @@ async fn follow(reading: &mut Reading, pipeline: &mut Pipeline, sink: &mut Sink<
         };
         sink.write(pipeline, lines)?;
         for request in requests {
-            // The correlator asks again for what finds no room.
+            // The correlator repeats requests for which there is no room.
             let _ = match request {
                 Request::LookUp(subject) => reading.lookups.ask(subject),
                 Request::CheckPresence(subject) => reading.lookups.confirm(subject),

@@ -1,4 +1,4 @@
-//! Names of what there is, for a user who asked for something else.
+//! Names of existing objects, for a user who asked for one that does not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) struct Existing {
     owners: BTreeSet<String>,
 }
 
-/// Names of what was read; with their namespace where several were read.
+/// Collects the names of what was read, with the namespace if several were read.
 pub(super) fn existing(snapshot: &Snapshot, with_namespace: bool) -> Existing {
     let mut existing = Existing::default();
     for (_, object) in snapshot.objects.values() {
@@ -43,7 +43,7 @@ pub(super) fn existing(snapshot: &Snapshot, with_namespace: bool) -> Existing {
 }
 
 impl Existing {
-    /// `; there are: a, b` for the kind that was asked for.
+    /// A text such as `; pods are: a, b`, for the requested kind.
     pub(super) fn describe(&self, target: &Target) -> String {
         let none = BTreeSet::new();
         let (what, names, wanted) = match target {

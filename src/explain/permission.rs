@@ -13,11 +13,11 @@ use crate::{
     watch::{Scope, Scopes},
 };
 
-/// What reading a scope takes.
+/// Verbs needed to read a scope.
 const VERBS: [&str; 2] = ["list", "watch"];
 
-/// The verbs that are missing to read these scopes, each with a command that checks it; or that the API server takes this
-/// for an anonymous user, with the flaw of the credentials if one is known.
+/// Lists the verbs that are missing to read these scopes, each with a command that checks it; or states that the API
+/// server takes this for an anonymous user, with the flaw of the credentials if one is known.
 pub(super) async fn missing(client: &Client, options: &Options, scopes: &Scopes, flaw: Option<&str>) -> String {
     let needed = scopes.iter().map(|(_, scope)| scope).filter(|scope| !scope.resource.is_optional());
     let asked: Vec<_> = needed.flat_map(|scope| VERBS.into_iter().map(move |verb| (scope, verb))).collect();
@@ -68,7 +68,7 @@ async fn is_allowed(client: &Client, scope: &Scope, verb: &str) -> Answer {
     }
 }
 
-/// The resource as kubectl takes it, with its group.
+/// The resource in kubectl's syntax, with its group.
 fn name(resource: Resource) -> String {
     match (resource.plural(), resource.group()) {
         (plural, "") => plural.to_owned(),
@@ -76,7 +76,7 @@ fn name(resource: Resource) -> String {
     }
 }
 
-/// The flags that have kubectl ask the same cluster about the same namespace.
+/// Flags that make kubectl use the same cluster and namespace.
 fn flags(options: &Options, scope: &Scope) -> String {
     let mut flags = match &scope.namespace {
         Some(namespace) => format!(" --namespace {namespace}"),

@@ -1,4 +1,4 @@
-//! From what the watch sees to lines: the service's correlator and renderer, with the selection for a registry.
+//! From observations to lines: the service's correlator and renderer, with the selection in place of a registry.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ use super::{
     target::Target,
 };
 
-/// Longer than the correlator holds any fact back.
+/// A duration longer than the correlator holds back any fact.
 const ALL_HELD: SignedDuration = SignedDuration::from_hours(1);
 
 /// A line for one group.
@@ -33,19 +33,19 @@ pub(super) struct Line {
     pub(super) subject: Subject,
     /// As the owner reads it, with ANSI colours.
     pub(super) text: String,
-    /// How often it happened.
+    /// Number of times it happened.
     pub(super) times: u32,
-    /// The cause in the catalogue, if the line tells why something does not work.
+    /// The cause in the catalogue, if the line explains why something does not work.
     pub(super) cause: Option<&'static Cause>,
 }
 
-/// Requests to the API server that came up.
+/// Requests of the correlator to the API server.
 pub(super) enum Request {
     LookUp(Subject),
     CheckPresence(Subject),
 }
 
-/// The correlator and what it is fed with.
+/// The correlator and the selection of its input.
 pub(super) struct Pipeline {
     correlator: Correlator<NoRegistrations>,
     selection: Selection,
@@ -66,10 +66,10 @@ impl Pipeline {
         self.selection.groups()
     }
 
-    /// The lines of all that happened, in order of time within each group.
+    /// Returns the lines of everything that happened, in order of time within each group.
     ///
-    /// Events go before the status of a pod, which repeats some of them without a time. `is_final` is true if nothing is
-    /// observed after it; otherwise repeats that are held back come in their time.
+    /// Events go before the status of a pod, which repeats some of them without a time. `is_final` is true if nothing
+    /// is observed after it; otherwise repeats that are held back are returned later, when they are due.
     pub(super) fn replay(&mut self, now: Timestamp, snapshot: Snapshot, is_final: bool) -> Vec<Line> {
         let Snapshot { objects, mut events, .. } = snapshot;
         let mut objects: Vec<(ScopeId, Object)> = objects.into_values().collect();
@@ -92,7 +92,7 @@ impl Pipeline {
         if deleted {
             self.selection.set_deleted();
         }
-        // The scheduler writes fractions of a second, kubelets do not: within a second the revision has the order.
+        // The scheduler writes fractions of a second, kubelets do not: within a second, the revision decides the order.
         let second = |event: &Event| event.time().map(Timestamp::as_second);
         events.sort_by_key(|(_, event)| (second(event), event.metadata.revision()));
         let mut effects = Vec::new();
@@ -109,7 +109,8 @@ impl Pipeline {
         effects.extend(self.correlator.tick(now));
         let mut lines = self.lines(effects).0;
         if is_final {
-            // Held repeats are due later. Lines of that later time, such as of a pull that goes on, are not true yet.
+            // Held repeats are due later. Lines about that later time, such as of a pull that goes on, are not true
+            // yet.
             let later = now.saturating_add(ALL_HELD).unwrap_or(now);
             let effects = self.correlator.tick(later);
             lines.extend(self.lines(effects).0.into_iter().filter(|line| line.at < later));
@@ -118,7 +119,7 @@ impl Pipeline {
         lines
     }
 
-    /// The lines of what happens now.
+    /// Returns the lines of a new observation.
     pub(super) fn observe(&mut self, now: Timestamp, mut observation: Observation) -> (Vec<Line>, Vec<Request>) {
         match &mut observation {
             Observation::Seen { object, .. }
@@ -139,8 +140,8 @@ impl Pipeline {
         self.lines(effects)
     }
 
-    /// The selected objects. Several times, as a workload may be selected by its pod or by a workload of its own, and a
-    /// pod by its workload.
+    /// Selects objects. Notes each of them several times, because a workload may be selected by its pod or by its own
+    /// workload, and a pod by its workload.
     fn select(&mut self, objects: &[(ScopeId, Object)]) -> HashSet<Uid> {
         for (_, object) in objects.iter().chain(objects) {
             self.selection.note(object);
@@ -152,8 +153,8 @@ impl Pipeline {
             .collect()
     }
 
-    /// A Deployment keeps ten old ReplicaSets: those without a pod and without an Event have nothing to tell, except the
-    /// newest one.
+    /// Drops old ReplicaSets, of which a Deployment keeps ten: those without a pod and without an Event have nothing to
+    /// report, except the newest one.
     fn drop_old_sets(
         &self,
         selected: &mut HashSet<Uid>,
@@ -181,7 +182,7 @@ impl Pipeline {
         }
     }
 
-    /// Objects of the name asked for that are gone, and of which Events are left.
+    /// Deleted objects with the requested name that still have Events.
     fn deleted(&self, events: &[(ScopeId, Box<Event>)]) -> Vec<(ScopeId, Object)> {
         let mut known = HashSet::new();
         let about = events.iter().filter_map(|(scope, event)| Some((*scope, event.subject()?)));
@@ -223,7 +224,7 @@ impl Pipeline {
     }
 }
 
-/// What is gone was created at an unknown time.
+/// Arrival of an object. A deleted object has no known creation time.
 fn arrival(object: &Object) -> Arrival {
     if object.meta().creation_timestamp.is_some() { Arrival::ListedChanged } else { Arrival::ListedKnown }
 }
@@ -231,7 +232,7 @@ fn arrival(object: &Object) -> Arrival {
 fn without_status(object: &Object) -> Object {
     match object {
         Object::Pod(pod) => {
-            // When it got its node decides which Events of the node concern it.
+            // The time at which it got its node decides which Events of the node concern it.
             let mut conditions = pod.status.conditions.clone();
             conditions.retain(|condition| condition.kind == "PodScheduled" && condition.status == "True");
             let status = PodStatus { conditions, ..PodStatus::default() };
@@ -241,7 +242,7 @@ fn without_status(object: &Object) -> Object {
     }
 }
 
-/// What is known of an object by its Events.
+/// An object that is known only by its Events.
 fn without_spec(subject: &Subject) -> Object {
     let metadata = Meta {
         name: subject.name.to_string(),

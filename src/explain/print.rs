@@ -1,4 +1,4 @@
-//! Lines as text for people, or as JSON.
+//! Lines as text for a terminal, or as JSON.
 
 use std::io::{self, Write};
 
@@ -40,15 +40,15 @@ struct JsonLine<'a> {
     name: &'a str,
     /// The controller that the object belongs to, or itself: `deployment/dev`.
     workload: String,
-    /// The Coder user; absent if nothing tells it.
+    /// The Coder user; absent if it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'a str>,
     /// Name of the Coder workspace; absent without an owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     workspace: Option<&'a str>,
-    /// What happened.
+    /// Description of what happened.
     message: &'a str,
-    /// What it means and what to do; absent if there is nothing to add.
+    /// Explanation and remedy; absent if there is nothing to add.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
     /// Number of times it happened.
@@ -56,7 +56,7 @@ struct JsonLine<'a> {
     /// Name of the cause in docs/failures.md, `unknown` if it is not listed there; absent if nothing is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'static str>,
-    /// Who can end the cause: `owner`, `template author`, `administrator` or `nobody`.
+    /// Party that can end the cause: `owner`, `template author`, `administrator` or `nobody`.
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<&'static str>,
 }
@@ -121,7 +121,7 @@ impl<W: Write> Printer<W> {
             Level::Warn => (style.yellow("!"), style.yellow(message)),
             Level::Debug => (" ".to_owned(), message.to_owned()),
         };
-        // Of one pod among several, a line must say which.
+        // With several pods in the group, a line must name its pod.
         let name = if group.pods > 1 && !message.contains(&*line.subject.name) {
             style.dim(&format!("{}: ", line.subject.name))
         } else {
@@ -143,7 +143,7 @@ fn title(group: &Group, style: Style) -> String {
     style.bold(&group.title()) + &rest
 }
 
-/// Without colours, which are for Coder's page.
+/// Removes colours, which are for Coder's page.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut parts = text.split("\u{1b}[");
@@ -161,7 +161,7 @@ fn date(at: Timestamp) -> String {
 
 /// `12s ago`, `3m ago`, `2h ago`, `5d ago`; `now` also for a clock that is a little behind.
 fn ago(now: Timestamp, at: Timestamp) -> String {
-    // Of whole seconds: a fraction, which only some Events have, would show the order of a second reversed.
+    // In whole seconds: with fractions, which only some Events have, the order within a second would seem reversed.
     let seconds = now.as_second().saturating_sub(at.as_second());
     match seconds {
         ..=0 => "now".to_owned(),
@@ -273,7 +273,7 @@ deployment/coder-alice-dev in namespace coder (owner alice, workspace dev)
         let ago = |seconds| ago(now(), now() - SignedDuration::from_secs(seconds));
         let times = [-5, 0, 1, 119, 120, 7_199, 7_200, 200_000].map(ago);
         assert_eq!(times, ["now", "now", "1s ago", "119s ago", "2m ago", "119m ago", "2h ago", "2d ago"]);
-        // In the order of lines within a second: one that has a fraction, and one that has none.
+        // Two lines of one second in their order: the first has a fraction, the second has none.
         let times = ["02:40:01.9Z", "02:40:01Z"].map(|time| format!("2026-11-27T{time}").parse().unwrap());
         assert_eq!(times.map(|at| super::ago(now(), at)), ["10s ago", "10s ago"]);
     }

@@ -1,10 +1,10 @@
-//! Progress on standard error while the cluster is read; nothing if that is no terminal.
+//! Progress on standard error while the cluster is read. Nothing is shown if that is not a terminal.
 
 use std::io::{self, IsTerminal, Write};
 
 const FRAMES: [&str; 4] = ["◐", "◓", "◑", "◒"];
 
-/// A line that is drawn over and over, and erased at the end.
+/// A line that is redrawn, and erased at the end.
 #[derive(Debug)]
 pub(super) struct Progress {
     what: String,

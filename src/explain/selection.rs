@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::target::{self, Target};
 
-/// A pod without a controller, or a controller with its pods: one workspace, where it is one.
+/// A pod without a controller, or a controller with its pods: a single workspace, if it is one at all.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Group {
     /// Kind of the controller, or `Pod`.
@@ -24,7 +24,7 @@ pub(super) struct Group {
     pub(super) namespace: String,
     /// Name of the controller or the pod.
     pub(super) name: String,
-    /// The Coder user, if an object tells; and the workspace.
+    /// The Coder user, if an object names it, and the workspace.
     pub(super) owner: Option<Owner>,
     /// Number of its pods.
     pub(super) pods: usize,
@@ -105,7 +105,7 @@ impl Selection {
         self.tokens.contains(&token)
     }
 
-    /// Notes an object. True if it is selected, as far as is known so far: a workload may be selected later because of
+    /// Notes an object. Returns true if it is selected, as far as is known: a workload may be selected later because of
     /// its pod, and a pod because of its workload.
     pub(super) fn note(&mut self, object: &Object) -> bool {
         let meta = object.meta();
@@ -131,8 +131,8 @@ impl Selection {
         }
     }
 
-    /// Replaces what an object says of its agents: a selected one gets the agent of its group, any other none. Thus
-    /// the correlator takes each selected object for a workspace, and no other.
+    /// Replaces the agents of an object: a selected one gets the agent of its group, any other none. Thus the
+    /// correlator treats exactly the selected objects as workspaces.
     pub(super) fn assign(&mut self, object: &mut Object, selected: bool) {
         let agent = selected.then(|| self.group_id(object).agent());
         let spec = match object {
@@ -146,7 +146,7 @@ impl Selection {
         set_agent(spec, agent);
     }
 
-    /// Notes that the objects of all groups are gone.
+    /// Records that the objects of all groups are gone.
     pub(super) fn set_deleted(&mut self) {
         for group in &mut self.groups {
             group.deleted = true;

@@ -91,7 +91,7 @@ pub(super) async fn read(
     }
 }
 
-/// Notes scopes that may not be read, and fails for what will not get better.
+/// Records scopes that may not be read. Returns an error for failures that do not go away by themselves.
 fn check(
     states: &SyncStates,
     scopes: &Scopes,
@@ -136,7 +136,7 @@ mod tests {
         watch::testing::{Answer, Script, added, listed},
     };
 
-    /// Reads a cluster that has one pod and is else as the script has it.
+    /// Reads a cluster with one pod, and otherwise as scripted.
     async fn read_from(script: Script) -> Result<Snapshot, Problem> {
         let pod = json!({ "kind": "Pod", "apiVersion": "v1",
             "metadata": { "name": "dev", "namespace": "ns", "uid": "1", "resourceVersion": "5" } });

@@ -1,4 +1,4 @@
-//! The objects that are to be explained.
+//! The objects to be explained.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use logstream_core::{correlate::Object, extract, object::Meta, resource::Kind, w
 
 use crate::config::LabelSelector;
 
-/// The objects that are to be explained, in each namespace that is read.
+/// The objects to be explained, in each namespace that is read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Target {
     /// All pods and workloads.

@@ -87,7 +87,7 @@ impl Candidate {
         }
     }
 
-    /// The Lease was read, or seen by a watch, at this time. `None` if it does not exist.
+    /// Records the Lease as it was read, or shown by a watch, at this time. `None` if it does not exist.
     pub(super) fn saw(&mut self, lease: Option<Lease>, now: Duration) {
         self.stale = false;
         let Some(lease) = lease else {
@@ -98,14 +98,15 @@ impl Candidate {
         let before = if let Known::Version(before) = &self.known { Some(before) } else { None };
         let recreated = before.is_some_and(|before| before.uid != lease.uid);
         if before.is_some_and(|before| !recreated && before.version >= lease.version) {
-            // A watch, or an API server that lags behind, shows it later.
+            // An old version, shown by a watch or an API server that lags behind.
             return;
         }
         if !self.is_own(&lease) {
             self.held = None;
             match &lease.holder {
                 Some(_) => self.guard = self.guard.max(now + lease.duration.max(self.timing.lease)),
-                // Its holder has released it. An object that was deleted and created again says nothing of its holder.
+                // Its holder has released it. An object that was deleted and created again says nothing about its
+                // holder.
                 None if before.is_some() && !recreated => self.guard = Duration::ZERO,
                 None => {}
             }
@@ -113,7 +114,7 @@ impl Candidate {
         self.known = Known::Version(lease);
     }
 
-    /// This replica was written into the Lease by a request that was sent at this time.
+    /// Records that this replica was written into the Lease by a request that was sent at this time.
     pub(super) fn took(&mut self, lease: Lease, sent: Duration) {
         if self.lease().is_some_and(|known| known.uid == lease.uid && known.version > lease.version) {
             self.stale = true;
@@ -127,7 +128,7 @@ impl Candidate {
         self.stale = false;
     }
 
-    /// The known version may be out of date: another replica has written the Lease, or an answer was lost.
+    /// Records that the known version may be out of date: another replica has written the Lease, or an answer was lost.
     pub(super) fn doubt(&mut self) {
         self.stale = true;
     }

@@ -83,7 +83,7 @@ impl Elector {
         let now = self.uptime.now();
         let step = self.candidate.step(now);
         if !matches!(step, Step::Wait(_)) {
-            // Should this be cancelled, the answer is lost.
+            // If this is cancelled, the answer is lost.
             self.candidate.doubt();
         }
         let result = match step {

@@ -7,7 +7,7 @@ use k8s_openapi::api::coordination::v1 as coordination;
 /// The state of the Lease in one version. Its times are left out: they come from the holder's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Lease {
-    /// UID of the object. Another one means that it was deleted and created again.
+    /// UID of the object. A different one means that it was deleted and created again.
     pub(super) uid: String,
     /// resourceVersion.
     pub(super) version: u64,

@@ -16,7 +16,7 @@ use super::lease::Lease;
 
 /// Field manager of the holder's fields.
 const MANAGER: &str = "coder-logstream-kube";
-/// Field manager of an empty Lease. It is another one, so that creating the Lease twice removes no holder.
+/// Field manager of an empty Lease. It differs from [`MANAGER`], so that creating the Lease twice removes no holder.
 const CREATOR: &str = "coder-logstream-kube-create";
 /// The API server ends a watch after this number of seconds.
 const WATCH_SECONDS: u32 = 240;
@@ -52,7 +52,7 @@ pub(super) struct Claim<'a> {
     pub(super) holder: &'a str,
     pub(super) duration: Duration,
     pub(super) is_transition: bool,
-    /// This machine's time of day, for people.
+    /// This machine's time of day, for operators.
     pub(super) now: Timestamp,
 }
 
@@ -71,7 +71,7 @@ impl Store {
         }
     }
 
-    /// Creates it without a holder. Of one that exists, only labels and owners change. This is a server-side apply
+    /// Creates it without a holder. If it exists, only its labels and owners change. This is a server-side apply
     /// because a Role can allow that for one name, which it cannot for a POST.
     pub(super) async fn create(&self) -> Result<Lease, StoreError> {
         let lease = json!({
@@ -95,7 +95,7 @@ impl Store {
         if claim.is_transition {
             spec["acquireTime"] = json!(now);
             spec["leaseTransitions"] = json!(from.transitions.saturating_add(1));
-            // One that lost its owner is adopted.
+            // A Lease that lost its owner is adopted.
             metadata = json!(self.owned);
         }
         self.merge(from, metadata, &spec).await

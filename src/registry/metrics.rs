@@ -5,7 +5,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// A gauge of how many there are of something.
+/// A gauge for a number of items.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Size(Gauge);
 
@@ -24,7 +24,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers them.
+    /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "pending_registrations",

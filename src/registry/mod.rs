@@ -1,7 +1,7 @@
 //! The store that webhook and watch share: pending registrations.
 //!
 //! A registration is **pending** after admission, and **confirmed** once the object was read from the API server. It
-//! gives delivery a head start; lines go only to live agents, which are in the own spec of an object.
+//! gives delivery a head start; lines go only to live agents, which an object's own spec contains.
 
 mod metrics;
 mod pending;

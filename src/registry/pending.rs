@@ -62,7 +62,7 @@ impl PendingRegistrations {
         let key = match (kind, name, controller) {
             (Kind::Pod, _, Some(controller)) => Key::PodsOf(controller),
             (kind, Some(name), _) => Key::Named(kind, namespace, name),
-            // A bare pod with only a generateName: nothing to find it by, and the watch will show it.
+            // A bare pod with only a generateName: there is no key to find it by, and the watch will show it.
             (_, None, _) => return Ok(tokens),
         };
         if let Some(pending) = self.by_key.get_mut(&key) {
@@ -114,8 +114,8 @@ impl PendingRegistrations {
                 }))
     }
 
-    /// Confirms an object that was read from the API server. Returns whether admission had registered it. A registration
-    /// by name is removed; that of a workload's pods stays for the pods to come.
+    /// Confirms an object that was read from the API server. Returns true if admission had registered it. A
+    /// registration by name is removed; that of a workload's pods stays for the pods to come.
     pub(super) fn confirm(&mut self, subject: &Subject, controller: Option<Uid>) -> bool {
         let own = Key::Named(subject.kind, subject.namespace.clone(), subject.name.clone());
         let named = self.remove(&own);
@@ -131,7 +131,7 @@ impl PendingRegistrations {
             }
             let Some((_, key)) = self.order.pop_front() else { break };
             match self.by_key.get(&key).map(|pending| pending.at) {
-                // Confirmed.
+                // Already confirmed.
                 None => {}
                 Some(at) if now.duration_since(at) <= lifetime => self.order.push_back((at, key)),
                 Some(_) => {

@@ -1,7 +1,7 @@
-//! One request to the API server, with a deadline.
+//! A single request to the API server, with a deadline.
 //!
-//! `kube`'s own typed requests log the whole answer when it does not decode: for an object that holds a token that is
-//! not acceptable. These do not.
+//! kube's typed requests log the whole response if it does not decode, and a response may contain a token. The requests
+//! here do not log it.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
 
-/// The API server answers a GET or a short LIST within milliseconds; after this it will not.
+/// Time limit of a request. The API server answers a GET or a short LIST within milliseconds, or not at all.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// An answer of the API server.
+/// A response of the API server.
 pub(super) struct Answer {
     body: Bytes,
-    /// The API server's clock when it answered, in whole seconds.
+    /// Time of the response by the API server's clock, in whole seconds.
     pub(super) date: Option<Timestamp>,
 }
 
 impl Answer {
-    /// Reads the body as JSON. Neither the body nor the decoder's words about it are kept.
+    /// Decodes the body as JSON. The error contains neither the body nor the decoder's message.
     pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body).map_err(|_| Failure::undecodable())
     }
@@ -53,7 +53,7 @@ async fn exchange(client: &Client, request: http::Request<Body>) -> Result<Answe
     Ok(Answer { body, date })
 }
 
-/// An HTTP date is an RFC 2822 date that is always in GMT.
+/// Parses an HTTP date, which is an RFC 2822 date that is always in GMT.
 fn parse_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }

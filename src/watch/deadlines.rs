@@ -1,7 +1,7 @@
-//! Deadlines and backoff of requests to the API server: a client that notices when it no longer answers.
+//! Deadlines and backoff of requests to the API server, so that the client notices when it no longer answers.
 //!
-//! A watch is quiet for as long as nothing happens, and so is a connection whose other end is gone. Every watch asks to
-//! be ended by the server after [`WATCH`]; a response that brings nothing for longer than that is dead.
+//! A watch is quiet while nothing happens, and so is a connection to a server that is gone. Therefore every watch asks
+//! the server to end it after [`WATCH`]; a response without data for longer than that is dead.
 
 use std::time::Duration;
 
@@ -13,21 +13,22 @@ use logstream_runtime::Backoff;
 use tokio::time::timeout;
 use tower::service_fn;
 
-/// The API server ends a watch after this many seconds; it is then resumed where it was.
+/// Duration of a watch in seconds. The API server ends it after this time; it is then resumed from where it was.
 pub(super) const WATCH: u32 = 40;
-/// A response without data for so long is dead: a watch would have been ended by then.
+/// Maximum time without data before a response counts as dead. The API server would have ended a watch by then.
 const IDLE: Duration = Duration::from_secs(45);
-/// A list of thousands of objects may take seconds; the API server itself gives up after 60.
+/// Time limit for the head of a response. A list of thousands of objects may take seconds; the API server itself gives
+/// up after 60.
 const HEAD: Duration = Duration::from_secs(30);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The API server does not answer.
+/// The API server sent no data for this time.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("no data from the API server for {} s", .0.as_secs())]
 struct Silent(Duration);
 
-/// The same client with these deadlines on each of its requests.
+/// Returns the same client with these deadlines on each of its requests.
 pub(super) fn with_deadlines(client: Client) -> Client {
     let namespace = client.default_namespace().to_owned();
     let service = service_fn(move |request: Request<Body>| {
@@ -51,8 +52,8 @@ pub(super) fn with_deadlines(client: Client) -> Client {
     Client::new(service, namespace)
 }
 
-/// Backoff after requests that the API server refused or did not answer: 0.5 s to 30 s, with jitter, so that an API
-/// server that comes back is not met by all clients at once.
+/// Creates the backoff after requests that the API server refused or did not answer: 0.5 s to 30 s, with jitter, so
+/// that not all clients retry at once when an API server comes back.
 pub(super) fn backoff() -> Backoff {
     Backoff::new(Duration::from_millis(500), Duration::from_secs(30))
 }

@@ -1,43 +1,44 @@
-//! Why the API server gave no answer, in words that hold nothing of an object's content.
+//! Failures of requests to the API server, described without any of an object's content.
 
 use kube::{core::Status, runtime::watcher};
 
 use crate::runtime::innermost;
 
-/// The longest text of an answer that is repeated in a log.
+/// Maximum length of a failure's text, in characters.
 const MAX_TEXT: usize = 400;
 
-/// What a 401 means: an expired token, a ServiceAccount that was deleted or created again, or a clock that is wrong.
+/// Description of a 401. Its causes are an expired token, a ServiceAccount that was deleted or recreated, or a wrong
+/// clock.
 const UNAUTHORIZED: &str = "the API server does not accept this program's token (401)";
 
-/// The kind of a failure; a label of metrics.
+/// Kind of a failure, used as a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// The history that was asked for is no longer there: list anew.
+    /// The requested history is no longer available: list again.
     Gone,
-    /// The API server does not accept the program's token: 401.
+    /// 401: the API server does not accept the program's token.
     Unauthorized,
-    /// A permission is missing: 403.
+    /// 403: a permission is missing.
     Forbidden,
-    /// There is no such object.
+    /// The object does not exist.
     NotFound,
-    /// The request is wrong in the eyes of the API server.
+    /// The API server considers the request invalid.
     Refused,
-    /// The API server is overloaded or ill: try again.
+    /// The API server is overloaded or unhealthy: retry.
     Overloaded,
-    /// No answer: try again.
+    /// No response: retry.
     Unreachable,
-    /// An answer that makes no sense.
+    /// A response that does not make sense.
     Undecodable,
 }
 
 impl Reason {
-    /// Whether the same request may get another answer soon. A missing permission is such a case: an API server that
-    /// has just started refuses everything for a second or two, until it has read the roles.
+    /// True if the same request may soon get another answer. This includes a missing permission: an API server that has
+    /// just started refuses everything for a second or two, until it has read the roles.
     pub(super) fn is_transient(self) -> bool {
         match self {
-            // The token is read again from its file, and the account may be created again.
+            // The token is read from its file again, and the account may be recreated.
             Self::Overloaded | Self::Unreachable | Self::Undecodable | Self::Forbidden | Self::Unauthorized => true,
             Self::Gone | Self::NotFound | Self::Refused => false,
         }
@@ -56,27 +57,27 @@ impl Reason {
     }
 }
 
-/// A request that had no useful answer.
+/// Failure of a request to the API server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub(super) struct Failure {
     pub(super) reason: Reason,
-    /// For a log and for people.
+    /// Description for logs and for operators.
     pub(super) text: String,
 }
 
 impl Failure {
-    /// An answer that does not decode. The decoder's own words may quote a value: they are not kept.
+    /// Failure of a response that does not decode. The decoder's message may quote a value and is dropped.
     pub(super) fn undecodable() -> Self {
         Self { reason: Reason::Undecodable, text: "an answer of the API server could not be decoded".into() }
     }
 
-    /// No answer within the deadline.
+    /// Failure of a request without a response within the deadline.
     pub(super) fn late() -> Self {
         Self { reason: Reason::Unreachable, text: "unreachable: no answer within the deadline".into() }
     }
 
-    /// An answer with an HTTP status that is no success, whose body is no Status.
+    /// Failure of a response with an HTTP error status and a body that is not a Status.
     pub(super) fn of_code(code: u16) -> Self {
         let reason = Reason::of_code(code);
         let text = match reason {
@@ -86,7 +87,7 @@ impl Failure {
         Self { reason, text }
     }
 
-    /// The API server's own words.
+    /// Failure with the message of the API server's Status.
     pub(super) fn of_status(status: &Status) -> Self {
         let expired = matches!(status.reason.as_str(), "Expired" | "Gone");
         let reason = if expired { Reason::Gone } else { Reason::of_code(status.code) };
@@ -98,7 +99,7 @@ impl Failure {
         Self { reason, text: cut(text) }
     }
 
-    /// A failure of the client.
+    /// Failure of the client.
     pub(super) fn of_client(error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::of_status(status),
@@ -107,7 +108,7 @@ impl Failure {
         }
     }
 
-    /// A failure of a watch.
+    /// Failure of a watch.
     pub(super) fn of_watcher(error: &watcher::Error) -> Self {
         match error {
             watcher::Error::InitialListFailed(error)

@@ -1,4 +1,4 @@
-//! Objects looked up because an Event about them came before themselves.
+//! Lookups of objects that are still unknown when an Event about them arrives.
 
 use std::sync::Arc;
 
@@ -28,45 +28,46 @@ use super::{
     selectors::Selectors,
 };
 
-/// Lookups that wait at most. A lookup takes milliseconds, so a full queue means that the API server is ill.
+/// Maximum number of waiting lookups. A lookup takes milliseconds, so a full queue means that the API server is
+/// unhealthy.
 const QUEUE: usize = 1_024;
-/// Lookups under way at once: enough for bursts, and no weight on the API server.
+/// Maximum number of concurrent lookups: enough for bursts, without a noticeable load on the API server.
 const CONCURRENCY: usize = 4;
-/// Tries of a lookup, over some ten seconds.
+/// Maximum number of attempts of a lookup, over about ten seconds.
 const TRIES: u32 = 5;
 
-/// A request was refused because too many wait already.
+/// The request was rejected because too many are waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests wait already")]
 pub struct QueueFull;
 
-/// Where lookups are asked for; clones share the queue.
+/// Handle for requesting lookups. Clones share the queue.
 #[derive(Debug, Clone)]
 pub struct Lookups(mpsc::Sender<Question>);
 
 /// A question about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Question {
-    /// The object, if it is selected.
+    /// Looks up the object, if it is selected.
     LookUp(Subject),
-    /// Where it is, now that the watch does not show it any more.
+    /// Checks the object's presence, because the watch no longer shows it.
     Confirm(Subject),
 }
 
 impl Lookups {
-    /// Asks for an object. The answer comes as [`Observation::LookedUp`], once; none comes for what is refused here.
+    /// Requests an object. The answer is sent once, as [`Observation::LookedUp`]. A rejected request gets none.
     pub fn ask(&self, subject: Subject) -> Result<(), QueueFull> {
         self.0.try_send(Question::LookUp(subject)).map_err(|_| QueueFull)
     }
 
-    /// Asks whether an object still exists and is selected. The answer comes as [`Observation::PresenceChecked`], once; none
-    /// comes for what is refused here.
+    /// Requests a check that an object still exists and is selected. The answer is sent once, as
+    /// [`Observation::PresenceChecked`]. A rejected request gets none.
     pub fn confirm(&self, subject: Subject) -> Result<(), QueueFull> {
         self.0.try_send(Question::Confirm(subject)).map_err(|_| QueueFull)
     }
 }
 
-/// Serves the lookups.
+/// Worker that serves the lookups.
 pub(super) struct Lookup {
     queue: mpsc::Receiver<Question>,
     client: Client,
@@ -124,7 +125,7 @@ fn outcome(found: Result<bool, &LookupFailed>) -> LookupOutcome {
     }
 }
 
-/// Where an object is: first with the user's selection, then without.
+/// Checks the presence of an object: first with the user's selectors, then without them.
 async fn presence(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Presence, LookupFailed> {
     if find(client, selectors, subject).await?.is_some() {
         return Ok(Presence::Selected);
@@ -136,7 +137,7 @@ async fn presence(client: &Client, selectors: &Selectors, subject: &Subject) -> 
     Ok(Presence::Absent)
 }
 
-/// Looks for the object until there is an answer or no sense in trying again.
+/// Looks for the object until there is an answer, or no point in trying again.
 async fn find(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, LookupFailed> {
     if !is_name(&subject.name) || !is_name(&subject.namespace) {
         return Ok(None);
@@ -165,7 +166,7 @@ async fn look(client: &Client, selectors: &Selectors, subject: &Subject) -> Resu
     }
 }
 
-/// A pod that the user's selectors leave out is no workspace, which only a list can tell.
+/// Finds a pod by a list, because only a list applies the user's selectors. A pod that they exclude is not a workspace.
 async fn list(client: &Client, selectors: &Selectors, subject: &Subject) -> Result<Option<Object>, Failure> {
     #[derive(Deserialize)]
     struct List {
@@ -188,7 +189,7 @@ fn request(subject: &Subject) -> Request {
     Request::new(path(Resource::Objects(subject.kind), Some(&subject.namespace)))
 }
 
-/// The object, if it is the one that was asked for and not another of its name.
+/// Returns the object if it is the requested one, and not another one of the same name.
 fn same<T: Decoded>(subject: &Subject, object: Partial<T>) -> Option<Object> {
     let content = object.into_content()?;
     let Meta { name, uid, .. } = content.meta();

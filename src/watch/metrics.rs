@@ -1,4 +1,4 @@
-//! Metrics of the watch. Every series is there from the first scrape.
+//! Metrics of the watch. Each series exists from the first scrape.
 
 use logstream_core::resource::Resource;
 use prometheus_client::{
@@ -11,7 +11,7 @@ use strum::VariantArray as _;
 use super::failure::Reason;
 use crate::runtime::metrics::{Labels, family};
 
-/// How a lookup ended; a label of metrics.
+/// Outcome of a lookup, used as a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub(super) enum LookupOutcome {
@@ -20,19 +20,19 @@ pub(super) enum LookupOutcome {
     Failed,
 }
 
-/// How the search for a token ended; a label of metrics.
+/// Outcome of a search for a token, used as a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub(super) enum ReferenceOutcome {
     /// A token was found.
     Found,
-    /// What was found is no token.
+    /// The value that was found is not a token.
     NotAToken,
-    /// The objects may not be read.
+    /// The permission to read the objects is missing.
     Forbidden,
-    /// Nothing came to be in time.
+    /// No object or key appeared in time.
     Absent,
-    /// Nobody wants it any more.
+    /// The search was cancelled because its object is gone.
     Forgotten,
 }
 
@@ -60,7 +60,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Makes them and registers them as `watch_…`, under the registry's own prefix.
+    /// Creates the metrics and registers them as `watch_…`, under the registry's own prefix.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let registry = registry.sub_registry_with_prefix("watch");
@@ -77,7 +77,7 @@ impl Metrics {
         metrics
     }
 
-    /// Sets the gauges as they are without a watch.
+    /// Resets the gauges to their values without a watch.
     pub fn reset(&self) {
         for resource in Resource::all() {
             self.synced(resource, false);
@@ -110,9 +110,9 @@ impl Metrics {
 }
 
 impl Default for Metrics {
-    /// Makes them without a registry, each series at 0.
+    /// Creates the metrics without a registry, with each series at 0.
     fn default() -> Self {
-        // Without the permission, the Events of nodes only ever fail: they are in no `synced`.
+        // Without the permission, the Events of nodes only ever fail, so they have no `synced` series.
         let all = Resource::all().chain([Resource::NodeEvents]);
         let errors =
             all.clone().flat_map(|resource| Reason::VARIANTS.iter().map(move |reason| error(resource, *reason)));
@@ -166,7 +166,7 @@ mod tests {
             assert!(text.lines().any(|line| line == series), "{series} is not in\n{text}");
         }
         let series = text.lines().filter(|line| !line.starts_with('#')).count();
-        // The Events of nodes are optional: they are in no `watch_synced`.
+        // The Events of nodes are optional and have no `watch_synced` series.
         assert_eq!(series, 7 + 7 * 8 + 7 + 6 + 3 + 5);
     }
 }

@@ -1,12 +1,13 @@
-//! What the API server tells: lists, watches, and single objects, as [`Observation`]s.
+//! Lists, watches and lookups at the API server, reported as [`Observation`]s.
 //!
-//! Each scope (a resource in a namespace, or in all) is watched by a task of its own, which lists, watches, and lists
-//! anew when its history is gone. What is news is decided by resourceVersions: a scope remembers how far it was handed
-//! on ([`Position`](position::Position)), over a restart too ([`Checkpoint`]).
+//! Each scope (a resource in one namespace, or in all) has a task of its own, which lists, watches, and lists again
+//! when its resourceVersion has expired. resourceVersions decide what is new: a scope remembers up to which one
+//! everything was sent ([`Position`](position::Position)), across restarts too ([`Checkpoint`]).
 //!
-//! For a scope the order is: [`Observation::Started`], [`Observation::Relisting`], the objects of the list, its Events that are news in order of
-//! their revision, [`Observation::Synced`], then what the watch brings. A list that breaks off begins again with
-//! another `Relisting`. A list is announced when its first part is there, never before a request that may fail.
+//! The observations of a scope have this order: [`Observation::Started`], [`Observation::Relisting`], the objects of
+//! the list, its new Events in order of their resourceVersion, [`Observation::Synced`], then those of the watch. A list
+//! that breaks off starts over with another `Relisting`. A `Relisting` is sent when the first part of the list has
+//! arrived, never before a request that may fail.
 
 mod ask;
 mod deadlines;
@@ -54,31 +55,31 @@ use partial::Decoded;
 use reference::Resolver;
 use source::{Closed, NoStreaming, Shared, Source};
 
-/// What a watch needs.
+/// Settings and dependencies of the watch.
 pub struct Setup {
     /// The client for the API server.
     pub client: Client,
-    /// What to watch.
+    /// Scopes to watch.
     pub scopes: Arc<Scopes>,
-    /// Which pods to watch.
+    /// Selectors of the pods to watch.
     pub selectors: Selectors,
-    /// This machine's clock at the start, used where no answer of the API server is dated.
+    /// This machine's clock at the start, used if no response of the API server has a date.
     pub time: Timestamp,
-    /// The start: without a checkpoint, objects created since then are news.
+    /// Time of the start. Without a checkpoint, objects created since then are new.
     pub started: Instant,
     /// Metrics of the watch.
     pub metrics: Metrics,
 }
 
-/// The watch: its handles, and the tasks that do the work.
+/// The watch: its handles and its tasks.
 pub struct Watch {
-    /// Asks for objects that Events are about.
+    /// Handle for looking up objects that Events are about.
     pub lookups: Lookups,
-    /// Asks for tokens that are in Secrets and ConfigMaps.
+    /// Handle for reading tokens in Secrets and ConfigMaps.
     pub references: References,
-    /// What each scope's watch is doing.
+    /// State of each scope's watch.
     pub states: SyncStates,
-    /// The tasks that do the work.
+    /// The tasks, before they start.
     pub prepared: Prepared,
 }
 
@@ -90,11 +91,11 @@ pub struct Prepared {
     ends: Ends,
 }
 
-/// A named piece of work for a supervisor.
+/// A named task for a supervisor.
 pub struct Task {
-    /// Such as `watch pods/ns`.
+    /// Name, such as `watch pods/ns`.
     pub name: String,
-    /// The work.
+    /// The task's future.
     pub work: BoxFuture<'static, ()>,
 }
 
@@ -105,10 +106,10 @@ impl fmt::Debug for Task {
 }
 
 impl Watch {
-    /// Prepares the watch. Nothing is asked of the API server before the tasks run.
+    /// Prepares the watch. Sends no request to the API server before the tasks run.
     ///
-    /// Observations go to `out`, whose bound is what holds the watch back when they are not taken. On `shutdown` the
-    /// tasks end at once: what they have in hand then is found again by the next process.
+    /// Observations are sent to `out`; the watch waits while it is full. On `shutdown` the tasks end at once: the next
+    /// process finds again what they were processing.
     pub fn new(setup: Setup, out: mpsc::Sender<Observation>, shutdown: &CancellationToken) -> Self {
         let Setup { client, scopes, selectors, time, started, metrics } = setup;
         let states = SyncStates::new(scopes.clone(), metrics.clone());
@@ -135,8 +136,8 @@ impl Watch {
 }
 
 impl Prepared {
-    /// The tasks, to be run each by itself. A scope continues from its checkpoint, if there is one. A task ends when
-    /// the shutdown begins or the output is closed, and for no other reason; an end before that is a fault.
+    /// Returns the tasks, each to be run on its own. A scope continues from its checkpoint, if there is one. A task
+    /// ends only when the shutdown begins or the output is closed; an end before that is a fault.
     pub fn tasks(self, checkpoint: impl Fn(ScopeId) -> Option<Checkpoint>) -> Vec<Task> {
         let Self { helpers: mut tasks, scopes, shared, ends } = self;
         tasks.extend(scopes.iter().map(|(id, scope)| {
@@ -148,7 +149,7 @@ impl Prepared {
     }
 }
 
-/// What ends a task.
+/// Conditions that end a task.
 struct Ends {
     shutdown: CancellationToken,
     out: mpsc::Sender<Observation>,
@@ -161,7 +162,7 @@ impl Ends {
         let work = async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                // A quiet watch would not notice before its next fact.
+                // A quiet watch would not notice this before its next fact.
                 () = out.closed() => {}
                 () = work => {}
             }

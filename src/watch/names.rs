@@ -1,12 +1,12 @@
-//! Names that come from objects and go into a request's path or selector.
+//! Validation of names that come from objects and become part of a request's path or selector.
 //!
-//! Users who may create an Event or a pod choose these texts, and the API server does not check all of them (the name
-//! in a `secretKeyRef` is free text): `../../other/secrets/x` must never become a path.
+//! Users who may create an Event or a pod choose these names, and the API server does not check all of them (the name
+//! in a `secretKeyRef` is free text). `../../other/secrets/x` must never become a path.
 
-/// The longest name of an object.
+/// Maximum length of an object's name.
 const MAX_NAME: usize = 253;
 
-/// Whether this is a DNS subdomain, as names of the objects this program reads are. Nothing else can exist.
+/// True if this is a DNS subdomain, as the names of all objects are that this program reads. No other name can exist.
 pub(super) fn is_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
     let outer = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());

@@ -1,7 +1,7 @@
-//! Objects as the watch decodes them: the core's types, with just the metadata that `kube` needs beside them.
+//! Decoding of watched objects: the core's types, with just the metadata that kube needs in addition.
 //!
-//! An object that does not decode must not end a watch, and its text must not reach a log by way of an error: it
-//! becomes a [`Partial`] without content, and the decoder's words about it, which may quote a value, are dropped.
+//! An object that does not decode must neither end a watch nor appear in a log through an error. It becomes a
+//! [`Partial`] without content, and the decoder's message, which may quote a value, is dropped.
 
 use std::{borrow::Cow, fmt::Debug};
 
@@ -14,7 +14,7 @@ use logstream_core::{
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-/// What an object is to the correlator.
+/// A decoded object, as the correlator takes it.
 pub(super) enum Fact {
     Event(Box<Event>),
     Object(Object),
@@ -25,7 +25,7 @@ pub(super) trait Decoded: DeserializeOwned + Clone + Debug + Send + Sync + 'stat
     /// The object's metadata.
     fn meta(&self) -> &Meta;
 
-    /// What the object is to the correlator; `None` if objects of this resource are not decoded to this type.
+    /// Converts the object for the correlator; `None` if objects of this resource are not decoded to this type.
     fn into_fact(self, resource: Resource) -> Option<Fact>;
 }
 
@@ -62,38 +62,38 @@ impl Decoded for Workload {
     }
 }
 
-/// An object, or what is left of one that does not decode.
+/// An object, or only its metadata if it does not decode.
 #[derive(Debug, Clone)]
 pub(super) struct Partial<T> {
     /// Name, namespace, UID and resourceVersion; no other field is ever set.
     metadata: ObjectMeta,
-    /// `None` when the object does not decode.
+    /// `None` if the object does not decode.
     content: Option<T>,
 }
 
 impl<T> Partial<T> {
-    /// The object; `None` when it does not decode.
+    /// Returns the object; `None` if it does not decode.
     pub(super) fn into_content(self) -> Option<T> {
         self.content
     }
 
-    /// Whether it does not decode.
+    /// True if the object does not decode.
     pub(super) fn is_malformed(&self) -> bool {
         self.content.is_none()
     }
 
-    /// Its resourceVersion as a number, known even when the rest does not decode.
+    /// The resourceVersion as a number, known even if the rest does not decode.
     pub(super) fn revision(&self) -> Option<u64> {
         self.metadata.resource_version.as_deref()?.parse().ok()
     }
 
-    /// Its namespace and name, for a log.
+    /// Namespace and name, for a log.
     pub(super) fn names(&self) -> (&str, &str) {
         (self.metadata.namespace.as_deref().unwrap_or_default(), self.metadata.name.as_deref().unwrap_or_default())
     }
 }
 
-/// The metadata of an object whose rest does not decode.
+/// Metadata of an object that does not decode as a whole.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Remains {
@@ -107,15 +107,15 @@ struct Remains {
     resource_version: Option<String>,
 }
 
-/// A name, limited in length as the core limits it; empty is none.
+/// Decodes a name, with the core's limit on its length. An empty name is `None`.
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let name = logstream_core::object::name(deserializer)?;
     Ok((!name.is_empty()).then_some(name))
 }
 
 impl<'de, T: Decoded> Deserialize<'de> for Partial<T> {
-    /// From JSON text alone, which is what `kube` decodes: the text of the object is borrowed, so that one that does
-    /// not decode can be read again for its metadata, and one that does costs no copy.
+    /// Decodes JSON text only, which is what kube has. The object's text is borrowed: if the object does not decode,
+    /// its metadata can be read again, and if it does, nothing was copied.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get();
         let Ok(object) = serde_json::from_str::<T>(text) else { return Ok(Self::remains(text)) };
@@ -132,7 +132,7 @@ impl<'de, T: Decoded> Deserialize<'de> for Partial<T> {
 }
 
 impl<T> Partial<T> {
-    /// What is left of an object that does not decode.
+    /// Keeps the metadata of an object that does not decode.
     fn remains(text: &str) -> Self {
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -180,7 +180,7 @@ impl<T> kube::Resource for Partial<T> {
     }
 }
 
-/// The path of a resource, in a namespace or in all.
+/// Path of a resource, in a namespace or in all.
 pub(super) fn path(resource: Resource, namespace: Option<&str>) -> String {
     <Partial<()> as kube::Resource>::url_path(&resource, namespace)
 }
@@ -239,7 +239,7 @@ mod tests {
         let list: ObjectList<Partial<Workload>> = serde_json::from_str(&list).unwrap();
         let whole: Vec<bool> = list.items.into_iter().map(|item| !item.is_malformed()).collect();
         assert_eq!(whole, [true, false]);
-        // In this order, which is that of the API server's own type (metav1.WatchEvent).
+        // In this order, as in the API server's own type (metav1.WatchEvent).
         let text = format!(r#"{{"type":"ADDED","object":{bad}}}"#);
         let event: WatchEvent<Partial<Workload>> = serde_json::from_str(&text).unwrap();
         assert!(matches!(event, WatchEvent::Added(job) if job.names() == ("", "b")));

@@ -1,4 +1,4 @@
-//! What of a list and a watch was not handed on before.
+//! Position of a scope's watch, which decides what is new in a list or a watch.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,39 +11,39 @@ use logstream_core::{
     object::{Event, Meta},
 };
 
-/// Events of one list that are held to be handed on in their order: some 64 MB at most. Where there are more, a part
-/// of them is handed on earlier. A list comes in the order of names, which keeps the Events of a pod together.
+/// Maximum number of Events of one list that are held back to be sent in order, about 64 MB. If there are more, a part
+/// of them is sent earlier. A list is ordered by name, which keeps the Events of a pod together.
 const MAX_FRESH: usize = 20_000;
 
-/// How far the watch of a scope has read.
+/// Revision up to which the watch of a scope has read, and the list in progress.
 ///
-/// Revisions are compared within this scope only: Events may live in an etcd of their own.
+/// Revisions are compared within this scope only: Events may be stored in an etcd of their own.
 #[derive(Debug)]
 pub(super) struct Position {
-    /// All up to this revision was handed on, or is history.
+    /// Everything up to this revision was sent, or is history.
     reached: u64,
-    /// Subjects with Events from before the restart that were not delivered, and the revision of the first. Only the
-    /// first list looks at it: after that this process itself has handed them on.
+    /// Subjects with Events from before the restart that were not delivered, with the revision of the first one. Only
+    /// the first list uses this: after it, this process itself has sent those Events.
     pending: HashMap<Uid, u64>,
-    /// The first of those revisions. An Event of a claim or node since then may be pending for a pod that depends on it.
+    /// Lowest of those revisions. An Event of a claim or node since then may be pending for a pod that depends on it.
     first_pending: Option<u64>,
-    /// What was created at this second or later is news in the first list, wherever that starts: it is younger than
-    /// this process.
+    /// Objects and Events created at this second or later are new in the first list, whatever their revision: they are
+    /// younger than this process.
     created_since: Option<Timestamp>,
     listing: Listing,
     max_fresh: usize,
 }
 
-/// A list under way.
+/// A list in progress.
 #[derive(Debug, Default)]
 struct Listing {
-    /// What `reached` was when the list began.
+    /// Value of `reached` when the list began.
     base: u64,
-    /// The highest revision in it.
+    /// Highest revision in the list.
     highest: u64,
-    /// Events to be handed on, by revision and, where that is the same, by arrival.
+    /// New Events to be sent, by revision and then by order of arrival.
     fresh: BTreeMap<(u64, usize), Box<Event>>,
-    /// How many Events were fresh.
+    /// Number of new Events so far.
     counted: usize,
 }
 
@@ -59,34 +59,35 @@ impl Position {
         }
     }
 
-    /// From the start of this process, which may lie before the first answer of the API server.
+    /// Creates a position at the start of this process, which may be earlier than the API server's first response.
     pub(super) fn from_now(now: &Checkpoint) -> Self {
         Self { created_since: Some(now.created_since), ..Self::new(now) }
     }
 
-    /// The revision up to which all was handed on.
+    /// Revision up to which everything was sent.
     pub(super) fn reached(&self) -> u64 {
         self.reached
     }
 
-    /// The cluster's history is shorter than was known (it was restored from a backup): go on from there.
+    /// Continues from an earlier revision, because the cluster's history is shorter than known (it was restored from a
+    /// backup).
     pub(super) fn rewind(&mut self, current: u64) {
         self.reached = current;
     }
 
-    /// A list begins. What an unfinished one before it collected is forgotten: it comes again.
+    /// Begins a list. Drops the Events of an unfinished list before it, which arrive again.
     pub(super) fn begin(&mut self) {
         self.listing = Listing { base: self.reached, ..Listing::default() };
     }
 
-    /// An object of the list: what does it tell?
+    /// Classifies an object of the list as changed or known.
     pub(super) fn listed(&mut self, meta: &Meta) -> Arrival {
         let revision = meta.revision();
         self.listed_other(revision);
         if self.is_beyond(revision) || self.is_young(meta) { Arrival::ListedChanged } else { Arrival::ListedKnown }
     }
 
-    /// An Event of the list. Returns those that have to be handed on now, for lack of room; nearly always none.
+    /// Adds an Event of the list. Returns the Events to be sent now because the limit is exceeded; nearly always none.
     pub(super) fn listed_event(&mut self, event: Box<Event>) -> impl Iterator<Item = Box<Event>> + use<> {
         let revision = event.metadata.revision();
         self.listed_other(revision);
@@ -106,12 +107,12 @@ impl Position {
         now.into_values()
     }
 
-    /// Something of the list that is not handed on: it still tells how far the list goes.
+    /// Records an item of the list that is not sent. Its revision still counts for the end of the list.
     pub(super) fn listed_other(&mut self, revision: Option<u64>) {
         self.listing.highest = self.listing.highest.max(revision.unwrap_or_default());
     }
 
-    /// The list is complete: the Events that are news, oldest first.
+    /// Completes the list. Returns its new Events, oldest first.
     pub(super) fn done(&mut self) -> impl Iterator<Item = Box<Event>> + use<> {
         let Listing { highest, fresh, .. } = std::mem::take(&mut self.listing);
         self.reached = self.reached.max(highest);
@@ -120,8 +121,8 @@ impl Position {
         fresh.into_values()
     }
 
-    /// Something came by the watch: whether it is news. It is not when an API server whose cache lags behind lists an
-    /// older state and then catches up before our eyes.
+    /// Records an item of the watch. Returns true if it is new. It is not new if an API server with a stale cache has
+    /// listed an older state and then catches up in the watch.
     pub(super) fn watched(&mut self, revision: Option<u64>) -> bool {
         let Some(revision) = revision else { return true };
         let news = revision > self.reached;
@@ -129,13 +130,14 @@ impl Position {
         news
     }
 
-    /// Whether it was created since this process started, in the first list of one without a checkpoint.
+    /// True if the object was created since this process started. Only in the first list of a process without a
+    /// checkpoint.
     fn is_young(&self, meta: &Meta) -> bool {
         let times = self.created_since.zip(meta.creation_timestamp);
         times.is_some_and(|(since, created)| created.as_second() >= since.as_second())
     }
 
-    /// Whether this was not reached when the list began.
+    /// True if this revision had not been reached when the list began.
     fn is_beyond(&self, revision: Option<u64>) -> bool {
         revision.is_some_and(|revision| revision > self.listing.base)
     }
@@ -188,7 +190,7 @@ mod tests {
             event.metadata.creation_timestamp = Some(at(second));
             event
         };
-        // The API server answered first at revision 10, when the process had run since second 100.
+        // The API server's first response was at revision 10, and the process had been running since second 100.
         let mut position = Position::from_now(&Checkpoint::now(10, at(100)));
         for _ in 0..2 {
             position.begin();

@@ -1,6 +1,6 @@
-//! Tokens that a spec does not hold itself: in a Secret or ConfigMap of the same namespace.
+//! Tokens that a spec takes from a Secret or ConfigMap of the same namespace.
 //!
-//! Nothing of a Secret is kept but the one token that was asked for, and that only in its answer.
+//! Of a Secret, only the requested token is kept, and only in the answer.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -37,25 +37,27 @@ use super::{
 const MAX_SEARCHES: usize = 1_024;
 /// Maximum number of concurrent requests of each [`Lane`].
 const CONCURRENCY: usize = 2;
-/// How long a search waits for an object that does not exist (or cannot be read just now). A pod whose Secret comes
-/// later waits as well, and starts when it comes.
+/// Maximum duration of a search while its object does not exist (or cannot be read just now). A pod with a Secret that
+/// is created later waits as well, and starts once it exists.
 const PATIENCE_FOR_OBJECTS: Duration = Duration::from_hours(1);
-/// The same for an object that is provided as a whole: shorter, because it is only a possibility that it holds a token.
+/// The same for an object that is used as a whole (`envFrom`). Shorter, because it may not hold a token at all.
 const PATIENCE_FOR_WHOLE_OBJECTS: Duration = Duration::from_mins(10);
-/// How long it waits for a key in objects that exist. Short, because an `envFrom` is only a possibility: in a cluster
-/// of other things than workspaces there may be thousands without the key, and they must not crowd out the others.
+/// Maximum duration of a search while its objects exist without the key. Short, because an `envFrom` may not hold a
+/// token at all: a cluster with other things than workspaces may have thousands without the key, which must not crowd
+/// out the others.
 const PATIENCE_FOR_KEYS: Duration = Duration::from_mins(2);
-/// How long it waits for a permission: an API server that has just started refuses everything for a second or two.
+/// Maximum duration of a search without the permission. An API server that has just started refuses everything for a
+/// second or two.
 const PATIENCE_FOR_PERMISSION: Duration = Duration::from_secs(15);
-/// Refusals are logged at most this often for each kind of object.
+/// Minimum time between log messages about refusals, for each kind of object.
 const REFUSALS_LOGGED_EVERY: Duration = Duration::from_hours(1);
 
-/// Searches of one lane never wait for those of the other.
+/// Group of searches that never wait for those of the other group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lane {
-    /// For a key that the spec names.
+    /// Searches for a key that the spec names.
     Keys,
-    /// For a key that an object may or may not hold (`envFrom`): half the pods of a cluster have one.
+    /// Searches for a key that an object may or may not hold (`envFrom`). Half the pods of a cluster have one.
     Possibilities,
 }
 
@@ -70,7 +72,7 @@ impl Lane {
     }
 }
 
-/// Requests for tokens in Secrets and ConfigMaps; clones share the table.
+/// Handle for requesting tokens in Secrets and ConfigMaps. Clones share the table.
 #[derive(Debug, Clone)]
 pub struct References {
     table: Table,
@@ -78,8 +80,8 @@ pub struct References {
 }
 
 impl References {
-    /// Asks for the token of an object's agent. The answer comes as [`Observation::Resolved`], once, unless
-    /// [`References::forget`] comes first. A search that is alive already is not begun again.
+    /// Requests the token of an object's agent. The answer is sent once, as [`Observation::Resolved`], unless
+    /// [`References::forget`] is called before. A search that already exists is not started again.
     pub fn ask(&self, subject: Subject, source: TokenSource) -> Result<(), QueueFull> {
         let mut searches = self.table.lock();
         let lane = Lane::of(&source);
@@ -102,7 +104,7 @@ impl References {
         })
     }
 
-    /// Ends the searches for an object that is gone; they have no answer.
+    /// Cancels the searches for an object that is gone. They get no answer.
     pub fn forget(&self, uid: Uid) {
         let mut searches = self.table.lock();
         for search in searches.remove(&uid).into_iter().flatten() {
@@ -111,7 +113,7 @@ impl References {
     }
 }
 
-/// The searches that are alive, by subject.
+/// Waiting and running searches, by subject.
 #[derive(Debug, Clone, Default)]
 struct Table(Arc<Mutex<HashMap<Uid, Vec<Alive>>>>);
 
@@ -123,11 +125,12 @@ struct Alive {
 
 impl Table {
     fn lock(&self) -> MutexGuard<'_, HashMap<Uid, Vec<Alive>>> {
-        // A panic elsewhere leaves the map whole: each change to it is one call.
+        // A panic elsewhere leaves the map intact: each change to it is a single call.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A search has ended by itself. If it was forgotten meanwhile the entry, if any, is another search's.
+    /// Removes a search that ended by itself. If it was forgotten meanwhile, an existing entry belongs to another
+    /// search.
     fn end(&self, uid: Uid, source: &TokenSource, forgotten: &CancellationToken) {
         let mut searches = self.lock();
         if forgotten.is_cancelled() {
@@ -149,7 +152,7 @@ struct Search {
     forgotten: CancellationToken,
 }
 
-/// Serves the searches.
+/// Worker that runs the searches.
 pub(super) struct Resolver {
     queue: mpsc::Receiver<Search>,
     table: Table,
@@ -167,7 +170,7 @@ impl Resolver {
         (References { table: table.clone(), queue: sender }, Self { queue, table, reader, out, metrics })
     }
 
-    /// Serves until all [`References`] are dropped or the output is closed.
+    /// Runs until all [`References`] are dropped or the output is closed.
     pub(super) async fn run(self) {
         let Self { mut queue, table, reader, out, metrics } = self;
         let (table, reader, out, metrics) = (&table, &reader, &out, &metrics);
@@ -192,32 +195,32 @@ impl Resolver {
 /// Result of reading one reference.
 enum Look {
     Token(AgentToken),
-    /// The key is there, and what it holds is no token.
+    /// The key exists, but its value is not a token.
     NotAToken,
     NoKey,
     NoObject,
     Forbidden,
-    /// No object of such a name can exist.
+    /// No object with this name can exist.
     Never,
-    /// No answer this time.
+    /// No usable response this time.
     Failed,
 }
 
 /// Result of reading all references of a source.
 enum Round {
     Over(Option<AgentToken>, ReferenceOutcome),
-    /// Look again until so long after the beginning, else it ends so.
+    /// Read again until this much time has passed since the start, then end with this outcome.
     Again(Duration, ReferenceOutcome),
 }
 
 struct Reader {
     client: Client,
-    /// By lane.
+    /// Permits for requests, by lane.
     turns: [Semaphore; 2],
     refusals: Mutex<Refusals>,
 }
 
-/// Searches that ended because an object may not be read, since that was last logged.
+/// Searches that ended because an object may not be read, since the last log message about it.
 #[derive(Debug, Default)]
 struct Refusals {
     secrets: Refused,
@@ -231,7 +234,7 @@ struct Refused {
 }
 
 impl Refused {
-    /// Counts one more. Returns how many there were since the last log message, if another is due.
+    /// Counts one refusal. Returns the number since the last log message if the next one is due.
     fn count(&mut self, now: Instant) -> Option<u64> {
         self.unlogged += 1;
         if self.logged_at.is_some_and(|at| now.duration_since(at) < REFUSALS_LOGGED_EVERY) {
@@ -265,7 +268,7 @@ impl Reader {
         }
     }
 
-    /// Looks at each reference in turn; the first that holds its key tells.
+    /// Reads each reference in turn. The first one with its key decides.
     async fn round(&self, subject: &Subject, references: &[Reference]) -> Round {
         let mut next = Round::Over(None, ReferenceOutcome::Absent);
         let mut wait = |patience: Duration, outcome| {
@@ -277,7 +280,7 @@ impl Reader {
             match self.look(subject, reference).await {
                 Look::Token(token) => return Round::Over(Some(token), ReferenceOutcome::Found),
                 Look::NotAToken => return Round::Over(None, ReferenceOutcome::NotAToken),
-                // The pod starts without it as well: there is nothing to wait for.
+                // The pod starts without it as well, so there is nothing to wait for.
                 Look::NoKey | Look::NoObject if reference.optional => {}
                 Look::NoKey => wait(PATIENCE_FOR_KEYS, ReferenceOutcome::Absent),
                 Look::NoObject | Look::Failed if reference.whole => {
@@ -315,9 +318,9 @@ impl Reader {
         }
     }
 
-    /// The value of the key; `None` when the object has no such key.
+    /// Returns the value of the key; `None` if the object has no such key.
     async fn read(&self, namespace: &str, reference: &Reference) -> Result<Option<Sealed>, Failure> {
-        // The semaphore is never closed; were it, the limit would be all that is lost.
+        // The semaphore is never closed. If it were, only the limit would be lost.
         let _turn = self.turns[usize::from(reference.whole)].acquire().await.ok();
         let plural = match reference.holder {
             Holder::Secret => "secrets",
@@ -329,7 +332,7 @@ impl Reader {
         Ok(contents.value(reference))
     }
 
-    /// Once an hour for Secrets and for ConfigMaps; the metric counts each.
+    /// Logs a refusal, at most once an hour for Secrets and for ConfigMaps. The metric counts each one.
     fn log_refusal(&self, subject: &Subject, references: &[Reference]) {
         let Some(Reference { holder, name, .. }) = references.first() else { return };
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -369,7 +372,7 @@ impl Contents {
     }
 }
 
-/// The text in base64. What is no text decodes to nothing, which is no token.
+/// Decodes base64. A value that is not text becomes an empty text, which is not a token.
 fn decode(encoded: &Sealed) -> Sealed {
     let bytes = STANDARD.decode(encoded.expose()).unwrap_or_default();
     Sealed::new(String::from_utf8(bytes).unwrap_or_default())
@@ -407,7 +410,7 @@ mod tests {
         STANDARD.encode(text)
     }
 
-    /// The token a source resolves to, and how long that took.
+    /// The token that a source resolves to, and the time it took.
     async fn resolved(server: &Server, source: TokenSource, metrics: &Metrics) -> (Option<AgentToken>, Duration) {
         let (out, mut observations) = mpsc::channel(1);
         let (references, resolver) = Resolver::new(server.client(), out, metrics.clone());

@@ -1,11 +1,11 @@
-//! What is watched: each resource, in each namespace or in all of them.
+//! Scopes to watch: each resource, in each namespace or in all of them.
 
 use std::sync::Arc;
 
 use logstream_core::{dependency::CLUSTER_EVENTS, fact_id::ScopeId, resource::Resource};
 
-/// The most namespaces a table of scopes can hold, with one scope for the Events of nodes; `config` refuses more. With
-/// as many watches an API server should be asked for all namespaces at once.
+/// Maximum number of namespaces in a table of scopes, with one scope for the Events of nodes. `config` rejects more.
+/// Instead of that many watches, watch all namespaces at once.
 pub const MAX_NAMESPACES: usize = u16::MAX as usize / Resource::COUNT;
 
 /// A resource within one namespace, or within all.
@@ -13,17 +13,18 @@ pub const MAX_NAMESPACES: usize = u16::MAX as usize / Resource::COUNT;
 pub struct Scope {
     /// The resource.
     pub resource: Resource,
-    /// The namespace; `None`: all of them.
+    /// The namespace; `None` means all.
     pub namespace: Option<Arc<str>>,
 }
 
 impl Scope {
-    /// The scope's name in saved progress: `events/ns`, `pods/*`. It does not depend on the other scopes.
+    /// Name of the scope in the saved checkpoint, such as `events/ns` or `pods/*`. It does not depend on the other
+    /// scopes.
     pub fn key(&self) -> String {
         format!("{}/{}", self.resource.name(), self.namespace.as_deref().unwrap_or("*"))
     }
 
-    /// The scope in words: `pods in ns`, `events in all namespaces`.
+    /// Description of the scope, such as `pods in ns` or `events in all namespaces`.
     pub fn words(&self) -> String {
         let what = if self.resource == Resource::NodeEvents { "events of nodes" } else { self.resource.plural() };
         match &self.namespace {
@@ -32,13 +33,13 @@ impl Scope {
         }
     }
 
-    /// True if it shows the namespace in which Events of nodes are written.
+    /// True if the scope includes the namespace that holds the Events of nodes.
     pub(super) fn has_cluster_events(&self) -> bool {
         self.namespace.as_deref().is_none_or(|namespace| namespace == CLUSTER_EVENTS)
     }
 }
 
-/// Every scope of this process. A [`ScopeId`] is an index into it and holds for this process only.
+/// All scopes of this process. A [`ScopeId`] is an index into it and is valid for this process only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scopes {
     scopes: Vec<Scope>,
@@ -46,8 +47,8 @@ pub struct Scopes {
 }
 
 impl Scopes {
-    /// Every resource in each of these namespaces; in all of them when none is named. A namespace named twice is one,
-    /// and what exceeds [`MAX_NAMESPACES`] is left out.
+    /// Creates a scope of every resource for each of these namespaces, or for all namespaces if none is named.
+    /// Duplicates are merged, and namespaces beyond [`MAX_NAMESPACES`] are left out.
     pub fn new(namespaces: &[String]) -> Self {
         let mut wanted: Vec<Option<Arc<str>>> = Vec::new();
         for namespace in namespaces.iter().filter(|namespace| !namespace.is_empty()) {
@@ -65,7 +66,7 @@ impl Scopes {
         Self { scopes: scopes.collect(), node_events: false }
     }
 
-    /// With the Events of nodes: in a scope of their own where no other shows them.
+    /// Adds the Events of nodes, in a scope of their own if no other scope includes them.
     #[must_use]
     pub fn with_node_events(mut self) -> Self {
         if !std::mem::replace(&mut self.node_events, true) && !self.scopes.iter().any(Scope::has_cluster_events) {
@@ -79,23 +80,23 @@ impl Scopes {
         self.node_events
     }
 
-    /// How many there are; never 0.
+    /// Number of scopes; never 0.
     #[expect(clippy::len_without_is_empty, reason = "there is always a scope")]
     pub fn len(&self) -> usize {
         self.scopes.len()
     }
 
-    /// All of them, in the order of their ids.
+    /// All scopes, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (ScopeId, &Scope)> {
         (0..=u16::MAX).map(ScopeId).zip(&self.scopes)
     }
 
-    /// The scope of this id; `None` for an id of another table.
+    /// The scope with this id; `None` for an id of another table.
     pub fn get(&self, id: ScopeId) -> Option<&Scope> {
         self.scopes.get(usize::from(id.0))
     }
 
-    /// The scope by which an object of this resource and namespace comes, if it is watched.
+    /// The scope that includes objects of this resource and namespace, if they are watched.
     pub fn covering(&self, resource: Resource, namespace: &str) -> Option<ScopeId> {
         self.iter()
             .find(|(_, scope)| {
@@ -104,7 +105,7 @@ impl Scopes {
             .map(|(id, _)| id)
     }
 
-    /// The scope of this name in saved progress.
+    /// The scope with this name in the saved checkpoint.
     pub fn by_key(&self, key: &str) -> Option<ScopeId> {
         self.iter().find(|(_, scope)| scope.key() == key).map(|(id, _)| id)
     }

@@ -1,4 +1,4 @@
-//! What the API server is asked to leave out.
+//! Selectors of the objects and Events that the API server returns.
 
 use logstream_core::correlate::Object;
 
@@ -14,13 +14,13 @@ pub struct Selectors {
 }
 
 impl Selectors {
-    /// The label selector as the API server takes it.
+    /// The label selector in the API server's syntax.
     pub(super) fn label_text(&self) -> Option<String> {
         self.label.as_ref().map(ToString::to_string)
     }
 
-    /// Whether this is one of the pods that are watched, or makes them. Of pods the API server has left out the others;
-    /// a workload is known by the labels of its template, which it cannot be asked for.
+    /// True if the object is a selected pod, or a workload that creates such pods. The API server has already left out
+    /// other pods. A workload is selected by the labels of its template, which the API server cannot filter by.
     pub(super) fn selects(&self, object: &Object) -> bool {
         match (object, &self.label) {
             (Object::Workload(_, workload), Some(label)) => label.matches(&workload.spec.template.metadata.labels),
@@ -28,7 +28,7 @@ impl Selectors {
         }
     }
 
-    /// The same selection, and of it the object of this name alone. The name must have been checked.
+    /// Narrows the selection to the object with this name. The name must have been validated.
     pub(super) fn with_name(&self, name: &str) -> Self {
         let name = format!("metadata.name={name}");
         let field = match self.field.as_deref().map(str::trim).filter(|field| !field.is_empty()) {
@@ -39,8 +39,8 @@ impl Selectors {
     }
 }
 
-/// Kinds whose Events are many and that no line is about. The API server leaves them out; Events of the other kinds
-/// that are not explained are few, and dropped here. One watch for all kinds keeps the order among them.
+/// Kinds with many Events that no line is about. The API server leaves them out. Events of other kinds that are not
+/// explained are few, and are dropped here. A single watch for all kinds keeps their order.
 const NOISY: [&str; 10] = [
     "CronJob",
     "DaemonSet",
@@ -54,10 +54,10 @@ const NOISY: [&str; 10] = [
     "Service",
 ];
 
-/// Says of a Deployment what its ReplicaSet says by itself, at each start of a workspace.
+/// Reason of an Event of a Deployment that only repeats an Event of its ReplicaSet, at each start of a workspace.
 const SCALED: &str = "ScalingReplicaSet";
 
-/// Reasons of which each node writes an Event now and then, and that concern no pod.
+/// Reasons of Events that each node causes now and then and that concern no pod.
 const NOISY_OF_NODES: [&str; 7] = [
     "NodeAllocatableEnforced",
     "NodeHasNoDiskPressure",
@@ -68,7 +68,7 @@ const NOISY_OF_NODES: [&str; 7] = [
     "RegisteredNode",
 ];
 
-/// The field selector of the watch for Events, with those of nodes or without.
+/// Field selector of the watch for Events, with or without those of nodes.
 pub(super) fn of_events(with_nodes: bool) -> String {
     let kinds = NOISY.into_iter().chain((!with_nodes).then_some("Node"));
     let mut terms: Vec<String> = kinds.map(|kind| format!("involvedObject.kind!={kind}")).collect();
@@ -79,7 +79,7 @@ pub(super) fn of_events(with_nodes: bool) -> String {
     terms.join(",")
 }
 
-/// The field selector of the watch for the Events of nodes alone.
+/// Field selector of the watch for Events of nodes only.
 pub(super) fn of_node_events() -> String {
     let reasons = NOISY_OF_NODES.map(|reason| format!(",reason!={reason}")).concat();
     format!("involvedObject.kind=Node{reasons}")

@@ -1,4 +1,4 @@
-//! The watch of one scope: list, watch, and begin again, for as long as the program runs.
+//! The watch of one scope: lists, watches, and starts over, for as long as the program runs.
 
 use std::{
     sync::{
@@ -35,26 +35,26 @@ use super::{
     sync::SyncStates,
 };
 
-/// Objects in a page of a list, where the server does not stream lists: what client-go asks for.
+/// Number of objects in a page of a list, if the server does not stream lists. The same as in client-go.
 const PAGE: u32 = 500;
-/// A resumed watch that has not failed for so long is taken for a good one: `watcher` does not tell when it succeeds,
-/// and a quiet scope has no other sign. Longer than the 30 s that a connection is given.
+/// Time without a failure after which a resumed watch counts as working: `watcher` does not report success, and a quiet
+/// scope gives no other sign. Longer than the 30 s that a connection may take.
 const QUIET: Duration = Duration::from_secs(35);
-/// How long the first list of Events waits for the lists of objects.
+/// Maximum time for which the first list of Events waits for the lists of objects.
 const OBJECTS_FIRST: Duration = Duration::from_secs(15);
-/// After so many answers in a row that refuse to resume a watch it is listed anew.
+/// Number of consecutive answers that refuse to resume a watch, before it is listed again.
 const RESUMES: u32 = 10;
-/// After so many streaming lists that broke off before their end lists are paged.
+/// Number of streaming lists started in a row without completing one, at which lists are paged instead.
 const BROKEN_LISTS: u32 = 3;
 
-/// How lists come.
+/// Method of listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lists {
     Streamed,
     Paged,
 }
 
-/// Whether this API server is known to refuse streaming lists; clones share it.
+/// Flag that is set once this API server has refused streaming lists. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NoStreaming(Arc<AtomicBool>);
 
@@ -62,17 +62,17 @@ pub(super) struct NoStreaming(Arc<AtomicBool>);
 #[derive(Debug)]
 pub(super) struct Closed;
 
-/// Why a stream of `watcher` was left.
+/// Reason for leaving a stream of `watcher`.
 enum Left {
     /// The server does not stream lists.
     Refused,
     /// The watch cannot be resumed.
     Stuck,
-    /// Its history is no longer there.
+    /// Its history is no longer available.
     Expired,
 }
 
-/// What all scopes share.
+/// State and dependencies of all scopes.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) client: Client,
@@ -81,11 +81,11 @@ pub(super) struct Shared {
     pub(super) states: SyncStates,
     pub(super) metrics: Metrics,
     pub(super) no_streaming: NoStreaming,
-    /// Whether Events of nodes are wanted.
+    /// True if Events of nodes are watched.
     pub(super) node_events: bool,
     /// This machine's clock at the start.
     pub(super) time: Timestamp,
-    /// The start, for how long ago it is.
+    /// Time of the start, to measure how long ago it was.
     pub(super) started: Instant,
 }
 
@@ -95,19 +95,19 @@ pub(super) struct Source<T: Decoded> {
     scope: Scope,
     api: Api<Partial<T>>,
     shared: Shared,
-    /// What an earlier process saved.
+    /// Checkpoint of an earlier process.
     saved: Option<Checkpoint>,
     position: Position,
     backoff: Backoff,
-    /// A list is due or under way.
+    /// True if a list is due or in progress.
     must_list: bool,
-    /// The list under way has been announced as [`Observation::Relisting`].
+    /// True if the list in progress was announced by [`Observation::Relisting`].
     announced: bool,
-    /// Streaming lists in a row that did not come to their end.
+    /// Number of streaming lists started in a row without completing one.
     broken_lists: u32,
-    /// Refusals in a row to resume the watch.
+    /// Number of consecutive refusals to resume the watch.
     refusals: u32,
-    /// The failure the log and the readiness tell.
+    /// The failure that the log and readiness report.
     told: Option<String>,
 }
 
@@ -154,8 +154,8 @@ impl<T: Decoded> Source<T> {
         }
     }
 
-    /// Finds out where to start: where an earlier process left this scope, or when this one started. While the API server gives no
-    /// answer this waits, and no other scope waits for it.
+    /// Determines where to start: from the checkpoint of an earlier process, or from the start of this one. Waits while
+    /// the API server does not answer; no other scope waits for it.
     async fn start(&mut self) -> Result<(), Closed> {
         let current = loop {
             match start::current(&self.shared.client, &self.scope).await {
@@ -176,7 +176,7 @@ impl<T: Decoded> Source<T> {
             self.position = Position::new(&saved);
             saved
         } else {
-            // By the API server's clock: what was created while it did not answer yet is not history.
+            // By the API server's clock, so that objects created before its first response are new.
             let began = current.date.and_then(|date| date.checked_sub(self.shared.started.elapsed()).ok());
             let now = Checkpoint::now(current.revision, began.unwrap_or(self.shared.time));
             self.position = Position::from_now(&now);
@@ -184,14 +184,14 @@ impl<T: Decoded> Source<T> {
         };
         self.send(Observation::Started { scope: self.id, from: Box::new(from) }).await?;
         if self.scope.resource.is_events() {
-            // Else the Events of a large list would all have to wait for their subjects.
+            // Otherwise the Events of a large list would all have to wait for their subjects.
             let listed = self.shared.states.objects_listed(self.id);
             let _ = tokio::time::timeout(OBJECTS_FIRST, listed).await;
         }
         Ok(())
     }
 
-    /// Follows one stream of `watcher` for as long as it makes sense.
+    /// Follows one stream of `watcher` until it has to be replaced.
     async fn follow(&mut self, lists: Lists) -> Result<Left, Closed> {
         let mut items = std::pin::pin!(watcher(self.api.clone(), self.config(lists)));
         loop {
@@ -243,7 +243,7 @@ impl<T: Decoded> Source<T> {
     async fn take(&mut self, event: watcher::Event<Partial<T>>) -> Result<(), Closed> {
         match event {
             watcher::Event::Init => {
-                // Said before the first request and after every failed list: nothing is known to be listed yet.
+                // Emitted at the start of each list, also before its first request: nothing is known to be listed yet.
                 self.must_list = true;
                 self.announced = false;
                 self.broken_lists += 1;
@@ -275,7 +275,7 @@ impl<T: Decoded> Source<T> {
         }
     }
 
-    /// The list really is being answered.
+    /// Announces the list in progress, once its first part has arrived.
     async fn announce(&mut self) -> Result<(), Closed> {
         if self.announced {
             return Ok(());
@@ -325,12 +325,12 @@ impl<T: Decoded> Source<T> {
         self.position.watched(object.revision());
         match self.decoded(object) {
             Some(Fact::Object(object)) => self.send(Observation::Gone { scope: self.id, object }).await,
-            // That an Event is deleted says nothing.
+            // The deletion of an Event has no meaning.
             Some(Fact::Event(_)) | None => Ok(()),
         }
     }
 
-    /// The object, if it is selected; or a count of it, if it is malformed.
+    /// Returns the object if it is selected. A malformed one is counted instead.
     fn decoded(&self, object: Partial<T>) -> Option<Fact> {
         if object.is_malformed() {
             self.shared.metrics.malformed(self.scope.resource);
@@ -347,7 +347,7 @@ impl<T: Decoded> Source<T> {
         self.shared.out.send(observation).await.map_err(|_| Closed)
     }
 
-    /// Something came that only a working watch brings.
+    /// Records that the watch works, on receipt of something that only a working watch sends.
     fn works(&mut self) {
         self.backoff.reset();
         self.refusals = 0;
@@ -357,7 +357,7 @@ impl<T: Decoded> Source<T> {
         self.shared.states.watching(self.id);
     }
 
-    /// Tells of a failure and waits before the next try.
+    /// Reports a failure and waits before the next attempt.
     async fn failed(&mut self, lists: Lists, error: &watcher::Error) -> Option<Left> {
         if lists == Lists::Streamed && self.must_list && self.refuses_streaming(error) {
             tracing::debug!("the API server does not stream lists, paging");
@@ -366,7 +366,7 @@ impl<T: Decoded> Source<T> {
         let failure = Failure::of_watcher(error);
         self.shared.metrics.error(self.scope.resource, failure.reason);
         if failure.reason == Reason::Gone {
-            // Ordinary life: the history was compacted while nothing happened here, or while we were away.
+            // Expected: the history was compacted while nothing happened here, or while this process was not connected.
             tracing::debug!(error = %failure, "history expired, listing anew");
             let in_watch = !std::mem::replace(&mut self.must_list, true);
             self.shared.states.listing(self.id);
@@ -383,7 +383,7 @@ impl<T: Decoded> Source<T> {
         (self.refusals >= RESUMES).then_some(Left::Stuck)
     }
 
-    /// Logs a failure that differs from the one before, and shows it to the readiness.
+    /// Logs a failure that differs from the previous one, and reports it to readiness.
     fn tell(&mut self, failure: &Failure) {
         let text = match failure.reason {
             Reason::Forbidden => {
@@ -398,8 +398,8 @@ impl<T: Decoded> Source<T> {
         self.told = Some(text);
     }
 
-    /// A server without streaming lists calls the parameter invalid (422; 400 where it does not know it at all). The
-    /// latter may as well mean the user's selector, so it is remembered for this scope alone.
+    /// True if the server does not support streaming lists: it rejects the parameter as invalid (422), or with 400 if
+    /// it does not know it. A 400 may also be due to the user's selector, so it counts for this scope only.
     fn refuses_streaming(&self, error: &watcher::Error) -> bool {
         let watcher::Error::WatchStartFailed(kube::Error::Api(status)) = error else { return false };
         if status.code == 422 {
@@ -408,7 +408,8 @@ impl<T: Decoded> Source<T> {
         matches!(status.code, 400 | 422)
     }
 
-    /// A watch that cannot be resumed may be ahead of the cluster's history: etcd was restored from a backup.
+    /// Goes back if the position is ahead of the cluster's history, as after a restore of etcd from a backup. The watch
+    /// cannot be resumed then.
     async fn compare_history(&mut self) {
         let Ok(current) = start::current(&self.shared.client, &self.scope).await else { return };
         let reached = self.position.reached();

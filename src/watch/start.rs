@@ -1,4 +1,4 @@
-//! Where the history of a scope stands at the API server now.
+//! Current position of a scope's history at the API server.
 
 use jiff::Timestamp;
 use kube::{Client, api::ListParams, core::Request};
@@ -15,7 +15,7 @@ pub(super) struct Current {
     pub(super) date: Option<Timestamp>,
 }
 
-/// Asks by the shortest consistent list there is.
+/// Requests it by the shortest possible consistent list.
 pub(super) async fn current(client: &Client, scope: &Scope) -> Result<Current, Failure> {
     #[derive(Deserialize)]
     struct List {

@@ -1,4 +1,4 @@
-//! What each scope's watch is doing, for readiness and for people.
+//! State of each scope's watch, for readiness and for operators.
 
 use std::sync::Arc;
 
@@ -11,28 +11,28 @@ use super::{
     scope::{Scope, Scopes},
 };
 
-/// What the watch of a scope is doing.
+/// State of a scope's watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScopeState {
-    /// Whether it has listed everything at least once.
+    /// True if everything was listed at least once.
     pub listed: bool,
-    /// What it does now.
+    /// Current activity.
     pub now: Now,
 }
 
-/// What the watch of a scope does now.
+/// Current activity of a scope's watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Now {
-    /// It lists, or is about to.
+    /// A list is due or in progress.
     #[default]
     Listing,
-    /// It has listed everything and watches.
+    /// Everything was listed, and is being watched.
     Watching,
-    /// Its last request failed; it tries again.
+    /// The last request failed and is being retried.
     Failing {
-        /// The kind of failure.
+        /// Kind of the failure.
         reason: Reason,
-        /// For people.
+        /// Description for operators.
         text: Arc<str>,
     },
 }
@@ -56,19 +56,19 @@ impl SyncStates {
         self.states.borrow().get(usize::from(scope.0)).cloned()
     }
 
-    /// Changes of the states, which are in the order of the scopes' ids.
+    /// Subscribes to changes of the states, which are in the order of the scopes' ids.
     pub fn subscribe(&self) -> watch::Receiver<Vec<ScopeState>> {
         self.states.subscribe()
     }
 
-    /// Whether each scope has been listed once. From then on nothing is missed, only late.
+    /// True if each scope was listed once, except optional ones. From then on nothing is missed, only late.
     pub fn all_listed(&self) -> bool {
         let states = self.states.borrow();
         let mut needed = self.scopes.iter().zip(states.iter()).filter(|((_, scope), _)| !scope.resource.is_optional());
         needed.all(|(_, state)| state.listed)
     }
 
-    /// What is not as it should be, a sentence a scope: `pods in ns: forbidden: …`, `events in ns: listing`.
+    /// Problems of the scopes, one sentence each, such as `pods in ns: forbidden: …` or `events in ns: listing`.
     pub fn problems(&self) -> Vec<String> {
         let states = self.states.borrow();
         let needed = self.scopes.iter().zip(states.iter()).filter(|((_, scope), _)| !scope.resource.is_optional());
@@ -80,8 +80,8 @@ impl SyncStates {
         told.collect()
     }
 
-    /// Waits until each kind of object of this scope's namespace was listed, or its watch fails; for the Events of nodes,
-    /// those of all namespaces.
+    /// Waits until each kind of object in this scope's namespace was listed, or its watch fails. For the Events of
+    /// nodes, waits for the objects of all namespaces.
     pub(super) async fn objects_listed(&self, scope: ScopeId) {
         let Some(scope) = self.scopes.get(scope).cloned() else { return };
         let concerns = |other: &Scope| scope.resource == Resource::NodeEvents || other.namespace == scope.namespace;
@@ -91,7 +91,7 @@ impl SyncStates {
                 self.scopes.iter().zip(states).filter(|((_, other), _)| !other.resource.is_events() && concerns(other));
             objects.all(|(_, state)| state.listed || matches!(state.now, Now::Failing { .. }))
         };
-        // The sender is part of this value.
+        // The sender is part of this value, so the channel stays open.
         let _ = changes.wait_for(settled).await;
     }
 

@@ -1,4 +1,4 @@
-//! A stand-in for the API server: a script of answers.
+//! A stand-in for the API server, with scripted answers.
 
 use std::{
     collections::VecDeque,
@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 /// An answer of the stand-in.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
-    /// A whole body.
+    /// A complete body.
     Whole { code: u16, body: String, date: Option<&'static str> },
-    /// Lines of a watch; then the connection stays open or ends.
+    /// Lines of a watch. Afterwards the connection stays open or ends.
     Lines { lines: Vec<String>, ends: bool },
     /// The connection fails.
     Unreachable,
@@ -35,7 +35,7 @@ impl Answer {
             "metadata": {"resourceVersion": revision.to_string()}, "items": items}))
     }
 
-    /// A page of a list, with the token of the next one.
+    /// A page of a list, with the token of the next page.
     pub(crate) fn page(next: &str, items: &[Value]) -> Self {
         Self::json(&json!({"metadata": {"resourceVersion": "1", "continue": next}, "items": items}))
     }
@@ -52,12 +52,12 @@ impl Answer {
         self
     }
 
-    /// A watch that goes on after these.
+    /// A watch that stays open after these lines.
     pub(crate) fn watch(lines: &[String]) -> Self {
         Self::Lines { lines: lines.to_vec(), ends: false }
     }
 
-    /// A watch whose connection ends after these.
+    /// A watch with a connection that ends after these lines.
     pub(crate) fn ended_watch(lines: &[String]) -> Self {
         Self::Lines { lines: lines.to_vec(), ends: true }
     }
@@ -76,20 +76,20 @@ pub(crate) fn deleted(object: &Value) -> String {
     line("DELETED", object)
 }
 
-/// What ends a streaming list.
+/// Bookmark that ends a streaming list.
 pub(crate) fn listed(revision: u64) -> String {
     let annotations = json!({"k8s.io/initial-events-end": "true"});
     let metadata = json!({"resourceVersion": revision.to_string(), "annotations": annotations});
     line("BOOKMARK", &json!({"kind": "Pod", "apiVersion": "v1", "metadata": metadata}))
 }
 
-/// What a watch ends with when its history was compacted.
+/// Error that ends a watch when its history was compacted.
 pub(crate) fn expired() -> String {
     line("ERROR", &json!({"kind": "Status", "status": "Failure", "message": "too old resource version", "code": 410}))
 }
 
-/// Answers, each for a request whose path and query contain a text. The first answer that fits is used up; then those
-/// that always hold count. A request that nothing fits is never answered.
+/// Answers, each for requests with a given text in their path and query. The first matching answer is used once; then
+/// those that always apply. A request that matches none is never answered.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     once: VecDeque<(String, Answer)>,
@@ -111,7 +111,7 @@ impl Script {
         self
     }
 
-    /// Where nothing else fits, the current resourceVersion is a high one.
+    /// Starts the stand-in. If nothing else matches, the current resourceVersion is a high one.
     pub(crate) fn start(mut self) -> Server {
         self.always.push(("limit=1".into(), Answer::list(1_000_000, &[])));
         Server { state: Arc::new(Mutex::new((self, Vec::new()))) }
@@ -139,7 +139,7 @@ impl Server {
         Client::new(service, "default")
     }
 
-    /// Every request so far, as `path?query` with the query decoded.
+    /// All requests so far, as `path?query` with the query decoded.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.state.lock().unwrap().1.clone()
     }

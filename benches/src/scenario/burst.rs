@@ -21,9 +21,9 @@ const LATENCY: Duration = Duration::from_millis(20);
 const LINES: usize = 11;
 /// Time until the tokens become valid, in the scenario of late tokens.
 const LATE: Duration = Duration::from_secs(10);
-/// No more lines are expected after this time without one: longer than a window of the limit, which may be used up.
+/// Time without a line after which no more are expected: longer than a window of the limit, which may be used up.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How long a first line may wait behind another agent's later lines: covers requests already in flight.
+/// Maximum time that a first line may wait behind another agent's later lines: covers requests already in flight.
 const TURN: Duration = Duration::from_secs(1);
 
 const GROWTH: (&str, &str) = ("The burst by the number of workspaces, 11 lines each, Coder at 20 ms", "workspaces");

@@ -20,7 +20,7 @@ use crate::record::{Axis, Must, Plot, Record, Series, Unit};
 use crate::site::{Site, coder};
 use crate::stats::Sorted;
 
-/// Coder's latency, where it is not zero.
+/// Coder's latency, if it is not zero.
 const LATENCY: Duration = Duration::from_millis(20);
 /// Number of workspaces whose pods the product already knows.
 const KNOWN: usize = 20;

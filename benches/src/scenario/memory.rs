@@ -20,7 +20,7 @@ pub(super) const PODS: usize = 5;
 
 /// Time without requests before the process counts as idle.
 const QUIET: Duration = Duration::from_secs(10);
-/// Age of the youngest object at the start. What was created in the second of the start is news and is delivered.
+/// Age of the youngest object at the start. Objects created in the second of the start are new and are delivered.
 const AGE: Duration = Duration::from_secs(2);
 /// Duration of the CPU measurement.
 const IDLE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Two replicas: what a follower costs, how long a handover takes, and what both ask of the API server at rest.
+//! Two replicas: cost of a follower, duration of a handover, and requests of both to the API server at rest.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::site::{Site, coder};
 use crate::stats::thousands;
 use crate::{process, wait};
 
-/// The chart's.
+/// Duration of the Lease, as in the chart.
 const LEASE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(10);
 /// Duration of the measurement at rest.
@@ -50,8 +50,8 @@ async fn of_size(fixture: &Fixture, size: usize, record: &mut Record) -> Result<
     let load = format!("{} workspaces in {} pods", thousands(size), thousands(super::memory::PODS * size));
     let plan = site.plan(coder, namespace).elects(LEASE).arg("--node-events=false");
     let mut leader = plan.unregistered().begin(site).await?;
-    // Without the checkpoint of a smaller size: all that was written since then would be news, and delivered, and saved,
-    // while the measurement at rest runs.
+    // Start without the checkpoint of a smaller size: everything written since then would be new, and would be
+    // delivered and saved during the measurement at rest.
     leader.product.kill9();
     site.driver.delete(&progress(namespace)).await?;
     leader.start_again()?;
@@ -85,7 +85,7 @@ async fn of_size(fixture: &Fixture, size: usize, record: &mut Record) -> Result<
     Ok(())
 }
 
-/// Waits until it holds the Lease, which the process before it held, and has listed everything.
+/// Waits until it holds the Lease, which the previous process held, and has listed everything.
 async fn leads(installation: &Installation) -> Result<()> {
     poll::eventually("it leads and watches", PATIENCE, || async {
         let metrics = installation.metrics().await.map_err(|error| error.to_string())?;
@@ -100,7 +100,7 @@ async fn ended(installation: &mut Installation) -> Result<()> {
     wait::until("the leader ends", PATIENCE, Duration::from_millis(5), || installation.product.ended().is_some()).await
 }
 
-/// Writes an Event, and returns the time until its line is there.
+/// Writes an Event, and returns the time until its line arrives.
 async fn next_line(fixture: &Fixture, pod: &Pod, what: &str, before: usize) -> Result<Duration> {
     let begun = Instant::now();
     let name = format!("{}.{what}.{}", pod.name, objects::token());

@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_mins(10);
 
 /// Target for the time from an agent's validity to its first line, in seconds.
 const IN_TIME: f64 = 1.0;
-/// A line that takes longer counts as lost.
+/// Time after which a missing line counts as lost.
 const LOST: Duration = Duration::from_secs(90);
 
 pub(crate) async fn run(bench: &Bench, record: &mut Record) -> Result<()> {

@@ -39,7 +39,7 @@ pub(crate) enum State {
     New,
     /// The log source is registered: lines can be sent.
     Registered,
-    /// 401: not valid yet, or not now. Tried again steadily.
+    /// 401: not valid yet, or not now. Retried at a steady rate.
     Unauthorized,
     /// 413: its log is full.
     Full,
@@ -97,17 +97,17 @@ pub(crate) struct Place {
     pub(crate) position: Option<Position>,
     /// Queue number of its last request: it keeps its turn after one failure.
     pub(crate) turn: Option<i64>,
-    /// To be queued at the head of its priority: its turn was taken back.
+    /// True if it is to be queued at the head of its priority, because its turn was taken back.
     pub(crate) first: bool,
     pub(crate) timer: Option<Instant>,
     /// Its state in the metrics.
     pub(crate) state: Option<AgentState>,
-    /// Counted as an agent with deliverable lines.
+    /// True if it is counted as an agent with deliverable lines.
     pub(crate) pending: bool,
 }
 
 impl Place {
-    /// Counted as an agent with deliverable lines, and with a token that is not accepted yet.
+    /// True if it is counted as an agent with deliverable lines, and its token is not accepted yet.
     pub(crate) fn is_waiting(&self) -> bool {
         self.pending && self.state == Some(AgentState::Waiting)
     }
@@ -240,7 +240,7 @@ impl Agent {
         }
     }
 
-    /// A live object carries its token.
+    /// Records that a live object carries its token.
     pub(crate) fn open(&mut self, workspace: Option<WorkspaceKey>, now: Instant) {
         if self.life != Life::Live {
             self.life = Life::Live;
@@ -255,14 +255,14 @@ impl Agent {
         }
     }
 
-    /// Its token is not valid yet, or not now: it is tried again steadily, but not in a drain.
+    /// Schedules the next try of a token that is not valid yet, or not now: at a steady rate, but not in a drain.
     pub(crate) fn unauthorized(&mut self, probe_every: Duration, random: &mut Rng, draining: bool, now: Instant) {
         self.state = State::Unauthorized;
         self.failures = 0;
         self.phase = if draining { Phase::GivenUp } else { Phase::Waiting(now + backoff::about(probe_every, random)) };
     }
 
-    /// A temporary failure: it is tried again after a wait that grows.
+    /// Schedules a retry after a temporary failure, with a growing wait.
     pub(crate) fn retry(&mut self, random: &mut Rng, draining: bool, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         let wait = self.isolation.wait(backoff::full_jitter(self.failures, random));

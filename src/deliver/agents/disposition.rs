@@ -11,8 +11,8 @@ pub(crate) enum Disposition {
     Sent,
     /// The agent is not valid yet: hold its lines and try steadily.
     NotYet,
-    /// The token belongs to a new agent (a claimed prebuilt workspace), or the workspace restarts: register the log source
-    /// again, then send again.
+    /// The token belongs to a new agent (a claimed prebuilt workspace), or the workspace restarts: register the log
+    /// source again, then send again.
     Reregister,
     /// The token is revoked: drop its lines.
     Revoked,

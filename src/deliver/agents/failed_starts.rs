@@ -9,7 +9,7 @@ use crate::deliver::queue::outbox::Remains;
 
 /// Maximum number of workspaces. Beyond it the oldest is dropped.
 const MAX: usize = 1_000;
-/// Older failures are of no interest.
+/// Maximum age of a failed start. Older ones are of no interest.
 const AGE: Duration = Duration::from_hours(24);
 
 /// The last failed start of each workspace.

@@ -47,7 +47,7 @@ impl AgentTable {
         }
     }
 
-    /// An agent, for a change.
+    /// Returns an agent to be changed.
     pub(crate) fn get_mut(&mut self, token: AgentToken) -> Option<&mut Agent> {
         let agent = self.agents.get_mut(&token)?;
         if self.changed.last() != Some(&token) {
@@ -102,7 +102,7 @@ impl AgentTable {
         self.by_workspace.get(workspace).map_or(&[], Vec::as_slice)
     }
 
-    /// A live object carries the agent.
+    /// Records that a live object carries the agent.
     pub(crate) fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
         let Some(agent) = self.agents.get_mut(&token) else { return };
         self.changed.push(token);

@@ -92,14 +92,15 @@ pub fn channel<A: CoderApi>(
 }
 
 impl<A: CoderApi> Engine<A> {
-    /// Sends only while this process may: that is asked before every request. Without it the engine always sends.
+    /// Makes the engine send only while this process may, which is checked before every request. Without this, the
+    /// engine always sends.
     #[must_use]
     pub fn with_leadership(mut self, leadership: Leadership) -> Self {
         self.leadership = leadership;
         self
     }
 
-    /// Shows in this heartbeat that commands are taken in and requests started. Waiting for Coder does not count as
+    /// Reports to this heartbeat when commands are handled and requests started. Waiting for Coder does not count as
     /// work.
     #[must_use]
     pub fn with_heartbeat(mut self, heartbeat: Heartbeat) -> Self {
@@ -205,7 +206,7 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// Adds an agent if there is room, with what earlier processes left of its budget.
+    /// Adds an agent if there is room, with the part of its budget that earlier processes left.
     fn add(&mut self, token: AgentToken, life: Life, now: Instant) -> bool {
         let added = self.agents.add(token, life, now);
         if added && let Some(agent) = self.agents.get_mut(token) {
@@ -237,8 +238,8 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// The log source belongs to the agent before: it is registered again with the next line. Until the claim is complete
-    /// Coder rejects the token.
+    /// Has the log source registered again with the next line, because it belongs to the previous agent. Coder rejects
+    /// the token until the claim is complete.
     fn claimed(&mut self, token: AgentToken) {
         if let Some(agent) = self.agents.get_mut(token)
             && agent.state == State::Registered
@@ -247,7 +248,8 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// A token is valid for the latest build only: an earlier start that ended without a valid token never gets one.
+    /// Ends earlier starts without a valid token. They never get one, because a token is valid for the latest build
+    /// only.
     fn end_earlier_starts(&mut self, workspace: &WorkspaceKey, latest: AgentToken, now: Instant) {
         let others = self.agents.of_workspace(workspace).to_vec();
         for other in others.into_iter().filter(|other| *other != latest) {
@@ -260,7 +262,7 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// The same for an agent whose request was in flight at that time.
+    /// Does the same for an agent that had a request in flight at that time.
     pub(crate) fn end_if_followed(&mut self, token: AgentToken, now: Instant) {
         let Some(agent) = self.agents.get_mut(token) else { return };
         let Some(latest) = agent.followed_by.take() else { return };
@@ -308,7 +310,7 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// Too many lines are held over all agents: the agent with most lines loses half of them.
+    /// Drops half of the lines of the agent with the most, because too many are held over all agents.
     fn relieve(&mut self) {
         let most = self.agents.agents().max_by_key(|(_, agent)| agent.outbox.lines()).map(|(token, _)| token);
         let Some(token) = most else { return };
@@ -357,7 +359,7 @@ impl<A: CoderApi> Engine<A> {
     }
 }
 
-/// Fires at that time; never without one.
+/// Completes at this time, or never without one.
 pub(crate) async fn alarm(at: Option<Instant>) {
     match at {
         Some(at) => pin!(sleep_until(at)).await,

@@ -19,7 +19,8 @@ use crate::deliver::{
     rate::priority::Endpoint,
 };
 
-/// While Coder is away, more agents than this ask less often each: together they ask about fourteen times a second.
+/// Number of agents beyond which each sends less often while Coder is unavailable. Together they send about fourteen
+/// requests a second.
 const ASKING: u32 = 200;
 /// Time over which a hundred or more agents resume once Coder is available again.
 const RETURN: Duration = Duration::from_secs(1);
@@ -132,7 +133,7 @@ impl<A: CoderApi> Engine<A> {
             Disposition::Reregister => {
                 agent.isolation.away();
                 agent.state = State::New;
-                // The first time at once; were it to go on, with growing waits.
+                // At once for the first time, then with growing waits.
                 if agent.failures > 0 {
                     agent.retry(&mut self.random, self.draining, now);
                 } else {
@@ -146,7 +147,7 @@ impl<A: CoderApi> Engine<A> {
                     Step::Go => {}
                     Step::Confirm => {
                         agent.state = State::New;
-                        // Of a single line it is not known yet whether Coder is available, or whether the line is at fault.
+                        // For a single line it is not known yet if Coder is unavailable or the line is at fault.
                         if entries > 1 {
                             agent.retry(&mut self.random, self.draining, now);
                         }
@@ -160,7 +161,7 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// The token is revoked.
+    /// Drops the lines of an agent with a revoked token.
     fn revoke(&mut self, token: AgentToken) {
         let Some(agent) = self.agents.get_mut(token) else { return };
         agent.state = State::Revoked;
@@ -169,7 +170,7 @@ impl<A: CoderApi> Engine<A> {
         self.accounting.dropped(remains.lines, Dropped::Revoked);
     }
 
-    /// Coder rejects a request as malformed: a bug of this program, logged once.
+    /// Logs once that Coder rejects a request as malformed, which is a bug of this program.
     fn refused(&mut self, token: AgentToken, failure: Option<&Failure>) {
         let Some(failure) = failure else { return };
         if self.logged.refused.is_new(()) {
@@ -192,7 +193,8 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// While Coder is away, many agents together ask no more often than a few: the first answer ends all waits.
+    /// Spreads retries while Coder is unavailable: many agents together send no more often than a few, and the first
+    /// answer ends all waits.
     fn spread_while_away(&mut self, token: AgentToken, now: Instant) {
         let pending = u32::try_from(self.agents.pending()).unwrap_or(u32::MAX);
         let Some(agent) = self.agents.get_mut(token) else { return };
@@ -205,7 +207,7 @@ impl<A: CoderApi> Engine<A> {
         }
     }
 
-    /// Coder is available again: ends the waits of agents that failed meanwhile.
+    /// Ends the waits of agents that failed while Coder was unavailable.
     fn return_all(&mut self, now: Instant) {
         let held_up = self.agents.tokens(|agent| agent.failures > 0 && !agent.is_in_flight());
         let spread = RETURN * u32::try_from(held_up.len().min(100)).unwrap_or(100) / 100;

@@ -33,7 +33,7 @@ pub(crate) struct Budget {
     skipped: u32,
     /// The lines that are still accepted. A refund does not change it, because the log already says so.
     limit: Limit,
-    /// The log says that repeats are thinned out.
+    /// True if the log says that repeats are thinned out.
     thinned: bool,
 }
 
@@ -116,7 +116,7 @@ impl Budget {
         self.skipped < 1_u32.checked_shl(halvings).map_or(u32::MAX, |one_in| one_in - 1)
     }
 
-    /// Charges a note, which may use the last reserved part. Returns whether there was room.
+    /// Charges a note, which may use the last reserved part. Returns true if there was room.
     pub(crate) fn charge_note(&mut self, bytes: usize) -> bool {
         let room = self.used + bytes <= TOTAL;
         if room {

@@ -1,4 +1,4 @@
-//! Isolates the line because of which an agent's batches are rejected.
+//! Isolates the line that causes an agent's batches to be rejected.
 //!
 //! A proxy in front of Coder may refuse a request because of the text or the size of its lines, with any status. Such
 //! a batch must not block its agent for ever, and an outage must cost no line. So:
@@ -40,7 +40,7 @@ impl Weight {
             Failure::BadRequest { .. } => Some(Self::Coder),
             Failure::BodyTooLarge => Some(Self::Size),
             failure if failure.is_refusal() => Some(Self::Proxy),
-            // Each try takes half a minute: a few must do.
+            // Each try takes half a minute, so a few must be enough.
             Failure::Timeout => Some(Self::Proxy),
             Failure::Server { .. } | Failure::Network { connected: true, .. } => Some(Self::Trouble),
             _ => None,
@@ -108,7 +108,7 @@ pub(crate) struct Isolation {
     /// Number of times the request size was halved because it was too large.
     halvings: u8,
     proof: Proof,
-    /// A line of this agent was dropped before: the next search begins at the first refusal.
+    /// True if a line of this agent was dropped before: the next search begins at the first refusal.
     wary: bool,
 }
 
@@ -132,12 +132,12 @@ impl Isolation {
         if self.proof == Proof::None { wait } else { wait.min(LONGEST_WAIT) }
     }
 
-    /// A batch of this many entries was accepted.
+    /// Records that a batch of this many entries was accepted.
     pub(crate) fn taken(&mut self, entries: usize) {
         if self.replaces() {
             self.wary = true;
             self.suspects = 0;
-            // One line was too large, and not the number of lines.
+            // A single line was too large, and not the number of lines.
             self.halvings = 0;
         }
         self.suspects = self.suspects.saturating_sub(u8::try_from(entries).unwrap_or(u8::MAX));
@@ -145,14 +145,14 @@ impl Isolation {
         self.proof = if self.suspects > 0 { Proof::There } else { Proof::None };
     }
 
-    /// A batch of this many entries was refused.
+    /// Records that a batch of this many entries was refused, and returns the next step.
     pub(crate) fn refused(&mut self, failure: &Failure, entries: usize) -> Step {
         let Some(weight) = Weight::of(failure) else {
             self.away();
             return Step::Wait;
         };
         if self.replaces() {
-            // Not even our own words are taken: the lines are not at fault.
+            // Even this program's own note is refused, so the lines are not at fault.
             self.refusals = 0;
             self.proof = Proof::None;
             return Step::Wait;
@@ -187,7 +187,7 @@ impl Isolation {
         Step::Confirm
     }
 
-    /// The log source was registered. Returns whether the search continues.
+    /// Records that the log source was registered. Returns true if the search continues.
     pub(crate) fn registered(&mut self) -> bool {
         let wanted = self.proof == Proof::Wanted;
         if wanted {
@@ -201,7 +201,7 @@ impl Isolation {
         *self = Self { halvings: self.halvings, wary: self.wary, ..Self::default() };
     }
 
-    /// Coder is available. `single` is the next step for a single line.
+    /// Advances the search while Coder is available. `single` is the next step for a single line.
     fn advance(&mut self, single: Proof) {
         self.refusals = 0;
         self.proof = if self.suspects == 1 { single } else { Proof::There };

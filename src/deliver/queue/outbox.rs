@@ -43,7 +43,7 @@ enum Entry {
     Note(Note),
 }
 
-/// Lines that their reader does not see.
+/// Lines that the reader does not see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Gap {
     count: u32,
@@ -162,8 +162,8 @@ impl Remains {
 }
 
 impl Outbox {
-    /// Adds a line. Returns those dropped for it: the oldest repeats, then the oldest of the lowest level. Each leaves a
-    /// gap.
+    /// Adds a line. Returns those dropped for it: the oldest repeats, then the oldest of the lowest level. Each leaves
+    /// a gap.
     pub(crate) fn push(&mut self, held: Held) -> Vec<Held> {
         self.count_in(&held);
         self.entries.push_back(Entry::Line(held));

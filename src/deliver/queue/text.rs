@@ -5,15 +5,15 @@ use std::{borrow::Cow, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::line::MAX_CHARS;
 
-/// Coder's page shows the arrival of a line, not the time of its fact. Later lines start with the time of the fact.
+/// Delay after which a line starts with the time of its fact. Coder's page shows only the arrival of a line.
 const LATE: SignedDuration = SignedDuration::from_secs(30);
-/// Lines later than this start with the date too.
+/// Delay after which a line starts with the date too.
 const ANOTHER_DAY: SignedDuration = SignedDuration::from_hours(12);
-/// Ends ANSI colours whose own end was cut off.
+/// Escape sequence that ends ANSI colours, for a text that lost its own when it was cut.
 const RESET: &str = "\u{1b}[0m";
 
-/// The output for a text about `at` that goes out at `now`: with the time before it when it is late, without a NUL,
-/// which Coder's database refuses, and with at most [`MAX_CHARS`] characters.
+/// Returns the output for a text about `at` that is sent at `now`: preceded by the time if it is late, without NUL,
+/// which Coder's database rejects, and cut to [`MAX_CHARS`] characters.
 pub(crate) fn output(text: &str, at: Timestamp, now: Timestamp) -> Cow<'_, str> {
     let age = now.duration_since(at);
     let mut output = if age > ANOTHER_DAY {

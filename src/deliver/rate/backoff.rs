@@ -6,7 +6,7 @@ use logstream_runtime::backoff::ceiling;
 
 /// Upper bound of the first wait.
 const BASE: Duration = Duration::from_millis(500);
-/// Longest wait. An available Coder is noticed within it, by one agent for all.
+/// Longest wait. Within it, one agent notices for all that Coder is available again.
 const CAP: Duration = Duration::from_secs(30);
 /// Shortest wait, because full jitter could choose zero.
 const FLOOR: Duration = Duration::from_millis(50);

@@ -16,11 +16,11 @@ use crate::deliver::{
     rate::probe_budget::{Part, ProbeBudget},
 };
 
-/// Probes may use half of the limit, or all of it while it suffices to try each agent every second. The log source
+/// Budget of probes: half of the limit, or all of it while it suffices to try each agent every second. The log source
 /// endpoint has its own limit, so probes take nothing from lines. Without a limit, a hundred agents are tried every
 /// second.
 const PROBES: Part = Part { of_limit: 0.5, unlimited: 125.0 };
-/// Registering ahead may use an eighth of the limit, because reviews can be forged.
+/// Budget of registrations ahead: an eighth of the limit, because reviews can be forged.
 const PREPARES: Part = Part { of_limit: 0.125, unlimited: 100.0 };
 
 /// A finished request.
@@ -169,7 +169,7 @@ fn outcome(error: &SendError) -> Outcome {
     match &error.failure {
         Failure::Limited { retry_after } => Outcome::Refused(*retry_after),
         Failure::Timeout | Failure::Network { .. } => Outcome::Lost,
-        // A proxy's own words say nothing of Coder's limiter.
+        // A proxy's own answer says nothing about Coder's limiter.
         Failure::Server { .. } | Failure::NotCoder { .. } | Failure::BodyTooLarge if error.rate.is_none() => {
             Outcome::Lost
         }

@@ -1,9 +1,10 @@
 //! The rate limiter of one endpoint: a model of Coder's own limiter, corrected by every answer.
 //!
-//! Coder's limiter (go-chi/httprate) counts requests in windows of one minute of its own clock, and weights the previous
-//! window by the part of it within the last 60 s: `used = previous * left / 60 s + current`. A request is refused if
-//! `used + 1` exceeds the limit; refused requests are not counted. With this model a burst can use what remains at once,
-//! and later requests go as fast as old ones leave the window. A plain token bucket would be refused, or waste a part.
+//! Coder's limiter (go-chi/httprate) counts requests in windows of one minute of its own clock, and weights the
+//! previous window by the part of it within the last 60 s: `used = previous * left / 60 s + current`. A request is
+//! refused if `used + 1` exceeds the limit; refused requests are not counted. With this model a burst can use what
+//! remains at once, and later requests go as fast as old ones leave the window. A plain token bucket would be refused,
+//! or waste a part.
 //!
 //! Uncertainty is resolved to the slower side: an unanswered request counts, and the server's clock is assumed to be as
 //! early as its answers allow.
@@ -19,9 +20,10 @@ const WINDOW: Duration = Duration::from_mins(1);
 /// Maximum number of unanswered requests before the first answer shows whether there is a limit: enough for one round
 /// trip of a normal start, too few to exceed a small limit.
 const FIRST_ALLOWANCE: u32 = 32;
-/// With a limit known only from refusals, the allowance doubles with each accepted request, up to this.
+/// Maximum allowance with a limit known only from refusals. The allowance doubles with each accepted request, up to
+/// this.
 const FULL_ALLOWANCE: u32 = 256;
-/// With no allowance left, one more request is sent after this time without an answer: those in flight may hang.
+/// Time without an answer after which one more request is sent although no allowance is left: those in flight may hang.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Longest Retry-After that is respected. Coder never asks for more than its window, a minute.
 const LONGEST_STOP: Duration = Duration::from_mins(2);
@@ -41,7 +43,7 @@ pub(crate) struct RateLimiter {
     stopped_until: Option<Instant>,
     /// Consecutive refusals.
     refusals: u32,
-    /// A limit is known from refusals, if not from headers.
+    /// True if a limit is known from refusals, if not from headers.
     refused: bool,
 }
 
@@ -114,7 +116,7 @@ impl RateLimiter {
 
     /// Updates the model from the answer to a request.
     pub(crate) fn answer(&mut self, now: Instant, permit: Permit, outcome: Outcome, rate: Option<Rate>) {
-        // Those that the server may or may not have counted before it answered this one.
+        // Requests that the server may or may not have counted before it answered this one.
         let concurrent = self.sent - 1 - permit.answered;
         self.answered += 1;
         self.unanswered = self.unanswered.saturating_sub(1);
@@ -143,13 +145,13 @@ impl RateLimiter {
 
     fn stop(&mut self, now: Instant, retry_after: Option<Duration>) {
         let own = FIRST_STOP * 2_u32.saturating_pow(self.refusals.min(5));
-        // Requests that were under way together are refused together: that is one refusal.
+        // Requests that were in flight together are refused together, which counts as one refusal.
         if self.stopped_until.is_none_or(|until| until <= now) {
             self.refusals = self.refusals.saturating_add(1);
         }
         let until = now + retry_after.unwrap_or(own).clamp(FIRST_STOP, LONGEST_STOP);
         self.stopped_until = Some(self.stopped_until.map_or(until, |old| old.max(until)));
-        // Go on with one, and with more once it is taken.
+        // Continue with one request, and with more once it is accepted.
         self.refused = true;
         self.allowance = Some(1);
     }
@@ -246,12 +248,13 @@ impl Window {
         if earliest > self.clock(now) || stale {
             (self.clock, self.seen) = (earliest, now);
         }
-        // Its clock may have been set back by whole windows: its word counts.
+        // The server's clock may have been set back by whole windows, so its answer is used as is.
         if reset < self.reset - 2 * seconds(WINDOW) {
             (self.clock, self.seen, self.reset) = (earliest, now, reset);
         }
         self.roll(now, unanswered + 1);
-        // From a window that is over here: it is counted there, and `roll` kept a place for it in this one as well.
+        // This answer belongs to a window that is over here: it is counted there, and `roll` reserved a place for it in
+        // this one as well.
         let earlier = reset < self.reset - seconds(WINDOW) / 2;
         if earlier || !counted {
             self.current = (self.current - 1.0).max(0.0);
@@ -271,13 +274,14 @@ impl Window {
 
     /// Corrects the model: more is used than it assumed.
     fn add(&mut self, more: f64, share: f64) {
-        // The server rounds and its clock is not known exactly: what was taken off the window before for that comes back
-        // first. Put into this window it would pile up, and nothing would seem to fall out before its end.
+        // The server rounds and its clock is not known exactly. The amount taken off the previous window for this
+        // reason is added back first. Added to this window, it would accumulate, and nothing would seem to leave it
+        // before its end.
         let back = if share > 0.0 { self.taken_off.min(more / share) } else { 0.0 };
         self.previous += back;
         self.taken_off -= back;
-        // Someone else asks from our address, or we did before a restart. Where it stands in the windows is not known;
-        // in this one it stays longest.
+        // Another client sends from our address, or this program did before a restart. The position of those requests
+        // in the windows is not known; in this one they stay longest.
         self.current += more - back * share;
     }
 
@@ -293,8 +297,8 @@ impl Window {
 
     /// Time at which one more request fits.
     fn room_at(&self, now: Instant) -> Instant {
-        // The server rounds, and its clock is known to a second: one request of a large limit is worth not being
-        // refused.
+        // The server rounds, and its clock is known to a second. Leaving one request of a large limit unused is worth
+        // not being refused.
         let margin = if self.limit < 16.0 { 0.0 } else { 1.0 };
         let room = (self.limit - 1.0 - margin).max(0.0);
         if self.used(now) <= room {
@@ -306,7 +310,7 @@ impl Window {
         } else {
             left - WINDOW.as_secs_f64() * (room - self.current) / self.previous
         };
-        // A timer's grain more, so that there is room when it fires.
+        // One timer tick more, so that there is room when the timer fires.
         now + Duration::from_secs_f64(wait.clamp(0.0, WINDOW.as_secs_f64())) + Duration::from_millis(1)
     }
 }

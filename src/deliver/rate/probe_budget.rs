@@ -45,7 +45,7 @@ impl ProbeBudget {
     pub(crate) fn ready_at(&mut self, now: Instant, limit: Option<f64>, asking: usize) -> Instant {
         let rate = self.rate(limit, asking);
         let burst = if limit.is_some() { BURST } else { UNLIMITED_BURST };
-        // Below one request's worth it could never go.
+        // With a bucket for less than one request, none could ever be sent.
         let most = (rate * burst.as_secs_f64()).max(1.0);
         let gained = self.at.map_or(most, |at| rate * now.saturating_duration_since(at).as_secs_f64());
         self.credit = (self.credit + gained).min(most);
@@ -53,7 +53,7 @@ impl ProbeBudget {
         if self.credit >= 1.0 {
             return now;
         }
-        // A limit of one a minute would still be asked within the hour.
+        // Even with a limit of one a minute, a request is sent within the hour.
         let wait = ((1.0 - self.credit) / rate.max(0.000_3)).min(3600.0);
         now + Duration::from_secs_f64(wait) + Duration::from_millis(1)
     }
@@ -71,8 +71,8 @@ impl ProbeBudget {
 
     fn rate(&self, limit: Option<f64>, asking: usize) -> f64 {
         match limit {
-            // As few as the limit lets be asked every second are; with more, none would be, and the rest is kept for
-            // others.
+            // If the limit allows a request to each agent every second, all of it is used. With more agents that is
+            // impossible, and the rest is kept for others.
             Some(limit) if asking > 0 && as_f64(asking as u64) <= limit / 60.0 => limit / 60.0,
             Some(limit) => limit / 60.0 * (self.part.of_limit + (1.0 - self.part.of_limit) * self.success),
             None => self.part.unlimited * (1.0 + (UNLIMITED_RISE - 1.0) * self.success),

@@ -1,4 +1,4 @@
-//! An engine, a Coder and a reader of what came of it.
+//! Test context: an engine, a Coder, and access to the results.
 
 use std::{
     collections::HashMap,
@@ -119,7 +119,7 @@ impl TestContext {
         Self { coder, outlet, acks, start, registry, shutdown, engine: tasks, revision: 0 }
     }
 
-    /// Coder knows this agent from now on.
+    /// Makes Coder accept this agent's token from now on.
     pub(crate) fn valid(&self, number: u32) {
         self.valid_at(number, Instant::now());
     }
@@ -169,7 +169,7 @@ impl TestContext {
         self.send(Command::Line { agent: agent(number), line }).await;
     }
 
-    /// What the reader of this agent's log sees.
+    /// Lines in this agent's log, as its reader sees them.
     pub(crate) fn log(&self, number: u32) -> Vec<String> {
         self.log_with_times(number).into_iter().map(|(_, text)| text).collect()
     }
@@ -180,7 +180,7 @@ impl TestContext {
         log.iter().map(|(at, _, text)| (*at - self.start, text.clone())).collect()
     }
 
-    /// Waits for this to be so, at most for as long; says how long it took.
+    /// Waits until the condition holds, up to `limit`. Returns the time it took.
     pub(crate) async fn until(&self, limit: Duration, what: &str, condition: impl Fn(&State) -> bool) -> Duration {
         let start = Instant::now();
         while !condition(&self.coder.state()) {
@@ -205,7 +205,7 @@ impl TestContext {
         self.acks.all().len()
     }
 
-    /// A number out of the metrics.
+    /// Value of a series in the metrics.
     pub(crate) fn metric(&self, series: &str) -> f64 {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
@@ -213,12 +213,12 @@ impl TestContext {
         line.unwrap_or_else(|| panic!("no series {series} in {text}")).parse().unwrap()
     }
 
-    /// SIGTERM, with ten seconds of grace.
-    /// Ends the engine at once, as where the leadership is lost.
+    /// Ends the engine at once, as after a loss of leadership.
     pub(crate) async fn abort(&mut self) {
         self.engine.shutdown().await;
     }
 
+    /// Stops the engine as on SIGTERM, with ten seconds of grace.
     pub(crate) async fn stop(&mut self) -> Report {
         self.shutdown.cancel();
         self.engine.join_next().await.unwrap().unwrap()

@@ -15,15 +15,15 @@ use crate::{
     deliver::rate::priority::Endpoint,
 };
 
-/// What a script answers in Coder's place, if anything.
+/// Script that may answer a request in Coder's place.
 pub(crate) type Script = Box<dyn FnMut(&Request) -> Option<Scripted> + Send>;
 
 pub(crate) enum Scripted {
-    /// Answered so, and nothing was stored.
+    /// This failure, and nothing was stored.
     Failure(Failure),
-    /// Stored, and then the answer was lost so.
+    /// The lines were stored, and then the answer was lost in this way.
     StoredThen(Failure),
-    /// Answered in the ordinary way, after that long.
+    /// The ordinary answer, after this time.
     After(Duration),
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Request {
 
 #[derive(Default)]
 pub(crate) struct FakeAgent {
-    /// When its token becomes valid; never, if `None`.
+    /// Time from which its token is valid; `None` for never.
     pub(crate) valid_from: Option<Instant>,
     pub(crate) source: bool,
     pub(crate) log: Vec<(Instant, Level, String)>,
@@ -51,10 +51,10 @@ pub(crate) struct State {
     pub(crate) logs_limit: Option<Limiter>,
     pub(crate) script: Script,
     pub(crate) requests: Vec<Request>,
-    /// The most requests that were under way at once.
+    /// Maximum number of concurrent requests so far.
     pub(crate) most_under_way: usize,
     under_way: usize,
-    /// Lines that came before the source of their agent.
+    /// Number of lines that arrived before the source of their agent.
     pub(crate) without_source: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The rate limiter of Coder (go-chi/httprate) as it counts: windows of a minute by its own clock, the one before
+//! A copy of Coder's rate limiter (go-chi/httprate): windows of a minute by its own clock, with the previous one
 //! weighted.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    /// With the server's clock this far into a window.
+    /// Creates a limiter with the server's clock this far into a window.
     pub(crate) fn new(limit: u32, into_window: Duration) -> Self {
         let clock = 1_784_541_600.0 + into_window.as_secs_f64();
         Self { limit, start: Instant::now(), clock, window: 0, current: 0, previous: 0, counted: 0, refused: 0 }

@@ -40,7 +40,7 @@ async fn a_thousand_agents_under_the_default_limit_lose_nothing_and_use_it() {
                 context.line(number, format!("{line}")).await;
             }
         }
-        // What the limit allows: a window's worth at once, and from the end of that window on its rate.
+        // The limit allows a window's worth at once, and its rate from the end of that window on.
         let left = 488.0 / 512.0 * 60.0;
         let allowed = (60 - into_window) as f64 + left;
         let took = context
@@ -67,7 +67,7 @@ async fn first_lines_go_before_any_repeat() {
         context.line(number, "first").await;
     }
     context.until(secs(5), "300 first lines", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
-    // These have a repeat each, and were there before; 700 more come for the first time.
+    // These were there before and have a repeat each; 700 more are new.
     for number in 0..300 {
         context.tell(number, Level::Debug, true, "repeat").await;
     }
@@ -90,8 +90,8 @@ async fn first_lines_go_before_any_repeat() {
     let mut order: Vec<_> = state.agents.values().flat_map(|agent| agent.log.iter()).collect();
     order.sort_by_key(|(at, _, _)| *at);
     let last_first = order.iter().filter(|(_, _, text)| text.ends_with("first")).map(|(at, _, _)| *at).max().unwrap();
-    // 300 sources and 300 lines were used up, and 212 repeats; then the source's pace is what first lines wait for,
-    // and repeats take from the lines' pace only what first lines leave.
+    // 300 sources, 300 lines and 212 repeats have been sent. From then on, first lines wait for the limit of the
+    // sources, and repeats use what first lines leave of the limit of lines.
     let repeats_meanwhile =
         order.iter().filter(|(at, _, text)| text.ends_with("another repeat") && *at < last_first).count();
     let firsts = order.iter().filter(|(_, _, text)| text.ends_with("first")).count();
@@ -111,7 +111,7 @@ async fn with_one_pace_to_share_first_lines_go_before_repeats_that_came_earlier(
         context.line(number, "first").await;
     }
     context.until(secs(5), "400", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
-    // 112 are left in this minute.
+    // 112 requests are left in this minute.
     for number in 0..400 {
         context.tell(number, Level::Debug, true, "repeat").await;
     }
@@ -239,7 +239,7 @@ async fn first_line_after_one_failure(endpoint: Endpoint, failure: Failure) {
     context.valid(1);
     context.open(1).await;
     context.line(1, "first").await;
-    // The others have always more to say than the limit lets through. What is left of this window is used up at once.
+    // The others always have more to send than the limit allows. The rest of this window is used up at once.
     let start = tokio::time::Instant::now();
     while context.log(1).is_empty() {
         assert!(start.elapsed() < secs(75), "{endpoint:?}: not with the next window");
@@ -294,7 +294,7 @@ async fn waiting_agents_leave_at_least_half_of_a_limit_to_others() {
     context.permit(secs(600)).await;
     let probes = (context.coder.state().requests.len() - before) / 10;
     assert!((220..=260).contains(&probes), "{probes} a minute");
-    // There is room, so a start takes no longer for them.
+    // There is room, so they do not delay a start.
     context.valid(1);
     context.open(1).await;
     context.line(1, "Created pod").await;
@@ -305,7 +305,7 @@ async fn waiting_agents_leave_at_least_half_of_a_limit_to_others() {
 
 #[tokio::test(start_paused = true)]
 async fn as_many_waiting_agents_as_the_limit_lets_be_asked_every_second_are() {
-    // 512 a minute: eight, and not nine.
+    // 512 a minute allow eight a second, not nine.
     for wait in [10, 30, 600] {
         let mut context = limited(512, 7);
         for number in 0..8 {
@@ -334,7 +334,7 @@ async fn a_thousand_agents_valid_after_ten_seconds_under_the_default_limit_lose_
     }
     let took =
         context.until(secs(900), "every line", |state| state.agents.values().all(|agent| agent.log.len() >= 3)).await;
-    // 512 tries of the first ten seconds were in vain; the other 1,000 take 117 s from the next window on.
+    // 512 tries in the first ten seconds fail; the other 1,000 take 117 s from the next window on.
     assert!(took <= secs(230), "{took:?}");
     assert_eq!(refused(&context), 0);
     context.permit(LATENCY).await;

@@ -1,4 +1,4 @@
-//! The pace alone, against a copy of Coder's limiter.
+//! The rate limiter alone, against a copy of Coder's limiter.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::{
     deliver::rate::limiter::{Outcome, RateLimiter},
 };
 
-/// One sender that always has something to send, with one request under way after the other. When each went that was
-/// taken.
+/// Simulates a sender that always has something to send, with one request in flight after the other. Returns the send
+/// times of the accepted requests.
 async fn send_all(pace: &mut RateLimiter, limiter: &mut Limiter, length: Duration, latency: Duration) -> Vec<Instant> {
     let end = Instant::now() + length;
     let mut sent = Vec::new();
@@ -50,8 +50,8 @@ async fn it_takes_what_the_limit_allows_and_is_never_refused() {
         let length = Duration::from_secs(60 * minutes);
         let sent = send_all(&mut pace, &mut limiter, length, Duration::from_millis(3)).await.len();
         assert_eq!(limiter.refused, 0, "{into_window} s into a window");
-        // The first window can be taken at once, and then each minute allows its limit: what is left of the first
-        // window adds nothing.
+        // The first window can be used at once, and then each minute allows its limit: the rest of the first window
+        // adds nothing.
         let allowed = 512.0 * (1.0 + (60.0 * 10.0 - (60.0 - f64::from(u32::try_from(into_window).unwrap()))) / 60.0);
         assert!(sent as f64 >= allowed * 0.95, "{into_window} s into a window: {sent} of {allowed}");
     }
@@ -61,7 +61,7 @@ async fn it_takes_what_the_limit_allows_and_is_never_refused() {
 async fn requests_go_evenly_once_a_whole_window_is_used_up() {
     for into_millis in [300, 15_250, 31_700, 58_600] {
         let mut limiter = Limiter::new(512, Duration::from_millis(into_millis));
-        // The first window may be taken at once, and so may what one that was cut short has left to the second.
+        // The first window may be used at once. If it was cut short, its rest may be used at once in the second.
         let even = Instant::now() + Duration::from_millis(120_000 - into_millis);
         let (length, latency) = (Duration::from_mins(7), Duration::from_millis(30));
         let sent = send_all(&mut RateLimiter::new(), &mut limiter, length, latency).await;
@@ -75,7 +75,7 @@ async fn requests_go_evenly_once_a_whole_window_is_used_up() {
 async fn a_restart_in_the_middle_of_a_busy_window_is_not_refused() {
     let mut limiter = Limiter::new(512, Duration::from_secs(10));
     send_all(&mut RateLimiter::new(), &mut limiter, Duration::from_secs(100), Duration::from_millis(3)).await;
-    // A new process knows nothing of the old one's requests. Its first one may be refused.
+    // A new process does not know the old one's requests. Its first one may be refused.
     let mut pace = RateLimiter::new();
     let before = limiter.refused;
     send_all(&mut pace, &mut limiter, Duration::from_mins(5), Duration::from_millis(3)).await;
@@ -133,7 +133,7 @@ async fn without_a_limit_nothing_is_paced() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
-    /// Clocks that are set, differ between replicas, or make no sense: the next request always has its time.
+    /// Clocks that are set, differ between replicas, or make no sense: there is always a time for the next request.
     #[test]
     fn no_answer_stops_the_pace_for_long(
         answers in prop::collection::vec(
@@ -177,8 +177,8 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-    /// Bursts and pauses, with many requests under way that are answered in any order: no request is refused, as long
-    /// as no other client asks.
+    /// Bursts and pauses, with many requests in flight that are answered in any order: no request is refused, as long
+    /// as no other client sends any.
     #[test]
     fn no_pattern_of_requests_is_refused(
         limit in 40_u32..600,

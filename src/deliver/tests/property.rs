@@ -1,4 +1,4 @@
-//! Whatever Coder answers, in whatever order: the accounting is right.
+//! Accounting is right, whatever Coder answers and in whatever order.
 
 use proptest::prelude::*;
 
@@ -76,7 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The numbers of our lines as the reader sees them, the last of each where a lost answer doubled some.
+/// Numbers of this program's lines in the order in which the reader sees them. A lost answer may double some.
 fn numbers(context: &TestContext, number: u32) -> Vec<u64> {
     let own = |text: &String| text.rsplit(' ').next()?.strip_prefix('#')?.parse().ok();
     context.log(number).iter().filter_map(own).collect()
@@ -114,7 +114,7 @@ async fn play(steps: Vec<Step>) {
     for number in 0..AGENTS {
         context.valid(number);
     }
-    // Everything ends within the time that lines are held, and a bit.
+    // Everything ends within the time that lines are held, plus a margin.
     context.permit(secs(400)).await;
     let reasons = ["overflow", "budget", "full", "refused", "never_valid", "revoked", "expired", "too_many_agents"];
     let dropped: f64 =
@@ -141,7 +141,7 @@ async fn play(steps: Vec<Step>) {
     let report = context.stop().await;
     assert_eq!(report.undelivered.total(), 0);
     assert_eq!((context.metric("lines_accepted_total"), context.metric("lines_handed_back_total")), (sent_lines, 0.0));
-    // A source that is refused for good is no reason to keep lines back.
+    // A source that is always refused is no reason to hold lines back.
     context.coder.state().without_source = 0;
 }
 

@@ -26,7 +26,7 @@ fn refusals() -> Vec<Failure> {
     ]
 }
 
-/// Something in front of Coder answers this to every request with lines whose text contains `bad`.
+/// Makes a proxy answer each request with lines that contain `bad` with this failure.
 fn refuse(context: &TestContext, failure: Failure) {
     context.coder.state().script = Box::new(move |request| {
         let bad = request.lines.iter().any(|line| line.contains("bad"));

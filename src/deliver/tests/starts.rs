@@ -172,7 +172,7 @@ async fn permission_that_has_run_out_stops_sending_without_a_message() {
     context.open(1).await;
     context.line(1, "Created pod").await;
     context.until_lines(1, 1, secs(1)).await;
-    // As a process that was stopped for this time: it was not informed of anything.
+    // As in a process that was stopped for this time without any notice.
     tokio::time::advance(secs(20)).await;
     let before = context.coder.state().requests.len();
     context.line(1, "Pulled").await;

@@ -1,4 +1,4 @@
-//! A Coder that is slow, away, not Coder, or refuses.
+//! A Coder that is slow, unavailable, refuses requests, or is another server.
 
 use std::collections::HashSet;
 
@@ -49,7 +49,7 @@ async fn an_agent_whose_requests_hang_delays_no_other() {
 #[tokio::test(start_paused = true)]
 async fn agents_that_fail_again_and_again_leave_room_for_all_others() {
     let mut context = TestContext::new();
-    // For these alone Coder fails once, and hangs ever after: more than there may be requests under way.
+    // For these agents only, Coder fails once and then hangs. They are more than the allowed requests in flight.
     let mut failed = HashSet::new();
     context.coder.state().script = Box::new(move |request| {
         let bad = (1_000..1_500).any(|number| request.agent == agent(number));
@@ -123,7 +123,7 @@ async fn ten_minutes_without_coder_end_at_once_in_order_and_without_a_herd() {
         }
         context.permit(secs(60)).await;
     }
-    // Meanwhile Coder is asked at a bounded rate, whatever the number of agents.
+    // Meanwhile Coder receives requests at a bounded rate, whatever the number of agents.
     let asked = context.coder.state().requests.len();
     context.permit(secs(60)).await;
     let asked = context.coder.state().requests.len() - asked;
@@ -239,7 +239,7 @@ async fn an_overflow_lets_repeats_go_first_then_routine_and_tells_where() {
         context.line(1, format!("routine {line}")).await;
     }
     context.permit(secs(1)).await;
-    // One error and MAX_LINES + 20 routine lines that are no repeats: 31 had to go.
+    // One error and MAX_LINES + 20 routine lines that are not repeats: 31 had to be dropped.
     assert_eq!(context.metric("lines_dropped_total{reason=\"overflow\"}"), 31.0);
     context.valid(1);
     context.until_lines(1, MAX_LINES + 1, secs(2)).await;
@@ -323,7 +323,7 @@ async fn an_error_after_days_of_a_chronic_warning_is_told() {
     let log = context.log(1);
     assert!(log.last().unwrap().ends_with("out of memory"), "{:?}", log.last());
     assert_eq!(log.iter().filter(|line| line.contains("repetitions are shown less")).count(), 1);
-    // The reader still sees that it goes on.
+    // The reader still sees that it continues.
     let used: usize = log.iter().map(String::len).sum();
     assert!(log.len() > 300 && used < 80 * 1024, "{} lines, {used} bytes", log.len());
 }
@@ -340,7 +340,7 @@ async fn the_budget_outlives_the_process_and_the_agents_rest() {
                 context.permit(millis(100)).await;
             }
         }
-        // It is forgotten after that, as by a new process.
+        // The agent is dropped after that, as in a new process.
         context.ended(1).await;
         context.permit(secs(300)).await;
     }

@@ -1,4 +1,4 @@
-//! Agents that are not valid yet, were claimed, or never come to be.
+//! Agents that are not valid yet, were claimed, or never become valid.
 
 use logstream_core::line::Level;
 
@@ -109,7 +109,7 @@ async fn what_a_failed_start_left_is_said_in_one_line_at_the_next() {
         context.permit(secs(30)).await;
         let tries = context.coder.state().requests.len();
         context.until(secs(2), "a try", |state| state.requests.len() > tries).await;
-        // The next start begins while a try of the earlier one is under way, or when it is over.
+        // The next start begins while a try of the earlier one is in flight, or after it.
         context.permit(if under_way { LATENCY / 4 } else { LATENCY * 2 }).await;
         context.valid(2);
         context.open_of(2, "dev").await;
@@ -162,7 +162,7 @@ async fn a_claimed_agent_has_its_source_posted_again() {
     context.line(1, "Created pod").await;
     context.until_lines(1, 1, secs(1)).await;
     context.permit(secs(100)).await;
-    // The same token becomes another agent, a moment later.
+    // The same token belongs to another agent a moment later.
     context.invalid(1);
     context.coder.state().agents.get_mut(&agent(1)).unwrap().source = false;
     context.line(1, "Pulled").await;
@@ -181,7 +181,7 @@ async fn a_claim_that_refused_no_request_posts_the_source_again() {
     context.open(1).await;
     context.line(1, "Created pod").await;
     context.until_lines(1, 1, secs(1)).await;
-    // Between two lines the same token becomes another agent; its pod's labels name the new owner.
+    // Between two lines the token becomes that of another agent; its pod's labels name the new owner.
     context.coder.state().agents.get_mut(&agent(1)).unwrap().source = false;
     context.claimed(1).await;
     context.permit(secs(1)).await;

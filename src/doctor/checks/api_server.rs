@@ -29,7 +29,7 @@ async fn run(context: &Context) -> Verdict {
             let took = started.elapsed().as_millis();
             match context.api.account().await {
                 Ok(user) if !user.is_empty() => Ok(format!("after {took} ms, as {user}")),
-                // Anybody may read the version.
+                // Any client may read the version.
                 Err(error @ (ApiError::Unauthorized(_) | ApiError::Anonymous(_))) => Err(error.into()),
                 _ => Ok(format!("after {took} ms")),
             }

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The program saves within a minute after a change. Beyond this it does not.
+/// Maximum age of a change that is not saved. The program saves within a minute after a change.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(3);
 const ACTION: &str = "look for `cannot save the checkpoint` and `watch failing` in the program's log";
 

@@ -14,7 +14,7 @@ use crate::doctor::{
     handshake::in_words,
 };
 
-/// ACME clients renew thirty days before the end.
+/// Remaining validity that causes a warning. ACME clients renew thirty days before the end.
 const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 pub(super) const CHECK: Check = Check {
@@ -34,7 +34,7 @@ async fn run(context: &Context) -> Verdict {
     {
         let action = "mount the CA that issued it and set SSL_CERT_FILE (image.sslCertFile in the chart), or renew it";
         let found = in_words(reason);
-        // The roots here are those of this machine, unless it is the pod's.
+        // The roots used here are those of this machine, unless this is the program's pod.
         let is_own = context.config.coder_trust.file.is_some() || !context.config.coder_trust.directories.is_empty();
         return Err(match (context.vantage, is_own) {
             (Vantage::Outside, true) => Problem::doubtful(
@@ -51,7 +51,8 @@ async fn run(context: &Context) -> Verdict {
     judge(certificate.not_after(), context.clock.now())
 }
 
-/// Within a cluster that is usual; elsewhere anybody on the way reads the tokens.
+/// Problem of an unencrypted URL. This is usual within a cluster; elsewhere anyone on the network path can read the
+/// tokens.
 fn unencrypted(url: &Url) -> Problem {
     let found = format!("{url} is not encrypted, agent tokens are sent in the clear");
     let is_loopback = match url.host() {

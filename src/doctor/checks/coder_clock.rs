@@ -8,7 +8,7 @@ use crate::doctor::{
     check::{Check, Group, Problem, Severity, Verdict},
 };
 
-/// Beyond this, lines seem to come before or after what they are about.
+/// Maximum difference in seconds. Beyond it, lines seem to come before or after the facts that they are about.
 const MAX_SECONDS: u64 = 30;
 
 pub(super) const CHECK: Check = Check {

@@ -46,7 +46,7 @@ async fn run(context: &Context) -> Verdict {
     if holder.is_empty() {
         return Err(Problem::unmet(format!("no replica holds the Lease {}", election.name), ACTION));
     }
-    // Whether it is renewed, and not its time: that comes from another machine's clock.
+    // Watch for a renewal instead of reading its time, which comes from another machine's clock.
     let deadline = Instant::now() + election.lease;
     loop {
         let now = read(context, election).await?;

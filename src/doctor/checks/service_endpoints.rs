@@ -76,7 +76,7 @@ pub(super) async fn port_name(context: &Context, service: &ServiceReference) -> 
         .ok_or_else(|| Problem::unmet(format!("the Service {name} has no port {wanted}"), restore))
 }
 
-/// An endpoint without the condition is ready.
+/// True if the endpoint is ready. Without the condition it counts as ready.
 pub(super) fn is_ready(endpoint: &Endpoint) -> bool {
     endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
 }

@@ -41,7 +41,8 @@ async fn run(context: &Context) -> Verdict {
     judge(&called, &refused)
 }
 
-/// `called` are the namespaces whose pod came back with annotations, `refused` those that admit no pod, with the reason.
+/// Judges the dry runs. `called` are the namespaces in which the pod came back with annotations, `refused` those that
+/// admit no pod, with the reason.
 fn judge(called: &[&str], refused: &[(&str, String)]) -> Verdict {
     match (called, refused) {
         ([], []) => Err(Problem::skipped("only kube-system is watched, for which the webhook is never called")),
@@ -68,7 +69,7 @@ fn not_called(namespace: &str) -> Problem {
     )
 }
 
-/// Labels of a pod for which the webhook is called and answers, or why there is no such pod.
+/// Labels of a pod for which the webhook is called and answers, or the reason why there is no such pod.
 pub(super) fn labels(context: &Context, webhook: &MutatingWebhook) -> Result<Labels, Problem> {
     if context.config.field_selector.is_some() {
         return Err(Problem::skipped("with --field-selector the webhook does not annotate pods"));

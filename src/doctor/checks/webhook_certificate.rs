@@ -18,7 +18,7 @@ use crate::doctor::{
     handshake::{HandshakeError, handshake},
 };
 
-/// Certificates are renewed much earlier than this.
+/// Remaining validity that causes a warning. Certificates are renewed much earlier than this.
 const SOON: SignedDuration = SignedDuration::from_hours(3 * 24);
 const RENEW: &str = "docs/operations.md#when-the-check-trust-fails lists causes by certificate mode";
 
@@ -104,7 +104,7 @@ fn addresses(slices: &[EndpointSlice], port: Option<&str>) -> Vec<String> {
         let number = slice.ports.iter().flatten().find(|one| is_port(one.name.as_deref())).and_then(|port| port.port);
         let Some(number) = number else { continue };
         for endpoint in slice.endpoints.iter().filter(|endpoint| service_endpoints::is_ready(endpoint)) {
-            // All addresses of an endpoint are the same pod.
+            // All addresses of an endpoint belong to the same pod.
             let host = endpoint.addresses.first().map(String::as_str).unwrap_or_default();
             all.push(if host.contains(':') { format!("[{host}]:{number}") } else { format!("{host}:{number}") });
         }

@@ -9,7 +9,7 @@ use crate::doctor::{
     check::{Check, Group, Problem, Severity, Verdict},
 };
 
-/// The chart's default is 2 s. A pod's creation waits for a webhook that hangs.
+/// Maximum timeout in seconds. The chart's default is 2 s. A pod's creation waits for a webhook that hangs.
 const MAX_TIMEOUT: i32 = 5;
 
 pub(super) const CHECK: Check = Check {
@@ -28,7 +28,7 @@ async fn run(context: &Context) -> Verdict {
     judge(&configuration)
 }
 
-/// The webhook's configuration, or why it cannot be verified.
+/// The webhook's configuration, or the reason why it cannot be verified.
 pub(super) async fn read(context: &Context) -> Result<MutatingWebhookConfiguration, Problem> {
     let name = context.configuration()?;
     let get = Access::new("get", "admissionregistration.k8s.io", "mutatingwebhookconfigurations").named(name);

@@ -19,7 +19,7 @@ use crate::doctor::{
 
 /// Number of measured pairs. The first call may need a new connection.
 const PAIRS: usize = 5;
-/// The webhook answers within milliseconds.
+/// Minimum latency that counts as slow. The webhook normally answers within milliseconds.
 const SLOW: Duration = Duration::from_millis(250);
 
 pub(super) const CHECK: Check = Check {

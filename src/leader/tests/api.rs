@@ -15,7 +15,7 @@ use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-/// Time of every answer.
+/// Latency of every answer.
 const LATENCY: Duration = Duration::from_millis(10);
 
 /// The server. Clones share it.
@@ -30,7 +30,7 @@ impl Api {
         Self { lease: Arc::new(watch::Sender::new(None)), away: Arc::default() }
     }
 
-    /// Whether requests fail.
+    /// Makes requests fail, or succeed again.
     pub(super) fn set_away(&self, away: bool) {
         *self.away.lock().unwrap() = away;
     }

@@ -55,14 +55,14 @@ impl Replica {
         timeout(PATIENCE, follows).await.expect("it follows");
     }
 
-    /// An orderly end.
+    /// Ends the process gracefully.
     async fn end(mut self) {
         self.shutdown.cancel();
         self.done.cancel();
         timeout(PATIENCE, self.task.join_next()).await.expect("it ends").unwrap().unwrap();
     }
 
-    /// What kill -9 does.
+    /// Ends the process like kill -9.
     fn kill(mut self) {
         self.task.abort_all();
     }

@@ -1,4 +1,4 @@
-//! Replicas with clocks of different speed, arbitrary pauses, slow and lost requests and crashes: never may two send.
+//! Replicas with clocks of different speed, arbitrary pauses, slow and lost requests and crashes: two may never send.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::leader::{
 
 /// One tick of the simulation.
 const TICK: Duration = Duration::from_millis(50);
-/// Disturbances happen for this many ticks, then there are none for as long.
+/// Number of ticks with disturbances, followed by as many without.
 const TICKS: u64 = 1_600;
-/// A request without an answer is given up after so many ticks.
+/// Number of ticks after which a request without an answer is given up.
 const GIVE_UP: u64 = 60;
 
 struct Replica {
@@ -32,7 +32,7 @@ struct Request {
     sent: Duration,
     sent_at: u64,
     arrives_at: u64,
-    /// `None`: the answer is lost.
+    /// Tick at which the answer returns; `None` if it is lost.
     returns_at: Option<u64>,
     answer: Option<Answer>,
 }

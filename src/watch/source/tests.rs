@@ -1,4 +1,4 @@
-//! A watch against a stand-in API server, as stories.
+//! Scenarios of a watch against a stand-in API server.
 
 use std::collections::BTreeMap;
 
@@ -38,12 +38,12 @@ fn event(kind: &str, about: &str, revision: u64) -> Value {
     })
 }
 
-/// The requests of lists and watches, without those for the current resourceVersion.
+/// List and watch requests, without those for the current resourceVersion.
 fn requests(server: &Server) -> Vec<String> {
     server.seen().into_iter().filter(|request| !request.ends_with("limit=1")).collect()
 }
 
-/// A watch of one scope, read from the side of the correlator.
+/// A watch of one scope, as the correlator sees it.
 struct Story {
     scope: ScopeId,
     observations: mpsc::Receiver<Observation>,
@@ -90,7 +90,7 @@ fn watching_with<T: Decoded>(
 }
 
 impl Story {
-    /// The next observations, each in a few words.
+    /// Descriptions of the next observations.
     async fn next(&mut self, number: usize) -> Vec<String> {
         let mut told = Vec::new();
         while told.len() < number {
@@ -111,7 +111,7 @@ impl Story {
         }
     }
 
-    /// Nothing more comes, however long one waits.
+    /// Checks that no further observation arrives.
     async fn nothing_more(&mut self) {
         let next = timeout(Duration::from_secs(200), self.recv()).await;
         assert!(next.is_err(), "{next:?}");
@@ -292,7 +292,7 @@ async fn a_failing_list_backs_off_and_announces_nothing() {
     let next = timeout(Duration::from_mins(10), story.recv()).await;
     assert!(next.is_err(), "{next:?}");
     let tries = requests(&server).len();
-    // At 30 s of full jitter some 40; a backoff that a failing list resets makes over 1,000.
+    // With full jitter up to 30 s, about 40; if a failing list reset the backoff, over 1,000.
     assert!((20..100).contains(&tries), "{tries}");
     assert_eq!(story.now(), Now::Failing { reason: Reason::Overloaded, text: "overloaded: etcd is away".into() });
     assert!(!story.states.all_listed());
@@ -442,8 +442,8 @@ async fn a_scope_starts_from_its_checkpoint_or_from_now() {
         let Some(Observation::Started { from, .. }) = story.observations.recv().await else { panic!("no start") };
         assert_eq!(from.revision, expected);
         if saved.is_none() {
-            // Since the process started, which is before the API server's first answer: the clock here is stopped in
-            // between, and only moves for the wait after the 503.
+            // The process started before the API server's first response. The clock of the test is stopped in between,
+            // and only advances for the wait after the 503.
             let waited = answered.duration_since(from.created_since);
             assert!(!waited.is_negative() && waited < jiff::SignedDuration::from_secs(1), "{waited}");
         } else {
