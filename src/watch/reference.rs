@@ -207,10 +207,14 @@ enum Look {
 }
 
 /// Result of reading all references of a source.
-enum Round {
+enum Round<'a> {
     Over(Option<AgentToken>, ReferenceOutcome),
-    /// Read again until this much time has passed since the start, then end with this outcome.
-    Again(Duration, ReferenceOutcome),
+    /// Read again until `patience` has passed since the start.
+    Again {
+        patience: Duration,
+        /// A reference that may not be read, if there is one.
+        forbidden: Option<&'a Reference>,
+    },
 }
 
 struct Reader {
@@ -253,45 +257,52 @@ impl Reader {
         };
         let began = Instant::now();
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+        let mut is_logged = false;
         loop {
-            let (patience, outcome) = match self.round(subject, references).await {
+            let (patience, forbidden) = match self.round(subject, references).await {
                 Round::Over(token, outcome) => return (token, outcome),
-                Round::Again(patience, outcome) => (patience, outcome),
+                Round::Again { patience, forbidden } => (patience, forbidden),
             };
-            if began.elapsed() >= patience {
-                if outcome == ReferenceOutcome::Forbidden {
-                    self.log_refusal(subject, references);
-                }
-                return (None, outcome);
+            let waited = began.elapsed();
+            if let Some(reference) = forbidden
+                && waited >= PATIENCE_FOR_PERMISSION
+                && !std::mem::replace(&mut is_logged, true)
+            {
+                self.log_refusal(subject, reference);
+            }
+            if waited >= patience {
+                let is_forbidden = forbidden.is_some();
+                return (None, if is_forbidden { ReferenceOutcome::Forbidden } else { ReferenceOutcome::Absent });
             }
             tokio::time::sleep(backoff.pause()).await;
         }
     }
 
-    /// Reads each reference in turn. The first one with its key decides.
-    async fn round(&self, subject: &Subject, references: &[Reference]) -> Round {
-        let mut next = Round::Over(None, ReferenceOutcome::Absent);
-        let mut wait = |patience: Duration, outcome| {
-            if !matches!(next, Round::Again(longer, _) if longer > patience) {
-                next = Round::Again(patience, outcome);
-            }
-        };
+    /// Reads each reference in turn. The first one with its key decides; without one, the search lasts as long as the
+    /// most patient of them.
+    async fn round<'a>(&self, subject: &Subject, references: &'a [Reference]) -> Round<'a> {
+        let (mut longest, mut forbidden) = (None, None);
         for reference in references {
-            match self.look(subject, reference).await {
+            let patience = match self.look(subject, reference).await {
                 Look::Token(token) => return Round::Over(Some(token), ReferenceOutcome::Found),
                 Look::NotAToken => return Round::Over(None, ReferenceOutcome::NotAToken),
                 // The pod starts without it as well, so there is nothing to wait for.
-                Look::NoKey | Look::NoObject if reference.optional => {}
-                Look::NoKey => wait(PATIENCE_FOR_KEYS, ReferenceOutcome::Absent),
-                Look::NoObject | Look::Failed if reference.whole => {
-                    wait(PATIENCE_FOR_WHOLE_OBJECTS, ReferenceOutcome::Absent);
+                Look::NoKey | Look::NoObject if reference.optional => continue,
+                Look::Never => continue,
+                Look::NoKey => PATIENCE_FOR_KEYS,
+                Look::NoObject | Look::Failed if reference.whole => PATIENCE_FOR_WHOLE_OBJECTS,
+                Look::NoObject | Look::Failed => PATIENCE_FOR_OBJECTS,
+                Look::Forbidden => {
+                    forbidden.get_or_insert(reference);
+                    PATIENCE_FOR_PERMISSION
                 }
-                Look::NoObject | Look::Failed => wait(PATIENCE_FOR_OBJECTS, ReferenceOutcome::Absent),
-                Look::Forbidden => wait(PATIENCE_FOR_PERMISSION, ReferenceOutcome::Forbidden),
-                Look::Never => {}
-            }
+            };
+            longest = longest.max(Some(patience));
         }
-        next
+        match longest {
+            Some(patience) => Round::Again { patience, forbidden },
+            None => Round::Over(None, ReferenceOutcome::Absent),
+        }
     }
 
     async fn look(&self, subject: &Subject, reference: &Reference) -> Look {
@@ -333,8 +344,7 @@ impl Reader {
     }
 
     /// Logs a refusal, at most once an hour for Secrets and for ConfigMaps. The metric counts each one.
-    fn log_refusal(&self, subject: &Subject, references: &[Reference]) {
-        let Some(Reference { holder, name, .. }) = references.first() else { return };
+    fn log_refusal(&self, subject: &Subject, Reference { holder, name, .. }: &Reference) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         let (refused, resource) = match holder {
             Holder::Secret => (&mut refusals.secrets, "secrets"),
@@ -487,6 +497,20 @@ mod tests {
         assert_eq!(token, None);
         assert!(took < PATIENCE_FOR_PERMISSION + Duration::from_secs(31), "{took:?}");
         assert!(metrics.value("references_total{outcome=\"forbidden\"}") > 0.5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_reported_also_next_to_a_missing_object() {
+        let server = Script::new()
+            .always(CONFIG_MAP, Answer::status(404, "no"))
+            .always(SECRET, Answer::status(403, "secrets is forbidden"))
+            .start();
+        let (_, Resolver { reader, .. }) = Resolver::new(server.client(), mpsc::channel(1).0, Metrics::default());
+        let source = TokenSource::Reference(vec![reference(Holder::ConfigMap), reference(Holder::Secret)]);
+        let (token, outcome) = reader.search(&subject(), &source).await;
+        assert!(token.is_none() && outcome == ReferenceOutcome::Forbidden, "{outcome:?}");
+        let refusals = reader.refusals.lock().unwrap();
+        assert!(refusals.secrets.logged_at.is_some() && refusals.config_maps.logged_at.is_none(), "{refusals:?}");
     }
 
     #[tokio::test(start_paused = true)]
