@@ -40,7 +40,7 @@ impl TestContext {
         .await
     }
 
-    /// Writes the Event of a node that is not ready, as its kubelet does.
+    /// Writes the Event of a node that is not ready, as the node lifecycle controller does.
     async fn node_not_ready(&self, node: &DynamicObject) -> Result<()> {
         let (name, now) = (node.name_any(), now());
         self.create(&json!({

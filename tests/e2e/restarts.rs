@@ -291,7 +291,7 @@ async fn invariant_9_sigkill_repeats_at_most_the_last_second_of_lines() -> Resul
 /// first lines.
 #[track_caller]
 pub(crate) fn assert_repeats_are_late(lines: &[Line], facts: Range<usize>, killed: Instant) -> usize {
-    // The checkpoint is saved every second; the rest is margin for a busy machine.
+    // While lines flow, a checkpoint is saved every quarter of a second; the rest is margin for a busy machine.
     const UNSAVED: Duration = Duration::from_secs(4);
 
     let mut firsts = Vec::new();

@@ -174,7 +174,7 @@ impl<'a> Candidate<'a> {
         let meta = self.meta();
         let (name, controller) = match &self.object {
             Object::Pod(_) => (meta.name.as_str(), meta.controller().map(|owner| owner.uid)),
-            // The controller of a workload is a Deployment or a CronJob. No line is about it.
+            // The controller of a workload is a Deployment or a CronJob, which are not announced.
             Object::Workload(_) if meta.name.is_empty() => (self.name, None),
             Object::Workload(_) => (meta.name.as_str(), None),
         };

@@ -35,7 +35,7 @@ const RECOVERY: Duration = Duration::from_mins(3);
 struct Doubts(Arc<Mutex<Vec<(Instant, Instant)>>>);
 
 impl Doubts {
-    /// A checkpoint is saved within half a second; the rest is margin for a busy machine.
+    /// While lines flow, a checkpoint is saved every quarter of a second; the rest is margin for a busy machine.
     const UNSAVED: Duration = Duration::from_secs(3);
 
     /// Records that something happened between these times.
