@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 
 use crate::{
     events::marker,
+    metrics::metric_count,
     review::{Poster, creation},
-    support::{PATIENCE, TestContext, count, counted, fingerprint, texts, token, wait_for_metric},
+    support::{PATIENCE, TestContext, count, fingerprint, texts, token, wait_for_metric},
 };
 
 const PREFIX: &str = "logstream.coder.com/";
@@ -112,19 +113,19 @@ async fn a_dry_run_is_patched_but_not_recorded() -> Result<()> {
     let context = TestContext::new("dry-run").await?;
     let installation = context.install().await?;
     // The installation has already probed the webhook by dry runs.
-    let before = counted(&installation, &reviews("Pod", "dry_run")).await?;
+    let before = metric_count(&installation, &reviews("Pod", "dry_run")).await?;
     let agent = context.agent();
     let manifest = Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod();
     let pod = dry_run(&context, &manifest).await?;
     assert_eq!(ours(pod.annotations())["owner"], "alice");
-    assert_eq!(counted(&installation, &reviews("Pod", "dry_run")).await?, before + 1);
-    assert_eq!(counted(&installation, "admission_registrations_total").await?, 0);
-    assert_eq!(counted(&installation, "pending_registrations").await?, 0);
+    assert_eq!(metric_count(&installation, &reviews("Pod", "dry_run")).await?, before + 1);
+    assert_eq!(metric_count(&installation, "admission_registrations_total").await?, 0);
+    assert_eq!(metric_count(&installation, "pending_registrations").await?, 0);
     // A created pod is registered, and its log source is posted ahead.
     let another = context.agent();
     let real = context.create(&Workspace::new(context.namespace.name(), "alice", "real", &another).pod()).await?;
     marker(&context, &another, &real).await?;
-    assert_eq!(counted(&installation, "admission_registrations_total").await?, 1);
+    assert_eq!(metric_count(&installation, "admission_registrations_total").await?, 1);
     assert_eq!(context.coder.requests_of(&agent, Endpoint::LogSource), 0);
     Ok(())
 }
@@ -139,7 +140,7 @@ async fn a_second_review_of_the_same_pod_changes_nothing() -> Result<()> {
     let probe = Workspace::new(namespace, "probe", "probe", &token()).pod();
     poll::eventually("the API server calls twice", PATIENCE, || async {
         let calls =
-            async || counted(&installation, &reviews("Pod", "dry_run")).await.map_err(|error| error.to_string());
+            async || metric_count(&installation, &reviews("Pod", "dry_run")).await.map_err(|error| error.to_string());
         let before = calls().await?;
         dry_run(&context, &probe).await.map_err(|error| error.to_string())?;
         match calls().await? - before {
@@ -150,8 +151,8 @@ async fn a_second_review_of_the_same_pod_changes_nothing() -> Result<()> {
     .await?;
     let agent = context.agent();
     let pod = context.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;
-    assert_eq!(counted(&installation, &reviews("Pod", "patched")).await?, 1);
-    assert_eq!(counted(&installation, &reviews("Pod", "recorded")).await?, 1);
+    assert_eq!(metric_count(&installation, &reviews("Pod", "patched")).await?, 1);
+    assert_eq!(metric_count(&installation, &reviews("Pod", "recorded")).await?, 1);
     // The API server reinvokes the webhook if another webhook changed the pod meanwhile.
     let answer = Poster::new(&installation)?.post(&creation(&serde_json::to_value(&pod)?)).await?;
     assert!(answer.admits() && answer.patch()?.is_none(), "{answer:?}");
@@ -171,7 +172,7 @@ async fn workloads_are_recorded_and_not_changed() -> Result<()> {
     let job = context.create(&workspace("job").job()).await?;
     let replicaset = context.only("apps/v1", "ReplicaSet").await?;
     for (kind, object) in [("ReplicaSet", replicaset), ("StatefulSet", stateful_set), ("Job", job)] {
-        assert_eq!(counted(&installation, &reviews(kind, "recorded")).await?, 1, "{kind}");
+        assert_eq!(metric_count(&installation, &reviews(kind, "recorded")).await?, 1, "{kind}");
         let template = object.data["spec"]["template"]["metadata"]["annotations"].to_string();
         assert!(ours(object.annotations()).is_empty() && !template.contains(PREFIX), "{object:?}");
     }
@@ -243,9 +244,9 @@ async fn invariant_3_malformed_reviews_are_rejected_or_admitted_safely() -> Resu
     assert_eq!(Poster::send(poster.get()).await?.status, 405);
     let compressed = poster.request().header("content-encoding", "gzip").body("{}");
     assert_eq!(Poster::send(compressed).await?.status, 415);
-    assert_eq!(counted(&installation, "admission_rejections_total").await?, rejected + 2);
+    assert_eq!(metric_count(&installation, "admission_rejections_total").await?, rejected + 2);
     assert!(rejected >= 10 && admitted >= 7, "{rejected} {admitted}");
-    assert_eq!(counted(&installation, &reviews("other", "panicked")).await?, 0);
+    assert_eq!(metric_count(&installation, &reviews("other", "panicked")).await?, 0);
     assert!(installation.product.ended().is_none());
     let agent = context.agent();
     let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", &agent).pod()).await?;
@@ -284,7 +285,7 @@ async fn invariant_3_concurrent_pods_get_annotations_and_nothing_else() -> Resul
         anyhow::Ok(agent)
     };
     let agents: Vec<String> = stream::iter(0..PODS).map(make).buffer_unordered(PODS).try_collect().await?;
-    assert_eq!(counted(&installation, &reviews("Pod", "patched")).await?, i64::try_from(PODS)?);
+    assert_eq!(metric_count(&installation, &reviews("Pod", "patched")).await?, PODS);
     for agent in &agents {
         context.wait_for(agent, &["🐳 Created pod: coder-alice-dev-"]).await?;
     }
@@ -297,7 +298,7 @@ async fn invariant_3_a_pod_with_an_invalid_token_is_admitted_unchanged() -> Resu
     let installation = context.plan().failure_policy(FailurePolicy::Fail).install(context.cluster).await?;
     let pod = context.create(&Workspace::new(context.namespace.name(), "alice", "dev", "hunter2").pod()).await?;
     assert!(ours(pod.annotations()).is_empty(), "{pod:?}");
-    assert_eq!(counted(&installation, "admission_not_tokens_total").await?, 1);
+    assert_eq!(metric_count(&installation, "admission_not_tokens_total").await?, 1);
     wait_for_metric(&installation, "facts_skipped_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
     // Counted once, however often it changes: by now it runs.
     let pods = context.api::<Pod>();
@@ -311,6 +312,6 @@ async fn invariant_3_a_pod_with_an_invalid_token_is_admitted_unchanged() -> Resu
     let another = context.create(&Workspace::new(context.namespace.name(), "alice", "another", &agent).pod()).await?;
     context.wait_for(&agent, &["Successfully assigned"]).await?;
     marker(&context, &agent, &another).await?;
-    assert_eq!(counted(&installation, "facts_skipped_total{reason=\"not_a_token\"}").await?, 1);
+    assert_eq!(metric_count(&installation, "facts_skipped_total{reason=\"not_a_token\"}").await?, 1);
     Ok(())
 }

@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 
 use crate::{
     events::{NewEvent, marker},
+    metrics::metric_count,
     review::{Poster, creation},
-    support::{PATIENCE, TestContext, count, counted, texts, token, wait_for_metric},
+    support::{PATIENCE, TestContext, count, texts, token, wait_for_metric},
 };
 
 /// Asserts that each line names this object, except the marker's.
@@ -73,7 +74,7 @@ async fn pods_with_generated_names_are_kept_apart() -> Result<()> {
         assert_all_about(&marker(&context, agent, pod).await?, &name);
     }
     // Both went through the webhook, which did not know their names.
-    assert_eq!(counted(&installation, "admission_reviews_total{kind=\"Pod\",outcome=\"patched\"}").await?, 2);
+    assert_eq!(metric_count(&installation, "admission_reviews_total{kind=\"Pod\",outcome=\"patched\"}").await?, 2);
     Ok(())
 }
 
@@ -215,21 +216,21 @@ async fn invariant_1_forged_reviews_give_another_agent_no_line() -> Result<()> {
 #[tokio::test]
 async fn invariant_1_a_flood_of_forged_reviews_delays_no_workspace() -> Result<()> {
     /// More than the limit of log sources posted ahead; the registry's own limit is tested with the registry.
-    const FORGED: i64 = 1_300;
+    const FORGED: usize = 1_300;
     let context = TestContext::new("flood").await?;
     let installation = context.install().await?;
     let poster = Poster::new(&installation)?;
     let namespace = context.namespace.name();
-    let forge = async |number: i64| {
+    let forge = async |number: usize| {
         let name = format!("forged-{number}");
         let answer = poster.post(&creation(&Workspace::new(namespace, "mallory", &name, &token()).pod())).await?;
         anyhow::ensure!(answer.admits(), "{answer:?}");
         anyhow::Ok(())
     };
     stream::iter(0..FORGED).map(forge).buffer_unordered(32).try_collect::<Vec<_>>().await?;
-    assert!(counted(&installation, "pending_registrations").await? >= FORGED);
+    assert!(metric_count(&installation, "pending_registrations").await? >= FORGED);
     wait_for_metric(&installation, "registrations_ignored_total", |ignored| ignored >= 100.0).await?;
-    assert!(counted(&installation, "agents{state=\"expected\"}").await? <= 1_024);
+    assert!(metric_count(&installation, "agents{state=\"expected\"}").await? <= 1_024);
 
     let agent = context.agent();
     context.create(&Workspace::new(namespace, "alice", "dev", &agent).pod()).await?;

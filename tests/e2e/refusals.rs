@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use crate::{
     events::marker,
-    support::{PATIENCE, TestContext, counted, once_and_then_counted, only, wait_for_metric},
+    metrics::metric_count,
+    support::{PATIENCE, TestContext, once_and_then_counted, only, wait_for_metric},
 };
 
 const PODS_SEEN: &str = "admission_reviews_total{kind=\"Pod\",outcome=\"patched\"}";
@@ -66,8 +67,8 @@ async fn a_deployment_over_quota_is_one_line_and_then_counted() -> Result<()> {
     let lines = context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", " (x"]).await?;
     assert_once_and_then_counted(&lines);
     // All attempts share one pending registration, and the ReplicaSet is already known.
-    assert!(counted(&installation, PODS_SEEN).await? >= 4);
-    assert!(counted(&installation, "pending_registrations").await? <= 1);
+    assert!(metric_count(&installation, PODS_SEEN).await? >= 4);
+    assert!(metric_count(&installation, "pending_registrations").await? <= 1);
     Ok(())
 }
 
@@ -113,7 +114,7 @@ async fn a_missing_service_account_is_named() -> Result<()> {
         "{refused:?}"
     );
     // The webhook was not called for the pod: the agent is known from the ReplicaSet.
-    assert_eq!(counted(&installation, PODS_SEEN).await?, 0);
+    assert_eq!(metric_count(&installation, PODS_SEEN).await?, 0);
     Ok(())
 }
 

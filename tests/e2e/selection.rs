@@ -7,7 +7,8 @@ use logstream_webhook::PREFIX;
 
 use crate::{
     events::{NewEvent, marker},
-    support::{TestContext, count, counted, texts, wait_for_metric},
+    metrics::metric_count,
+    support::{TestContext, count, texts, wait_for_metric},
 };
 
 const NON_WORKSPACES: &str = "facts_skipped_total{reason=\"not_a_workspace\"}";
@@ -32,7 +33,7 @@ async fn only_the_named_namespaces_are_watched() -> Result<()> {
     // It was created before the others, whose lines have all arrived by now.
     assert_eq!(context.coder.requests_of(&left_out, Endpoint::LogSource), 0);
     assert_eq!(context.coder.requests_of(&left_out, Endpoint::Logs), 0);
-    assert_eq!(counted(&installation, "workspace_objects").await?, 6);
+    assert_eq!(metric_count(&installation, "workspace_objects").await?, 6);
     Ok(())
 }
 
@@ -50,7 +51,7 @@ async fn without_a_list_of_namespaces_all_of_them_are_watched() -> Result<()> {
         assert_eq!(count(&lines, "🐳 Created pod"), 1, "{:#?}", texts(&lines));
     }
     // The webhook is called for the first namespace only: the watch repairs what it missed.
-    assert!(counted(&installation, "pods_missed_by_webhook_total").await? >= 1);
+    assert!(metric_count(&installation, "pods_missed_by_webhook_total").await? >= 1);
     Ok(())
 }
 
@@ -72,7 +73,7 @@ async fn only_selected_pods_have_lines(test: &str, select: impl FnOnce(Plan) -> 
         assert_eq!(context.coder.requests_of(&hidden, endpoint), 0, "the webhook sends nothing ahead either");
     }
     assert!(unseen.annotations().keys().all(|key| !key.starts_with(PREFIX)), "{:?}", unseen.annotations());
-    assert_eq!(counted(&installation, "workspace_objects").await?, 1);
+    assert_eq!(metric_count(&installation, "workspace_objects").await?, 1);
     Ok(installation)
 }
 
@@ -107,7 +108,11 @@ async fn a_field_selector_holds_a_workload_until_its_pod_is_seen() -> Result<()>
     for endpoint in [Endpoint::LogSource, Endpoint::Logs] {
         assert_eq!(context.coder.requests_of(&hidden, endpoint), 0, "nobody has shown a pod of it");
     }
-    assert_eq!(counted(&installation, "workspace_objects").await?, 3, "the Deployment, its ReplicaSet and its pod");
+    assert_eq!(
+        metric_count(&installation, "workspace_objects").await?,
+        3,
+        "the Deployment, its ReplicaSet and its pod"
+    );
     Ok(())
 }
 
@@ -127,6 +132,6 @@ async fn a_label_selector_excludes_the_workloads_of_other_pods() -> Result<()> {
     context.create(&workspace("dev", &agent).deployment()).await?;
     context.wait_for(&agent, &["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"]).await?;
     assert_eq!(texts(&context.coder.lines(&hidden)), [] as [&str; 0]);
-    assert_eq!(counted(&installation, "workspace_objects").await?, 3);
+    assert_eq!(metric_count(&installation, "workspace_objects").await?, 3);
     Ok(())
 }

@@ -193,9 +193,3 @@ pub(crate) async fn metric(installation: &Installation, name: &str) -> Result<f6
         Ok(metrics.sum(&name))
     }
 }
-
-/// Reads a count.
-#[expect(clippy::cast_possible_truncation, reason = "a count")]
-pub(crate) async fn counted(installation: &Installation, name: &str) -> Result<i64> {
-    Ok(metric(installation, name).await?.round() as i64)
-}

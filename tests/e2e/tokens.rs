@@ -17,8 +17,9 @@ use serde_json::json;
 
 use crate::{
     events::{NewEvent, SOURCE, marker},
+    metrics::metric_count,
     review::{Poster, creation},
-    support::{PATIENCE, TestContext, count, counted, fingerprint, only, texts, token, wait_for_metric},
+    support::{PATIENCE, TestContext, count, fingerprint, only, texts, token, wait_for_metric},
 };
 
 const AGENTS: &str = "logstream.coder.com/agents";
@@ -245,7 +246,9 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     assert!(context.coder.wait_until(PATIENCE, requests).await);
     wait_for_metric(&installation, "facts_skipped_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
     assert_eq!(count(&context.coder.lines(&told), &told), 0, "a token in a message is masked");
-    assert!(counted(&installation, "admission_reviews_total{kind=\"Pod\",outcome=\"not_understood\"}").await? >= 1);
+    assert!(
+        metric_count(&installation, "admission_reviews_total{kind=\"Pod\",outcome=\"not_understood\"}").await? >= 1
+    );
 
     let mut everything = shown(&context, &installation).await?;
     installation.product.sigterm_and_wait(PATIENCE)?;
