@@ -1,5 +1,5 @@
-//! Lists and maps of limited length. What is not needed is dropped while decoding, element by element: a forged object
-//! with a million elements takes the memory of the few that are kept.
+//! Lists and maps of limited length. Unused elements are dropped one by one while decoding, so a forged object with a
+//! million elements takes only the memory of the few that are kept.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -10,19 +10,19 @@ use serde::{
 
 use crate::text;
 
-/// Longest key of a label or annotation: a DNS subdomain of 253 bytes, a slash and a name of 63.
+/// Maximum length of a key of a label or annotation: a DNS subdomain of 253 bytes, a slash and a name of 63.
 const MAX_KEY: usize = 317;
 
-/// An element of a list that is kept in part.
+/// Element of a bounded list.
 pub(crate) trait Element {
     /// Maximum number of elements kept of each [`Class`].
     const LIMITS: [usize; 2];
 
-    /// `None` if the element is not used.
+    /// Returns the class of the element; `None` if the element is not used.
     fn class(&self) -> Option<Class>;
 }
 
-/// Classes of elements, each with a limit of its own: those of no importance must not displace the others.
+/// Class of an element. Each class has its own limit, so that unimportant elements cannot displace important ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
     /// May lead to a token.
@@ -31,7 +31,7 @@ pub(crate) enum Class {
     Other,
 }
 
-/// Reads a list as far as it is needed, in its order; `null` reads as the empty list.
+/// Reads the used elements of a list, in order and within [`Element::LIMITS`]; `null` reads as an empty list.
 pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -75,18 +75,18 @@ where
     deserializer.deserialize_option(List(PhantomData))
 }
 
-/// Limits of a map of texts.
+/// Limits of a map of strings.
 pub(crate) struct Entries {
     /// Maximum number of entries.
     pub(crate) limit: usize,
     /// Maximum length of a value, in bytes.
     pub(crate) value: usize,
-    /// True if a key is used.
+    /// Returns true if a key is used.
     pub(crate) needed: fn(&str) -> bool,
 }
 
-/// Reads a map of texts as far as it is needed; `null` reads as the empty map. Also returns the number of bytes of keys
-/// and values that were not kept, at least 1 for each entry that was not.
+/// Reads the used entries of a map of strings; `null` reads as an empty map. Also returns the number of bytes of keys
+/// and values that were dropped, at least 1 for each dropped entry.
 pub(crate) fn map<'de, D: Deserializer<'de>>(
     deserializer: D,
     entries: &Entries,
@@ -133,7 +133,7 @@ pub(crate) fn map<'de, D: Deserializer<'de>>(
     deserializer.deserialize_option(Map(entries))
 }
 
-/// Reads the start of a text, at most so many bytes, and the length of the whole.
+/// Reads the start of a text, up to this number of bytes, and the length of the whole text.
 struct Start(usize);
 
 impl<'de> DeserializeSeed<'de> for Start {

@@ -1,4 +1,4 @@
-//! The checkpoint of a watched resource, from which a restart continues.
+//! Checkpoint of a watched resource, from which a restart continues.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,32 +15,31 @@ use crate::identity::Uid;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Checkpoint {
-    /// All facts up to this resourceVersion were delivered or given up, except those of `pending`.
+    /// All facts up to this resourceVersion were delivered or given up, except those in `pending`.
     pub revision: u64,
     /// Objects created before this second were announced, or are history.
     pub created_since: Timestamp,
     /// Objects created since then that were announced.
     pub announced: BTreeSet<Uid>,
-    /// Subjects with undelivered facts, and the resourceVersion of the first. Of an object that is all of its facts
-    /// but the `known` ones.
+    /// Subjects with undelivered facts, and the resourceVersion of the first one. All facts of such an object are
+    /// undelivered, except the `known` ones.
     pub pending: BTreeMap<Uid, u64>,
-    /// Facts of an object's status that need not be reported (again). An object without such facts is not here.
+    /// Facts of an object's status that need not be reported (again). An object without such facts has no entry.
     pub known: BTreeMap<Uid, BTreeSet<FactKey>>,
-    /// True if `known` has no room for some objects. Of those, facts with a time before `status_until` are known.
+    /// True if `known` has no room for some objects. For those, facts with a time before `status_until` are known.
     pub known_is_partial: bool,
-    /// The time up to which the status of objects was read.
+    /// Time up to which the status of objects was read.
     pub status_until: Timestamp,
 }
 
 impl Checkpoint {
-    /// The start of a watch without a saved checkpoint: the current resourceVersion and time of the API server.
+    /// Creates a checkpoint for a watch without a saved one, from the API server's current resourceVersion and time.
     pub fn now(revision: u64, time: Timestamp) -> Self {
         Self { revision, created_since: time, status_until: time, known_is_partial: true, ..Self::default() }
     }
 
-    /// Limits a saved checkpoint to what can be true: nothing lies beyond the API server's current resourceVersion,
-    /// and nothing after its present time. Returns whether the resourceVersion had to be lowered, which means that the
-    /// cluster was restored from a backup.
+    /// Limits a saved checkpoint to the API server's current resourceVersion and time: nothing can lie beyond them.
+    /// Returns true if the resourceVersion was lowered, which means that the cluster was restored from a backup.
     pub fn limit_to(&mut self, revision: u64, time: Option<Timestamp>) -> bool {
         let ahead = self.revision > revision;
         self.revision = self.revision.min(revision);
@@ -86,10 +85,10 @@ impl FactKey {
     /// The object was deleted.
     pub const DELETED: Self = Self(2);
 
-    /// A fact of the object's status, by a hash of what makes it this fact. One that has a time of its own, such as a
-    /// container's end, never comes back once it has left the status.
+    /// Returns the key of a fact of the object's status, from a hash that identifies the fact. A fact with its own
+    /// time, such as a container's end, never comes back once it has left the status.
     pub fn of_status(hash: u64, has_time: bool) -> Self {
-        // Half of a good hash is one too; an object has some dozens of facts.
+        // Half of a good hash is also a good hash, and an object has only some dozens of facts.
         let [.., a, b, c, d] = hash.to_be_bytes();
         let key = u32::from_be_bytes([a, b, c, d]).max(4);
         Self(if has_time { key | 1 } else { key & !1 })

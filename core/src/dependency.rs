@@ -1,6 +1,6 @@
 //! Objects that a pod depends on and that carry no agent: its volume claims and its node.
 //!
-//! Nothing of them is read from the API server. Their Events reach the pods that name them in their own spec.
+//! These objects are not read from the API server. Their Events reach the pods that name them in their own spec.
 
 use std::{fmt, sync::Arc};
 
@@ -9,10 +9,10 @@ use crate::{
     object::{Event, Pod},
 };
 
-/// The namespace in which Kubernetes writes the Events of objects without one.
+/// Namespace in which Kubernetes writes the Events of objects without one.
 pub const CLUSTER_EVENTS: &str = "default";
 
-/// An object that a pod depends on, by name: its UID is in no pod's spec.
+/// Object that a pod depends on, by name: a pod's spec does not contain its UID.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dependency {
     /// A volume claim.
@@ -27,11 +27,11 @@ pub enum Dependency {
 }
 
 impl Dependency {
-    /// The object that an Event is about, if it is one that pods depend on and lines can be about it: any Event of a
-    /// claim, and of a node those of the catalogue that matter to its pods.
+    /// Returns the object that an Event is about, if pods depend on it and it can lead to a line: any Event of a claim,
+    /// and the Events of a node that the catalogue lists as relevant to its pods.
     ///
-    /// Controllers always give a claim's UID, so an Event without one is not about a claim. Of a node only Events in
-    /// [`CLUSTER_EVENTS`] count, where its kubelet and the controllers write them.
+    /// Controllers always set a claim's UID, so an Event without one is not about a claim. For a node, only Events in
+    /// [`CLUSTER_EVENTS`] count, because the kubelet and the controllers write them there.
     pub fn of_event(event: &Event) -> Option<Self> {
         let about = &event.involved_object;
         match about.kind.as_str() {
@@ -46,7 +46,7 @@ impl Dependency {
         }
     }
 
-    /// What a pod depends on: its claims, then its node once it has one.
+    /// Returns the dependencies of a pod: its claims, then its node once it has one.
     pub fn of_pod(pod: &Pod, namespace: &Arc<str>) -> Vec<Self> {
         let volumes = pod.spec.volumes.iter().filter_map(|volume| {
             let name = match (&volume.persistent_volume_claim, &volume.ephemeral) {

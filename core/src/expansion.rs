@@ -3,9 +3,9 @@
 /// A part of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// Stays as it is.
+    /// Literal text.
     Text(&'a str),
-    /// Is replaced by the value of this variable if that is known, else it stays as `$(NAME)`.
+    /// Reference to this variable; stays as `$(NAME)` if the variable is unknown.
     Variable(&'a str),
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn pieces(value: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// The first piece of a text that is not empty, and its length in bytes.
+/// Returns the first piece of a non-empty text, and its length in bytes.
 fn next(text: &str) -> (Piece<'_>, usize) {
     let Some(at) = text.find('$') else { return (Piece::Text(text), text.len()) };
     if at > 0 {
@@ -32,7 +32,7 @@ fn next(text: &str) -> (Piece<'_>, usize) {
         Some(b'$') => (Piece::Text("$"), 2),
         Some(b'(') => match text.find(')') {
             Some(end) => (Piece::Variable(&text[2..end]), end + 1),
-            // Without an end nothing that follows is a reference either.
+            // Without a closing parenthesis, nothing that follows is a reference either.
             None => (Piece::Text(text), text.len()),
         },
         _ => (Piece::Text("$"), 1),
@@ -43,7 +43,7 @@ fn next(text: &str) -> (Piece<'_>, usize) {
 mod tests {
     use super::*;
 
-    /// Expands with `A` as `a` and nothing else known.
+    /// Expands a value in which only `A` is known, as `a`.
     fn expand(value: &str) -> String {
         pieces(value)
             .map(|piece| match piece {
@@ -54,7 +54,7 @@ mod tests {
             .collect()
     }
 
-    /// As `third_party/forked/golang/expansion` of Kubernetes documents them.
+    /// Cases from the documentation of Kubernetes' `third_party/forked/golang/expansion`.
     #[test]
     fn references_expand_as_in_kubernetes() {
         for (value, expanded) in [

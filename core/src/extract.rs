@@ -11,7 +11,7 @@ use crate::{
 pub enum TokenSource {
     /// In the spec itself.
     Value(AgentToken),
-    /// In objects of the pod's namespace; the first of these that holds the key counts.
+    /// In objects of the pod's namespace. The first one that has the key wins.
     Reference(Vec<Reference>),
 }
 
@@ -24,13 +24,13 @@ pub struct Reference {
     pub name: String,
     /// The key in its `data`.
     pub key: String,
-    /// The pod starts without it too: if it does not exist now, there is no reason to wait for it.
+    /// True if the pod also starts without it: if it does not exist now, there is no reason to wait for it.
     pub optional: bool,
-    /// The object is provided as a whole (`envFrom`), and may well not have the key.
+    /// True if the object is imported as a whole (`envFrom`), and may not have the key.
     pub whole: bool,
 }
 
-/// The kinds of object that hold a token for a pod.
+/// Kind of an object that holds a token for a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Holder {
     /// core/v1
@@ -53,7 +53,7 @@ pub struct Agent {
 pub struct Extracted {
     /// One for each container that runs an agent, init containers first.
     pub agents: Vec<Agent>,
-    /// Containers whose token is given in the spec and is no UUID: no agents.
+    /// Number of containers with a token in the spec that is not a UUID. They have no agent.
     pub not_tokens: usize,
 }
 
@@ -64,9 +64,9 @@ const MAX_REFERENCES: usize = 256;
 
 /// Finds the agents of a spec.
 ///
-/// As in Kubernetes the last entry of a name wins in `env`, `env` wins over `envFrom`, and `$(NAME)` in a value stands for
-/// a variable of `envFrom` or of an earlier entry. As in Coder's agent the token wins over the token file. An `envFrom` is
-/// only a possibility until its objects are read.
+/// As in Kubernetes, the last entry of a name wins in `env`, `env` takes precedence over `envFrom`, and `$(NAME)` in a
+/// value refers to a variable of `envFrom` or of an earlier entry. As in Coder's agent, the token takes precedence over
+/// the token file. An `envFrom` is only a possibility until its objects are read.
 pub fn agents(spec: &PodSpec) -> Extracted {
     let mut extracted = Extracted::default();
     for container in spec.init_containers.iter().chain(&spec.containers) {
@@ -91,7 +91,7 @@ fn token_of(container: &Container, volumes: &[Volume]) -> Found {
     let variable = |name: &str| container.env.iter().rposition(|variable| variable.name == name);
     if let Some(index) = variable(TOKEN) {
         return match value_of(container, index) {
-            // An empty value is how a template switches the agent off.
+            // A template switches the agent off with an empty value.
             Value::Text(text) if text.expose().is_empty() => Found::Nothing,
             Value::Text(text) => AgentToken::parse(text.expose())
                 .map_or(Found::NotAToken, |token| Found::Source(TokenSource::Value(token))),
@@ -117,17 +117,17 @@ fn token_of(container: &Container, volumes: &[Volume]) -> Found {
 /// The value of an environment variable, as far as the spec shows it.
 enum Value {
     Text(Sealed),
-    /// The whole value is in another object; the first of these that holds the key counts.
+    /// The whole value is in another object. The first one that has the key wins.
     Reference(Vec<Reference>),
-    /// It is a field of the pod or the like: no token.
+    /// The value is a field of the pod or similar, which is not a token.
     Elsewhere,
-    /// A part of it is in another object.
+    /// A part of the value is in another object.
     Mixed,
 }
 
-/// The value of the variable at this position in `env`.
+/// Returns the value of the variable at this position in `env`.
 fn value_of(container: &Container, index: usize) -> Value {
-    // Each once and in order, as the kubelet does it: variables that refer to each other many times cost nothing.
+    // Each once and in order, as in the kubelet, so that many references between variables cost nothing.
     let mut values: Vec<Value> = Vec::with_capacity(index + 1);
     let mut room = MAX_REFERENCES;
     for variable in &container.env[..=index] {
@@ -151,7 +151,8 @@ fn of_source(variable: &EnvVar) -> Value {
     Value::Reference(vec![Reference { holder, name, key, optional: selector.optional, whole: false }])
 }
 
-/// Expands the references in a value, as long as there is room for them. `before` are the values of the entries before it.
+/// Expands the references in a value, as long as there is room for them. `before` holds the values of the entries
+/// before it.
 fn expand(value: &str, container: &Container, before: &[Value], room: &mut usize) -> Value {
     let mut expanded = String::new();
     let mut references = None;
@@ -187,10 +188,10 @@ fn expand(value: &str, container: &Container, before: &[Value], room: &mut usize
     }
 }
 
-/// Sources of `envFrom` that may provide this variable.
+/// Returns the sources of `envFrom` that may provide this variable.
 fn env_from_references(container: &Container, variable: &str) -> Vec<Reference> {
     let mut references = Vec::new();
-    // The last source that has the key wins, so it is asked first.
+    // The last source that has the key wins, so it comes first.
     for from in container.env_from.iter().rev() {
         let Some(key) = variable.strip_prefix(from.prefix.as_str()).filter(|key| !key.is_empty()) else { continue };
         for (holder, reference) in [(Holder::Secret, &from.secret_ref), (Holder::ConfigMap, &from.config_map_ref)] {
@@ -208,7 +209,7 @@ fn file_references(path: &str, container: &Container, volumes: &[Volume]) -> Vec
         let rest = path.strip_prefix(mount.trim_end_matches('/'))?;
         if rest.is_empty() { Some(String::new()) } else { rest.strip_prefix('/').map(str::to_owned) }
     };
-    // The longest mount path is the one that the file is seen through.
+    // The mount with the longest path provides the file.
     let Some((mount, rest)) = container
         .volume_mounts
         .iter()

@@ -1,13 +1,13 @@
-//! The identity of a fact in the cluster's history.
+//! Identity of a fact in the cluster's history.
 
 use crate::{checkpoint::FactKey, identity::Uid};
 
-/// A resource within one namespace, or within all: what one watch covers. The number is an index into the list of
-/// scopes that the program watches.
+/// Scope of one watch: a resource in one namespace or in all of them. The number is an index into the list of scopes
+/// that the program watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScopeId(pub u16);
 
-/// Identity of a fact over restarts, by which it is reported once.
+/// Identity of a fact across restarts, so that it is reported once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FactId {
     /// The scope that showed it.
@@ -21,7 +21,7 @@ pub struct FactId {
 }
 
 impl FactId {
-    /// Another fact that the same observation shows.
+    /// Returns the identity of another fact in the same observation.
     #[must_use]
     pub fn of_fact(self, fact: FactKey) -> Self {
         Self { fact, ..self }

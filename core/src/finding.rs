@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{fact_id::FactId, identity::Subject, token::AgentToken};
 
-/// A fact that some agents' owners should read. [`crate::render`] finds the words.
+/// Fact that the owners of some agents should read. [`crate::render`] turns it into text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Agents that get the line, each token once.
@@ -15,7 +15,7 @@ pub struct Finding {
     pub subject: Subject,
     /// Time of the fact.
     pub at: Timestamp,
-    /// What happened.
+    /// Kind of the fact, with its details.
     pub kind: FindingKind,
     /// Number and period of repeats, if the same was reported before.
     pub repeat: Option<Repeat>,
@@ -26,16 +26,16 @@ pub struct Finding {
 /// Number and period of repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repeat {
-    /// Including the first time.
+    /// Number of occurrences, including the first one.
     pub times: u32,
-    /// From the first to the last time.
+    /// Time from the first to the last occurrence.
     pub over: SignedDuration,
 }
 
 /// Kind of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FindingKind {
-    /// A pod, or a workload that will make one, exists.
+    /// A pod, or a workload that will create one, exists.
     Created,
     /// It is gone.
     Deleted,
@@ -48,7 +48,7 @@ pub enum FindingKind {
         /// True for the type Warning.
         warning: bool,
     },
-    /// The API server refused the workload's pod. The message holds no random pod name.
+    /// The API server refused the workload's pod. The message contains no random pod name.
     Refused {
         /// Message of the API server.
         message: String,
@@ -63,7 +63,7 @@ pub enum FindingKind {
         /// Message of the kubelet.
         message: String,
     },
-    /// The cluster takes the pod away: a drain, a taint, a pod of higher priority. From the pod's `DisruptionTarget`
+    /// The cluster removes the pod: a drain, a taint, a pod of higher priority. From the pod's `DisruptionTarget`
     /// condition.
     Disrupted {
         /// The condition's reason, such as `EvictionByEvictionAPI`.
@@ -86,7 +86,7 @@ pub enum FindingKind {
         which: ContainerKind,
         /// The process's exit code.
         exit_code: i32,
-        /// Such as `OOMKilled`, `Error`.
+        /// Reason, such as `OOMKilled` or `Error`.
         reason: String,
         /// Memory limit in the container's spec.
         memory_limit: Option<String>,
@@ -154,14 +154,14 @@ pub enum ContainerKind {
     /// An app container.
     #[default]
     App,
-    /// It runs to its end before the app containers start.
+    /// An init container, which runs to its end before the app containers start.
     Init,
-    /// An init container with `restartPolicy: Always`, which goes on running beside the app containers.
+    /// An init container with `restartPolicy: Always`, which keeps running beside the app containers.
     Sidecar,
 }
 
 impl ContainerKind {
-    /// The kind as it begins a line: `Init container`.
+    /// Returns the kind as it begins a line: `Init container`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::App => "Container",
@@ -195,7 +195,8 @@ pub enum Stage {
 /// Class of the kubelet's waiting reasons. Reasons that alternate have one class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WaitingFor {
-    /// `ErrImageNeverPull`, `RegistryUnavailable`, `SignatureValidationFailed`; `ErrImagePull` and `ImagePullBackOff` where they give no cause
+    /// `ErrImageNeverPull`, `RegistryUnavailable`, `SignatureValidationFailed`; `ErrImagePull` and `ImagePullBackOff`
+    /// if they have no cause
     Image,
     /// `InvalidImageName`
     ImageName,
@@ -210,8 +211,8 @@ pub enum WaitingFor {
 }
 
 impl WaitingFor {
-    /// The class of kubelet's reason; `None` for the reasons of an ordinary start (`ContainerCreating`,
-    /// `PodInitializing`) and for those not known.
+    /// Returns the class of the kubelet's reason; `None` for the reasons of an ordinary start (`ContainerCreating`,
+    /// `PodInitializing`) and for unknown ones.
     pub fn parse(reason: &str) -> Option<Self> {
         Some(match reason {
             "ErrImagePull"

@@ -1,4 +1,4 @@
-//! The identity of an object: its UID, and its names.
+//! Identity of objects: UIDs and names.
 
 use std::{fmt, sync::Arc};
 
@@ -8,24 +8,24 @@ use uuid::Uuid;
 
 use crate::{resource::Kind, text};
 
-/// The UID of an object: what identity rests on, never a name alone.
+/// UID of an object. Identity rests on it, never on a name alone.
 ///
-/// Kubernetes UIDs are UUIDs. The few that are not (a mirror pod's is a hash of its manifest) are hashed into 16
-/// bytes, so that each takes the same small space.
+/// Kubernetes UIDs are UUIDs. The few that are not (a mirror pod's is a hash of its manifest) are hashed into 16 bytes,
+/// so that all take the same small space.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(Uuid);
 
 impl Uid {
-    /// Of an object that is known by kind, namespace and name alone, as in an Event without `involvedObject.uid`.
+    /// UID of an object that is known by kind, namespace and name only, as in an Event without `involvedObject.uid`.
     pub const UNKNOWN: Self = Self(Uuid::nil());
 
-    /// The UID of this text; `None` when it is empty, as on an object that was not yet stored.
+    /// Parses a UID; `None` if the text is empty, as on an object that is not stored yet.
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return None;
         }
         Some(Self(Uuid::try_parse(text).unwrap_or_else(|_| {
-            // No UID is as long; of what claims to be one the start and the length have to do.
+            // No real UID is this long: of a forged one, only the start and the length are hashed.
             let digest =
                 Sha256::new().chain_update(text::start(text, 256)).chain_update(text.len().to_be_bytes()).finalize();
             let mut bytes = [0; 16];

@@ -1,7 +1,8 @@
-//! The logic of coder-logstream-kube without I/O: agents of objects, findings from facts of Kubernetes, and their text.
+//! Logic of coder-logstream-kube without I/O: agents of objects, findings from Kubernetes facts, and their text.
 //!
-//! Data goes one way: an [`Observation`](correlate::Observation) goes in, a [`Finding`](finding::Finding) comes out,
-//! [`render`] turns it into a [`LogLine`](line::LogLine). Nothing here knows an async runtime, HTTP or a client.
+//! Data flows one way: an [`Observation`](correlate::Observation) goes in, a [`Finding`](finding::Finding) comes out,
+//! and [`render`] turns it into a [`LogLine`](line::LogLine). Nothing here depends on an async runtime, HTTP or a
+//! client.
 
 mod bounded;
 pub mod causes;

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::fact_id::FactId;
 
-/// The levels of a log line that this program uses, the least first. Coder has `trace` and `info` too; its page shows
-/// `info` as a success.
+/// Level of a log line, from the least to the most severe. Coder also has `trace` and `info`, which this program does
+/// not use; Coder's page shows `info` as a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Progress.
@@ -17,7 +17,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The level's name on the wire.
+    /// Returns the level's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Debug => "debug",
@@ -37,7 +37,7 @@ pub struct LogLine {
     pub at: Timestamp,
     /// Severity.
     pub level: Level,
-    /// At most [`MAX_CHARS`] characters, no NUL, no secrets; may hold ANSI colours.
+    /// Text of at most [`MAX_CHARS`] characters, without NUL and secrets; may contain ANSI colours.
     pub text: String,
     /// True if the same was reported before. Such a line has a lower priority.
     pub repeat: bool,

@@ -1,17 +1,17 @@
-//! The registration of a workspace at admission.
+//! Registration of a workspace at admission.
 
 use std::sync::Arc;
 
 use crate::{identity::Uid, resource::Kind, token::AgentToken};
 
-/// The annotation that the webhook writes to each pod it has seen, whichever replica answered. Anyone may write it: it
-/// serves for counting only.
+/// Annotation that the webhook adds to each pod it has seen, on any replica. Anyone can write it, so it is used for
+/// counting only.
 pub const ANNOTATION: &str = "logstream.coder.com/registration";
 
 /// An object with an agent, as the webhook saw it at its creation.
 ///
-/// Anyone who reaches the webhook's port can forge one. It only leads to a lookup and to a head start: no line is sent
-/// to one of its tokens before the object itself, read from the API server, has shown that token.
+/// Anyone who can reach the webhook's port can forge one. It leads only to a lookup and a head start: no line is sent
+/// to one of its tokens until the object itself, read from the API server, shows that token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     /// The object's kind.

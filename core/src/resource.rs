@@ -1,4 +1,4 @@
-//! The kinds of Kubernetes objects that this program knows, and what it watches.
+//! Kinds of Kubernetes objects that this program knows, and the resources that it watches.
 
 use std::fmt;
 
@@ -16,21 +16,21 @@ macro_rules! kinds {
             /// Every kind, in the order of this list.
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
-            /// The kind's name in the Kubernetes API, as `involvedObject.kind` and `ownerReferences[].kind` write it.
+            /// Returns the kind's name in the Kubernetes API, as in `involvedObject.kind` and `ownerReferences[].kind`.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$kind => stringify!($kind),)*
                 }
             }
 
-            /// The kind's API group; empty for core.
+            /// Returns the kind's API group; empty for core.
             pub fn group(self) -> &'static str {
                 match self {
                     $(Self::$kind => $group,)*
                 }
             }
 
-            /// The plural name of the kind's resource.
+            /// Returns the plural name of the kind's resource.
             pub fn plural(self) -> &'static str {
                 match self {
                     $(Self::$kind => $plural,)*
@@ -54,7 +54,7 @@ kinds! {
 }
 
 impl Kind {
-    /// The kind of this name; `None` if it is not in the list.
+    /// Returns the kind of this name; `None` if it is not in the list.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
     }
@@ -93,12 +93,12 @@ impl Resource {
     /// Number of resources of each namespace.
     pub const COUNT: usize = 1 + Kind::ALL.len();
 
-    /// Every resource of a namespace: all but the Events of nodes.
+    /// Returns every resource of a namespace: all but the Events of nodes.
     pub fn all() -> impl Iterator<Item = Self> + Clone {
         std::iter::once(Self::Events).chain(Kind::ALL.iter().copied().map(Self::Objects))
     }
 
-    /// The name of its kind in the Kubernetes API.
+    /// Returns the name of its kind in the Kubernetes API.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Events | Self::NodeEvents => "Event",
@@ -106,7 +106,7 @@ impl Resource {
         }
     }
 
-    /// Its API group; empty for core.
+    /// Returns its API group; empty for core.
     pub fn group(self) -> &'static str {
         match self {
             Self::Events | Self::NodeEvents => "",
@@ -114,7 +114,7 @@ impl Resource {
         }
     }
 
-    /// Its plural name in the Kubernetes API.
+    /// Returns its plural name in the Kubernetes API.
     pub fn plural(self) -> &'static str {
         match self {
             Self::Events | Self::NodeEvents => "events",
@@ -122,7 +122,7 @@ impl Resource {
         }
     }
 
-    /// Its name in checkpoints and metrics: the plural, except for the Events of nodes.
+    /// Returns its name in checkpoints and metrics: the plural, except for the Events of nodes.
     pub fn name(self) -> &'static str {
         match self {
             Self::NodeEvents => "nodeevents",
@@ -130,12 +130,12 @@ impl Resource {
         }
     }
 
-    /// True for Events, of whatever.
+    /// True for Events about any object.
     pub fn is_events(self) -> bool {
         matches!(self, Self::Events | Self::NodeEvents)
     }
 
-    /// True if the program is useful without it: it delays no readiness.
+    /// True if the program is useful without it. Such a resource does not delay readiness.
     pub fn is_optional(self) -> bool {
         self == Self::NodeEvents
     }

@@ -1,38 +1,39 @@
-//! Text of limited length. Every text in an object comes from outside, and most have no limit at the API
-//! server: what is beyond the limits here is dropped while decoding and never allocated.
+//! Text of limited length. All text in an object is untrusted, and the API server does not limit most of it. Text
+//! beyond the limits here is dropped while decoding and never allocated.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{Deserializer, de::Visitor};
 
-/// Limit of names, namespaces and keys, in bytes. Longer than any that Kubernetes accepts (253), so that a name that was
-/// cut is still seen to be too long.
+/// Maximum length of names, namespaces and keys, in bytes. It is more than Kubernetes accepts (253), so that a cut name
+/// is still recognizably too long.
 const MAX_NAME: usize = 260;
-/// Limit of kinds, phases, statuses and resourceVersions, in bytes.
+/// Maximum length of kinds, phases, statuses and resourceVersions, in bytes.
 const MAX_WORD: usize = 64;
-/// Limit of reasons, in bytes: the API server accepts 128 in `events.k8s.io/v1`, and any length in core/v1.
+/// Maximum length of reasons, in bytes. The API server accepts 128 in `events.k8s.io/v1`, and any length in core/v1.
 const MAX_REASON: usize = 256;
-/// Limit of messages, in bytes: twice what the API server accepts in `events.k8s.io/v1` Events, and twice what a line
-/// holds. core/v1 Events have no limit.
+/// Maximum length of messages, in bytes: twice what the API server accepts in `events.k8s.io/v1` Events, and twice what
+/// a line holds. core/v1 Events have no limit.
 pub(crate) const MAX_MESSAGE: usize = 2 * 1024;
-/// Limit of image references and mount paths, in bytes. Neither is limited by the API server; a path on Linux is.
+/// Maximum length of image references and mount paths, in bytes. The API server limits neither; Linux limits paths.
 const MAX_PATH: usize = 4 * 1024;
-/// Limit of values that may be secret, in bytes. A token has 36, a path on Linux at most 4,096.
+/// Maximum length of values that may be secret, in bytes. A token has 36 bytes, a path on Linux at most 4,096.
 pub(crate) const MAX_VALUE: usize = 4 * 1024;
 
-/// Stands at the end of a text that was cut.
+/// Mark at the end of a text that was cut.
 pub(crate) const CUT: char = '…';
 
-/// Bytes of a UUID as text: a cut text must not end in a part of one, which nothing would recognize as a token.
+/// Length of a UUID as text, in bytes. A cut text must not end in part of a UUID, which would not be recognized as a
+/// token.
 const UUID: usize = 36;
 
-/// The start of a text, at most `limit` bytes, ending at a character.
+/// Returns the start of a text, at most `limit` bytes, cut at a character boundary.
 pub(crate) fn start(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
 }
 
-/// The start of a text and, where something is missing, [`CUT`]. At most `limit` bytes in all. A cut text does not end in
-/// a part of a UUID.
+/// Returns the start of a text, at most `limit` bytes in all, with [`CUT`] at its end if something is missing. A cut
+/// text does not end in part of a UUID.
 pub(crate) fn excerpt(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return Cow::Borrowed(text);
@@ -45,7 +46,7 @@ pub(crate) fn excerpt(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(cut)
 }
 
-/// Reads a text through a function that keeps what is needed of it. `null` reads as the empty text, as in Kubernetes.
+/// Reads a text, and returns what `keep` makes of it. `null` reads as the empty text, as in Kubernetes.
 pub(crate) fn read<'de, D, T, F>(deserializer: D, keep: F) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -80,10 +81,10 @@ where
     deserializer.deserialize_option(Reader(keep, PhantomData))
 }
 
-/// Reads a name, namespace or key. At most 260 bytes are kept, more than any that Kubernetes accepts.
+/// Reads a name, namespace or key. Keeps at most 260 bytes, more than Kubernetes accepts.
 ///
 /// # Errors
-/// Where it is neither a string nor `null`.
+/// If the input is neither a string nor `null`.
 pub fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     read(deserializer, |text| start(text, MAX_NAME).to_owned())
 }
@@ -103,7 +104,7 @@ pub(crate) fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Stri
     read(deserializer, |text| excerpt(text, MAX_MESSAGE).into_owned())
 }
 
-/// Reads an image reference or a mount path. One that was cut ends in [`CUT`] and so is no other, shorter one.
+/// Reads an image reference or a mount path. One that was cut ends in [`CUT`], so it cannot equal another, shorter one.
 pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     read(deserializer, |text| excerpt(text, MAX_PATH).into_owned())
 }

@@ -8,22 +8,22 @@ use uuid::Uuid;
 
 use crate::text;
 
-/// The token itself.
+/// Environment variable that holds the token itself.
 pub const TOKEN: &str = "CODER_AGENT_TOKEN";
-/// The path of a file that holds it.
+/// Environment variable that holds the path of a file with the token.
 pub const TOKEN_FILE: &str = "CODER_AGENT_TOKEN_FILE";
-/// Environment variables that hold an agent's token. The values of all others are dropped while decoding, but of
-/// those that these refer to as `$(NAME)`.
+/// Environment variables that hold an agent's token. Decoding drops the values of all others, except those that these
+/// refer to as `$(NAME)`.
 pub const VARIABLES: [&str; 2] = [TOKEN, TOKEN_FILE];
 
-/// The token by which a Coder agent authenticates: a user's credential.
+/// Token with which a Coder agent authenticates: a user's credential.
 ///
-/// Coder's agent tokens are UUIDs, so one takes 16 bytes here and is copied freely. Its value is not reachable
-/// through `Debug`, `Display` or `Serialize`; people see its [`Fingerprint`].
+/// Coder's agent tokens are UUIDs, so one takes 16 bytes here and is copied freely. Its value is not reachable through
+/// `Debug`, `Display` or `Serialize`; logs show its [`Fingerprint`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AgentToken(Uuid);
 
-/// Text that should have been an agent token and is not a UUID. Does not hold the text.
+/// Error for a text that should be an agent token and is not a UUID. Does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an agent token must be a UUID")]
 pub struct NotAToken;
@@ -35,9 +35,10 @@ pub struct NotAToken;
 pub struct Fingerprint(u32);
 
 impl AgentToken {
-    /// Reads a token as it stands in an environment variable or a file; surrounding white space is not part of it.
+    /// Parses a token from an environment variable or a file. White space around it is not part of it.
     ///
-    /// Only the hyphenated form of a UUID is one: that is how Coder writes it, and Coder compares what it is sent.
+    /// Only the hyphenated form of a UUID is accepted: Coder writes tokens that way, and compares the text that it
+    /// receives.
     pub fn parse(text: &str) -> Result<Self, NotAToken> {
         let text = text.trim();
         if text.len() != uuid::fmt::Hyphenated::LENGTH {
@@ -46,12 +47,12 @@ impl AgentToken {
         Uuid::try_parse(text).map(Self).map_err(|_| NotAToken)
     }
 
-    /// The value, for the one header that needs it.
+    /// Returns the value, for the one header that needs it.
     pub fn expose(&self) -> String {
         self.0.hyphenated().to_string()
     }
 
-    /// The fingerprint for logs.
+    /// Returns the fingerprint for logs.
     pub fn fingerprint(&self) -> Fingerprint {
         let digest = Sha256::digest(self.0.as_bytes());
         Fingerprint(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
@@ -82,8 +83,8 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Text of an object that may be a secret, such as an environment value. `Debug` does not show it. Decoding keeps at most
-/// 4 KiB.
+/// Text of an object that may be a secret, such as an environment value. `Debug` does not show it. Decoding keeps at
+/// most 4 KiB.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(Box<str>);
 
@@ -93,14 +94,14 @@ impl Sealed {
         Self(text.into())
     }
 
-    /// Keeps its start, at most so many bytes; what was cut is no token and no path.
+    /// Shortens the text to at most `limit` bytes. A text that was cut is neither a token nor a path.
     pub(crate) fn shorten(&mut self, limit: usize) {
         if let std::borrow::Cow::Owned(shorter) = text::excerpt(&self.0, limit) {
             self.0 = shorter.into();
         }
     }
 
-    /// The text. Its reader must not print it.
+    /// Returns the text. Callers must not print it.
     pub fn expose(&self) -> &str {
         &self.0
     }

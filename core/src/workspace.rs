@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::object::Meta;
 
-/// One workspace over its starts: the namespace and Coder's workspace id. Each start has a new token.
+/// A workspace across its starts: the namespace and Coder's workspace id. Each start has a new token.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkspaceKey(Arc<str>);
 
 impl WorkspaceKey {
-    /// The workspace of an object, if its labels carry Coder's workspace id.
+    /// Returns the workspace of an object, if its labels have Coder's workspace id.
     pub fn of(namespace: &str, meta: &Meta) -> Option<Self> {
         let id = meta.labels.get(WORKSPACE_ID).filter(|id| !id.is_empty())?;
         Some(Self(format!("{namespace}/{id}").into()))
@@ -22,10 +22,10 @@ impl fmt::Debug for WorkspaceKey {
     }
 }
 
-/// The person and the workspace an object belongs to, for people only: the token is the authority.
+/// User and workspace that an object belongs to, for display only: the token decides who reads a line.
 ///
-/// A prebuilt workspace carries the pseudo-user `prebuilds` until it is claimed, and some of its objects after that: any
-/// other user that an object names comes before it.
+/// A prebuilt workspace has the pseudo-user `prebuilds` until it is claimed, and some of its objects keep it after
+/// that. Any other user that an object names takes precedence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// The user's name; empty if it is unknown.
@@ -39,7 +39,7 @@ const USERNAME: &str = "com.coder.user.username";
 const WORKSPACE: &str = "com.coder.workspace.name";
 const EMAIL: &str = "com.coder.user.email";
 
-/// The pseudo-user of prebuilt workspaces that were not claimed yet.
+/// Pseudo-user of prebuilt workspaces that are not claimed yet.
 const PREBUILDS: &str = "prebuilds";
 
 impl Owner {
@@ -51,8 +51,9 @@ impl Owner {
     /// Derives the owner from the metadata of objects, the most reliable first: the pod, its ReplicaSet, its
     /// Deployment. `name` is the pod's name, or its `generateName`, or its workload's name.
     ///
-    /// For user and workspace alike, and the pseudo-user of prebuilt workspaces last: labels, then the e-mail annotation, then a name of the form
-    /// `coder-OWNER-WORKSPACE`, else the namespace.
+    /// The sources in order of precedence are labels, annotations (for the user also the e-mail one), a name of the
+    /// form `coder-OWNER-WORKSPACE`, and for the workspace the namespace. Labels and annotations with the pseudo-user
+    /// of prebuilt workspaces count only if no other label or annotation has a user.
     pub fn derive(sources: &[&Meta], name: &str, namespace: &str) -> Self {
         let label = |key: &str| first(sources.iter().map(|meta| &meta.labels), key);
         let annotation = |key: &str| first(sources.iter().map(|meta| &meta.annotations.known), key);
@@ -63,7 +64,7 @@ impl Owner {
             .chain(values(sources.iter().map(|meta| &meta.annotations.known), EMAIL));
         let users: Vec<&String> = users.collect();
         let user = users.iter().find(|user| !is_prebuilds(user)).or(users.first());
-        // The objects that still name the pseudo-user have the prebuilt workspace's name too.
+        // Objects that still have the pseudo-user also have the prebuilt workspace's name.
         let is_claimed = |meta: &&&Meta| meta.labels.get(USERNAME).is_none_or(|user| !is_prebuilds(user));
         let claimed = || first(sources.iter().filter(is_claimed).map(|meta| &meta.labels), WORKSPACE);
         Self {
@@ -92,8 +93,8 @@ fn is_prebuilds(user: &str) -> bool {
     user.split('@').next() == Some(PREBUILDS)
 }
 
-/// Splits `coder-OWNER-WORKSPACE` after the first part. A Coder user name may contain a hyphen, which such a name does
-/// not show.
+/// Splits `coder-OWNER-WORKSPACE` at the first hyphen after `coder-`. A hyphen that belongs to a Coder user name cannot
+/// be recognized.
 fn parse_name(name: &str) -> Option<(&str, &str)> {
     let (user, workspace) = name.strip_prefix("coder-")?.split_once('-')?;
     let workspace = workspace.trim_end_matches('-');

@@ -1,4 +1,4 @@
-//! `docs/failures.md`, made from the catalogue and its scenarios.
+//! `docs/failures.md`, generated from the catalogue and its scenarios.
 
 use std::{fmt::Write, fs, path::Path};
 
@@ -14,7 +14,7 @@ is, and counted as `unknown`: please report such messages.\n\nBelow each table a
 real kubelet; the others are made from one message. `cargo demo --scenario NAME` plays each on a real API server. A log ends here \
 where its cause is repeated.\n";
 
-/// The page.
+/// Returns the page.
 fn page() -> String {
     let mut page = HEAD.to_owned();
     for group in ALL {
@@ -37,7 +37,7 @@ fn page() -> String {
 
 fn row(cause: &Cause) -> String {
     let mut explanation = words(cause.why.trim());
-    // A reason of the scheduler is a part of a sentence.
+    // A reason of the scheduler is only part of a sentence.
     if !cause.why.is_empty() && !cause.why.ends_with('.') {
         explanation.push('.');
     }
@@ -52,7 +52,7 @@ fn row(cause: &Cause) -> String {
     )
 }
 
-/// The log of a cause, folded.
+/// Returns the log of a cause, folded.
 fn log(scenario: Scenario) -> String {
     let captured = if scenario.captured().is_some() { ", captured" } else { "" };
     let mut text = format!("<details><summary><code>{}</code>{captured}</summary>\n\n```text\n", scenario.name());
@@ -64,7 +64,7 @@ fn log(scenario: Scenario) -> String {
     text + "```\n\n</details>\n"
 }
 
-/// Placeholders as a reader sees them.
+/// Replaces placeholders with the text that a reader sees.
 fn words(sentence: &str) -> String {
     let mut text = sentence.to_owned();
     for (placeholder, shown) in [

@@ -1,16 +1,16 @@
 //! The whole log of each scenario that was captured from a real kubelet, as its owner reads it.
 //!
-//! `UPDATE_GOLDEN=1 cargo test -p logstream-core --test golden` writes the logs anew. Each was read as an owner would
+//! `UPDATE_GOLDEN=1 cargo test -p logstream-core --test golden` regenerates the logs. Each was read as an owner would
 //! read it: one cause is one line, then a count; the advice fits, and the right party acts.
 
 use std::{fmt::Write, fs, path::Path};
 
 use logstream_scenarios::{Recording, captured_names, replay};
 
-/// How long each scenario goes on after what was captured, in seconds.
+/// Time for which each scenario continues after its captured part, in seconds.
 const AFTERWARDS: i64 = 3_600;
 
-/// The lines of a log at most.
+/// Maximum number of lines of a log.
 const MOST: usize = 16;
 
 fn log(recording: &Recording) -> String {

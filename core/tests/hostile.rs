@@ -21,21 +21,21 @@ use serde_json::json;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// What is measured is of the whole process: one test at a time.
+/// Lock that runs one test at a time, because the measured memory is that of the whole process.
 static TURN: Mutex<()> = Mutex::new(());
 
 const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
 const MIB: usize = 1024 * 1024;
-/// What an Event may take while it is decoded, and what it may keep, in bytes.
+/// Maximum memory of an Event while it is decoded, and afterwards, in bytes.
 const EVENT: usize = 16 * 1024;
-/// What a pod may take while it is decoded, in bytes. The JSON of each here has 1 MiB.
+/// Maximum memory of a pod while it is decoded, in bytes. The JSON of each pod here has 1 MiB.
 const POD: usize = 2 * MIB;
 
 fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The result of a function, and the memory that it took at most and that the result keeps, in bytes.
+/// Returns the result of a function, its peak memory, and the memory that the result keeps, in bytes.
 fn measured<T>(run: impl FnOnce() -> T) -> (T, usize, usize) {
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
@@ -48,7 +48,7 @@ fn decode<T: DeserializeOwned>(json: &str) -> (T, usize, usize) {
     measured(|| serde_json::from_str(json).unwrap())
 }
 
-/// JSON of an Event with this text in each of its fields that may be any text.
+/// Returns the JSON of an Event with this text in each field that may hold any text.
 fn event(text: &str) -> String {
     let map: serde_json::Map<_, _> = (0..4).map(|n| (format!("com.coder.{n}"), text.into())).collect();
     json!({
@@ -62,7 +62,7 @@ fn event(text: &str) -> String {
     .to_string()
 }
 
-/// JSON of 1 MiB that repeats an element in a list.
+/// Returns 1 MiB of JSON that repeats an element in a list.
 fn many(before: &str, element: &str, after: &str) -> String {
     let number = MIB / (element.len() + 1);
     format!("{before}{}{after}", vec![element; number].join(","))
@@ -76,7 +76,7 @@ fn an_event_takes_the_memory_of_its_limits() {
         assert!(peak < EVENT && kept < EVENT, "{peak} {kept}");
         assert!(decoded.message.ends_with('…') && decoded.message.len() <= 2_048, "{}", decoded.message.len());
     }
-    // serde_json copies a text with escapes once, to undo them; nothing of that stays.
+    // serde_json copies a text with escapes once to unescape it, and keeps none of the copy.
     let (_, peak, kept) = decode::<Event>(&event(&"\"\n".repeat(MIB / 2)));
     assert!(peak < 3 * MIB && kept < EVENT, "{peak} {kept}");
 }
@@ -163,7 +163,7 @@ fn long_texts_of_a_pod_are_cut() {
     assert!(peak < 64 * 1024 && kept < 64 * 1024, "{peak} {kept}");
 }
 
-/// Knows nothing and keeps nothing.
+/// Registry that knows nothing and keeps nothing.
 struct Nobody;
 
 impl Registrations for Nobody {
@@ -195,7 +195,7 @@ fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
     assert!(kept < number * EVENT, "{kept}");
 }
 
-/// The lines of an Event of a known pod, and the memory that took at most, from JSON to lines.
+/// Returns the lines of an Event of a known pod, and the peak memory, from JSON to lines.
 fn lines(json: &str) -> (Vec<String>, usize) {
     let mut correlator = Correlator::new(Nobody, Limits::default(), false);
     let pod = json!({"metadata": {"name": "ws", "namespace": "ns", "uid": "u", "resourceVersion": "1"},

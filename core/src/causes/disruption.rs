@@ -1,4 +1,4 @@
-//! The pod is taken away, or ended as a whole.
+//! The pod is removed by the cluster, or ended as a whole.
 
 use super::{
     Actor::{Administrator, Nobody, Owner, TemplateAuthor},

@@ -1,4 +1,4 @@
-//! A finding's causes, and the sentences about them.
+//! Causes of a finding, and the sentences about them.
 
 use super::{
     Area, Cause, UNKNOWN, scheduling,
@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{finding::FindingKind, line::Level, object::Event};
 
-/// What the catalogue knows of a finding.
+/// Explanation of a finding by the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// The causes, the most important one first; [`UNKNOWN`] for trouble that no entry recognizes, none for progress.
+    /// Causes, the most important one first; [`UNKNOWN`] for trouble that no entry recognizes, none for progress.
     pub causes: Vec<&'static Cause>,
-    /// The level of the line, where the entries give one.
+    /// Level of the line, if the entries set one.
     pub level: Option<Level>,
-    /// The cause in plain words, then who acts and how.
+    /// Sentences with the cause in plain words, then who must act and how.
     pub sentence: Option<String>,
 }
 
@@ -30,13 +30,13 @@ pub fn explain(kind: &FindingKind) -> Explanation {
     Explanation::of((!sentence.is_empty()).then_some(sentence), Some(cause))
 }
 
-/// Why an image is not pulled, if an entry recognizes it.
+/// Returns the cause of a failed image pull, if an entry recognizes it.
 pub(crate) fn of_image_pull(message: &str, image: &str) -> Option<&'static Cause> {
     let symptom = Symptom::image("ErrImagePull", message, image);
     Cause::find(&symptom).map(|(cause, _)| cause)
 }
 
-/// Entries that are distinguished by the words of their messages.
+/// Catch-all entries: the failures under them are distinguished by the words of their messages.
 const CATCH_ALLS: [&str; 9] = [
     "container_config",
     "container_start",
@@ -49,12 +49,13 @@ const CATCH_ALLS: [&str; 9] = [
     "volume_timeout",
 ];
 
-/// Why a container cannot be created or started, and what it lacks, if an entry other than a catch-all recognizes it.
+/// Returns the cause for which a container cannot be created or started, and the names of what it lacks, if an entry
+/// other than a catch-all recognizes it.
 pub(crate) fn of_container_start(reason: &str, message: &str) -> Option<(&'static str, Vec<String>)> {
     specific(&Symptom::new(Topic::Container, reason, message.strip_prefix("Error: ").unwrap_or(message)))
 }
 
-/// The same for an Event about a volume, a sandbox or a network.
+/// Returns the same for an Event about a volume, a sandbox or a network.
 pub(crate) fn of_preparation(kind: &FindingKind) -> Option<(&'static str, Vec<String>)> {
     let symptom = Symptom::of(kind).filter(|symptom| matches!(symptom.topic, Topic::Volume | Topic::Sandbox))?;
     specific(&symptom)
@@ -71,7 +72,7 @@ const OF_NODES: [&str; 7] = [
     "node_system_oom",
 ];
 
-/// The cause of an Event about a node, if it matters to the node's pods.
+/// Returns the cause of an Event about a node, if it matters to the node's pods.
 pub(crate) fn of_node(event: &Event) -> Option<&'static Cause> {
     let symptom = Symptom::new(Topic::Event, &event.reason, &event.message);
     Cause::find(&symptom).map(|(cause, _)| cause).filter(|cause| OF_NODES.contains(&cause.id))
@@ -90,13 +91,13 @@ impl Explanation {
     }
 }
 
-/// Trouble that no entry recognizes.
+/// Returns [`UNKNOWN`] for trouble that no entry recognizes.
 fn trouble(kind: &FindingKind) -> Option<&'static Cause> {
     let progress = matches!(kind, FindingKind::Event { warning: false, .. });
     (!progress).then_some(&UNKNOWN)
 }
 
-/// Each reason that the scheduler gives, and the advice for the one that comes first in the catalogue.
+/// Explains each reason of the scheduler, and gives the advice for the one that comes first in the catalogue.
 fn scheduling(message: &str) -> Explanation {
     let mut found: Vec<(&'static Cause, String, String)> = Vec::new();
     for (nodes, reason) in scheduling::reasons(message) {
@@ -113,7 +114,7 @@ fn scheduling(message: &str) -> Explanation {
     let Some(first) = found.iter().min_by_key(|(cause, ..)| place(cause)) else {
         return Explanation::of(None, Some(&UNKNOWN));
     };
-    // While others make room, nothing else has to be done.
+    // While other pods make room, nothing else has to be done.
     if first.0.level == Level::Debug {
         return Explanation::of(Some(format!("{}. {}", first.1, first.2)), Some(first.0));
     }

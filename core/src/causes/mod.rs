@@ -1,11 +1,11 @@
-//! The catalogue of causes: why a workspace does not start, or does not stay.
+//! Catalogue of causes for which a workspace does not start, or does not stay up.
 //!
-//! A cause is one entry of one table ([`ALL`]): how it is recognized, its level, what its owner reads, who must act, its
-//! metric label, and a real message that it was taken from. `docs/failures.md` is generated from the table. A message that no entry
-//! recognizes keeps its text at the level of its type, and counts as [`UNKNOWN`].
+//! A cause is one entry of one table ([`ALL`]): its patterns, its level, the text for its owner, who must act, its
+//! metric label, and a real message that it was taken from. `docs/failures.md` is generated from the table. A message
+//! that no entry recognizes keeps its text at the level of its type, and counts as [`UNKNOWN`].
 //!
-//! Entries recognize kinds of message, not one wording: versions of Kubernetes, its runtimes and its plugins word the same
-//! thing differently. Within a topic the first entry that matches wins, so a catch-all comes last.
+//! Entries recognize kinds of message, not one wording: versions of Kubernetes, its runtimes and its plugins use
+//! different words for the same failure. Within a topic the first entry that matches wins, so a catch-all comes last.
 
 mod containers;
 mod controllers;
@@ -31,30 +31,30 @@ pub(crate) use self::{
 };
 use crate::line::Level;
 
-/// A cause of trouble, as the catalogue has it.
+/// Entry of the catalogue: a cause of trouble.
 #[derive(Debug)]
 pub struct Cause {
-    /// The metric label; never changes once released.
+    /// Metric label; never changes once released.
     pub id: &'static str,
-    /// Its group in the documentation.
+    /// Group in the documentation.
     pub area: Area,
-    /// What it is, in a few words.
+    /// Short description.
     pub title: &'static str,
-    /// The level of its lines.
+    /// Level of its lines.
     pub level: Level,
-    /// Who can end it.
+    /// Party that can resolve it.
     pub actor: Actor,
-    /// How it is recognized: any of these.
+    /// Patterns that recognize it; any of them is enough.
     patterns: &'static [Pattern],
-    /// What its owner reads first: the cause. Placeholders are those of [`symptom::Symptom::fill`].
+    /// First part of the text for the owner: the cause. Placeholders are those of [`symptom::Symptom::fill`].
     pub why: &'static str,
-    /// What its owner reads then: who acts, and how.
+    /// Second part of the text for the owner: who must act, and how.
     pub act: &'static str,
-    /// A Kubernetes reason and message that it was taken from; the reason is empty where a status has none.
+    /// Kubernetes reason and message that it was taken from. The reason is empty if the status has none.
     pub sample: (&'static str, &'static str),
 }
 
-/// Who can end a cause.
+/// Party that can resolve a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Actor {
     /// The owner of the workspace.
@@ -63,12 +63,12 @@ pub enum Actor {
     TemplateAuthor,
     /// An administrator of the cluster.
     Administrator,
-    /// Nobody: Kubernetes tries again, or it is progress.
+    /// No action is needed: Kubernetes tries again, or it is progress.
     Nobody,
 }
 
 impl Actor {
-    /// Name in the documentation.
+    /// Returns the name in the documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Owner => "owner",
@@ -94,16 +94,16 @@ pub enum Area {
     Node,
     /// A container cannot start, ends, or is not healthy.
     Containers,
-    /// The pod is taken away.
+    /// The pod is removed by the cluster.
     Disruption,
     /// A controller gives up.
     Controllers,
-    /// Nothing is known about it.
+    /// No entry recognizes it.
     Unknown,
 }
 
 impl Area {
-    /// Heading in the documentation.
+    /// Returns the heading in the documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "Refused: no pod ever exists",
@@ -145,12 +145,12 @@ pub static ALL: [&[Cause]; 8] = [
 ];
 
 impl Cause {
-    /// Every cause that can be counted, [`UNKNOWN`] included.
+    /// Returns every cause that can be counted, including [`UNKNOWN`].
     pub fn all() -> impl Iterator<Item = &'static Self> {
         ALL.into_iter().flatten().chain([&UNKNOWN])
     }
 
-    /// An entry of this area, to be completed by the other functions.
+    /// Creates an entry of this area, to be completed by the other functions.
     const fn new(area: Area, id: &'static str, level: Level, actor: Actor, title: &'static str) -> Self {
         Self { id, area, title, level, actor, patterns: &[], why: "", act: "", sample: ("", "") }
     }
@@ -171,7 +171,7 @@ impl Cause {
         self
     }
 
-    /// The first entry that recognizes a symptom, with what its placeholders stand for.
+    /// Returns the first entry that recognizes a symptom, with the words for its placeholders.
     fn find<'a>(symptom: &'a Symptom<'_>) -> Option<(&'static Self, Vec<&'a str>)> {
         ALL.into_iter().flatten().find_map(|cause| Some((cause, cause.recognizes(symptom)?)))
     }

@@ -1,9 +1,10 @@
-//! Names in messages: of objects, images, paths, URLs, taints. Others choose them, so they must not select an entry.
+//! Names in messages, such as those of objects, images, paths, URLs and taints. Users choose them, so they must not
+//! select an entry.
 
-/// Stands for each byte of a name; in no pattern, and no space.
+/// Replacement for each byte of a name. It is in no pattern, and is not a space.
 const HIDDEN: u8 = 1;
 
-/// Words with a slash that are no names.
+/// Words with a slash that are not names.
 const WORDS: [&str; 12] = [
     "i/o",
     "input/output",
@@ -19,8 +20,8 @@ const WORDS: [&str; 12] = [
     "read/write",
 ];
 
-/// The message with its names hidden and each byte at its place: words in double quotes, paths and URLs, the volumes of
-/// the kubelet's lists; and what is in braces, if asked for.
+/// Hides the names in a message: words in double quotes, paths and URLs, the volumes in the kubelet's lists and, if
+/// `braces` is true, text in braces. Each byte keeps its position.
 pub(super) fn hidden(message: &str, braces: bool) -> String {
     let mut bytes = message.as_bytes().to_vec();
     let mut hide = |from: usize, to: usize| {
@@ -62,7 +63,7 @@ pub(super) fn hidden(message: &str, braces: bool) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Not punctuation, which patterns have around names.
+/// True unless the byte is punctuation, which patterns have around names.
 fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 128 || byte == b'_' || byte == b'-'
 }

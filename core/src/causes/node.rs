@@ -13,7 +13,7 @@ const SANDBOX: Pattern = Pattern::of(Topic::Sandbox);
 const CONTAINER: Pattern = Pattern::of(Topic::Container);
 const EVENT: Pattern = Pattern::of(Topic::Event);
 
-/// A sandbox fails for its network: the runtimes' words, in old and new wording.
+/// Messages of runtimes, in old and new wording, for a sandbox that fails because of its network.
 const NETWORK: &[&str] = &[
     "network for sandbox",
     "network for pod",

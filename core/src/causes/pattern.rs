@@ -1,31 +1,31 @@
-//! How an entry recognizes its cause.
+//! Patterns by which an entry recognizes its cause.
 
 use super::symptom::{Symptom, Topic};
 use crate::finding::ContainerKind;
 
-/// Conditions that all have to hold.
+/// Conditions that must all be met.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pattern {
     pub(super) topic: Topic,
-    /// One of these is the Kubernetes reason; any if empty. One that ends with `*` is a beginning.
+    /// Kubernetes reasons, one of which must match; any if empty. One that ends with `*` is a prefix.
     pub(super) reasons: &'static [&'static str],
-    /// One of these is in the message outside names, or one of [`Self::raw`] in the whole of it; anything if both are empty.
-    /// See [`search`].
+    /// Texts that are searched in the message outside names. One of these or of [`Self::raw`] must match; anything
+    /// matches if both are empty. See [`search`].
     pub(super) texts: &'static [&'static str],
-    /// The same for texts that are names: of a taint, a webhook, a socket.
+    /// Texts that are searched in the whole message, because they are names: of a taint, a webhook, a socket.
     pub(super) raw: &'static [&'static str],
-    /// One of these is in the message too; anything if empty.
+    /// Texts, one of which must also be in the message; anything matches if empty.
     pub(super) with: &'static [&'static str],
-    /// None of these is in the message.
+    /// Texts that must not be in the message.
     pub(super) without: &'static [&'static str],
-    /// The exit code is between these, inclusive.
+    /// Range of the exit code, inclusive.
     pub(super) codes: Option<(i32, i32)>,
-    /// It is about an init container, or is not.
+    /// True for init containers only, false for other containers only.
     pub(super) init: Option<bool>,
 }
 
 impl Pattern {
-    /// Anything of a topic.
+    /// Creates a pattern that matches anything of a topic.
     pub(super) const fn of(topic: Topic) -> Self {
         Self { topic, reasons: &[], texts: &[], raw: &[], with: &[], without: &[], codes: None, init: None }
     }
@@ -65,7 +65,7 @@ impl Pattern {
         self
     }
 
-    /// What the wildcards stand for, if it matches.
+    /// Returns the words that the wildcards stand for, if the pattern matches.
     pub(super) fn matches<'a>(&self, symptom: &'a Symptom<'_>) -> Option<Vec<&'a str>> {
         let is = |reason: &&str| match reason.strip_suffix('*') {
             Some(beginning) => symptom.reason.starts_with(beginning),
@@ -90,11 +90,11 @@ impl Pattern {
     }
 }
 
-/// The longest text that `*` stands for, in bytes.
+/// Maximum length of the text that `*` stands for, in bytes.
 const ANY: usize = 240;
 
-/// Where a pattern's wildcards are in a text, if the text contains the pattern. `?` stands for a word without spaces,
-/// `*` for anything within a sentence's length. Quotes around a word are not part of it.
+/// Returns the positions of a pattern's wildcards in a text, if the text contains the pattern. `?` stands for a word
+/// without spaces, `*` for anything within a sentence's length. Quotes around a word are not part of it.
 pub(super) fn search(pattern: &str, text: &str) -> Option<Vec<std::ops::Range<usize>>> {
     let first = pattern.find(['?', '*']).unwrap_or(pattern.len());
     let (literal, rest) = pattern.split_at(first);
@@ -102,7 +102,7 @@ pub(super) fn search(pattern: &str, text: &str) -> Option<Vec<std::ops::Range<us
         return text.contains(literal).then(Vec::new);
     }
     let mut from = 0;
-    // A literal that is found often does not lead on each time.
+    // A literal may occur often without the rest of the pattern after it.
     for _ in 0..16 {
         let at = from + text[from..].find(literal)? + literal.len();
         if let Some(found) = follow(rest, text, at) {
@@ -116,7 +116,7 @@ pub(super) fn search(pattern: &str, text: &str) -> Option<Vec<std::ops::Range<us
     None
 }
 
-/// The same, where the pattern begins with a wildcard that stands for what begins here.
+/// Like [`search`], for a pattern that begins with a wildcard. The wildcard stands for the text at `at`.
 fn follow(pattern: &str, text: &str, at: usize) -> Option<Vec<std::ops::Range<usize>>> {
     let is_word = pattern.starts_with('?');
     let rest = &pattern[1..];

@@ -1,6 +1,6 @@
-//! No node takes the pod. The scheduler's message lists reasons, each with the number of nodes it holds for; each of
-//! them is looked at by itself. An entry with a number of nodes says what they are or have: `{n}` is how many, `{is|are}`
-//! chooses by it.
+//! No node accepts the pod. The scheduler's message lists reasons, each with its number of nodes, and each reason is
+//! explained separately. An entry with a number of nodes describes these nodes: `{n}` is their number, and `{is|are}`
+//! is chosen by it.
 
 use super::{
     Actor::{Administrator, Nobody, Owner, TemplateAuthor},
@@ -73,7 +73,7 @@ pub(super) static CAUSES: &[Cause] = &[
             "Choose a smaller size, or ask the template's author or an administrator.",
         )
         .seen("NotTriggerScaleUp", "pod didn't trigger scale-up: 2 Insufficient cpu, 1 node(s) had untolerated taint {gpu: yes}"),
-    // What follows are reasons of the scheduler, in the order in which their advice is preferred.
+    // The following entries are reasons of the scheduler, in the order in which their advice is preferred.
     Cause::new(AREA, "fargate", Error, TemplateAuthor, "Fargate cannot run the pod")
         .on(&[REASON.text(&["not supported on fargate", "fargate is not supported"])])
         .says("AWS Fargate cannot run the workspace: it does not support what the message names", "The template's author must change that, or let the workspace run on other nodes.")
@@ -227,7 +227,7 @@ pub(super) static CAUSES: &[Cause] = &[
         .seen("FailedScheduling", "1 node(s) didn't satisfy plugin(s) [Example] simultaneously"),
 ];
 
-/// What stands before the list of reasons: of the scheduler, of Volcano, and of Kubernetes before 1.12 and before 1.8.
+/// Texts before the list of reasons: of the scheduler, of Volcano, and of Kubernetes before 1.12 and before 1.8.
 const LISTS: [&str; 5] = [
     "nodes are available: ",
     "nodes are unavailable: ",
@@ -236,13 +236,13 @@ const LISTS: [&str; 5] = [
     "fit failure summary on nodes : ",
 ];
 
-/// The entry for a reason that no other one recognizes.
+/// Returns the entry for a reason that no other one recognizes.
 pub(super) fn other() -> Option<&'static Cause> {
     CAUSES.iter().find(|cause| cause.id == "unschedulable")
 }
 
-/// The reasons of a scheduler's message, with the number of nodes each is about where that is known. What is said of
-/// preemption is a reason only where pods are being ended to make room.
+/// Returns the reasons in a scheduler's message, each with its number of nodes if that is known. Preemption is a reason
+/// only if pods are being ended to make room.
 pub(crate) fn reasons(message: &str) -> Vec<(Option<u32>, String)> {
     let (main, preemption) = message.split_once("preemption: ").unwrap_or((message, ""));
     let list = LISTS.iter().find_map(|before| main.split_once(before));
@@ -250,7 +250,7 @@ pub(crate) fn reasons(message: &str) -> Vec<(Option<u32>, String)> {
         Some((_, list)) => groups(list),
         None => vec![(None, main.trim().trim_end_matches('.').to_owned())],
     };
-    // Kubernetes before 1.20 counts a node under both, and the second says which of the two it is.
+    // Kubernetes before 1.20 counts a node under both reasons, and the second one shows which of the two applies.
     if found.iter().any(|(_, reason)| reason.ends_with("affinity rules") && !reason.contains('/')) {
         found.retain(|(_, reason)| !reason.contains("affinity/anti-affinity"));
     }
@@ -260,11 +260,12 @@ pub(crate) fn reasons(message: &str) -> Vec<(Option<u32>, String)> {
     found
 }
 
-/// Returns true if it says that pods are being ended to make room.
+/// Returns true if the text reports that pods are being ended to make room.
 pub(crate) fn is_preemption(text: &str) -> bool {
     ["found a potential placement", "not eligible due to a terminating pod"].iter().any(|words| text.contains(words))
 }
 
+/// Splits a list:
 /// `1 Insufficient cpu, 2 node(s) had taint {a: b}, that the pod didn't tolerate. no new claims to deallocate,`
 fn groups(list: &str) -> Vec<(Option<u32>, String)> {
     let list = list.split(". ").next().unwrap_or(list).trim().trim_end_matches(['.', ',']);
@@ -301,7 +302,7 @@ fn group(text: &str) -> Option<(Option<u32>, String)> {
     }
 }
 
-/// What an entry says of this many nodes: `{n}`, `{one|many}` and `{taint}` filled in.
+/// Fills in an entry's sentence for this number of nodes: `{n}`, `{one|many}` and `{taint}`.
 pub(super) fn phrase(sentence: &str, nodes: Option<u32>, reason: &str) -> String {
     let one = nodes == Some(1);
     let mut out = String::new();
@@ -329,7 +330,7 @@ pub(super) fn phrase(sentence: &str, nodes: Option<u32>, reason: &str) -> String
     out + rest
 }
 
-/// ` (taint gpu: yes)`
+/// Formats the taint in a reason: ` (taint gpu: yes)`
 fn taint(reason: &str) -> String {
     let taint = reason.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(taint, _)| taint);
     taint.map_or_else(String::new, |taint| format!(" (taint {})", taint.trim_end_matches([':', ' '])))

@@ -1,4 +1,4 @@
-//! What is known of a failure, in the form that entries look at.
+//! Failures in the form that entries match.
 
 use super::names;
 use crate::{
@@ -6,43 +6,43 @@ use crate::{
     render::requested,
 };
 
-/// What a message is about. An entry looks at the messages of its topic alone.
+/// Topic of a message. An entry matches only messages of its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topic {
-    /// What the API server says of a pod or claim that it refuses.
+    /// Message of the API server about a pod or claim that it refuses.
     Refused,
-    /// One of the scheduler's reasons, or its whole message where that has no list of them.
+    /// One of the scheduler's reasons, or its whole message if that has no list of them.
     Scheduling,
     /// Events about volumes and claims.
     Volume,
-    /// Why an image is not pulled.
+    /// Image that is not pulled.
     Image,
     /// Events about the pod's sandbox and network.
     Sandbox,
-    /// Why a container cannot be created or started.
+    /// Container that cannot be created or started.
     Container,
-    /// How a container ended.
+    /// End of a container.
     Exit,
     /// Probes.
     Probe,
-    /// Why a pod is taken away.
+    /// Removal of a pod by the cluster.
     Disruption,
-    /// Why a pod failed as a whole.
+    /// Failure of a pod as a whole.
     PodFailed,
     /// Any other Event, of a pod, its node, or its workload: distinguished by its reason.
     Event,
 }
 
-/// A failure, as an entry sees it.
+/// A failure in the form that entries match.
 #[derive(Debug)]
 pub(crate) struct Symptom<'a> {
     pub(super) topic: Topic,
     pub(super) reason: &'a str,
-    /// The message; for an image without quoted parts and the image's own name.
+    /// Message; for an image, without quoted parts and the image's own name.
     pub(super) text: String,
     /// The same in lower case, with the same byte offsets.
     pub(super) raw: String,
-    /// The same without names that others choose ([`names`]): they select no entry.
+    /// The same without the names that users choose ([`names`]), which must not select an entry.
     pub(super) lower: String,
     pub(super) code: Option<i32>,
     pub(super) which: ContainerKind,
@@ -51,7 +51,7 @@ pub(crate) struct Symptom<'a> {
     limit: Option<&'a str>,
 }
 
-/// The topic of an Event, by its reason.
+/// Returns the topic of an Event, by its reason.
 fn topic(reason: &str) -> Topic {
     match reason {
         "FailedCreate" => Topic::Refused,
@@ -110,14 +110,15 @@ impl<'a> Symptom<'a> {
         }
     }
 
-    /// Of an image that is not pulled.
+    /// Creates the symptom of an image that is not pulled.
     pub(super) fn image(reason: &'a str, message: &str, image: &'a str) -> Self {
         let text = outside_quotes(message, image);
         let fallback = if text.trim().is_empty() { message } else { &text };
         Self { image, ..Self::new(Topic::Image, reason, fallback) }
     }
 
-    /// Of a finding; `None` for what is no trouble by its kind. The scheduler's list of reasons is taken apart elsewhere.
+    /// Creates the symptom of a finding; `None` if its kind is not trouble. The scheduler's list of reasons is split
+    /// elsewhere.
     pub(super) fn of(kind: &'a FindingKind) -> Option<Self> {
         Some(match kind {
             FindingKind::Created | FindingKind::Deleted | FindingKind::Recovered { .. } => return None,
@@ -158,9 +159,9 @@ impl<'a> Symptom<'a> {
         })
     }
 
-    /// A sentence with its placeholders filled in: `{1}` to `{4}` are the wildcards' words (`{ 1}` with a space before
-    /// it, `{q1}` with a space and in quotes; nothing where there is none), `{container}`, `{image}`, `{limit}`, `{quota}`, `{code}`,
-    /// `{signal}` and `{Container}`.
+    /// Fills in the placeholders of a sentence: `{1}` to `{4}` are the words of the wildcards (`{ 1}` with a space
+    /// before it, `{q1}` with a space and in quotes; empty if there is none). The others are `{container}`, `{image}`,
+    /// `{limit}`, `{quota}`, `{code}`, `{signal}` and `{Container}`.
     pub(super) fn fill(&self, sentence: &str, words: &[&str]) -> String {
         let mut out = String::with_capacity(sentence.len() + 32);
         let mut rest = sentence;
@@ -198,14 +199,14 @@ impl<'a> Symptom<'a> {
     }
 }
 
-/// A word without quotes and punctuation around it.
+/// Removes quotes and punctuation around a word.
 fn bare(word: &str) -> &str {
     word.trim_matches(|c: char| {
         c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ',' | ';' | ':' | '`' | '.' | '(' | ')')
     })
 }
 
-/// The signal of an exit code above 128.
+/// Returns the signal of an exit code above 128.
 fn signal(code: i32) -> String {
     let name = match code - 128 {
         1 => "SIGHUP",
@@ -228,8 +229,8 @@ fn signal(code: i32) -> String {
     name.to_owned()
 }
 
-/// A message without the image's name and without what is quoted, which holds names and URLs; a transport error is quoted too, and that
-/// one says which.
+/// Removes the image's name and quoted parts, which hold names and URLs, from a message. A quoted transport error is
+/// kept, because it shows the cause.
 fn outside_quotes(message: &str, image: &str) -> String {
     let message = if image.is_empty() { message.to_owned() } else { message.replace(image, "") };
     let said = |part: &str| ["transport: ", "dial ", "error ", "failed "].iter().any(|word| part.starts_with(word));

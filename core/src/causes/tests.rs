@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::{pattern::Pattern, symptom::Topic, *};
 use crate::finding::{ContainerKind, FindingKind};
 
-/// A symptom like the one that an entry was taken from.
+/// Creates a symptom like the one that an entry was taken from.
 fn sample(cause: &'static Cause) -> Symptom<'static> {
     let pattern: &Pattern = &cause.patterns[0];
     let (reason, message) = cause.sample;
@@ -123,7 +123,7 @@ fn a_full_disk_at_a_pull_is_not_a_missing_image() {
     };
     let said = sentence(&pull("failed to extract layer sha256:ba: write /var/lib/x: no space left on device: unknown"));
     assert!(said.contains("disk space") && !said.contains("name and tag"), "{said}");
-    // What is in the image's own name or in a URL is not the cause.
+    // Words in the image's own name or in a URL are not the cause.
     let named = FindingKind::ImagePull {
         container: "dev".into(),
         which: ContainerKind::App,

@@ -30,7 +30,7 @@ impl Carriers {
         (started, self.release(&before))
     }
 
-    /// The object is gone. Returns the agents that no object carries any more.
+    /// Removes an object that is gone. Returns the agents that no object carries any more.
     pub(super) fn remove(&mut self, uid: Uid) -> Vec<AgentToken> {
         let before = self.objects.remove(&uid).unwrap_or_default();
         self.release(&before)
@@ -50,7 +50,7 @@ impl Carriers {
         ended
     }
 
-    /// Number of objects.
+    /// Returns the number of objects.
     pub(super) fn len(&self) -> usize {
         self.objects.len()
     }

@@ -5,14 +5,15 @@ use std::net::Ipv4Addr;
 
 use crate::causes::{is_preemption, scheduling_reasons};
 
-/// The letters of names that Kubernetes makes (`k8s.io/apimachinery/pkg/util/rand`): no vowels, so no word has them.
+/// Characters of the names that Kubernetes generates (`k8s.io/apimachinery/pkg/util/rand`). There are no vowels, so
+/// they form no word.
 const RANDOM: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// A shorter run of hexadecimal digits may be a word or a number that matters.
+/// Minimum length of a hexadecimal id. A shorter run of digits may be a word or a number that matters.
 const SHORTEST_ID: usize = 12;
 
-/// The message without what differs from try to try: UUIDs and other ids, random suffixes of names, addresses and
-/// ports, times and durations, the order of lists in brackets.
+/// Returns the message without the parts that differ between retries: UUIDs and other ids, random suffixes of names,
+/// addresses and ports, times and durations, the order of lists in brackets.
 pub(super) fn normalized(message: &str) -> String {
     let masked = masked(message, false);
     let mut sorted = String::with_capacity(masked.len());
@@ -31,13 +32,14 @@ pub(super) fn normalized(message: &str) -> String {
     sorted + rest
 }
 
-/// The same, without any number: for messages that tell how much is used or left.
+/// Like [`normalized`], but removes all numbers and keeps the order of lists. For messages that state how much is used
+/// or left.
 pub(super) fn without_numbers(message: &str) -> String {
     masked(message, true)
 }
 
-/// The reasons of a scheduler's message, each by itself and without the number of nodes it is about. Pods that are ended to
-/// make room are one reason, in whatever words.
+/// Returns each reason in a scheduler's message, without its number of nodes. Pods that are ended to make room are one
+/// reason, whatever the wording.
 pub(super) fn reasons(message: &str) -> Vec<String> {
     let reasons = scheduling_reasons(message).into_iter().map(|(nodes, reason)| match nodes {
         None if is_preemption(&reason) => "preempting".to_owned(),
@@ -79,21 +81,21 @@ fn masked(message: &str, numbers: bool) -> String {
     out
 }
 
-/// The longest number that is looked at: an IPv4 address, or a duration's digits.
+/// Maximum length of a number, in bytes: an IPv4 address, or the digits of a duration.
 const NUMBER: usize = 16;
 
-/// The length of the digits and dots that the text begins with.
+/// Returns the length of the digits and dots at the start of the text.
 fn digits(text: &str) -> usize {
     text.bytes().take(NUMBER).take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count()
 }
 
-/// The length of the IPv4 address that the text begins with.
+/// Returns the length of the IPv4 address at the start of the text.
 fn address(text: &str) -> Option<usize> {
     let candidate = text[..digits(text)].trim_end_matches('.');
     candidate.parse::<Ipv4Addr>().ok().map(|_| candidate.len())
 }
 
-/// The length of the duration that the text begins with: `40s`, `1m20s`, `8.478s`.
+/// Returns the length of the duration at the start of the text: `40s`, `1m20s`, `8.478s`.
 fn duration(text: &str) -> Option<usize> {
     let mut rest = text;
     while rest.starts_with(|c: char| c.is_ascii_digit()) {
@@ -105,7 +107,7 @@ fn duration(text: &str) -> Option<usize> {
     (whole && rest.len() < text.len()).then(|| text.len() - rest.len())
 }
 
-/// A UUID, or a long hexadecimal number such as a container's id or a digest.
+/// True for a UUID, or a long hexadecimal number such as a container's id or a digest.
 fn is_id(word: &str) -> bool {
     let uuid = word.len() == 36 && uuid::Uuid::try_parse(word).is_ok();
     let hex = word.len() >= SHORTEST_ID
@@ -114,13 +116,13 @@ fn is_id(word: &str) -> bool {
     uuid || hex
 }
 
-/// The day and hour of a time such as `2026-11-26T18:00:00Z`; what follows begins with a colon.
+/// True for the date and hour of a time such as `2026-11-26T18:00:00Z`; the rest begins with a colon.
 fn is_time(word: &str) -> bool {
     let shape: String = word.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     matches!(shape.as_str(), "0000-00-00T00" | "0000-00-00")
 }
 
-/// `request id: X`, `RequestID: X`, `trace id X`
+/// True if an id follows these words: `request id: X`, `RequestID: X`, `trace id X`
 fn follows_id(words: &[String; 2]) -> bool {
     let [first, second] = words;
     let ids = ["request", "requestid", "request-id", "x-request-id", "trace", "traceid", "trace-id", "correlation"];
@@ -128,7 +130,7 @@ fn follows_id(words: &[String; 2]) -> bool {
         || (second.ends_with("id") && second.len() > 2 && ids.contains(&second.as_str()))
 }
 
-/// The name without what Kubernetes made up: `-vgfrf` of a pod, `-74fc974fd4` of a ReplicaSet, or both.
+/// Removes the suffixes that Kubernetes generated: `-vgfrf` of a pod, `-74fc974fd4` of a ReplicaSet, or both.
 fn without_suffix(word: &str) -> &str {
     let mut name = word;
     for lengths in [5..=5, 8..=10] {

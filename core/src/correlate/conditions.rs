@@ -1,7 +1,7 @@
-//! Facts in the conditions of a workload: a controller gives up, or cannot make a pod.
+//! Facts in the conditions of a workload: a controller gives up, or cannot create a pod.
 //!
-//! A Deployment writes no Event about them, and Events of the others may be rate-limited. A condition and the Event that says
-//! the same have the same cause, so that they are one line.
+//! A Deployment writes no Event about them, and Events of the other kinds may be rate-limited. A condition and the
+//! Event for the same fact have the same cause, so they become one line.
 
 use super::{
     event_fact::{event_cause, without_pod_name},
@@ -13,7 +13,7 @@ use crate::{
     resource::Kind,
 };
 
-/// The facts in a workload's conditions. Those of an earlier spec are left out.
+/// Returns the facts in a workload's conditions, except those of an earlier spec.
 pub(super) fn of_workload(kind: Kind, workload: &Workload) -> Vec<StatusFact> {
     // A Job has no observedGeneration: its template does not change.
     let is_stale = workload.status.observed_generation.is_some_and(|seen| seen < workload.metadata.generation);
@@ -24,7 +24,7 @@ pub(super) fn of_workload(kind: Kind, workload: &Workload) -> Vec<StatusFact> {
     let mut facts: Vec<StatusFact> = Vec::new();
     for condition in &workload.status.conditions {
         let Some(fact) = of_condition(kind, name, condition) else { continue };
-        // A Job says that it is about to fail, then that it has failed.
+        // A Job first reports that it is about to fail, then that it has failed.
         if facts.iter().all(|known| known.cause != fact.cause) {
             facts.push(fact);
         }

@@ -1,4 +1,4 @@
-//! The state machine from observations to effects.
+//! State machine from observations to effects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -76,16 +76,16 @@ pub struct Correlator<R> {
     pub(super) carriers: Carriers,
     pub(super) past: Past,
     limits: Limits,
-    /// Whether pods that admission did not register are counted as missed by the webhook.
+    /// True if pods that admission did not register are counted as missed by the webhook.
     has_webhook: bool,
-    /// Boxed, as a table has up to twice as many places as entries.
+    /// Boxed, because a table has up to twice as many slots as entries.
     pub(super) tracked: HashMap<Uid, Box<Tracked>>,
     pub(super) names: Names,
     pub(super) non_workspaces: NonWorkspaces,
     /// Pods that left the selection and are no longer tracked: one that comes back is not new.
     pub(super) left: NonWorkspaces,
     pub(super) waiting: Waiting,
-    /// What tracked pods depend on.
+    /// Dependencies of tracked pods.
     pub(super) dependencies: Dependencies,
     /// The latest list of each scope.
     pub(super) listings: HashMap<ScopeId, Listing>,
@@ -93,7 +93,7 @@ pub struct Correlator<R> {
     pub(super) checking_presence: BTreeMap<Uid, Timestamp>,
     /// Due times of held facts, at most one for each object.
     pub(super) due: BTreeSet<(Timestamp, Uid)>,
-    /// Workloads without a tracked pod, if those are held.
+    /// Workloads without a tracked pod, if such workloads are held.
     pub(super) unconfirmed: Option<Unconfirmed>,
 }
 
@@ -109,9 +109,9 @@ pub(super) struct Listing {
 /// The origin of an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin {
-    /// The scope that shows it; `None` for a lookup.
+    /// Scope that shows it; `None` for a lookup.
     pub(super) scope: Option<ScopeId>,
-    /// The scope of the facts reported about it.
+    /// Scope of the facts reported about it.
     fact_scope: Option<ScopeId>,
     how: Arrival,
 }
@@ -138,28 +138,29 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Tracks a workload only once one of its pods is tracked. Events about a workload wait that long, within the limits.
+    /// Tracks a workload only once one of its pods is tracked. Events about the workload wait until then, within the
+    /// limits.
     #[must_use]
     pub fn confirming_workloads(self) -> Self {
         Self { unconfirmed: Some(Unconfirmed::default()), ..self }
     }
 
-    /// The pending registrations.
+    /// Returns the pending registrations.
     pub fn registrations(&self) -> &R {
         &self.registrations
     }
 
-    /// Number of objects that carry an agent.
+    /// Returns the number of objects that carry an agent.
     pub fn carriers(&self) -> usize {
         self.carriers.len()
     }
 
-    /// Number of tracked objects.
+    /// Returns the number of tracked objects.
     pub fn tracked(&self) -> usize {
         self.tracked.len()
     }
 
-    /// Number of Events waiting for their object.
+    /// Returns the number of Events waiting for their object.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
@@ -190,8 +191,9 @@ impl<R: Registrations> Correlator<R> {
         effects
     }
 
-    /// Lets time pass: looks up what has waited, gives up what waited too long, reports repeats whose pause is over,
-    /// forgets what is long gone. To be called about once a second.
+    /// Handles the passing of time: looks up the objects of waiting Events, gives up Events that waited too long,
+    /// reports repeats at the end of their pause, and forgets objects that are long gone. Must be called about once a
+    /// second.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut effects: Vec<Effect> =
             self.waiting.due_for_lookup(self.limits.look_up_after, now).into_iter().map(Effect::LookUp).collect();
@@ -306,7 +308,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// True for a workload that is held because no pod of it is tracked yet.
+    /// Holds a workload while none of its pods is tracked. Returns true if the workload must not be tracked yet.
     fn holds_back(&mut self, origin: Origin, uid: Uid, object: &Object, effects: &mut Vec<Effect>) -> bool {
         let (Some(unconfirmed), Object::Workload(_, workload)) = (&mut self.unconfirmed, object) else { return false };
         if unconfirmed.is_confirmed(&workload.metadata.namespace, uid)
@@ -314,7 +316,7 @@ impl<R: Registrations> Correlator<R> {
         {
             return false;
         }
-        // What was looked up is shown by the watch too.
+        // The watch also shows objects that were looked up.
         let listing = origin.scope.and_then(|scope| self.listings.get(&scope).copied()).unwrap_or_default();
         if origin.scope.is_some() && !unconfirmed.hold(uid, origin, object, listing.number, self.limits.unconfirmed) {
             effects.push(Effect::Count(Counted::TooMany));
@@ -370,7 +372,7 @@ impl<R: Registrations> Correlator<R> {
             give_up(self.waiting.take(subject), Counted::Overflow, effects);
             return false;
         }
-        // What shows the object knows better than a lookup before.
+        // The object itself is more reliable than an earlier lookup.
         self.non_workspaces.remove(subject);
         if !known {
             self.names.add(subject);
@@ -390,7 +392,7 @@ impl<R: Registrations> Correlator<R> {
         let to_resolve = tracked.carry(found.agents);
         if !known {
             let registered = confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
-            // Another replica may have answered for it.
+            // Another replica may have handled its admission.
             let seen = registered || meta.annotations.known.contains_key(ANNOTATION);
             let missed = subject.kind == Kind::Pod && self.has_webhook && !seen;
             if missed && !self.past.was_announced(scope, uid, meta) {
@@ -398,7 +400,7 @@ impl<R: Registrations> Correlator<R> {
             }
         } else if tracked.agents != before {
             confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
-            // Conditions of a Deployment are reported once. The Events of others are repeated.
+            // Conditions of a Deployment are reported once. Events of other workloads are repeated.
             if subject.kind == Kind::Deployment {
                 tracked.start_over();
                 effects.extend(tracked.dedup.released().map(Effect::Ack));
@@ -420,8 +422,8 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Reports the facts of an object's status. `known`: whether it was tracked before. The status of a new one may have
-    /// been reported before a restart.
+    /// Reports the facts of an object's status. `known` is true if the object was tracked before. The status of a new
+    /// object may have been reported before a restart.
     pub(super) fn status(
         &mut self,
         now: Timestamp,
@@ -432,7 +434,7 @@ impl<R: Registrations> Correlator<R> {
         effects: &mut Vec<Effect>,
     ) {
         let scope = fact_id.map(|fact_id| fact_id.scope);
-        // What a process before this one reported.
+        // A previous process may have reported it.
         let may_be_old = !known && how != Arrival::Watched;
         let mut keys = BTreeSet::new();
         for fact in facts {
@@ -482,7 +484,8 @@ impl<R: Registrations> Correlator<R> {
         self.note_known(scope, uid, keys, effects);
     }
 
-    /// Facts with a time never return once they have left the status; the others may, and stay known.
+    /// Updates the known facts of an object. A fact with a time never returns once it has left the status. Other facts
+    /// may, so they stay known.
     fn note_known(
         &mut self,
         scope: Option<ScopeId>,
@@ -568,7 +571,7 @@ impl<R: Registrations> Correlator<R> {
                 self.seen(now, origin, &object, effects);
             }
             Ok(_) => self.mark_as_non_workspace(subject, effects),
-            // It goes on waiting: the watch may show it yet.
+            // It keeps waiting: the watch may still show it.
             Err(LookupFailed) => {}
         }
     }
@@ -641,8 +644,8 @@ pub(super) fn fact_id_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> O
     Some(FactId { scope: scope?, revision: meta.revision()?, subject, fact: FactKey::EVENT })
 }
 
-/// Opens the agents of an object, and ends those that no object carries any more. Returns whether admission had
-/// registered it.
+/// Opens the agents of an object, and ends those that no object carries any more. Returns true if admission had
+/// registered the object.
 fn confirm_agents(
     registrations: &impl Registrations,
     carriers: &mut Carriers,
@@ -663,7 +666,7 @@ pub(super) fn give_up(waiters: Vec<Waiter>, why: Counted, effects: &mut Vec<Effe
     }
 }
 
-/// Drops what was held for agents that could not be resolved.
+/// Drops the findings that were held for agents that could not be resolved.
 fn release(tracked: &mut Tracked, effects: &mut Vec<Effect>) {
     effects.extend(tracked.held.drain(..).filter_map(|finding| finding.fact_id).map(Effect::Ack));
 }

@@ -1,4 +1,4 @@
-//! The causes reported about one object, so that a repeat becomes a count and not a line.
+//! Deduplication of the causes reported about one object: a repeat becomes a count, not a line.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,7 +18,8 @@ const LIMIT: usize = 48;
 /// Maximum number of parts remembered for each cause. Beyond it the oldest is forgotten and may be reported twice.
 const PARTS: usize = 32;
 
-/// Pauses between the lines of a family. A storm of ten minutes takes at most five lines, one of a day fewer than twenty.
+/// Pauses between the lines of a family. A storm of ten minutes takes at most five lines, one of a day fewer than
+/// twenty.
 const PAUSES: [SignedDuration; 6] = [
     SignedDuration::from_secs(10),
     SignedDuration::from_mins(1),
@@ -28,10 +29,10 @@ const PAUSES: [SignedDuration; 6] = [
     SignedDuration::from_hours(2),
 ];
 
-/// Growth of a count, as a factor, at which a repeat is reported within the first of the pauses.
+/// Factor by which a count must grow for a repeat to be reported within one of the first pauses.
 const BURST: u32 = 8;
 
-/// The pauses that a burst may cut short.
+/// Number of pauses, from the first one, that a burst may cut short.
 const BURST_PAUSES: usize = 2;
 
 /// Number of causes of one family that are each reported at once. Further ones wait like repeats.
@@ -40,11 +41,11 @@ const FIRSTS: u32 = 5;
 /// Time a secondary fact waits for the one that explains it.
 const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
-/// `CrashLoopBackOff` shows in the status 2 to 15 s after the Event.
+/// Time a secondary fact waits for a late status: `CrashLoopBackOff` shows there 2 to 15 s after the Event.
 const LATER: SignedDuration = SignedDuration::from_secs(20);
 
-/// Maximum time that a held fact stays pending in the checkpoint, so that it is reported after a restart. All later Events
-/// of the object would be repeated with it, so one that is held for minutes is not worth that.
+/// Maximum time for which a held fact stays pending in the checkpoint, so that a restart reports it. A restart then
+/// repeats all later Events of the object too, so a fact that is held for minutes is not worth that.
 const FACT_KEPT: SignedDuration = SignedDuration::from_mins(1);
 
 /// The cause of a fact. Facts with the same key are counted together. A part not seen before, such as a
@@ -73,13 +74,13 @@ impl From<Key> for Cause {
     }
 }
 
-/// The lines of a family so far.
+/// Pace of a family: its lines so far.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     family: Key,
-    /// When the last of them happened, by the clock of those who write Events.
+    /// Time of the last one, by the clock of the component that wrote the Event.
     at: Timestamp,
-    /// An index into [`PAUSES`].
+    /// Current pause, as an index into [`PAUSES`].
     pause: usize,
     /// Number of causes reported for the first time.
     firsts: u32,
@@ -90,7 +91,7 @@ struct Pace {
 pub(super) struct Deduplicator {
     entries: Vec<Entry>,
     paces: Vec<Pace>,
-    /// Of facts that are held no more.
+    /// Facts that are no longer held.
     released: Vec<FactId>,
 }
 
@@ -99,19 +100,18 @@ struct Entry {
     key: Key,
     family: Key,
     parts: Vec<Key>,
-    /// Number of times, over all Events of the cause.
+    /// Number of occurrences, over all Events of the cause.
     times: u32,
-    /// The count last seen of each Event, for those Events that may still grow.
+    /// Last seen count of each Event that may still grow.
     events: Vec<(Uid, u32)>,
     since: Option<Timestamp>,
-    /// The number of times when it was last reported.
+    /// Number of occurrences when it was last reported.
     reported: Option<u32>,
     /// True if a status showed it before a restart: only an Event that began later is new.
     history: bool,
-    /// True if nothing of it was reported yet: it waits for the fact that explains it.
+    /// True if it was not reported yet, for example because it waits for the fact that explains it.
     unreported: bool,
-    /// The newest fact that was not reported, and when its pause ends.
-    /// Boxed, as few entries hold one at a time.
+    /// Newest unreported fact, and the time at which its pause ends. Boxed, because few entries hold one at a time.
     held: Option<(Timestamp, Box<Held>)>,
 }
 
@@ -131,7 +131,7 @@ impl Entry {
         }
     }
 
-    /// Takes over the parts; true if one was not there before.
+    /// Adds parts. Returns true if one of them is new.
     fn learns(&mut self, parts: Vec<Key>) -> bool {
         let before = self.parts.len();
         let known = std::mem::take(&mut self.parts);
@@ -168,31 +168,31 @@ pub(super) struct Held {
     pub(super) kind: FindingKind,
     pub(super) at: Timestamp,
     pub(super) fact_id: Option<FactId>,
-    /// The object it is about, if that is another than the one that holds it.
+    /// Object that the fact is about, if it is not the one that holds the fact.
     pub(super) about: Option<Subject>,
     /// True if the checkpoint waits for it, so that the fact is reported after a restart.
     pub(super) keeps_fact: bool,
-    /// It adds nothing once this was reported.
+    /// Fact that makes this one superfluous once it was reported.
     pub(super) explained_by: Option<ExplainedBy>,
 }
 
-/// The fact that makes a secondary one superfluous.
+/// Fact that makes a secondary one superfluous.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ExplainedBy {
     /// One of these was reported about the same object.
     Fact(Vec<Key>),
-    /// The same, where a kubelet writes its status long after the Event.
+    /// The same, for a kubelet that writes its status long after the Event.
     FactLater(Vec<Key>),
-    /// The pod of this name in the same namespace is followed.
+    /// The pod of this name in the same namespace is tracked.
     Pod(String),
 }
 
-/// What to do with a fact.
+/// Decision on a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Report it for the first time, or as a repeat.
     Report(Option<Repeat>),
-    /// It was reported, and nothing is new.
+    /// Drop it: it was reported, and nothing is new.
     Duplicate,
     /// Count it, and report it when its pause ends.
     Defer,
@@ -208,7 +208,7 @@ pub(super) struct Count {
 }
 
 impl Deduplicator {
-    /// A fact of the object's status, which has no count: reported once.
+    /// Decides on a fact of the object's status. It has no count, so it is reported once.
     pub(super) fn status(&mut self, cause: impl Into<Cause>, at: Timestamp, now: Timestamp) -> Decision {
         let cause = cause.into();
         let (key, family) = (cause.key, cause.family);
@@ -242,7 +242,8 @@ impl Deduplicator {
         }
     }
 
-    /// A fact of status that may have been reported before a restart: not reported, unless an Event that began since has it.
+    /// Records a fact of a status that may have been reported before a restart. It is reported only if an Event that
+    /// began since then shows it.
     pub(super) fn history(&mut self, cause: Cause) {
         if let Some(entry) = self.find(cause.key) {
             entry.learns(cause.parts);
@@ -251,12 +252,12 @@ impl Deduplicator {
         }
     }
 
-    /// One more of the same, at a time of its own, such as a container's end.
+    /// Decides on one more occurrence with its own time, such as a container's end.
     pub(super) fn incident(&mut self, cause: impl Into<Cause>, at: Timestamp, now: Timestamp) -> Decision {
         self.count(cause.into(), 1, None, (at, at), false, now)
     }
 
-    /// Like [`Self::incident`], but the first `free` ones are each reported.
+    /// Like [`Self::incident`], but each of the first `free` ones is reported.
     pub(super) fn incident_after(&mut self, free: u32, cause: Cause, at: Timestamp, now: Timestamp) -> Decision {
         let Cause { key, family, .. } = cause;
         if free == 0 || self.find(key).is_some_and(|entry| entry.times >= free) {
@@ -274,14 +275,15 @@ impl Deduplicator {
         if decision == Decision::Duplicate { decision } else { Decision::Report(None) }
     }
 
-    /// How often the causes of a family other than these happened.
+    /// Returns the number of occurrences of a family's causes other than these.
     pub(super) fn times_of_others(&self, family: Key, keys: &[Key]) -> u32 {
         let others = self.entries.iter().filter(|entry| entry.family == family && !keys.contains(&entry.key));
         others.map(|entry| entry.times).fold(0, u32::saturating_add)
     }
 
-    /// An Event, whose count is over all its times. It counts as reported if a status of the same cause was. A secondary one
-    /// is held until it has waited for what explains it. Times before `until` were reported before a restart.
+    /// Decides on an Event with its total count. It counts as reported if a status of the same cause was reported. A
+    /// secondary Event is held while it waits for the fact that explains it. Occurrences before `until` were reported
+    /// before a restart.
     pub(super) fn event(
         &mut self,
         cause: impl Into<Cause>,
@@ -301,7 +303,7 @@ impl Deduplicator {
             entry.unreported = true;
         }
         let before = entry.events.iter().find(|(uid, _)| *uid == event).map_or(0, |(_, times)| *times);
-        // A count that shrank is an Event that began anew.
+        // A count that shrank means that the Event started over.
         let more = if times >= before { times - before } else { times };
         if more == 0 {
             return Decision::Duplicate;
@@ -355,7 +357,7 @@ impl Deduplicator {
         decision
     }
 
-    /// Returns true if another cause of this family is reported at once.
+    /// Returns [`Decision::Report`] if another cause of this family is reported at once, else [`Decision::Defer`].
     fn first(&self, family: Key, at: Timestamp) -> Decision {
         match self.pace(family) {
             Some(pace) if pace.firsts >= FIRSTS && at.duration_since(pace.at) < PAUSES[pace.pause] => Decision::Defer,
@@ -363,7 +365,7 @@ impl Deduplicator {
         }
     }
 
-    /// Marks a cause as reported, and releases the fact held of it.
+    /// Marks a cause as reported, and releases its held fact.
     fn reported(&mut self, key: Key, at: Timestamp, now: Timestamp, first: bool) {
         let Some(entry) = self.find(key) else { return };
         entry.unreported = false;
@@ -373,7 +375,7 @@ impl Deduplicator {
         self.paced(family, at, now, first);
     }
 
-    /// Notes a line of a family: what is held of it waits for another pause.
+    /// Records a line of a family: its held facts wait for another pause.
     fn paced(&mut self, family: Key, at: Timestamp, now: Timestamp, first: bool) {
         let before = self.pace(family).copied();
         let pause = before.map_or(0, |pace| (pace.pause + 1).min(PAUSES.len() - 1));
@@ -381,7 +383,7 @@ impl Deduplicator {
         let at = before.map_or(at, |pace| pace.at.max(at));
         self.set_pace(Pace { family, at, pause, firsts });
         let earliest = now.saturating_add(PAUSES[pause]).unwrap_or(now);
-        // A cause that waits only for another fact that may explain it does not wait for the pause too.
+        // A cause that only waits for another fact that may explain it does not also wait for the pause.
         let waits = |entry: &Entry| entry.family == family && (!entry.unreported || firsts >= FIRSTS);
         for entry in self.entries.iter_mut().filter(|entry| waits(entry)) {
             if let Some((due, _)) = &mut entry.held {
@@ -402,7 +404,8 @@ impl Deduplicator {
         self.paces.push(pace);
     }
 
-    /// Keeps a collapsed fact until its pause ends, instead of the one kept before. Returns whether the checkpoint waits for it.
+    /// Holds a collapsed fact until its pause ends, in place of the one held before. Returns true if the checkpoint
+    /// waits for it.
     pub(super) fn hold(&mut self, key: Key, now: Timestamp, mut fact: Held) -> bool {
         let Some(family) = self.find(key).map(|entry| entry.family) else { return false };
         let pace = self.pace(family).copied();
@@ -410,7 +413,7 @@ impl Deduplicator {
         let wait = match pace {
             _ if matches!(fact.explained_by, Some(ExplainedBy::FactLater(_))) && entry.unreported => LATER,
             _ if fact.explained_by.is_some() && entry.unreported => UNEXPLAINED_AFTER,
-            // By the clock of those who write Events, as both times are theirs.
+            // Both times are by the clocks of the components that write the Events.
             Some(last) => {
                 let pause = PAUSES[last.pause];
                 (pause - fact.at.duration_since(last.at)).clamp(SignedDuration::ZERO, pause)
@@ -428,7 +431,7 @@ impl Deduplicator {
         keeps_fact
     }
 
-    /// Lets go of what is held of a family: it is over.
+    /// Drops the held facts of a family that is over.
     pub(super) fn drop_family(&mut self, family: Key) {
         for at in 0..self.entries.len() {
             if self.entries[at].family == family {
@@ -438,13 +441,13 @@ impl Deduplicator {
         }
     }
 
-    /// Time at which the next held fact is due.
+    /// Returns the time at which the next held fact is due.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.entries.iter().filter_map(|entry| entry.held.as_ref()).map(|(due, _)| *due).min()
     }
 
-    /// Takes a held fact whose time has come; an end before what leads to it or follows from it, and a new pod after what
-    /// happened to the others. If it is reported, call [`Self::report_held`].
+    /// Takes a held fact that is due. The end of a container comes before the facts that lead to it or follow from it,
+    /// and a new pod after what happened to the others. If the fact is reported, call [`Self::report_held`].
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(Key, Held)> {
         let rank = |held: &Held| match held.kind {
             FindingKind::Terminated { .. } => 0,
@@ -457,7 +460,7 @@ impl Deduplicator {
         Some((entry.key, *held))
     }
 
-    /// Marks a held fact as reported. Returns its number of times by now.
+    /// Marks a held fact as reported. Returns its count so far.
     pub(super) fn report_held(&mut self, key: Key, at: Timestamp, now: Timestamp) -> Option<Repeat> {
         let entry = self.find(key)?;
         let repeat = (entry.times > 1).then(|| entry.repeat(at));
@@ -466,7 +469,7 @@ impl Deduplicator {
         repeat
     }
 
-    /// Lets go of all that is held.
+    /// Drops all held facts.
     pub(super) fn drop_held(&mut self) {
         for entry in &mut self.entries {
             let held = entry.held.take();
@@ -474,7 +477,7 @@ impl Deduplicator {
         }
     }
 
-    /// Forgets what was reported, and lets go of all that is held.
+    /// Forgets what was reported, and drops all held facts.
     pub(super) fn start_over(&mut self) {
         self.drop_held();
         self.entries.clear();
@@ -486,7 +489,7 @@ impl Deduplicator {
         self.entries.iter().any(|entry| !entry.unreported && keys.contains(&entry.key))
     }
 
-    /// Held facts that were replaced or reported since the last call.
+    /// Takes the held facts that were replaced or reported since the last call.
     pub(super) fn released(&mut self) -> impl Iterator<Item = FactId> {
         self.released.drain(..)
     }
@@ -547,7 +550,7 @@ mod tests {
         for key in 0..u64::from(FIRSTS) {
             assert_eq!(say(key, 0), Decision::Report(None));
         }
-        // A further cause, and each repeat, wait for the family's pause.
+        // Further causes and repeats wait for the family's pause.
         assert_eq!(say(100, 1), Decision::Defer);
         assert_eq!(say(0, 60), Decision::Defer);
         assert_eq!(say(0, 3_700), repeated(3, 3_700));

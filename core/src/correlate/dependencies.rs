@@ -1,8 +1,8 @@
-//! Events about what pods depend on: their volume claims and their node.
+//! Events about the objects that pods depend on: their volume claims and their node.
 //!
-//! Such an Event goes to the pods that name the object in their own spec, and that existed when it happened: of a claim
-//! from the pod's creation on, so that nothing is reported of an earlier claim of the same name, and of a node while
-//! the pod is on it. An Event may arrive before its pod does, so each is kept for a while.
+//! Such an Event goes to the pods that name the object in their own spec and existed when it happened. An Event of a
+//! claim counts from the pod's creation on, so that nothing is reported about an earlier claim of the same name. An
+//! Event of a node counts while the pod is on it. An Event may arrive before its pod does, so each is kept for a while.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -27,26 +27,26 @@ use crate::{
 /// Time for which an Event is kept for pods that arrive after it.
 const KEEP: SignedDuration = SignedDuration::from_mins(2);
 
-/// Maximum number of kept Events. Beyond, the oldest is forgotten.
+/// Maximum number of kept Events. Beyond it, the oldest is forgotten.
 const KEPT: usize = 2_000;
 
-/// Maximum number of kept Events about one object. Beyond, new ones are dropped until the kept ones are forgotten, so that a
-/// flood of Events about one node costs each of its pods little. kubelet and the controllers combine similar Events after
-/// ten.
+/// Maximum number of kept Events about one object. Beyond it, new ones are dropped until the kept ones are forgotten,
+/// so that a flood of Events about one node costs each of its pods little. The kubelet and the controllers combine
+/// similar Events after ten.
 const KEPT_EACH: usize = 16;
 
-/// An Event that is repeated sooner waits until this time has passed, and its latest state is reported.
+/// Minimum time between two reports of an Event. One that is repeated sooner waits, and its latest state is reported.
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
-/// Maximum number of pods that depend on one object. Its Events are not reported to further ones.
+/// Maximum number of pods that depend on one object. Its Events are not reported to further pods.
 const PODS: usize = 10_000;
 
-/// The pods that depend on each object, and the latest Events about it.
+/// Pods that depend on each object, and the latest Events about it.
 #[derive(Debug, Default)]
 pub(super) struct Dependencies {
     pods: HashMap<Dependency, BTreeSet<Uid>>,
     kept: HashMap<Dependency, Vec<Kept>>,
-    /// The object of each kept Event, the oldest first.
+    /// Object of each kept Event, the oldest first.
     order: VecDeque<Dependency>,
 }
 
@@ -57,11 +57,11 @@ struct Kept {
     event: Event,
     arrived: Timestamp,
     reported: Timestamp,
-    /// It was repeated within [`PAUSE`].
+    /// True if it was repeated within [`PAUSE`].
     waits: bool,
 }
 
-/// What to do with an Event.
+/// Decision on an Event.
 #[derive(Debug, PartialEq, Eq)]
 enum Admission {
     /// Report it to the pods now.
@@ -96,7 +96,7 @@ impl Dependencies {
         self.pods.get(dependency).into_iter().flatten().copied().collect()
     }
 
-    /// Keeps an Event in the place of its earlier state.
+    /// Keeps an Event in place of its earlier state.
     fn keep(&mut self, now: Timestamp, dependency: &Dependency, scope: ScopeId, event: &Event) -> Admission {
         let kept = self.kept.entry(dependency.clone()).or_default();
         if let Some(known) = kept.iter_mut().find(|known| known.event.metadata.uid == event.metadata.uid) {
@@ -130,7 +130,7 @@ impl Dependencies {
         }
     }
 
-    /// Takes the Events whose pause is over, and forgets those that were kept long enough.
+    /// Takes the Events at the end of their pause, and forgets those that were kept long enough.
     fn take_due(&mut self, now: Timestamp) -> Vec<(Dependency, ScopeId, Event)> {
         let mut due = Vec::new();
         for (dependency, kept) in &mut self.kept {
@@ -158,7 +158,7 @@ impl Dependencies {
 }
 
 impl<R: Registrations> Correlator<R> {
-    /// Handles an Event about an object that pods may depend on: a fact of each pod that it concerns.
+    /// Handles an Event about an object that pods may depend on. It is a fact of each pod that it concerns.
     pub(super) fn event_of_dependency(
         &mut self,
         now: Timestamp,
@@ -169,7 +169,7 @@ impl<R: Registrations> Correlator<R> {
     ) {
         let pods = self.dependencies.pods(dependency);
         let mut ends_as = |outcome| effects.extend([Counted::Observed, outcome].map(Effect::Count));
-        // One from before a restart is for the pods that it was not delivered to, and for no other.
+        // An Event from before a restart is only for the pods to which it was not delivered.
         let admission = if self.past.is_old(scope, event.metadata.revision().unwrap_or_default()) {
             Admission::Report
         } else {
@@ -187,7 +187,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Reports the Events whose pause is over.
+    /// Reports the Events at the end of their pause.
     pub(super) fn report_due_dependencies(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for (dependency, scope, event) in self.dependencies.take_due(now) {
             for pod in self.dependencies.pods(&dependency) {
@@ -196,7 +196,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Notes what a pod depends on, and reports the kept Events about what is new.
+    /// Updates the dependencies of a pod, and reports the kept Events about new ones.
     pub(super) fn note_dependencies(&mut self, now: Timestamp, uid: Uid, pod: &Pod, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         tracked.note_stay(pod, now);
@@ -217,7 +217,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Reports the kept Events about all that a pod depends on: those that it has had are no news to it.
+    /// Reports the kept Events about all dependencies of a pod. Events that it already has are duplicates.
     pub(super) fn replay_dependencies(&mut self, now: Timestamp, uid: Uid, effects: &mut Vec<Effect>) {
         let dependencies = self.tracked.get(&uid).map(|tracked| tracked.dependencies.clone());
         for dependency in dependencies.iter().flat_map(|all| all.iter()) {
@@ -231,7 +231,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// A pod is tracked no longer.
+    /// Removes a pod that is no longer tracked.
     pub(super) fn forget_dependencies(&mut self, tracked: &Tracked) {
         for dependency in tracked.dependencies.iter() {
             self.dependencies.detach(dependency, tracked.subject.uid);
@@ -276,7 +276,7 @@ impl<R: Registrations> Correlator<R> {
 }
 
 impl Tracked {
-    /// Notes when the pod got its node, and when it was seen to have ended there.
+    /// Records when the pod got its node, and when it was first seen to have ended there.
     fn note_stay(&mut self, pod: &Pod, now: Timestamp) {
         let is_scheduled = |kind: &str, status: &str| kind == "PodScheduled" && status == "True";
         let scheduled = pod.status.conditions.iter().find(|condition| is_scheduled(&condition.kind, &condition.status));
@@ -287,7 +287,7 @@ impl Tracked {
         }
     }
 
-    /// True if an Event of this time about what it depends on concerns it, by clocks of whole seconds.
+    /// True if an Event about this dependency at this time concerns the pod. Allows for clocks of whole seconds.
     fn depended_at(&self, dependency: &Dependency, time: Timestamp) -> bool {
         let on_node = match dependency {
             Dependency::Claim { .. } => true,
@@ -299,7 +299,7 @@ impl Tracked {
         on_node && self.lived_at(time)
     }
 
-    /// An Event's count. Of one that began before it concerned this pod, each new state counts once.
+    /// Returns an Event's count. If the Event began before it concerned this pod, each new state counts once.
     fn count(&self, dependency: &Dependency, event: &Event, at: Timestamp) -> Count {
         let uid = event.metadata.uid.unwrap_or(self.subject.uid);
         let since = event.since().unwrap_or(at);

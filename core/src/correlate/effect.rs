@@ -1,4 +1,4 @@
-//! Effects: what the correlator asks its caller to do.
+//! Effects: requests of the correlator to its caller.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub enum Effect {
         /// Its workspace, if the object's labels name it.
         workspace: Option<WorkspaceKey>,
     },
-    /// The workspace of this agent has another owner: Coder knows its token as that of a new agent.
+    /// The workspace of this agent has another owner: for Coder, its token now belongs to a new agent.
     Claimed(AgentToken),
     /// No object carries the agent any more.
     Ended(AgentToken),
@@ -48,43 +48,42 @@ pub enum Effect {
     /// A held fact was reported or dropped.
     Ack(FactId),
     /// These facts of an object's status need not be reported again, except those that are not delivered yet. Comes
-    /// after the findings about them; an empty list when the object is gone.
+    /// after the findings about them. The set is empty when the object is gone.
     Known {
         /// The scope that shows the object.
         scope: ScopeId,
         /// The object.
         subject: Uid,
-        /// Its facts, all of them.
+        /// All its facts.
         facts: BTreeSet<FactKey>,
     },
-    /// Count this.
+    /// Increment this counter.
     Count(Counted),
     /// A start has trouble. Comes once for each object and cause.
     StartFailed {
         /// The start.
         start: Start,
-        /// Why.
+        /// Cause of the trouble.
         cause: &'static Cause,
     },
     /// All containers of a pod run for the first time.
     Started {
         /// The start.
         start: Start,
-        /// The causes of the trouble that it had, the first one first.
+        /// Causes of its earlier trouble, the first one first.
         after: Vec<&'static Cause>,
     },
 }
 
 /// Counted conditions. A closed set, for metrics.
 ///
-/// Each observed fact ends as one of `Reported` to `Collapsed` or as `ForeignNamespace`, or is a waiting Event. The others
-/// count objects and requests.
+/// Each observed fact ends as one of `Reported` to `Collapsed` or as `ForeignNamespace`, or is a waiting Event. The
+/// others count objects and requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Counted {
-    /// A fact: an Event (of a claim or a node, one for each pod that it concerns), a fact of a pod's status seen for the first
-    /// time, or the creation or deletion of a workspace's
-    /// object.
+    /// A fact: an Event (of a claim or a node, one for each pod that it concerns), a fact of a pod's status seen for
+    /// the first time, or the creation or deletion of a workspace's object.
     Observed,
     /// A fact that became a finding when it was observed.
     Reported,
@@ -99,7 +98,8 @@ pub enum Counted {
     Aged,
     /// An Event dropped because too many were waiting.
     Overflow,
-    /// A fact merged with others of its cause, or explained by another one. A later finding may say how many there were.
+    /// A fact merged with others of its cause, or explained by another one. A later finding may say how many there
+    /// were.
     Collapsed,
     /// A pod that the webhook did not see at its creation.
     MissedByWebhook,

@@ -5,17 +5,17 @@ use jiff::Timestamp;
 use super::{dedup::Key, fact::hash};
 use crate::object::{ContainerStatus, Terminated};
 
-/// Ends remembered for each container: a status shows two of them.
+/// Maximum number of ends remembered for each container. A status shows two of them.
 const REMEMBERED: usize = 4;
 
-/// Containers whose ends are counted. A pod has far fewer; the ends of others are not reported.
+/// Maximum number of containers with counted ends. A pod has far fewer; the ends of others are not reported.
 const CONTAINERS: usize = 1_024;
 
 /// An end of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct End {
     container: Key,
-    /// The runtime's id of this run; `None` where the status has none.
+    /// The runtime's id of this run; `None` if the status has none.
     id: Option<Key>,
     /// Number of earlier runs; `None` while the container waits, because its restart count may already be ahead.
     run: Option<u32>,
@@ -23,7 +23,7 @@ pub(super) struct End {
 }
 
 impl End {
-    /// The same whether it is shown as the state or as the last one.
+    /// Returns the identity of this end, the same whether the status shows it as the current or as the last state.
     pub(super) fn identity(&self) -> Key {
         hash(&("end", self.container, self.id, self.at))
     }
@@ -37,7 +37,7 @@ impl End {
     }
 }
 
-/// The ends that a container's status shows, the earlier one first.
+/// Returns the ends that a container's status shows, the earlier one first.
 pub(super) fn of(status: &ContainerStatus) -> impl Iterator<Item = (&Terminated, End)> {
     let waits = status.state.waiting.is_some();
     let before = status.restart_count.checked_sub(1).filter(|_| !waits);
@@ -49,12 +49,12 @@ pub(super) fn of(status: &ContainerStatus) -> impl Iterator<Item = (&Terminated,
     })
 }
 
-/// The ends that were seen of one pod's containers.
+/// Ends of one pod's containers seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Ends(Vec<End>);
 
 impl Ends {
-    /// Notes an end; true the first time.
+    /// Records an end. Returns true the first time.
     pub(super) fn notes(&mut self, end: &End) -> bool {
         let of_container = |known: &&mut End| known.container == end.container;
         if let Some(known) = self.0.iter_mut().filter(of_container).find(|known| known.is(end)) {
@@ -102,7 +102,7 @@ mod tests {
                 (json!({"name": "dev", "restartCount": 1, "state": b, "lastState": a}), 1),
                 (json!({"name": "dev", "restartCount": 1, "state": waiting, "lastState": b}), 0),
                 (json!({"name": "dev", "restartCount": 2, "state": {}, "lastState": b}), 0),
-                // Not seen running or terminated before: it waits, counted on already or not.
+                // Not seen running or terminated before: it waits, and the restart count may or may not be ahead.
                 (json!({"name": "dev", "restartCount": 2, "state": waiting, "lastState": end(9, "")}), 1),
                 (json!({"name": "dev", "restartCount": 3, "state": {}, "lastState": end(9, "")}), 0),
                 (json!({"name": "other", "restartCount": 3, "state": {}, "lastState": end(9, "")}), 1),

@@ -17,14 +17,14 @@ use crate::{
     resource::Kind,
 };
 
-/// The fact an Event reports.
+/// The fact that an Event reports.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EventFact {
     pub(super) kind: FindingKind,
     pub(super) cause: Cause,
     /// A more informative fact for the same cause. The Event becomes a line only without it.
     pub(super) explained_by: Option<ExplainedBy>,
-    /// A step of a start that is retried: the failure is counted, not the step.
+    /// True for a step of a retried start: the failure is counted, not the step.
     pub(super) once: bool,
 }
 
@@ -41,7 +41,8 @@ struct Image {
 }
 
 impl Images {
-    /// Containers beyond are not found by their image: their lines appear twice, once from the status and once from the Event.
+    /// Maximum number of images. Containers beyond it are not found by their image, so their lines appear twice, once
+    /// from the status and once from the Event.
     const LIMIT: usize = 32;
 
     pub(super) fn of(pod: &Pod) -> Self {
@@ -62,7 +63,7 @@ impl Images {
         self.0.iter().find(|of| *of.name == *image).map(|of| (&*of.container, of.which))
     }
 
-    /// The kind of the container that an Event is about.
+    /// Returns the kind of the container that an Event is about.
     pub(super) fn kind_of(&self, event: &Event) -> ContainerKind {
         let name = container(event);
         let known = self.0.iter().find(|of| *of.container == *name).map(|of| of.which);
@@ -70,7 +71,8 @@ impl Images {
         known.unwrap_or(if init { ContainerKind::Init } else { ContainerKind::App })
     }
 
-    /// That an image cannot be pulled: the container's, or any where the Event names none.
+    /// Returns the causes of a failed pull: of this image if it is known, else of the container's image, or of all
+    /// images if the Event names no container.
     fn pulls(&self, container: &str, image: Option<&str>) -> Vec<u64> {
         if let Some(image) = image {
             return vec![image_pull(image)];
@@ -91,7 +93,7 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
     };
     let message_of = || message.to_owned();
     match (subject.kind, event.reason.as_str()) {
-        // The name that a StatefulSet gives its pod is no chance.
+        // The name that a StatefulSet gives its pod is not random.
         (Kind::StatefulSet, "FailedCreate") => said(FindingKind::Refused { message: message_of() }),
         (Kind::ReplicaSet | Kind::Job, "FailedCreate") => {
             said(FindingKind::Refused { message: without_pod_name(&subject.name, message) })
@@ -123,14 +125,14 @@ pub(super) fn of_event(subject: &Subject, event: &Event, images: &Images) -> Eve
     }
 }
 
-/// Maps an Event about what a pod depends on to a fact about the pod; `None` if it does not concern pods.
+/// Maps an Event about a dependency of a pod to a fact about the pod; `None` if it does not concern pods.
 ///
-/// A claim is named, by its volume if the claim has the pod's name in its own. What the catalogue takes for one cause of a node is
-/// one, in whatever words.
+/// The message names the claim, or its volume if the claim's name begins with the pod's name. For a node, each entry of
+/// the catalogue is one cause, whatever the wording.
 pub(super) fn of_dependency(dependency: &Dependency, pod: &Subject, event: &Event) -> Option<EventFact> {
     let message = event.message.strip_prefix("(combined from similar events): ").unwrap_or(&event.message);
     let (reason, warning) = (event.reason.clone(), event.kind == "Warning");
-    // The volume controller writes these every 15 s until the pod has a node, and what the owner reads of it is the same.
+    // The volume controller writes these every 15 s until the pod has a node, and they mean the same to the owner.
     let waits_for_node = matches!(event.reason.as_str(), "WaitForFirstConsumer" | "WaitForPodScheduled");
     let (kind, cause) = match dependency {
         Dependency::Node(_) => {
@@ -150,7 +152,7 @@ pub(super) fn of_dependency(dependency: &Dependency, pod: &Subject, event: &Even
     Some(EventFact { kind, cause, explained_by: None, once: waits_for_node })
 }
 
-/// The kubelet refuses or ends the pod, and says so in its status under the same reason.
+/// True if the kubelet refuses or ends the pod, and its status has the same reason.
 fn ends_the_pod(reason: &str) -> bool {
     let known = [
         "AppArmor",
@@ -165,7 +167,7 @@ fn ends_the_pod(reason: &str) -> bool {
     known.contains(&reason) || reason.starts_with("OutOf")
 }
 
-/// Of each container by itself: kubelet's `Container started` does not name it.
+/// Returns the cause of an Event, separate for each container: the kubelet's `Container started` does not name it.
 fn cause_of(what: &FindingKind, event: &Event) -> Cause {
     let path = &event.involved_object.field_path;
     let of_family = |cause: Cause| match container(event) {
@@ -173,14 +175,14 @@ fn cause_of(what: &FindingKind, event: &Event) -> Cause {
         container => cause.of_family(container_family(container)),
     };
     match event.reason.as_str() {
-        // How many nodes a reason is about changes with each try, and so does which reasons there are.
+        // The reasons and their numbers of nodes change with each try.
         "NotTriggerScaleUp" => {
             let message = event.message.split_once(": ").map_or("", |(_, reasons)| reasons);
             let reasons = reasons(&format!("nodes are available: {message}"));
             let parts = reasons.iter().map(|reason| hash(&without_numbers(reason))).collect();
             of_family(Cause::new(hash(&("event", path, &event.reason)), parts))
         }
-        // The kubelet says the same failure under several reasons.
+        // The kubelet reports the same failure under several reasons.
         "Failed" | "InspectFailed" | "FailedPostStartHook" => {
             let key = no_start(container(event), &event.reason, event.message.trim_start_matches("Error: "));
             of_family(hash(&("event", key)).into())
@@ -192,13 +194,13 @@ fn cause_of(what: &FindingKind, event: &Event) -> Cause {
     }
 }
 
-/// The cause of an Event about a part of an object, or about all of it if `path` is empty.
+/// Returns the cause of an Event about a part of an object, or about all of it if `path` is empty.
 pub(super) fn event_cause(path: &str, kind: &FindingKind) -> Cause {
     let Cause { key, parts, family } = cause(kind);
     Cause::new(hash(&("event", path, key)), parts).of_family(family)
 }
 
-/// `Failed to pull image "X": why`, which the status says as `ErrImagePull`.
+/// Parses `Failed to pull image "X": why`, which the status shows as `ErrImagePull`.
 fn failed_pull(event: &Event, message: &str, images: &Images) -> Option<FindingKind> {
     if event.reason != "Failed" && event.reason != "BackOff" {
         return None;
@@ -218,18 +220,18 @@ fn failed_pull(event: &Event, message: &str, images: &Images) -> Option<FindingK
     Some(FindingKind::ImagePull { container, which, image, message })
 }
 
-/// The container that the Event is about; empty where it is about none.
+/// Returns the container that the Event is about; empty if it is about none.
 pub(super) fn container(event: &Event) -> &str {
     let path = &event.involved_object.field_path;
     path.split_once('{').and_then(|(_, name)| name.strip_suffix('}')).unwrap_or_default()
 }
 
-/// The container of `Back-off restarting failed container dev in pod …`.
+/// Returns the container in `Back-off restarting failed container dev in pod …`.
 fn restarted(message: &str) -> Option<&str> {
     message.strip_prefix("Back-off restarting failed container ")?.split_whitespace().next()
 }
 
-/// The more informative fact for the same cause, if there can be one.
+/// Returns the more informative fact for the same cause, if there can be one.
 fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images) -> Option<ExplainedBy> {
     let told = |keys: Vec<u64>| Some(ExplainedBy::Fact(keys));
     let container = container(event);
@@ -277,19 +279,19 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
     }
 }
 
-/// `create Pod db-0 in StatefulSet db successful`, with a capital since Kubernetes 1.37
+/// Returns the pod in `create Pod db-0 in StatefulSet db successful`, which has a capital since Kubernetes 1.37.
 fn created_by_stateful_set(message: &str) -> Option<&str> {
     let pod = ["create Pod ", "Create Pod "].iter().find_map(|verb| message.strip_prefix(verb))?;
     let (name, rest) = pod.split_once(' ')?;
     rest.ends_with("successful").then_some(name)
 }
 
-/// The cause of a step, without how long it took.
+/// Returns the cause of a step, without its duration.
 fn step(event: &Event) -> Cause {
     hash(&("step", &event.involved_object.field_path, &event.reason, normalized(&event.message))).into()
 }
 
-/// The steps that a kubelet takes again at each try.
+/// True for a step that the kubelet repeats at each try.
 fn is_step(subject: &Subject, event: &Event) -> bool {
     let step = match event.reason.as_str() {
         "Pulling" | "Pulled" | "Created" | "Started" | "SandboxChanged" => true,
@@ -299,12 +301,13 @@ fn is_step(subject: &Subject, event: &Event) -> bool {
     step && subject.kind == Kind::Pod && event.kind == "Normal"
 }
 
-/// What a made name keeps of the name it is made from: with five random characters it has 63
+/// Maximum length of the prefix that a generated name keeps: 63 together with five random characters
 /// (`MaxGeneratedNameLength` of k8s.io/apiserver).
 const KEPT_OF_NAME: usize = 58;
 
-/// `pods "ws-74fc974fd4-vgfrf"` → `pods "ws-74fc974fd4-…"`, for the pods of this workload alone; an invalid one is a
-/// `Pod "…"`. A refusal before the name is made (a missing ServiceAccount) has none: `pods "ws-74fc974fd4-"`.
+/// Hides the random part of a pod's name, for pods of this workload only: `pods "ws-74fc974fd4-vgfrf"` →
+/// `pods "ws-74fc974fd4-…"`. An invalid pod is a `Pod "…"`. A refusal before the name is generated (a missing
+/// ServiceAccount) has no random part: `pods "ws-74fc974fd4-"`.
 pub(super) fn without_pod_name(workload: &str, message: &str) -> String {
     let after = |word: &str| message.find(word).map(|at| at + word.len());
     let Some(start) = after("pods \"").or_else(|| after("Pod \"")) else { return message.to_owned() };

@@ -1,4 +1,4 @@
-//! Facts in a pod's status, and the cause each fact belongs to.
+//! Facts in a pod's status, and their causes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -18,19 +18,20 @@ use crate::{
 /// A fact of a pod's status.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StatusFact {
-    /// The cause. Reported once, except that container terminations are counted.
+    /// Cause. Reported once, except that container terminations are counted.
     pub(super) cause: Cause,
-    /// Which end of a container it is, if it is one.
+    /// End of a container, if the fact is one.
     pub(super) end: Option<End>,
-    /// When, where the status tells.
+    /// Time of the fact, if the status shows it.
     pub(super) at: Option<Timestamp>,
-    /// The latest time of the status by which it had not begun, or at which it did: to tell whether it is history.
+    /// Time at which the fact began, else the latest earlier time in the status. Decides if the fact is history.
     pub(super) began: Option<Timestamp>,
     pub(super) kind: FindingKind,
 }
 
 impl StatusFact {
-    /// This very fact, the same in every process: a relist or a restart shows it again.
+    /// Returns the identity of this fact. It is the same in every process, because a relist or a restart shows the fact
+    /// again.
     pub(super) fn identity(&self) -> Key {
         match &self.end {
             Some(end) => end.identity(),
@@ -39,7 +40,7 @@ impl StatusFact {
     }
 }
 
-/// The cause of a fact, the same for status and Events.
+/// Returns the cause of a fact, the same for status and Events.
 pub(super) fn cause(kind: &FindingKind) -> Cause {
     match kind {
         FindingKind::Event { reason, message, warning: true } => {
@@ -49,7 +50,7 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
             };
             Cause::from(key).of_family(family(reason))
         }
-        // A step of an ordinary start is another step when it says something else.
+        // A step of an ordinary start with another message is another step.
         FindingKind::Event { reason, message, .. } => hash(&("event", reason, message)).into(),
         FindingKind::Refused { message } => {
             Cause::from(hash(&("refused", without_numbers(message)))).of_family(hash(&"refused"))
@@ -59,7 +60,7 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
             Cause::new(hash(&"unschedulable"), parts).of_family(scheduling())
         }
         FindingKind::Evicted { message } if message.starts_with("Evicted pod: ") => {
-            // Karpenter says why it evicts, and the status that the pod is evicted.
+            // Karpenter's Event has the reason of the eviction, the status only that the pod is evicted.
             Cause::new(disrupted("EvictionByEvictionAPI"), vec![hash(message)])
         }
         FindingKind::Evicted { .. } => hash(&"evicted").into(),
@@ -69,7 +70,7 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
             Cause::from(hash(&("ended", container, exit_code, reason))).of_family(container_family(container))
         }
         FindingKind::ImagePull { image, message, .. } => {
-            // A failure that is known is one cause in whatever words.
+            // A known failure is one cause, whatever the wording.
             let cause = match causes::of_image_pull(message, image) {
                 Some(known) => hash(known.id),
                 None => hash(&normalized(beginning(message))),
@@ -98,35 +99,35 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
     }
 }
 
-/// Cause of a failed readiness probe; the container goes on.
+/// Start of the message of a failed readiness probe; the container keeps running.
 const READINESS: &str = "Readiness probe";
 
-/// Family of causes about the pod's node.
+/// Returns the family of causes about the pod's node.
 pub(super) fn scheduling() -> Key {
     hash(&"scheduling")
 }
 
-/// Family of causes about the pod's images.
+/// Returns the family of causes about the pod's images.
 pub(super) fn images() -> Key {
     hash(&"images")
 }
 
-/// Family of causes about a container's starts, ends and restarts.
+/// Returns the family of causes about a container's starts, ends and restarts.
 pub(super) fn container_family(container: &str) -> Key {
     hash(&("container", container))
 }
 
-/// Family of causes about the pod's volumes.
+/// Returns the family of causes about the pod's volumes.
 pub(super) fn volumes() -> Key {
     hash(&"volumes")
 }
 
-/// Family of causes about the pod's sandbox and network.
+/// Returns the family of causes about the pod's sandbox and network.
 pub(super) fn sandbox() -> Key {
     hash(&"sandbox")
 }
 
-/// The family of an Event.
+/// Returns the family of an Event.
 pub(super) fn family(reason: &str) -> Key {
     match reason {
         "NotTriggerScaleUp" | "FailedScaleUp" | "FailedBinding" | "ProvisioningFailed" => scheduling(),
@@ -137,39 +138,39 @@ pub(super) fn family(reason: &str) -> Key {
     }
 }
 
-/// That a probe of this kind fails, in whatever words.
+/// Returns the cause of a failing probe of this kind, whatever the wording.
 pub(super) fn unhealthy(container: &str, message: &str) -> Key {
     let kind = message.split(' ').next().unwrap_or_default();
     hash(&("unhealthy", container, kind))
 }
 
-/// That an image cannot be pulled, for whatever reason.
+/// Returns the cause of an image that cannot be pulled, whatever the reason.
 pub(super) fn image_pull(image: &str) -> Key {
     hash(&("image", image))
 }
 
-/// That a container's image has no valid name.
+/// Returns the cause of a container with an invalid image name.
 pub(super) fn image_name(container: &str) -> Key {
     hash(&("image name", container))
 }
 
-/// That a container waits before its next start.
+/// Returns the cause of a container that waits before its next start.
 pub(super) fn crash_loop(container: &str) -> Key {
     hash(&("crash loop", container))
 }
 
-/// That a container ended badly, however.
+/// Returns the cause of a container that ended with an error, whatever the error.
 pub(super) fn ended(container: &str) -> Key {
     hash(&("ended", container))
 }
 
-/// What a message names, without what differs from try to try.
+/// Returns the names in a message, without the parts that differ between retries.
 fn of_names(names: &[String]) -> Vec<String> {
     names.iter().map(|name| normalized(name)).collect()
 }
 
-/// That a container cannot be created or started: a failure that is known is one in whatever words, unless it names what
-/// is missing.
+/// Returns the cause of a container that cannot be created or started. A known failure is one cause whatever the
+/// wording, unless it names what is missing.
 pub(super) fn no_start(container: &str, reason: &str, message: &str) -> Key {
     match causes::of_container_start(reason, message) {
         Some((cause, names)) => hash(&("no start", container, cause, of_names(&names))),
@@ -177,13 +178,14 @@ pub(super) fn no_start(container: &str, reason: &str, message: &str) -> Key {
     }
 }
 
-/// As much of a message as an Event holds too, which is cut at 1,024 bytes with what stands before it.
+/// Returns the part of a message that an Event also holds. An Event is cut at 1,024 bytes, including the text before
+/// the message.
 fn beginning(message: &str) -> &str {
     const LENGTH: usize = 600;
     message[..message.floor_char_boundary(LENGTH)].trim()
 }
 
-/// The waiting state that repeats this failed start.
+/// Returns the cause of the waiting state that repeats this failed start.
 pub(super) fn said_by_end(kind: &FindingKind) -> Option<Key> {
     match kind {
         FindingKind::Terminated { container, reason, message, .. }
@@ -195,7 +197,7 @@ pub(super) fn said_by_end(kind: &FindingKind) -> Option<Key> {
     }
 }
 
-/// That the cluster takes the pod away.
+/// Returns the cause of a pod that the cluster removes.
 pub(super) fn disrupted(reason: &str) -> Key {
     hash(&("disrupted", reason))
 }
@@ -206,7 +208,7 @@ pub(super) fn hash(kind: &(impl Hash + ?Sized)) -> Key {
     hasher.finish()
 }
 
-/// What a pod's status tells that its owner should read.
+/// Returns the facts of a pod's status that its owner should read.
 pub(super) fn of_status(pod: &Pod) -> Vec<StatusFact> {
     let status = &pod.status;
     let latest = latest(pod);
@@ -246,12 +248,12 @@ pub(super) fn of_status(pod: &Pod) -> Vec<StatusFact> {
     facts
 }
 
-/// The status of a pod that a kubelet refuses says so, and its Event does not.
+/// Removes the prefix that the status of a refused pod has, and its Event does not.
 fn without_rejection(message: &str) -> &str {
     message.strip_prefix("Pod was rejected: ").unwrap_or(message)
 }
 
-/// The last moment that the status tells of.
+/// Returns the latest time in the status, at least the pod's creation time.
 fn latest(pod: &Pod) -> Option<Timestamp> {
     let status = &pod.status;
     let conditions = status.conditions.iter().filter_map(|condition| condition.last_transition_time);
@@ -292,7 +294,7 @@ fn of_container(
             let which = pod.spec.kind_of(&container).unwrap_or(which);
             FindingKind::ImagePull { container, which, image, message }
         }
-        // How long it waits differs from time to time, and its Event words it otherwise.
+        // The back-off time changes, and its Event has another wording.
         (WaitingFor::CrashLoop, _) => {
             FindingKind::Waiting { container, which, why, reason, image, message: String::new() }
         }
@@ -301,7 +303,7 @@ fn of_container(
     facts.push(StatusFact { cause: cause(&kind), end: None, at: None, began: latest, kind });
 }
 
-/// Why the pull failed, if the status tells.
+/// Returns the error of a failed pull, if the status shows it.
 fn pull_error(reason: &str, message: &str) -> Option<String> {
     let cause = match reason {
         "ErrImagePull" => message,
@@ -311,8 +313,8 @@ fn pull_error(reason: &str, message: &str) -> Option<String> {
     (!cause.trim().is_empty()).then(|| cause.to_owned())
 }
 
-/// The end that was asked for, as a pod being deleted gets SIGTERM, then SIGKILL; or one without an error, where the
-/// container need not stay.
+/// True for an end that was requested, as a pod being deleted gets SIGTERM, then SIGKILL; or for one without an error,
+/// if the container need not stay.
 fn ended_well(pod: &Pod, which: ContainerKind, terminated: &Terminated) -> bool {
     let oom = terminated.reason == "OOMKilled";
     let asked_for = pod.metadata.deletion_timestamp.is_some() && !oom;
@@ -342,7 +344,7 @@ fn image(pod: &Pod, container: &str) -> String {
     all.find(|spec| spec.name == container).map(|spec| spec.image.clone()).unwrap_or_default()
 }
 
-/// The first container of this image: the line is about the image, also if other containers need it.
+/// Returns the first container of this image: the line is about the image, even if other containers need it.
 fn first_with(pod: &Pod, image: &str, container: String) -> String {
     let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
     all.find(|spec| spec.image == image).map_or(container, |spec| spec.name.clone())
@@ -392,7 +394,7 @@ mod tests {
         assert!(busy.key == login.key && busy.parts != login.parts);
         let again = facts("ImagePullBackOff", "Back-off pulling image \"x\": ErrImagePull: failed: 401 Unauthorized");
         assert_eq!(again, login);
-        // Before Kubernetes 1.31 a back-off does not repeat the cause, and says nothing new behind a message that does.
+        // Before Kubernetes 1.31 a back-off does not repeat the cause, and adds nothing to a message that does.
         let no_cause = facts("ImagePullBackOff", "Back-off pulling image \"x\"");
         assert_eq!((no_cause.key, no_cause.parts), (login.key, Vec::new()));
     }

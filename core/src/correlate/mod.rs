@@ -1,8 +1,8 @@
-//! Correlation: which agents a fact concerns, and whether it was reported before.
+//! Correlation: finds the agents that a fact concerns, and decides if it was reported before.
 //!
 //! The [`Correlator`] is pure: facts and a clock go in, [`Effect`]s come out. Any interleaving of the streams reports
-//! the same causes: an Event that arrives before its object waits for it, and a fact that both an Event and the object's
-//! status show is reported once.
+//! the same causes: an Event that arrives before its object waits for it, and a fact that both an Event and the
+//! object's status show is reported once.
 
 mod carriers;
 mod cause;

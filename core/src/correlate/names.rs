@@ -7,7 +7,7 @@ use crate::{
     resource::Kind,
 };
 
-/// The UIDs of each name, the newest last. Bounded by the number of tracked objects.
+/// UIDs of each name, the newest last. Bounded by the number of tracked objects.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<(Kind, Arc<str>, Arc<str>), Vec<Uid>>);
 
@@ -27,7 +27,7 @@ impl Names {
         }
     }
 
-    /// The UIDs of this name, the newest first.
+    /// Returns the UIDs of this name, the newest first.
     pub(super) fn of(&self, kind: Kind, namespace: &Arc<str>, name: &str) -> impl Iterator<Item = Uid> + use<'_> {
         let uids = self.0.get(&(kind, namespace.clone(), Arc::from(name)));
         uids.into_iter().flatten().rev().copied()

@@ -9,8 +9,8 @@ use crate::identity::Subject;
 
 /// A negative cache of bounded size. A dropped entry costs one lookup at its next Event.
 ///
-/// Entries are whole subjects, not UIDs: an Event with a workspace's UID and another name or namespace must not mark the
-/// workspace as a non-workspace.
+/// Entries are whole subjects, not UIDs: an Event with a workspace's UID and another name or namespace must not mark
+/// the workspace as a non-workspace.
 #[derive(Debug)]
 pub(super) struct NonWorkspaces {
     known: HashSet<u64>,
@@ -33,7 +33,7 @@ impl NonWorkspaces {
         if self.known.insert(hash) {
             self.order.push_back(hash);
         }
-        // `order` also holds what was removed meanwhile, so it has the limit.
+        // `order` also holds what was removed meanwhile, so the limit applies to it.
         while self.order.len() > self.limit {
             if let Some(oldest) = self.order.pop_front() {
                 self.known.remove(&oldest);
@@ -41,7 +41,7 @@ impl NonWorkspaces {
         }
     }
 
-    /// Removes an object. Returns whether it was there.
+    /// Removes an object. Returns true if it was there.
     pub(super) fn remove(&mut self, subject: &Subject) -> bool {
         self.known.remove(&self.hashes.hash_one(subject))
     }

@@ -63,7 +63,7 @@ pub enum Observation {
         /// Its presence; `Err` if the API server gave no answer.
         presence: Result<Presence, LookupFailed>,
     },
-    /// The answer to a reference.
+    /// The answer to [`Effect::Resolve`](super::Effect::Resolve).
     Resolved {
         /// The object whose spec has the reference.
         subject: Subject,
@@ -74,7 +74,7 @@ pub enum Observation {
     },
 }
 
-/// A lookup without an answer after all retries.
+/// Error of a lookup without an answer after all retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the API server did not answer the lookup")]
 pub struct LookupFailed;
@@ -106,12 +106,12 @@ pub enum Arrival {
 pub enum Object {
     /// A pod.
     Pod(Box<Pod>),
-    /// A ReplicaSet, StatefulSet or Job.
+    /// A Deployment, ReplicaSet, StatefulSet or Job.
     Workload(Kind, Box<Workload>),
 }
 
 impl Object {
-    /// Its metadata.
+    /// Returns its metadata.
     pub fn meta(&self) -> &Meta {
         match self {
             Self::Pod(pod) => &pod.metadata,

@@ -11,7 +11,7 @@ use crate::{
     object::Meta,
 };
 
-/// The checkpoint from which each scope started. For a scope that has not started, nothing was reported.
+/// Checkpoint from which each scope started. For a scope that has not started, nothing was reported.
 #[derive(Debug, Default)]
 pub(super) struct Past(HashMap<ScopeId, Checkpoint>);
 
@@ -20,7 +20,7 @@ impl Past {
         self.0.insert(scope, from);
     }
 
-    /// The first list of the scope is complete: from now on the correlator itself knows.
+    /// Forgets the objects of a scope when its first list is complete: from then on the correlator itself knows them.
     pub(super) fn listed(&mut self, scope: ScopeId) {
         if let Some(from) = self.0.get_mut(&scope) {
             from.pending.clear();
@@ -57,17 +57,17 @@ impl Past {
         self.of(scope).any(|from| from.was_reported(uid, fact, at))
     }
 
-    /// The reported facts of an object.
+    /// Returns the reported facts of an object.
     pub(super) fn known(&self, scope: ScopeId, uid: Uid) -> BTreeSet<FactKey> {
         self.0.get(&scope).and_then(|from| from.known.get(&uid)).cloned().unwrap_or_default()
     }
 
-    /// The time up to which the status of objects was read.
+    /// Returns the time up to which the status of objects was read.
     pub(super) fn status_until(&self, scope: Option<ScopeId>) -> Timestamp {
         self.of(scope).map(|from| from.status_until).max().unwrap_or(Timestamp::MIN)
     }
 
-    /// The checkpoint of the scope; all of them for a looked-up object.
+    /// Returns the checkpoint of the scope; all of them for a looked-up object.
     fn of(&self, scope: Option<ScopeId>) -> impl Iterator<Item = &Checkpoint> {
         let (one, all) = match scope {
             Some(scope) => (self.0.get(&scope), None),

@@ -22,8 +22,8 @@ use crate::{
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 impl<R: Registrations> Correlator<R> {
-    /// The watch shows an object as deleted. It shows the same for a pod that left the selection, and for one deleted by
-    /// force, which was never marked for deletion: those are checked at the API server.
+    /// Handles an object that the watch shows as deleted. The watch shows the same for a pod that left the selection,
+    /// and for one deleted by force, which was never marked for deletion: those are checked at the API server.
     pub(super) fn gone(&mut self, now: Timestamp, scope: ScopeId, object: &Object, effects: &mut Vec<Effect>) {
         let (kind, meta) = parts(object);
         let Some(subject) = meta.subject(kind) else {
@@ -78,8 +78,8 @@ impl<R: Registrations> Correlator<R> {
         effects.extend(self.carriers.remove(uid).into_iter().map(Effect::Ended));
     }
 
-    /// A list is complete: objects missing in it are gone. But a pod may have left the selection, and an API server whose
-    /// cache lags behind may hide objects newer than the list.
+    /// Handles a complete list: objects missing from it are gone. But a pod may have left the selection, and an API
+    /// server with a stale cache may hide objects newer than the list.
     pub(super) fn synced(&mut self, now: Timestamp, scope: ScopeId, effects: &mut Vec<Effect>) {
         let listing = self.listings.get(&scope).copied().unwrap_or_default();
         let mut missing: Vec<(Uid, bool)> = self
@@ -103,7 +103,7 @@ impl<R: Registrations> Correlator<R> {
         self.past.listed(scope);
     }
 
-    /// An object is missing. Nothing is reported about it until its presence was checked.
+    /// Handles a missing object. Nothing is reported about it until its presence was checked.
     fn missing(&mut self, now: Timestamp, uid: Uid, fact_id: Option<FactId>, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         if tracked.gone_at.is_some() || tracked.missing.is_some() {
@@ -114,7 +114,7 @@ impl<R: Registrations> Correlator<R> {
         effects.push(Effect::CheckPresence(tracked.subject.clone()));
     }
 
-    /// An object is shown again. Returns whether it was missing.
+    /// Handles an object that is shown again. Returns true if it was missing.
     pub(super) fn found(&mut self, uid: Uid) -> bool {
         self.checking_presence.remove(&uid);
         self.tracked.get_mut(&uid).is_some_and(|tracked| tracked.missing.take().is_some())

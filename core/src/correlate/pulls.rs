@@ -1,4 +1,4 @@
-//! Pulls of images that go on for long without an error.
+//! Image pulls that take long without an error.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,7 +9,7 @@ use crate::{
     object::{Event, Pod},
 };
 
-/// A pull is reported when it has gone on for this long, and again.
+/// Durations after which a running pull is reported, and reported again.
 const PATIENCE: [SignedDuration; 4] = [
     SignedDuration::from_mins(2),
     SignedDuration::from_mins(10),
@@ -17,7 +17,7 @@ const PATIENCE: [SignedDuration; 4] = [
     SignedDuration::from_hours(2),
 ];
 
-/// Pulls followed for each pod; it does a few at a time.
+/// Maximum number of pulls followed for each pod. A pod does a few at a time.
 const LIMIT: usize = 32;
 
 /// A pull that has begun.
@@ -26,7 +26,7 @@ struct Pull {
     container: String,
     which: ContainerKind,
     image: String,
-    /// By the clock of this program, as it is compared with it.
+    /// Start time, by this program's clock, with which it is compared.
     since: Timestamp,
     told: usize,
 }
@@ -37,12 +37,12 @@ impl Pull {
     }
 }
 
-/// The pulls of a pod that have begun and not ended.
+/// Pulls of a pod that have begun and not ended.
 #[derive(Debug, Default)]
 pub(super) struct Pulls(Vec<Pull>);
 
 impl Pulls {
-    /// Notes an Event about the container of this name; true if it changed something.
+    /// Records an Event about the container of this name. Returns true if it changed something.
     pub(super) fn note(&mut self, (container, which): (&str, ContainerKind), event: &Event, now: Timestamp) -> bool {
         let before = self.0.len();
         match event.reason.as_str() {
@@ -61,7 +61,7 @@ impl Pulls {
         self.0.len() != before
     }
 
-    /// Forgets the pulls of containers that are beyond it; true if there were some.
+    /// Forgets the pulls of containers that are past this step. Returns true if there were some.
     fn settle(&mut self, pod: &Pod) -> bool {
         let before = self.0.len();
         let status = &pod.status;
@@ -79,7 +79,7 @@ impl Pulls {
         self.0.len() != before
     }
 
-    /// Time at which the next one is due.
+    /// Returns the time at which the next one is due.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.0.iter().filter_map(Pull::due).min()
     }
@@ -105,7 +105,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Reports an object's pulls that take long.
+    /// Reports the pulls of an object that take long.
     pub(super) fn report_slow_pulls(&mut self, now: Timestamp, uid: Uid, effects: &mut Vec<Effect>) {
         while let Some(kind) = self.tracked.get_mut(&uid).and_then(|tracked| tracked.pulls.take_due(now)) {
             self.report(uid, Report::new(kind, now, None), None, effects);

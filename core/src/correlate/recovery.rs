@@ -1,4 +1,4 @@
-//! Stages of a start that are reached after trouble was reported: one line says so.
+//! Stages of a start that are reached after reported trouble. Each is reported in one line.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,19 +15,19 @@ use crate::{
     object::{ContainerState, ContainerStatus, Pod},
 };
 
-/// Trouble that passes sooner is not worth another line.
+/// Minimum duration of trouble for its end to be worth another line.
 const SHORTEST: SignedDuration = SignedDuration::from_secs(5);
 
-/// Stages with trouble that are remembered for each object: a few, and some for each container.
+/// Maximum number of stages with trouble remembered for each object: a few, and some for each container.
 const LIMIT: usize = 64;
 
-/// A container that crashed is steady once it has run for this long, and twice as long as its last run.
+/// Minimum time after which a container that crashed is steady. It must also have run twice as long as its last run.
 const STEADY_AFTER: SignedDuration = SignedDuration::from_mins(2);
 
-/// It is steady after this long at the latest, as to the kubelet, which then forgets the crashes.
+/// Maximum time after which it is steady. The kubelet also forgets the crashes after this time.
 const STEADY_AT_LAST: SignedDuration = SignedDuration::from_mins(10);
 
-/// The stages of an object that trouble was reported about.
+/// Stages of an object with reported trouble.
 #[derive(Debug, Default)]
 pub(super) struct Trouble(Vec<Open>);
 
@@ -35,9 +35,9 @@ pub(super) struct Trouble(Vec<Open>);
 #[derive(Debug)]
 struct Open {
     stage: Stage,
-    /// When its trouble was first reported.
+    /// Time at which its trouble was first reported.
     since: Timestamp,
-    /// Of a container that is to become steady: its run at present.
+    /// Current run of a container that is to become steady.
     run: Option<Run>,
 }
 
@@ -45,14 +45,14 @@ struct Open {
 #[derive(Debug)]
 struct Run {
     restarts: u32,
-    /// When it was first seen ready, by the clock of this program.
+    /// Time at which it was first seen ready, by this program's clock.
     from: Timestamp,
-    /// When it is steady.
+    /// Time at which it is steady.
     due: Timestamp,
 }
 
 impl Run {
-    /// The run that a container's status shows, if it is ready.
+    /// Returns the run that a container's status shows, if the container is ready.
     fn of(status: &ContainerStatus, now: Timestamp) -> Option<Self> {
         status.state.running.as_ref().filter(|_| status.ready)?;
         let last = status.last_state.terminated.as_ref();
@@ -64,7 +64,7 @@ impl Run {
 }
 
 impl Trouble {
-    /// Notes a finding about an object.
+    /// Records a finding about an object.
     pub(super) fn note(&mut self, finding: &Finding, level: Level) {
         let Some(stage) = stage(&finding.kind).filter(|_| level >= Level::Warn) else { return };
         let since = match &finding.kind {
@@ -76,7 +76,7 @@ impl Trouble {
         }
     }
 
-    /// Takes the stages for which this holds.
+    /// Takes the stages for which `reached` is true.
     fn take(&mut self, reached: impl Fn(&Stage) -> bool) -> Vec<(Stage, Timestamp)> {
         let (over, rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.0).into_iter().partition(|open| reached(&open.stage));
@@ -84,7 +84,7 @@ impl Trouble {
         over.into_iter().map(|open| (open.stage, open.since)).collect()
     }
 
-    /// Follows the runs of containers that crashed; true if a due time changed.
+    /// Follows the runs of containers that crashed. Returns true if a due time changed.
     fn follow(&mut self, pod: &Pod, now: Timestamp) -> bool {
         let ends =
             pod.metadata.deletion_timestamp.is_some() || matches!(pod.status.phase.as_str(), "Failed" | "Succeeded");
@@ -103,25 +103,26 @@ impl Trouble {
         self.due() != before
     }
 
-    /// Time at which the next container is steady.
+    /// Returns the time at which the next container is steady.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.0.iter().filter_map(|open| Some(open.run.as_ref()?.due)).min()
     }
 
-    /// Takes a container that is steady, with when its crashes were first reported and when its run began.
+    /// Takes a container that is steady, with the time at which its crashes were first reported and the start of its
+    /// run.
     fn take_due(&mut self, now: Timestamp) -> Option<(Stage, Timestamp, Timestamp)> {
         let at = self.0.iter().position(|open| open.run.as_ref().is_some_and(|run| run.due <= now))?;
         let open = self.0.remove(at);
         Some((open.stage, open.since, open.run?.from))
     }
 
-    /// The object is gone: none of its containers becomes steady.
+    /// Forgets the runs of an object that is gone: none of its containers becomes steady.
     pub(super) fn forget_runs(&mut self) {
         self.0.iter_mut().for_each(|open| open.run = None);
     }
 }
 
-/// The stage that trouble keeps from being reached.
+/// Returns the stage that this trouble keeps from being reached.
 fn stage(kind: &FindingKind) -> Option<Stage> {
     Some(match kind {
         FindingKind::Refused { .. } => Stage::Created,
@@ -152,7 +153,7 @@ fn stage(kind: &FindingKind) -> Option<Stage> {
     })
 }
 
-/// The stages that a pod's status shows as reached.
+/// Stages that a pod's status shows as reached.
 struct Reached<'a>(&'a Pod);
 
 impl Reached<'_> {
@@ -198,7 +199,7 @@ fn was_started(state: &ContainerState) -> bool {
     state.running.is_some() || state.terminated.is_some()
 }
 
-/// What is not worth a line any more once a stage is reached.
+/// Returns the families of causes that are not worth a line once a stage is reached.
 fn families(stage: &Stage) -> Vec<Key> {
     match stage {
         Stage::Scheduled => vec![scheduling()],
@@ -235,7 +236,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Drops what is held back of these stages' trouble.
+    /// Drops the held facts about the trouble of these stages.
     fn drop_held<'a>(&mut self, uid: Uid, over: impl IntoIterator<Item = &'a Stage>, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         for family in over.into_iter().flat_map(families) {

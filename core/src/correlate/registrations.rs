@@ -1,4 +1,4 @@
-//! The port to the registry.
+//! Interface to the registry.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ pub trait Registrations {
     /// True if a pending registration matches this object, which is then looked up at once.
     fn is_registered(&self, subject: &Subject) -> bool;
 
-    /// Confirms that the object was read from the API server. Called again when its agents change. Returns whether
+    /// Confirms that the object was read from the API server. Called again when its agents change. Returns true if
     /// admission had registered it.
     fn confirm(&self, subject: &Subject, controller: Option<Uid>) -> bool;
 }

@@ -27,7 +27,7 @@ pub(super) struct Report {
     pub(super) kind: FindingKind,
     pub(super) at: Timestamp,
     pub(super) fact_id: Option<FactId>,
-    /// The object it is about, if that is another than the one that tells it.
+    /// Object that the fact is about, if it is not the one that reports it.
     pub(super) about: Option<Subject>,
 }
 
@@ -37,18 +37,19 @@ impl Report {
     }
 }
 
-/// Pods of one workload that are each announced, before a new one is only counted.
+/// Number of pods of one workload that are each announced. A further one is only counted.
 const ANNOUNCED: u32 = 3;
 
-/// From this many pods of one workload that were taken away or failed, a new one is only counted.
+/// Number of removed or failed pods of one workload after which a new pod is only counted.
 const STORM: u32 = 2;
 
-/// Of an Event: the checkpoint waits for it while it is held; and the fact that makes it superfluous.
+/// Origin of a fact in an Event: the checkpoint waits for the fact while it is held. Also has the fact that makes the
+/// Event superfluous.
 pub(super) struct ByEvent {
     pub(super) explained_by: Option<ExplainedBy>,
 }
 
-/// Causes that a workload's next pod may report again.
+/// True for causes that a workload's next pod may report again.
 fn is_trouble(kind: &FindingKind) -> bool {
     !matches!(
         kind,
@@ -61,7 +62,7 @@ fn is_trouble(kind: &FindingKind) -> bool {
 }
 
 impl<R: Registrations> Correlator<R> {
-    /// Tells an Event about an object that is followed.
+    /// Handles an Event about a tracked object.
     pub(super) fn handle_event(
         &mut self,
         now: Timestamp,
@@ -130,14 +131,15 @@ impl<R: Registrations> Correlator<R> {
         self.ack_released(uid, effects);
     }
 
-    /// Announces an object, or its end. Of a workload whose pods fail one after the other the first few are announced.
+    /// Announces an object or its end. If the pods of a workload fail one after the other, only the first few are
+    /// announced.
     pub(super) fn announce(&mut self, now: Timestamp, uid: Uid, report: Report, effects: &mut Vec<Effect>) {
         effects.push(Effect::Count(Counted::Observed));
         self.report_for_workload(now, uid, report, false, effects);
     }
 
-    /// A workload makes a new pod for each that is evicted or refused, which fares no better: to the reader that is a
-    /// repeat.
+    /// Reports a fact of a pod, or counts it as a repeat of its workload. A workload creates a new pod for each that is
+    /// evicted or refused, and the new one fails the same way: for the reader that is a repeat.
     fn report_for_workload(
         &mut self,
         now: Timestamp,
@@ -154,7 +156,7 @@ impl<R: Registrations> Correlator<R> {
         else {
             return self.report_fact(uid, report, None, effects);
         };
-        // Pods that are made, taken away and deleted one after the other are one storm.
+        // Pods that are created, removed and deleted one after the other are one storm.
         let pods = hash(&"pods");
         let announced = [hash(&"pods created"), hash(&"pods deleted")];
         let free = if dedup.times_of_others(pods, &announced) < STORM { ANNOUNCED } else { 0 };
@@ -192,8 +194,9 @@ impl<R: Registrations> Correlator<R> {
         self.ack_released(workload, effects);
     }
 
-    /// The workload that an object belongs to. Owner references can be forged, and what is held back of a pod is reported
-    /// to its workload's agents: so that is in the same namespace, and each of its agents is the object's too.
+    /// Returns the workload that an object belongs to. Owner references can be forged, and held facts of a pod are
+    /// reported to its workload's agents. So the workload must be in the same namespace, and each of its agents must
+    /// also be the object's.
     pub(super) fn workload_of(&self, uid: Uid) -> Option<Uid> {
         let object = self.tracked.get(&uid)?;
         let workload = self.controller_of(object)?;
@@ -201,7 +204,7 @@ impl<R: Registrations> Correlator<R> {
         is_its_own.then_some(workload.subject.uid)
     }
 
-    /// The tracked controller of an object. A forged owner reference leads to none in another namespace.
+    /// Returns the tracked controller of an object. A forged owner reference cannot lead to one in another namespace.
     pub(super) fn controller_of(&self, object: &Tracked) -> Option<&Tracked> {
         let controller = self.tracked.get(&object.controller?)?;
         (controller.subject.namespace == object.subject.namespace).then_some(controller)
@@ -217,7 +220,7 @@ impl<R: Registrations> Correlator<R> {
         effects: &mut Vec<Effect>,
     ) {
         let Report { kind, at, fact_id, about } = report;
-        // A status has no Event that could be read again: its object would be announced a second time.
+        // A status has no Event that could be read again: its object would be announced twice.
         let keeps_fact = by.is_some();
         let held = Held { kind, at, fact_id, about, keeps_fact, explained_by: by.and_then(|by| by.explained_by) };
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
@@ -227,7 +230,7 @@ impl<R: Registrations> Correlator<R> {
         self.schedule(uid);
     }
 
-    /// Says what was held back and whose time has come.
+    /// Reports the held facts that are due.
     pub(super) fn report_due(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         while let Some(&(due, uid)) = self.due.first().filter(|(due, _)| *due <= now) {
             self.due.remove(&(due, uid));
@@ -241,7 +244,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Says all that is held of an object, before what would make it old news.
+    /// Reports all held facts of an object, before a later fact makes them outdated.
     pub(super) fn report_all_held(&mut self, uid: Uid, effects: &mut Vec<Effect>) {
         self.report_held_until(Timestamp::MAX, uid, effects);
         self.schedule(uid);
@@ -280,7 +283,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    /// Drops what is held of an object that is no longer followed.
+    /// Removes the due time of an object that is no longer tracked.
     pub(super) fn unschedule(&mut self, uid: Uid, tracked: &Tracked) {
         if let Some(due) = tracked.due {
             self.due.remove(&(due, uid));
@@ -299,7 +302,7 @@ impl<R: Registrations> Correlator<R> {
         self.report(uid, report, repeat, effects);
     }
 
-    /// Makes a finding for each agent of the object, and keeps it for those that are not known yet.
+    /// Creates a finding for the agents of the object, and holds it for those that are not resolved yet.
     pub(super) fn report(&mut self, uid: Uid, report: Report, repeat: Option<Repeat>, effects: &mut Vec<Effect>) {
         let Report { kind, at, fact_id, about } = report;
         let owner = self.owner_of(uid);

@@ -1,4 +1,4 @@
-//! Starts of workspaces, for metrics and operators: why they fail, and when they run.
+//! Starts of workspaces, for metrics and operators: the causes of failed ones, and the time of successful ones.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,23 +16,23 @@ use crate::{
 pub struct Start {
     /// The pod or workload.
     pub subject: Subject,
-    /// Its owner and workspace, as its labels tell or those of a workload above it.
+    /// Owner and workspace, from its own labels or those of a workload above it.
     pub owner: Owner,
-    /// Since its creation.
+    /// Time since its creation.
     pub duration: SignedDuration,
 }
 
-/// What is known of an object's start.
+/// Progress of an object's start.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// The causes of its trouble so far, each once.
+    /// Causes of its trouble so far, each once.
     causes: Vec<&'static Cause>,
-    /// It ran.
+    /// True once it ran.
     ran: bool,
 }
 
 impl Progress {
-    /// The causes that are new.
+    /// Adds causes. Returns the new ones.
     fn learn(&mut self, explanation: &Explanation) -> Vec<&'static Cause> {
         let known = &self.causes;
         let new: Vec<_> = explanation.causes.iter().copied().filter(|cause| !known.contains(cause)).collect();
@@ -47,7 +47,7 @@ impl Tracked {
         Start { subject: self.subject.clone(), owner, duration: duration.max(SignedDuration::ZERO) }
     }
 
-    /// Notes trouble of which a line was made: each cause counts once for each object.
+    /// Records trouble that became a line. Each cause counts once for each object.
     pub(super) fn fail(
         &mut self,
         at: Timestamp,
@@ -65,7 +65,7 @@ impl Tracked {
     }
 }
 
-/// The owner of an object's workspace, as its own metadata tells.
+/// Returns the owner of an object's workspace, from the object's own metadata.
 pub(super) fn owner(object: &Object, subject: &Subject) -> Owner {
     let (meta, template) = match object {
         Object::Pod(pod) => (&pod.metadata, None),
@@ -75,12 +75,12 @@ pub(super) fn owner(object: &Object, subject: &Subject) -> Owner {
     Owner::derive(&sources, &subject.name, &subject.namespace)
 }
 
-/// A pod, its ReplicaSet and its Deployment.
+/// Maximum length of an owner chain: a pod, its ReplicaSet and its Deployment.
 const CHAIN: usize = 3;
 
 impl<R: Registrations> Correlator<R> {
-    /// The owner of an object's workspace: as it tells itself, or a workload above it. The labels of a prebuilt workspace's
-    /// pod stay when it is claimed, those of its Deployment change.
+    /// Returns the owner of an object's workspace, from the object itself or from a workload above it. When a prebuilt
+    /// workspace is claimed, the labels of its pod stay and those of its Deployment change.
     pub(super) fn owner_of(&self, uid: Uid) -> Owner {
         let object = self.tracked.get(&uid).map(Box::as_ref);
         let chain = std::iter::successors(object, |object| self.controller_of(object)).take(CHAIN);
@@ -89,8 +89,8 @@ impl<R: Registrations> Correlator<R> {
         owner.map_or_else(|| Owner { user: String::new(), workspace: String::new() }, |owner| (*owner).clone())
     }
 
-    /// Notes the owner of an object that is tracked already. A prebuilt workspace that is claimed changes its owner, and
-    /// its agent with it.
+    /// Updates the owner of a tracked object. When a prebuilt workspace is claimed, its owner changes, and its agent
+    /// with it.
     pub(super) fn note_owner(&mut self, object: &Object, subject: &Subject, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&subject.uid) else { return };
         let before = std::mem::replace(&mut tracked.owner, owner(object, subject));
@@ -100,7 +100,8 @@ impl<R: Registrations> Correlator<R> {
     }
 }
 
-/// When the last of a running pod's containers started, or now where the status does not tell; `None` while one does not run.
+/// Returns the time at which the last container of a running pod started, or now if the status does not show it; `None`
+/// if a container does not run.
 fn running_since(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
     let containers = &pod.status.container_statuses;
     let all = !containers.is_empty() && containers.iter().all(|container| container.state.running.is_some());
@@ -109,7 +110,7 @@ fn running_since(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
 }
 
 impl<R: Registrations> Correlator<R> {
-    /// Notes that a pod runs, the first time that the watch shows it.
+    /// Records that a pod runs, the first time that the watch shows it.
     pub(super) fn note_running(
         &mut self,
         now: Timestamp,
@@ -122,7 +123,7 @@ impl<R: Registrations> Correlator<R> {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
         let Some(since) = running_since(pod, now).filter(|_| !tracked.progress.ran) else { return };
         tracked.progress.ran = true;
-        // A pod that a list shows as running did so before, perhaps for long.
+        // A pod that a list shows as running may have run for long.
         if known || how == Arrival::Watched {
             let start = tracked.start(since, owner);
             effects.push(Effect::Started { start, after: tracked.progress.causes.clone() });

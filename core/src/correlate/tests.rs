@@ -32,7 +32,7 @@ use crate::{
 
 const ALICE: &str = "11111111-1111-4111-8111-111111111111";
 const BOB: &str = "22222222-2222-4222-8222-222222222222";
-/// Ends of an observed fact.
+/// Outcomes of an observed fact.
 const OUTCOMES: [Counted; 8] = [
     Counted::Reported,
     Counted::Known,
@@ -87,7 +87,7 @@ impl Story {
         Self::of(from, |book| Correlator::new(book, limits, true))
     }
 
-    /// Workloads are held until a pod of theirs is tracked.
+    /// Creates a story in which workloads are held until one of their pods is tracked.
     fn confirming(limits: Limits) -> Self {
         Self::of(Checkpoint::default(), |book| Correlator::new(book, limits, true).confirming_workloads())
     }
@@ -103,7 +103,7 @@ impl Story {
         Self { correlator, book, now: start(), effects: Vec::new() }
     }
 
-    /// Returns the effects, without that each fact is counted.
+    /// Returns the effects, without the count of each fact.
     fn observe(&mut self, observation: Observation) -> Vec<Effect> {
         let mut effects = self.correlator.observe(self.now, observation);
         self.effects.extend(effects.iter().cloned());
@@ -118,7 +118,7 @@ impl Story {
         effects
     }
 
-    /// Answers each question about a missing object that is not answered yet.
+    /// Answers each presence check that is not answered yet.
     fn confirm(&mut self, presence: Presence) {
         let asked = self.effects.iter().filter_map(|effect| match effect {
             Effect::CheckPresence(subject) => Some(subject.clone()),
@@ -137,7 +137,7 @@ impl Story {
         findings.collect()
     }
 
-    /// Findings for an agent, without the times and fact ids that differ from order to order.
+    /// Returns the findings for an agent, without the times and fact ids that differ from order to order.
     fn findings_for(&self, agent: &str) -> Vec<(FindingKind, Option<Repeat>)> {
         let agent = token(agent);
         let mine = self.findings().into_iter().filter(|finding| finding.agents.contains(&agent));
@@ -148,7 +148,7 @@ impl Story {
         self.effects.iter().filter(|effect| **effect == Effect::Count(what)).count()
     }
 
-    /// Every fact kept for later was let go again.
+    /// True if every held fact was released again.
     fn nothing_is_held(&self) -> bool {
         let count = |held: bool| {
             let matching = self.effects.iter().filter(|effect| match effect {
@@ -163,7 +163,7 @@ impl Story {
 }
 
 impl Drop for Story {
-    /// Invariant 5: each fact of each story is counted once as what it ended as.
+    /// Invariant 5: each fact of each story is counted once, by its outcome.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let ended: usize = OUTCOMES.into_iter().map(|outcome| self.counted(outcome)).sum();
@@ -269,7 +269,7 @@ fn invariant_1_two_pods_of_one_name_in_two_namespaces_keep_their_lines_apart() {
 fn invariant_1_an_object_is_who_its_uid_says() {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
-    // The next pod of that name: its Event must not go to the earlier one's agent.
+    // The Event of the next pod of that name must not go to the earlier pod's agent.
     let Observation::Event { scope, mut event } = event("Pod", "ns", "ws", "R", "for the next", 1, 1) else {
         unreachable!()
     };
@@ -436,7 +436,7 @@ fn a_pod_that_was_announced_before_a_restart_is_not_taken_for_missed() {
     assert_eq!((story.findings_for(ALICE).len(), story.counted(Counted::MissedByWebhook)), (0, 0));
 }
 
-/// The streams of one workspace's failing start, each in its own order.
+/// Returns the streams of one workspace's failing start, each in its own order.
 fn failing_start() -> [Vec<Observation>; 3] {
     let unschedulable = "0/1 nodes are available: 1 Insufficient cpu.";
     let pending = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
@@ -477,7 +477,8 @@ fn a_failing_start_is_told_in_one_line_each() {
         story.observe(observation);
     }
     story.tick(10);
-    // Neither that the ReplicaSet created the pod nor that the pull is tried again is said beside what says it better.
+    // The creation of the pod by its ReplicaSet and the retry of the pull are not reported, because other facts say
+    // more.
     assert_eq!(story.findings_for(ALICE).len(), 9, "{:#?}", story.findings_for(ALICE));
 }
 
@@ -504,7 +505,7 @@ proptest! {
                 story.book.claims.borrow_mut().extend(["ws".to_owned(), "ws-1".to_owned()]);
             }
             let mut effects = story.observe(observation);
-            // All of it comes within seconds: what is held until a pause ends would depend on the delay.
+            // All observations come within seconds: facts that are held until a pause ends would depend on the delay.
             let left = SignedDuration::from_secs(4) - story.now.duration_since(start());
             effects.extend(story.tick(ticks[steps % ticks.len()].min(left.as_secs())));
             for effect in effects {
@@ -527,7 +528,7 @@ proptest! {
     }
 }
 
-/// What a second process says after a restart that continues from what the first one knows.
+/// Runs a second process, which continues after a restart from what the first one knows.
 #[test]
 fn status_reported_before_a_restart_is_not_reported_again() {
     let trouble = json!({"containerStatuses": [{"name": "dev", "restartCount": 1,

@@ -46,19 +46,19 @@ pub(super) struct Tracked {
     pub(super) owner: Owner,
     pub(super) controller: Option<Uid>,
     pub(super) created: Option<Timestamp>,
-    /// What a pod depends on.
+    /// Dependencies of a pod.
     pub(super) dependencies: Arc<[Dependency]>,
-    /// When a pod got its node.
+    /// Time at which a pod got its node.
     pub(super) scheduled: Option<Timestamp>,
-    /// When a pod was seen to have ended, while it still exists.
+    /// Time at which a pod was first seen to have ended, while it still exists.
     pub(super) ended_at: Option<Timestamp>,
     /// Its resourceVersion when it was last seen.
     pub(super) revision: u64,
     /// Images of a pod's containers.
     pub(super) images: Images,
-    /// The scope that shows it; `None` while only a lookup did.
+    /// Scope that shows it; `None` while only a lookup did.
     pub(super) scope: Option<ScopeId>,
-    /// The list of that scope in which it was last seen.
+    /// List of that scope in which it was last seen.
     pub(super) listing: u32,
     /// Token sources in its spec, to notice a template change.
     pub(super) sources: Vec<TokenSource>,
@@ -71,21 +71,21 @@ pub(super) struct Tracked {
     /// Due time of the next held fact, as in the correlator's order.
     pub(super) due: Option<Timestamp>,
     pub(super) ends: Ends,
-    /// Stages of its start that trouble was reported about.
+    /// Stages of its start with reported trouble.
     pub(super) trouble: Trouble,
     pub(super) pulls: Pulls,
-    /// Its removal by the cluster was reported: its containers end because of that.
+    /// True if its removal by the cluster was reported: its containers end because of that.
     pub(super) taken_away: bool,
     pub(super) progress: Progress,
     seen: VecDeque<Key>,
     /// Facts of its status that a restart need not report again.
     pub(super) known: BTreeSet<FactKey>,
     pub(super) gone_at: Option<Timestamp>,
-    /// It may be deleted, or have left the selection, or be hidden by a stale list.
+    /// Set if it may be deleted, have left the selection, or be hidden by a stale list.
     pub(super) missing: Option<Missing>,
-    /// One of many pods of its workload: its creation is counted, and the steps of its start are not reported.
+    /// True for one of many pods of its workload: its creation is counted, and the steps of its start are not reported.
     pub(super) only_counted: bool,
-    /// It exists and is no longer selected: nothing is reported about it.
+    /// True if it exists and is no longer selected: nothing is reported about it.
     pub(super) left: bool,
 }
 
@@ -125,7 +125,7 @@ impl Tracked {
         }
     }
 
-    /// Takes over the agents of a spec and drops those no longer in it. Returns new references to resolve.
+    /// Adds the agents of a spec and drops those no longer in it. Returns new references to resolve.
     pub(super) fn carry(&mut self, agents: Vec<Agent>) -> Vec<TokenSource> {
         let mut sources: Vec<TokenSource> = Vec::with_capacity(agents.len());
         for Agent { source, .. } in agents {
@@ -156,7 +156,7 @@ impl Tracked {
         sources
     }
 
-    /// Other agents read what happens from now on: nothing was reported to them yet.
+    /// Forgets what was reported: other agents read what happens from now on.
     pub(super) fn start_over(&mut self) {
         self.dedup.start_over();
         self.seen.clear();
@@ -164,7 +164,7 @@ impl Tracked {
         self.progress = Progress::default();
     }
 
-    /// A reference was resolved. Returns false if its agent was known already.
+    /// Records the token of a reference. Returns false if its agent was known already.
     pub(super) fn resolve(&mut self, source: &TokenSource, token: AgentToken) -> bool {
         self.resolved.push((source.clone(), token));
         let new = !self.agents.contains(&token);
@@ -174,7 +174,7 @@ impl Tracked {
         new
     }
 
-    /// True if it existed at this time, by clocks of whole seconds.
+    /// True if it existed at this time. Allows for clocks of whole seconds.
     pub(super) fn lived_at(&self, time: Timestamp) -> bool {
         let created = self.created.is_none_or(|created| created.as_second() <= time.as_second() + 1);
         created && self.gone_at.is_none_or(|gone| time.as_second() <= gone.as_second() + 1)

@@ -1,4 +1,4 @@
-//! Workloads of which no pod was seen yet.
+//! Workloads without a pod seen so far.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{fact_id::ScopeId, identity::Uid};
 
-/// Workloads that are held until the watch shows one of their pods. A field selector is about pods alone, so a
-/// workload does not tell whether its agent belongs to this program's Coder.
+/// Workloads that are held until the watch shows one of their pods. A field selector applies to pods only, so a
+/// workload does not show if its agent belongs to this program's Coder.
 #[derive(Debug, Default)]
 pub(super) struct Unconfirmed {
     held: HashMap<Uid, Held>,
-    /// The controllers of the pods that are followed, with the pods' namespace: an owner reference can be forged.
+    /// Controllers of tracked pods, with the pods' namespace: an owner reference can be forged.
     owners: HashSet<(Arc<str>, Uid)>,
 }
 
@@ -25,17 +25,17 @@ pub(super) struct Unconfirmed {
 struct Held {
     origin: Origin,
     object: Object,
-    /// The sequence number of the listing that showed it last.
+    /// Sequence number of the list that showed it last.
     listing: u32,
 }
 
 impl Unconfirmed {
-    /// Whether a pod of this workload is followed.
+    /// True if a pod of this workload is tracked.
     pub(super) fn is_confirmed(&self, namespace: &str, workload: Uid) -> bool {
         self.owners.contains(&(namespace.into(), workload))
     }
 
-    /// Holds a workload, at most `limit` of them; false if there is no room. Its origin is the one it had first.
+    /// Holds a workload, up to `limit` of them. Returns false if there is no room. A workload keeps its first origin.
     pub(super) fn hold(&mut self, uid: Uid, origin: Origin, object: &Object, listing: u32, limit: usize) -> bool {
         let room = self.held.len() < limit;
         match self.held.entry(uid) {
@@ -51,7 +51,7 @@ impl Unconfirmed {
         true
     }
 
-    /// A pod of this workload is followed: the workload, if it was held.
+    /// Confirms a workload when one of its pods is tracked. Returns the workload if it was held.
     pub(super) fn confirm(&mut self, namespace: &Arc<str>, workload: Uid) -> Option<(Origin, Object)> {
         self.owners.insert((Arc::clone(namespace), workload));
         let Entry::Occupied(held) = self.held.entry(workload) else { return None };
@@ -59,17 +59,17 @@ impl Unconfirmed {
         is_there.then(|| held.remove()).map(|held| (held.origin, held.object))
     }
 
-    /// A pod of this workload is no longer followed.
+    /// Removes the confirmation of a workload when a pod of it is no longer tracked.
     pub(super) fn forget_pod_of(&mut self, namespace: &Arc<str>, workload: Uid) {
         self.owners.remove(&(Arc::clone(namespace), workload));
     }
 
-    /// The workload was deleted.
+    /// Removes a workload that was deleted.
     pub(super) fn remove(&mut self, uid: Uid) {
         self.held.remove(&uid);
     }
 
-    /// A list of this scope is complete: what it does not show was deleted.
+    /// Handles a complete list of this scope: workloads missing from it were deleted.
     pub(super) fn listed(&mut self, scope: ScopeId, listing: u32) {
         self.held.retain(|_, held| held.origin.scope != Some(scope) || held.listing == listing);
     }

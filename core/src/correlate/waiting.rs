@@ -24,8 +24,8 @@ struct Queue {
     waiters: Vec<Waiter>,
 }
 
-/// Waiting Events, bounded in number; beyond the limit the object that waited longest is dropped. The key is the whole
-/// subject of an Event: one with the right UID and a wrong name waits separately.
+/// Waiting Events, bounded in number. Beyond the limit, the Events of the object that waited longest are dropped. The
+/// key is the whole subject of an Event: one with the right UID and a wrong name waits separately.
 #[derive(Debug)]
 pub(super) struct Waiting {
     queues: HashMap<Subject, Queue>,
@@ -39,11 +39,11 @@ impl Waiting {
         Self { queues: HashMap::new(), order: VecDeque::new(), events: 0, limit }
     }
 
-    /// Adds an Event. Returns those dropped for it.
+    /// Adds an Event. Returns those that were dropped to make room.
     pub(super) fn push(&mut self, subject: &Subject, event: Event, fact_id: FactId, now: Timestamp) -> Vec<Waiter> {
         let queue = self.queues.entry(subject.clone()).or_insert_with(|| {
             self.order.push_back(subject.clone());
-            // Without a UID nothing shows that the right object was found.
+            // Without a UID nothing proves that the right object was found.
             Queue { since: now, looked_up: subject.uid == Uid::UNKNOWN, waiters: Vec::new() }
         });
         queue.waiters.push(Waiter { event, fact_id });
@@ -69,7 +69,7 @@ impl Waiting {
         self.queues.get_mut(subject).is_some_and(|queue| !std::mem::replace(&mut queue.looked_up, true))
     }
 
-    /// Objects that have waited at least this long without a lookup.
+    /// Marks and returns the objects that have waited at least this long without a lookup.
     pub(super) fn due_for_lookup(&mut self, after: SignedDuration, now: Timestamp) -> Vec<Subject> {
         let queues = &mut self.queues;
         self.order

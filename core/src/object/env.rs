@@ -1,4 +1,4 @@
-//! A container's environment, reduced while decoding to what can tell the agent's token.
+//! Environment of a container, reduced while decoding to what can lead to the agent's token.
 
 use std::{collections::HashSet, fmt};
 
@@ -14,22 +14,22 @@ use crate::{
     token::{Sealed, VARIABLES},
 };
 
-/// Maximum number of variables of a container among which a reference `$(NAME)` is looked for: its first ones.
+/// Maximum number of a container's variables, from the first one, that a reference `$(NAME)` can find.
 const MAX_REMEMBERED: usize = 1_024;
-/// Maximum number of names that the agent's variables refer to, directly and through others.
+/// Maximum number of names that the agent's variables refer to, directly and through other variables.
 const MAX_REFERENCES: usize = 256;
-/// Maximum length of a remembered value, in bytes, of variables other than the agent's. A token has 36.
+/// Maximum length of a remembered value, in bytes, of variables other than the agent's. A token has 36 bytes.
 const MAX_PART: usize = 256;
 
-/// An environment variable. While decoding, all but the agent's own ([`VARIABLES`]) and those that these refer to as
-/// `$(NAME)` are dropped, with their values.
+/// Environment variable. Decoding keeps only the agent's own variables ([`VARIABLES`]) and those that they refer to as
+/// `$(NAME)`. All others are dropped with their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EnvVar {
     /// The variable's name.
     pub name: String,
-    /// Its value, if given here; references in it are not expanded.
+    /// Literal value, if there is one; references in it are not expanded.
     pub value: Option<Sealed>,
-    /// Its value, if found elsewhere.
+    /// Source of the value, if it is not literal.
     pub value_from: Option<EnvSource>,
 }
 
@@ -61,12 +61,12 @@ impl EnvVar {
     }
 }
 
-/// The variables met so far.
+/// Variables decoded so far.
 #[derive(Default)]
 struct Environment {
-    /// The first ones, with their positions in the list.
+    /// First variables, with their positions in the list.
     remembered: Vec<(usize, EnvVar)>,
-    /// The last one of each of [`VARIABLES`].
+    /// Last one of each of [`VARIABLES`].
     agents: [Option<(usize, EnvVar)>; VARIABLES.len()],
 }
 
@@ -82,7 +82,7 @@ impl Environment {
         }
     }
 
-    /// The agent's variables, and those before them that they refer to, in their order.
+    /// Returns the agent's variables and the earlier ones that they refer to, in their original order.
     fn needed(self) -> Vec<EnvVar> {
         let mut kept: Vec<(usize, EnvVar)> = self.agents.into_iter().flatten().collect();
         let agents: Vec<usize> = kept.iter().map(|(position, _)| *position).collect();
@@ -90,7 +90,7 @@ impl Environment {
         for (_, variable) in &kept {
             variable.add_references(&mut names);
         }
-        // A reference is to a variable before it: one pass from the end finds all, also those of those.
+        // A reference is to an earlier variable, so one pass from the end finds all, including indirect ones.
         for (position, variable) in self.remembered.into_iter().rev() {
             if names.contains(&variable.name) && !agents.contains(&position) {
                 variable.add_references(&mut names);

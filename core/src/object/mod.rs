@@ -1,8 +1,8 @@
-//! Kubernetes objects, decoded as far as this program uses them.
+//! Kubernetes objects, reduced to the fields that this program uses.
 //!
-//! The same types are read out of an AdmissionReview, a list, a watch and a GET. A field that is not here is never
-//! kept: managedFields, volumes' contents, probes and most of the spec fall away while decoding. What is kept is limited
-//! in length and number, so that an object of any size takes little memory.
+//! The same types decode an AdmissionReview, a list, a watch event and the response to a GET. Other fields, such as
+//! managedFields, volume contents, probes and most of the spec, are dropped while decoding. Lengths and numbers are
+//! limited, so that an object of any size takes little memory.
 
 mod env;
 
@@ -29,55 +29,55 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Meta {
-    /// Empty on a pod that a workload is about to create.
+    /// Name; empty on a pod that a workload is about to create.
     #[serde(deserialize_with = "text::name")]
     pub name: String,
-    /// The name's prefix, when the API server makes the rest.
+    /// Prefix of the name, if the API server generates the rest.
     #[serde(deserialize_with = "text::name")]
     pub generate_name: String,
-    /// Empty in some reviews: `request.namespace` is always there.
+    /// Namespace; empty in some reviews, but `request.namespace` is always set.
     #[serde(deserialize_with = "text::name")]
     pub namespace: String,
-    /// `None` before the object is stored.
+    /// UID; `None` before the object is stored.
     #[serde(deserialize_with = "uid")]
     pub uid: Option<Uid>,
-    /// Opaque by contract and a growing number in fact (see [`Meta::revision`]).
+    /// resourceVersion; opaque by contract, an increasing number in practice (see [`Meta::revision`]).
     #[serde(deserialize_with = "text::word")]
     pub resource_version: String,
-    /// The labels: the first 256.
+    /// Labels: the first 256.
     #[serde(deserialize_with = "labels")]
     pub labels: BTreeMap<String, String>,
-    /// The annotations of Coder and of this program.
+    /// Annotations of Coder and of this program.
     pub annotations: Annotations,
-    /// Its owners.
+    /// Owners of the object.
     #[serde(deserialize_with = "bounded::list")]
     pub owner_references: Vec<OwnerReference>,
-    /// Number of the spec's version; 0 where none is kept.
+    /// Version number of the spec; 0 for objects that have none.
     pub generation: i64,
-    /// In whole seconds, by the API server's clock.
+    /// Creation time, in whole seconds of the API server's clock.
     pub creation_timestamp: Option<Timestamp>,
-    /// Set while it is being deleted gracefully.
+    /// Deletion time; set while the object is being deleted gracefully.
     pub deletion_timestamp: Option<Timestamp>,
 }
 
 impl Meta {
-    /// The resourceVersion as the number it is on every API server backed by etcd or kine (comparable by contract
-    /// since Kubernetes 1.35); `None` where it is not a number.
+    /// Returns the resourceVersion as a number; `None` if it is not a number. It is one on every API server backed by
+    /// etcd or kine, and comparable by contract since Kubernetes 1.35.
     pub fn revision(&self) -> Option<u64> {
         self.resource_version.parse().ok()
     }
 
-    /// The owner that is this object's controller.
+    /// Returns the owner that is this object's controller.
     pub fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().find(|owner| owner.controller)
     }
 
-    /// The name, or the prefix of the one to come.
+    /// Returns the name, or the prefix of a name that is not generated yet.
     pub fn name_or_prefix(&self) -> &str {
         if self.name.is_empty() { &self.generate_name } else { &self.name }
     }
 
-    /// This object as a subject; `None` before it is stored.
+    /// Returns this object as a subject; `None` before it is stored.
     pub fn subject(&self, kind: Kind) -> Option<Subject> {
         Some(Subject {
             kind,
@@ -88,10 +88,11 @@ impl Meta {
     }
 }
 
-/// Annotations, as far as they are used.
+/// Annotations, reduced to those that are used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Annotations {
-    /// Those whose keys begin with `com.coder.` or `logstream.coder.com/`: the first 64, with at most 8 KiB of each value.
+    /// Annotations with a key that begins with `com.coder.` or `logstream.coder.com/`: the first 64, with at most 8 KiB
+    /// of each value.
     pub known: BTreeMap<String, String>,
     /// Size of the keys and values of all others, in bytes; 0 only if there are none.
     pub other: usize,
@@ -108,7 +109,7 @@ impl<'de> Deserialize<'de> for Annotations {
 /// An entry of `metadata.ownerReferences`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct OwnerReference {
-    /// `ReplicaSet`, `StatefulSet`, `Job`, or anything else.
+    /// Kind of the owner, such as `ReplicaSet`, `StatefulSet` or `Job`.
     #[serde(deserialize_with = "text::word")]
     pub kind: String,
     /// The owner's name.
@@ -116,7 +117,7 @@ pub struct OwnerReference {
     pub name: String,
     /// The owner's UID.
     pub uid: Uid,
-    /// Whether it manages this object.
+    /// True if the owner manages this object.
     #[serde(default)]
     pub controller: bool,
 }
@@ -125,7 +126,7 @@ pub struct OwnerReference {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Pod {
-    /// Its metadata. Default where it is left out; written otherwise than as a JSON object, the pod does not decode.
+    /// Metadata; default if it is missing. Decoding fails if it is not a JSON object.
     #[serde(deserialize_with = "object")]
     pub metadata: Meta,
     /// Its spec.
@@ -135,7 +136,7 @@ pub struct Pod {
     pub status: PodStatus,
 }
 
-/// The part of a pod's spec (or a template's) that can carry a token.
+/// Spec of a pod or template, reduced to what this program uses: mainly the parts that can carry a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
@@ -145,19 +146,19 @@ pub struct PodSpec {
     /// The containers.
     #[serde(deserialize_with = "bounded::list")]
     pub containers: Vec<Container>,
-    /// Volumes, those kinds alone that can hold a token file or have a claim.
+    /// Volumes of the kinds that can hold a token file or have a claim.
     #[serde(deserialize_with = "bounded::list")]
     pub volumes: Vec<Volume>,
-    /// The node that the pod runs on; empty before it is scheduled.
+    /// Name of the node that the pod runs on; empty before the pod is scheduled.
     #[serde(deserialize_with = "text::name")]
     pub node_name: String,
-    /// `Always` (also if empty), `OnFailure` or `Never`.
+    /// Restart policy: `Always` (also if empty), `OnFailure` or `Never`.
     #[serde(deserialize_with = "text::word")]
     pub restart_policy: String,
 }
 
 impl PodSpec {
-    /// Each container with its kind, those that start first in front.
+    /// Returns each container with its kind, in the order in which they start.
     pub fn each_container(&self) -> impl Iterator<Item = (&Container, ContainerKind)> {
         let init = self.init_containers.iter().map(|container| {
             let sidecar = container.restart_policy == "Always";
@@ -166,7 +167,7 @@ impl PodSpec {
         init.chain(self.containers.iter().map(|container| (container, ContainerKind::App)))
     }
 
-    /// The kind of the container of this name.
+    /// Returns the kind of the container with this name.
     pub fn kind_of(&self, container: &str) -> Option<ContainerKind> {
         self.each_container().find(|(spec, _)| spec.name == container).map(|(_, kind)| kind)
     }
@@ -176,25 +177,26 @@ impl PodSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
-    /// Unique within the pod.
+    /// Name, unique within the pod.
     #[serde(deserialize_with = "text::name")]
     pub name: String,
-    /// The image's reference.
+    /// Image reference.
     #[serde(deserialize_with = "text::path")]
     pub image: String,
-    /// The environment variables that can tell the agent's token; a later one of a name wins.
+    /// Environment variables that can lead to the agent's token. The last one of a name wins.
     #[serde(deserialize_with = "env::environment")]
     pub env: Vec<EnvVar>,
-    /// Whole ConfigMaps and Secrets as environment; `env` wins over these, and a later one over an earlier.
+    /// ConfigMaps and Secrets that are imported as a whole. `env` takes precedence over these, and a later one over an
+    /// earlier one.
     #[serde(deserialize_with = "bounded::list")]
     pub env_from: Vec<EnvFrom>,
-    /// Where volumes appear.
+    /// Mounts of volumes.
     #[serde(deserialize_with = "bounded::list")]
     pub volume_mounts: Vec<VolumeMount>,
-    /// Its limits.
+    /// Resource limits.
     #[serde(deserialize_with = "nullable")]
     pub resources: Resources,
-    /// `Always` makes an init container a sidecar.
+    /// Restart policy. `Always` makes an init container a sidecar.
     #[serde(deserialize_with = "text::word")]
     pub restart_policy: String,
 }
@@ -208,11 +210,11 @@ pub struct Resources {
     pub limits: Limits,
 }
 
-/// `limits` of a container, as far as they are used.
+/// `limits` of a container, reduced to the one that is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// Of memory.
+    /// Memory limit.
     pub memory: Option<Quantity>,
 }
 
@@ -252,7 +254,7 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
-/// Where an environment variable's value comes from.
+/// Source of an environment variable's value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvSource {
@@ -272,16 +274,16 @@ pub struct KeySelector {
     /// The key.
     #[serde(deserialize_with = "text::name")]
     pub key: String,
-    /// The pod starts even if it does not exist.
+    /// True if the pod starts even if the key does not exist.
     #[serde(deserialize_with = "nullable")]
     pub optional: bool,
 }
 
-/// A whole ConfigMap or Secret as environment.
+/// Import of a whole ConfigMap or Secret into the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvFrom {
-    /// Put before each key.
+    /// Prefix that is added to each key.
     #[serde(deserialize_with = "text::name")]
     pub prefix: String,
     /// A Secret in the pod's namespace.
@@ -290,26 +292,26 @@ pub struct EnvFrom {
     pub config_map_ref: Option<NameReference>,
 }
 
-/// An object of the pod's namespace, by name.
+/// Reference to an object in the pod's namespace, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct NameReference {
     /// The object's name.
     #[serde(deserialize_with = "text::name")]
     pub name: String,
-    /// The pod starts even if it does not exist.
+    /// True if the pod starts even if the object does not exist.
     #[serde(deserialize_with = "nullable")]
     pub optional: bool,
 }
 
-/// Where a container sees a volume.
+/// Mount of a volume in a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeMount {
     /// The volume's name.
     #[serde(deserialize_with = "text::name")]
     pub name: String,
-    /// An absolute path.
+    /// Absolute path in the container.
     #[serde(deserialize_with = "text::path")]
     pub mount_path: String,
     /// A path inside the volume, mounted instead of its root.
@@ -317,7 +319,7 @@ pub struct VolumeMount {
     pub sub_path: String,
 }
 
-/// A volume, if it is of a kind that can hold a token file or has a claim.
+/// A volume of a kind that can hold a token file or has a claim.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
@@ -328,15 +330,15 @@ pub struct Volume {
     pub secret: Option<SecretVolume>,
     /// A ConfigMap.
     pub config_map: Option<NamedItems>,
-    /// Several of these in one.
+    /// Several Secrets and ConfigMaps in one volume.
     pub projected: Option<Projected>,
     /// An existing claim.
     pub persistent_volume_claim: Option<ClaimVolume>,
-    /// A claim that is created for this pod alone.
+    /// A claim that is created for this pod only.
     pub ephemeral: Option<EphemeralVolume>,
 }
 
-/// A claim of the pod's namespace as a volume.
+/// A claim in the pod's namespace, used as a volume.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimVolume {
@@ -356,10 +358,10 @@ pub struct SecretVolume {
     /// The Secret's name.
     #[serde(deserialize_with = "text::name")]
     pub secret_name: String,
-    /// The keys shown and their paths; empty: every key under its own name.
+    /// Keys that are mounted, and their paths. If empty, every key is mounted under its own name.
     #[serde(deserialize_with = "bounded::list")]
     pub items: Vec<KeyToPath>,
-    /// The pod starts even if it does not exist.
+    /// True if the pod starts even if the Secret does not exist.
     #[serde(deserialize_with = "nullable")]
     pub optional: bool,
 }
@@ -371,10 +373,10 @@ pub struct NamedItems {
     /// The object's name.
     #[serde(deserialize_with = "text::name")]
     pub name: String,
-    /// The keys shown and their paths; empty: every key under its own name.
+    /// Keys that are mounted, and their paths. If empty, every key is mounted under its own name.
     #[serde(deserialize_with = "bounded::list")]
     pub items: Vec<KeyToPath>,
-    /// The pod starts even if it does not exist.
+    /// True if the pod starts even if the object does not exist.
     #[serde(deserialize_with = "nullable")]
     pub optional: bool,
 }
@@ -383,12 +385,12 @@ pub struct NamedItems {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Projected {
-    /// Its parts.
+    /// Sources of the volume.
     #[serde(deserialize_with = "bounded::list")]
     pub sources: Vec<ProjectedSource>,
 }
 
-/// A part of a projected volume.
+/// Source of a projected volume.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProjectedSource {
@@ -398,7 +400,7 @@ pub struct ProjectedSource {
     pub config_map: Option<NamedItems>,
 }
 
-/// A key of a Secret or ConfigMap and the path it appears at.
+/// Key of a Secret or ConfigMap, and the path at which it is mounted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct KeyToPath {
@@ -410,28 +412,28 @@ pub struct KeyToPath {
     pub path: String,
 }
 
-/// What the pod's status tells that Events may not.
+/// Status of a pod, reduced to what Events may not show.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStatus {
-    /// `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`.
+    /// Phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     #[serde(deserialize_with = "text::word")]
     pub phase: String,
-    /// Such as `Evicted`.
+    /// Reason, such as `Evicted`.
     #[serde(deserialize_with = "text::reason")]
     pub reason: String,
-    /// Of the reason.
+    /// Message that belongs to the reason.
     #[serde(deserialize_with = "text::message")]
     pub message: String,
     /// Conditions.
     #[serde(deserialize_with = "bounded::list")]
     pub conditions: Vec<Condition>,
-    /// When the kubelet took the pod on.
+    /// Time at which the kubelet accepted the pod.
     pub start_time: Option<Timestamp>,
-    /// Of the init containers.
+    /// Statuses of the init containers.
     #[serde(deserialize_with = "bounded::list")]
     pub init_container_statuses: Vec<ContainerStatus>,
-    /// Of the containers.
+    /// Statuses of the containers.
     #[serde(deserialize_with = "bounded::list")]
     pub container_statuses: Vec<ContainerStatus>,
 }
@@ -440,19 +442,19 @@ pub struct PodStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
-    /// Such as `PodScheduled` or `Progressing`.
+    /// Type, such as `PodScheduled` or `Progressing`.
     #[serde(rename = "type", deserialize_with = "text::name")]
     pub kind: String,
-    /// `True`, `False` or `Unknown`.
+    /// Status: `True`, `False` or `Unknown`.
     #[serde(deserialize_with = "text::word")]
     pub status: String,
-    /// Such as `Unschedulable`.
+    /// Reason, such as `Unschedulable`.
     #[serde(deserialize_with = "text::reason")]
     pub reason: String,
-    /// Of the reason.
+    /// Message that belongs to the reason.
     #[serde(deserialize_with = "text::message")]
     pub message: String,
-    /// When the status changed.
+    /// Time at which the status changed.
     #[serde(deserialize_with = "time")]
     pub last_transition_time: Option<Timestamp>,
 }
@@ -464,29 +466,29 @@ pub struct ContainerStatus {
     /// The container's name.
     #[serde(deserialize_with = "text::name")]
     pub name: String,
-    /// How often it was started again.
+    /// Number of restarts.
     #[serde(deserialize_with = "number")]
     pub restart_count: u32,
-    /// It runs and passes its startup and readiness probes.
+    /// True if the container runs and passes its startup and readiness probes.
     #[serde(deserialize_with = "nullable")]
     pub ready: bool,
-    /// What it does now.
+    /// Current state.
     #[serde(deserialize_with = "nullable")]
     pub state: ContainerState,
-    /// How it ended before.
+    /// Previous state: the end of an earlier run.
     #[serde(deserialize_with = "nullable")]
     pub last_state: ContainerState,
 }
 
-/// One of waiting, running and terminated.
+/// State of a container: waiting, running or terminated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ContainerState {
-    /// Not running yet, or not again.
+    /// Set while the container does not run yet, or not again.
     pub waiting: Option<Waiting>,
-    /// It runs.
+    /// Set while the container runs.
     pub running: Option<Running>,
-    /// It ended.
+    /// Set after the container ended.
     pub terminated: Option<Terminated>,
 }
 
@@ -494,42 +496,42 @@ pub struct ContainerState {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Running {
-    /// By the node's clock.
+    /// Start time, by the node's clock.
     #[serde(deserialize_with = "time")]
     pub started_at: Option<Timestamp>,
 }
 
-/// Why a container waits.
+/// State of a container that waits, with the reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Waiting {
-    /// Such as `ImagePullBackOff`.
+    /// Reason, such as `ImagePullBackOff`.
     #[serde(deserialize_with = "text::reason")]
     pub reason: String,
-    /// Of the reason.
+    /// Message that belongs to the reason.
     #[serde(deserialize_with = "text::message")]
     pub message: String,
 }
 
-/// How a container ended.
+/// State of a container that ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Terminated {
     /// The process's exit code.
     pub exit_code: i32,
-    /// Such as `OOMKilled`, `Error`, `Completed`.
+    /// Reason, such as `OOMKilled`, `Error` or `Completed`.
     #[serde(deserialize_with = "text::reason")]
     pub reason: String,
-    /// Of the reason; may be the container's own termination message.
+    /// Message that belongs to the reason; may be the container's own termination message.
     #[serde(deserialize_with = "text::message")]
     pub message: String,
-    /// By the node's clock.
+    /// Start time, by the node's clock.
     #[serde(deserialize_with = "time")]
     pub started_at: Option<Timestamp>,
-    /// By the node's clock.
+    /// End time, by the node's clock.
     #[serde(deserialize_with = "time")]
     pub finished_at: Option<Timestamp>,
-    /// Of this run of the container; empty where the runtime gives none.
+    /// Id of this run of the container; empty if the runtime gives none.
     #[serde(rename = "containerID")]
     pub container_id: String,
 }
@@ -538,7 +540,7 @@ pub struct Terminated {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Workload {
-    /// Its metadata. Default where it is left out; written otherwise than as a JSON object, this does not decode.
+    /// Metadata; default if it is missing. Decoding fails if it is not a JSON object.
     #[serde(deserialize_with = "object")]
     pub metadata: Meta,
     /// Its spec.
@@ -552,7 +554,7 @@ pub struct Workload {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadStatus {
-    /// The generation of the spec that the status is about; a Job has none.
+    /// Generation of the spec that the status describes; a Job has none.
     pub observed_generation: Option<i64>,
     /// Conditions.
     #[serde(deserialize_with = "bounded::list")]
@@ -563,7 +565,7 @@ pub struct WorkloadStatus {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct WorkloadSpec {
-    /// The pods it makes.
+    /// Template of the pods that it creates.
     pub template: Template,
 }
 
@@ -585,35 +587,36 @@ pub struct Event {
     /// Its metadata, without labels, annotations and owners.
     #[serde(deserialize_with = "bare")]
     pub metadata: Meta,
-    /// What it is about.
+    /// Object that the Event is about.
     pub involved_object: InvolvedObject,
-    /// Such as `FailedScheduling`.
+    /// Reason, such as `FailedScheduling`.
     #[serde(deserialize_with = "text::reason")]
     pub reason: String,
-    /// For people; at most 2 KiB are kept.
+    /// Human-readable message; at most 2 KiB are kept.
     #[serde(deserialize_with = "text::message")]
     pub message: String,
-    /// `Normal` or `Warning`.
+    /// Type: `Normal` or `Warning`.
     #[serde(rename = "type", deserialize_with = "text::word")]
     pub kind: String,
-    /// How often, for Events of controllers and kubelets; absent on the scheduler's.
+    /// Number of occurrences in Events of controllers and kubelets; absent in the scheduler's.
     #[serde(deserialize_with = "number")]
     pub count: u32,
-    /// Of controllers' and kubelets' Events.
+    /// Time of the first occurrence in Events of controllers and kubelets.
     #[serde(deserialize_with = "time")]
     pub first_timestamp: Option<Timestamp>,
-    /// Of controllers' and kubelets' Events.
+    /// Time of the last occurrence in Events of controllers and kubelets.
     #[serde(deserialize_with = "time")]
     pub last_timestamp: Option<Timestamp>,
-    /// Of the scheduler's Events.
+    /// Time of the first occurrence in Events of the scheduler.
     #[serde(deserialize_with = "time")]
     pub event_time: Option<Timestamp>,
-    /// Of the scheduler's Events once repeated.
+    /// Repeats in Events of the scheduler.
     pub series: Option<Series>,
 }
 
 impl Event {
-    /// When it last happened: series.lastObservedTime, else lastTimestamp, else eventTime, else creationTimestamp.
+    /// Returns the time of its last occurrence: series.lastObservedTime, else lastTimestamp, else eventTime, else
+    /// creationTimestamp.
     pub fn time(&self) -> Option<Timestamp> {
         self.series
             .as_ref()
@@ -623,17 +626,17 @@ impl Event {
             .or(self.metadata.creation_timestamp)
     }
 
-    /// When it first happened.
+    /// Returns the time of its first occurrence.
     pub fn since(&self) -> Option<Timestamp> {
         self.first_timestamp.or(self.event_time).or(self.metadata.creation_timestamp)
     }
 
-    /// How often it happened, at least 1.
+    /// Returns the number of its occurrences, at least 1.
     pub fn times(&self) -> u32 {
         self.series.as_ref().map_or(self.count, |series| series.count).max(1)
     }
 
-    /// The object it is about, if its kind is watched. The UID is [`Uid::UNKNOWN`] where the Event gives none.
+    /// Returns the object it is about, if its kind is watched. The UID is [`Uid::UNKNOWN`] if the Event has none.
     pub fn subject(&self) -> Option<Subject> {
         let about = &self.involved_object;
         let namespace = if about.namespace.is_empty() { &self.metadata.namespace } else { &about.namespace };
@@ -645,13 +648,13 @@ impl Event {
         })
     }
 
-    /// True if a line can come of it.
+    /// True if it can lead to a line.
     pub fn is_relevant(&self) -> bool {
         self.subject().is_some() || Dependency::of_event(self).is_some()
     }
 
-    /// True if it is about an object in its own namespace. With eventTime the API server does not compare the two, so
-    /// anyone who may write Events somewhere could write about any object.
+    /// True if it is about an object in its own namespace. The API server does not check this for an Event with an
+    /// eventTime, so anyone who may write Events in some namespace could write about any object.
     pub fn stays_in_its_namespace(&self) -> bool {
         let about = &self.involved_object.namespace;
         about.is_empty() || *about == self.metadata.namespace
@@ -662,7 +665,7 @@ impl Event {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InvolvedObject {
-    /// Any kind.
+    /// Kind of the object; may be any.
     #[serde(deserialize_with = "text::word")]
     pub kind: String,
     /// Its namespace.
@@ -674,7 +677,7 @@ pub struct InvolvedObject {
     /// Its UID.
     #[serde(deserialize_with = "uid")]
     pub uid: Option<Uid>,
-    /// A part of the object, such as `spec.containers{dev}`.
+    /// Part of the object, such as `spec.containers{dev}`.
     #[serde(deserialize_with = "text::name")]
     pub field_path: String,
 }
@@ -683,18 +686,18 @@ pub struct InvolvedObject {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Series {
-    /// How often.
+    /// Number of occurrences.
     #[serde(deserialize_with = "number")]
     pub count: u32,
-    /// When it last happened.
+    /// Time of the last occurrence.
     #[serde(deserialize_with = "time")]
     pub last_observed_time: Option<Timestamp>,
 }
 
-/// A struct that is written as a JSON object: serde also reads one from an array, in the order of its fields.
+/// Decodes a struct from a JSON object only. By default serde also accepts an array, in the order of the fields.
 ///
 /// # Errors
-/// Where it is written otherwise, or its fields do not decode.
+/// If the input is not a JSON object, or its fields do not decode.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct Object<T>(PhantomData<T>);
 
@@ -713,35 +716,36 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -
     deserializer.deserialize_map(Object(PhantomData))
 }
 
-/// `null` where Kubernetes' Go types write it for an empty list, map or number.
+/// Reads `null` as the default: Kubernetes' Go types write it for an empty list, map or number.
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A count. The API server accepts negative ones, which are 0 here.
+/// Reads a count. The API server accepts negative ones, which read as 0.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let number: i64 = nullable(deserializer)?;
     Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
 }
 
-/// A time; `None` where it is none, or beyond the last that can be represented (the API server accepts the whole of 9999).
+/// Reads a time; `None` if it is not a time, or is later than can be represented (the API server accepts the whole year
+/// 9999).
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     text::read(deserializer, |text| text.parse().ok())
 }
 
-/// An empty UID is none.
+/// Reads a UID; `None` if it is empty.
 fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uid>, D::Error> {
     text::read(deserializer, Uid::parse)
 }
 
-/// The labels.
+/// Reads labels.
 fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    // The longest value that Kubernetes accepts.
+    // Maximum length of a value in Kubernetes.
     let entries = Entries { limit: 256, value: 63, needed: |_| true };
     bounded::map(deserializer, &entries).map(|(labels, _)| labels)
 }
 
-/// Metadata without what only pods and workloads are asked for.
+/// Reads metadata without the fields that only pods and workloads need.
 fn bare<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Meta, D::Error> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
@@ -791,7 +795,7 @@ impl Element for Volume {
     }
 }
 
-/// Elements that are of use only if they can lead to a token.
+/// Implements `Element` for types with elements that are used only if they can lead to a token.
 macro_rules! carriers {
     ($($element:ty, $limit:literal, $useful:expr;)*) => {$(
         impl Element for $element {
@@ -812,7 +816,7 @@ carriers! {
     KeyToPath, 64, |item| !item.key.is_empty() && !item.path.is_empty();
 }
 
-/// Elements that are all alike.
+/// Implements `Element` for types with elements that are all alike.
 macro_rules! others {
     ($($element:ty, $limit:literal;)*) => {$(
         impl Element for $element {

@@ -1,5 +1,5 @@
-//! The words for why a pod is taken away, an image cannot be pulled, a container does not start or ended, and for what is
-//! over.
+//! Texts for the removal of a pod, an image that cannot be pulled, a container that does not start or ended, and
+//! recoveries.
 
 use jiff::SignedDuration;
 
@@ -9,10 +9,10 @@ use crate::{
     finding::{ContainerKind, Stage, WaitingFor},
 };
 
-/// Characters shown of a container's own last words; the end of a log says more than its beginning.
+/// Maximum number of characters shown of a container's last output. The end of a log says more than its beginning.
 const LAST_WORDS: usize = 300;
 
-/// Why the cluster takes the pod away.
+/// Describes why the cluster evicts the pod.
 pub(super) fn disrupted(message: &str) -> String {
     match message.trim() {
         "" => "The cluster evicts the pod".to_owned(),
@@ -20,14 +20,14 @@ pub(super) fn disrupted(message: &str) -> String {
     }
 }
 
-/// Which image cannot be pulled, in the kubelet's words.
+/// Describes an image that cannot be pulled, in the kubelet's words.
 pub(super) fn image_pull(container: &str, which: ContainerKind, image: &str, message: &str) -> String {
     let kind = which.as_str();
     let who = if container.is_empty() { String::new() } else { format!("{kind} {container} cannot start: ") };
     format!("{who}Failed to pull image \"{image}\": {}", message.trim())
 }
 
-/// How a container ended.
+/// Describes how a container ended.
 pub(super) fn terminated(container: &str, which: ContainerKind, exit_code: i32, reason: &str) -> String {
     let what = which.as_str();
     match reason {
@@ -37,7 +37,7 @@ pub(super) fn terminated(container: &str, which: ContainerKind, exit_code: i32, 
     }
 }
 
-/// Why a container does not start, with the kubelet's reason; `container` is its kind and name.
+/// Describes why a container does not start, with the kubelet's reason. `container` is its kind and name.
 pub(super) fn waiting(container: &str, why: WaitingFor, reason: &str, image: &str, message: &str) -> String {
     let text = match why {
         WaitingFor::Image if of_image_pull(message, image).is_none() && !message.is_empty() => {
@@ -56,20 +56,20 @@ pub(super) fn waiting(container: &str, why: WaitingFor, reason: &str, image: &st
     if reason.is_empty() || text.contains(reason) { text } else { format!("{text} ({reason})") }
 }
 
-/// A failed probe.
+/// Describes a failed probe.
 pub(super) fn unhealthy(container: &str, which: ContainerKind, message: &str) -> String {
     let message = message.trim().trim_end_matches(':');
     if container.is_empty() { message.to_owned() } else { format!("{} {container}: {message}", which.as_str()) }
 }
 
-/// A pull that goes on for long.
+/// Describes a pull that takes long.
 pub(super) fn slow_pull(container: &str, which: ContainerKind, image: &str, elapsed: SignedDuration) -> String {
     let what = format!("image \"{image}\" has been pulled for {}", duration(elapsed));
     let which = which.as_str();
     if container.is_empty() { format!("I{}", &what[1..]) } else { format!("{which} {container} waits: {what}") }
 }
 
-/// Trouble that is over.
+/// Describes a recovery.
 pub(super) fn recovered(stage: &Stage, after: SignedDuration) -> String {
     let after = duration(after);
     match stage {
@@ -86,7 +86,7 @@ pub(super) fn recovered(stage: &Stage, after: SignedDuration) -> String {
     }
 }
 
-/// The end of what a container said last, on one line, behind a colon; empty if it said nothing.
+/// Returns the end of a container's last output, on one line after a colon; empty if there is none.
 pub(super) fn last_words(message: &str) -> String {
     let words = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let length = words.chars().count();

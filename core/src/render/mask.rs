@@ -1,6 +1,6 @@
-//! Secrets and control characters in messages.
+//! Masking of secrets and control characters in messages.
 //!
-//! Each scan goes over the text once: what it has looked at it does not look at again, whatever the text holds.
+//! Each scan goes over the text once, and does not look at any part again, whatever the text contains.
 
 mod named;
 mod tokens;
@@ -10,15 +10,15 @@ use std::ops::Range;
 
 use crate::token::AgentToken;
 
-/// Stands for a secret.
+/// Replacement for a secret.
 const MASK: &str = "***";
 
-/// Replaces secrets, and turns control characters and line separators into spaces. Characters that show nothing or turn the
-/// order of others are dropped, as they could hide a secret or make a line read as another. An arrow, behind which our own
-/// words stand in a line, becomes `->`.
+/// Replaces secrets, and turns control characters and line separators into spaces. Invisible characters and those that
+/// change the order of others are dropped, because they could hide a secret or make a line read as another. An arrow
+/// becomes `->`, because this program's own words follow an arrow in a line.
 ///
-/// Secrets are agent tokens that are known, values of names such as `password` (however they are written: `=`, `:`, JSON,
-/// YAML, URL, header, flag), credentials in URLs, and tokens of well-known services.
+/// Secrets are known agent tokens, values of names such as `password` (in any notation: `=`, `:`, JSON, YAML, URL,
+/// header, flag), credentials in URLs, and tokens of well-known services.
 pub(super) fn mask(text: &str, is_agent: &dyn Fn(AgentToken) -> bool) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars().filter(|c| !is_invisible(*c)) {
@@ -37,13 +37,13 @@ pub(super) fn mask(text: &str, is_agent: &dyn Fn(AgentToken) -> bool) -> String 
     replace(&text, secrets)
 }
 
-/// NUL, and format characters: of width zero, for the direction of text, and tags.
+/// True for NUL and for format characters: of zero width, for the direction of text, and tags.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\0' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Replaces these parts of a text, which may overlap and are sorted by their starts.
+/// Replaces these parts of a text with [`MASK`]. They may overlap, and are sorted by their starts.
 fn replace(text: &str, secrets: Vec<Range<usize>>) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut done = 0;

@@ -1,8 +1,8 @@
-//! The words: findings in, log lines out.
+//! Rendering of findings as log lines.
 //!
-//! Lines that the program we replace has too keep its words: the marks 🐳 and 🗑️, the bold verb, an Event's message in
-//! white. What it leaves out follows behind an arrow: the sentences of the catalogue ([`causes`]) on what it means and who
-//! can do something about it.
+//! Lines that the replaced program also writes keep its words: the marks 🐳 and 🗑️, the bold verb, an Event's message in
+//! white. The sentences of the catalogue ([`causes`]), which that program does not have, follow an arrow: what the line
+//! means, and who can act.
 
 mod cause;
 mod mask;
@@ -20,31 +20,31 @@ use crate::{
     token::AgentToken,
 };
 
-/// What a hint may take of a line; the rest is for what happened.
+/// Maximum length of a hint in a line, in characters. The rest is for what happened.
 const MAX_HINT: usize = 480;
 
-/// What a reason may take of a line.
+/// Maximum length of a reason in a line, in characters.
 const MAX_REASON: usize = 128;
 
-/// What is looked at of a text, in bytes: no line has room for more.
+/// Maximum length of a text before masking, in bytes. No line has room for more.
 const MAX_MASKED: usize = 16 * 1024;
 
 const BOLD: &str = "\u{1b}[1m";
 const WHITE: &str = "\u{1b}[37m";
 const RESET: &str = "\u{1b}[0m";
 
-/// The looks of a line.
+/// Style of a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogStyle {
     /// With emoji and ANSI colours.
     #[default]
     Fancy,
-    /// Text alone.
+    /// Text only.
     Plain,
 }
 
 impl LogStyle {
-    /// Name in the configuration.
+    /// Returns the name in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fancy => "fancy",
@@ -53,9 +53,9 @@ impl LogStyle {
     }
 }
 
-/// Finds the words for a finding. The line is the same for each of the finding's agents.
+/// Renders a finding as a line, which is the same for each of the finding's agents.
 ///
-/// `is_agent` tells the tokens of agents that are known, of any workspace: none of them appears in the line.
+/// `is_agent` returns true for the tokens of all known agents, of any workspace. None of them appears in the line.
 pub fn render(finding: &Finding, style: LogStyle, is_agent: impl Fn(AgentToken) -> bool) -> LogLine {
     let Words { level, reason, label, colour, text, hint } = words(finding, style);
     let is_agent = |token| finding.agents.contains(&token) || is_agent(token);
@@ -77,7 +77,7 @@ pub fn render(finding: &Finding, style: LogStyle, is_agent: impl Fn(AgentToken) 
     }
 }
 
-/// The level of a finding's line.
+/// Returns the level of a finding's line.
 pub(crate) fn level_of(kind: &FindingKind, explanation: &Explanation) -> Level {
     explanation.level.unwrap_or(match kind {
         FindingKind::Created | FindingKind::Recovered { .. } | FindingKind::Event { warning: false, .. } => {
@@ -93,9 +93,9 @@ pub(crate) fn level_of(kind: &FindingKind, explanation: &Explanation) -> Level {
 
 struct Words {
     level: Level,
-    /// The Kubernetes reason, where the text does not hold it: people search for it.
+    /// Kubernetes reason, if the text does not contain it. Users search for it.
     reason: Option<String>,
-    /// Our own, with its colours.
+    /// Label in this program's words, with its colours.
     label: String,
     colour: bool,
     text: String,
@@ -103,18 +103,18 @@ struct Words {
 }
 
 impl Words {
-    /// Our own words.
+    /// Creates [`Words`] in this program's own wording.
     fn plain(level: Level, text: String) -> Self {
         Self { level, reason: None, label: String::new(), colour: false, text, hint: None }
     }
 
-    /// Our own words, with the Kubernetes reason.
+    /// Creates [`Words`] in this program's own wording, with the Kubernetes reason.
     fn with_reason(level: Level, reason: &str, text: String) -> Self {
         let reason = (!reason.is_empty() && !text.contains(reason)).then(|| reason.to_owned());
         Self { reason, ..Self::plain(level, text) }
     }
 
-    /// The words of Kubernetes.
+    /// Creates [`Words`] in the wording of Kubernetes.
     fn said(level: Level, reason: &str, text: &str) -> Self {
         let is_there = match level {
             Level::Debug => text.to_ascii_lowercase().contains(&reason.to_ascii_lowercase()),
@@ -124,7 +124,7 @@ impl Words {
         Self { reason, colour: true, ..Self::plain(level, text.to_owned()) }
     }
 
-    /// The life of an object.
+    /// Creates [`Words`] for the creation or deletion of an object.
     fn object(finding: &Finding, style: LogStyle, level: Level, mark: &str, what: &str) -> Self {
         let label = match style {
             LogStyle::Fancy => format!("{mark} {BOLD}{what}{RESET}: "),
@@ -152,7 +152,7 @@ fn words(finding: &Finding, style: LogStyle) -> Words {
     Words { hint: explanation.sentence, ..words }
 }
 
-/// The words for what Kubernetes has none for, or several.
+/// Creates [`Words`] for a finding for which Kubernetes has no wording, or several.
 fn own_words(kind: &FindingKind, level: Level) -> Words {
     match kind {
         FindingKind::Failed { reason, message } if message.is_empty() => {
@@ -196,7 +196,7 @@ fn noun(kind: Kind) -> &'static str {
     }
 }
 
-/// `(x9 over 2m)`
+/// Formats a repeat: `(x9 over 2m)`
 fn times(repeat: Repeat) -> String {
     format!("(x{} over {})", repeat.times, duration(repeat.over))
 }
@@ -211,7 +211,7 @@ fn duration(over: SignedDuration) -> String {
     }
 }
 
-/// At most this many characters, the last a mark of what is missing.
+/// Cuts a text to at most `room` characters. A text that was cut ends in `…`.
 fn cut(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_owned();
@@ -323,7 +323,7 @@ mod tests {
         assert!(text.contains("registry/x") && text.contains("y=1"), "{text}");
     }
 
-    /// Every kind of finding, with this text in each of its fields.
+    /// Returns every kind of finding, with this text in each of its fields.
     fn with_text(text: &str) -> Vec<FindingKind> {
         let text = || text.to_owned();
         let (container, image, message, reason) = (text, text, text, text);

@@ -1,7 +1,7 @@
-//! What a refused pod asked for, and what there was.
+//! Requested and available quantities of a refused pod.
 
-/// `q, requested: pods=1, used: pods=3, limited: pods=3` → ` (pods: 3 of 3 used, 1 more needed)`; empty where the
-/// message has another form.
+/// Formats the numbers of a quota: `q, requested: pods=1, used: pods=3, limited: pods=3` →
+/// ` (pods: 3 of 3 used, 1 more needed)`. Empty if the message has another form.
 pub(crate) fn requested(quota: &str) -> String {
     let part = |name: &str| -> Vec<(&str, &str)> {
         let Some((_, rest)) = quota.split_once(name) else { return Vec::new() };

@@ -1,21 +1,22 @@
-//! Real messages and the causes that they stand for.
+//! Real messages and their causes.
 
 use std::collections::BTreeSet;
 
 use super::explain;
 use crate::finding::{ContainerKind, FindingKind, WaitingFor};
 
-/// Messages beside which the entries were written: `kind`, `reason`, `cause[,cause]`, `message`, separated by tabs. For an
+/// Messages that the entries were written for: `kind`, `reason`, `cause[,cause]`, `message`, separated by tabs. For an
 /// image the second column is its name.
 const FIELD: &str = include_str!("../../../tests/fixtures/messages.tsv");
 
-/// Messages of the same form that were collected afterwards, with expectations written before the entries were asked.
+/// Messages of the same form that were collected afterwards. Their causes were written down before the entries were
+/// tried on them.
 const HELD_OUT: &str = include_str!("../../../tests/fixtures/held_out.tsv");
 
 /// Messages that were collected last; the entries were right about 96 of 98 of them.
 const FRESH: &str = include_str!("../../../tests/fixtures/fresh.tsv");
 
-/// Messages of areas that those had few of: their head says how many were right at first.
+/// Messages of areas that are rare in the other files. The head of the file says how many were right at first.
 const UNSEEN: &str = include_str!("../../../tests/fixtures/unseen.tsv");
 
 fn finding(kind: &str, reason: &str, message: &str) -> FindingKind {
@@ -52,7 +53,7 @@ fn finding(kind: &str, reason: &str, message: &str) -> FindingKind {
     }
 }
 
-/// Number of messages, and those whose causes are not the ones expected.
+/// Returns the number of messages, and those with other causes than expected.
 fn wrong(corpus: &str) -> (usize, Vec<String>) {
     let set = |causes: &str| causes.split(',').filter(|cause| !cause.is_empty()).map(str::to_owned).collect();
     let lines = corpus.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::object::Event;
 
-/// A pod of one claim and one ephemeral volume; on a node once `node` is not empty.
+/// Creates a pod with one claim and one ephemeral volume; on a node if `node` is not empty.
 fn workspace(name: &str, token: &str, node: &str) -> Observation {
     let mut json = pod_json(name, "ns", &env(token));
     json["spec"]["volumes"] = json!([{"name": "home", "persistentVolumeClaim": {"claimName": format!("home-{name}")}},
@@ -69,7 +69,7 @@ fn invariant_1_a_claim_of_that_name_elsewhere_is_another() {
         event.metadata.namespace = "other".into();
         event.involved_object.namespace = "other".into();
     }));
-    // Controllers give a UID.
+    // Controllers always set a UID.
     story.observe(edited(failed(), |event| event.involved_object.uid = None));
     // An earlier claim of that name.
     story.observe(edited(failed(), |event| event.last_timestamp = Some(start() - SignedDuration::from_secs(3))));
@@ -211,7 +211,7 @@ fn after_a_restart_an_event_is_told_to_the_pods_that_lack_it() {
     assert_eq!(reasons(&story, BOB), ["SystemOOM", "NodeNotReady"]);
 }
 
-/// The streams of a workspace whose volume is late and whose node fails.
+/// Returns the streams of a workspace with a late volume and a failing node.
 fn late_volume_and_lost_node() -> [Vec<Observation>; 2] {
     let claim =
         |reason, message, count, second| about("PersistentVolumeClaim", "home-alice", reason, message, count, second);

@@ -3,13 +3,13 @@
 use super::*;
 use crate::object::Event;
 
-/// How often a controller or kubelet tries again, in seconds.
+/// Interval between the tries of a controller or kubelet, in seconds.
 const EVERY: i64 = 12;
 
-/// The object that Events of a storm are about, and the reason and message of the n-th of them.
+/// Object that Events of a storm are about, and the reason and message of the n-th of them.
 type Storm<'a> = (&'a str, &'a str, &'a dyn Fn(i64) -> (&'static str, String));
 
-/// The lines of a storm of this many minutes. Each message that was seen before raises the count of its Event.
+/// Returns the lines of a storm of this many minutes. Each message that was seen before raises the count of its Event.
 fn lines(minutes: i64, (kind, name, event): Storm<'_>) -> Vec<(i64, FindingKind, Option<Repeat>)> {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
@@ -38,7 +38,7 @@ fn lines(minutes: i64, (kind, name, event): Storm<'_>) -> Vec<(i64, FindingKind,
     told.map(|finding| (finding.at.duration_since(start()).as_secs(), finding.kind.clone(), finding.repeat)).collect()
 }
 
-/// At most five lines in ten minutes, and twenty in a day.
+/// Asserts at most five lines in ten minutes, and twenty in a day.
 fn assert_few(name: &str, storm: Storm<'_>) {
     for (minutes, most) in [(10, 5), (24 * 60, 20)] {
         let told = lines(minutes, storm);
@@ -110,7 +110,8 @@ fn a_new_text_at_each_try_is_few_lines() {
     }
 }
 
-/// A workload makes a pod every 12 s; each is evicted at once and deleted a minute later.
+/// Returns the lines of a workload that creates a pod every 12 s. Each pod is evicted at once and deleted a minute
+/// later.
 fn evicted_pods(minutes: i64, reasons: &[&str]) -> Vec<(i64, FindingKind, Option<Repeat>)> {
     let mut story = Story::new();
     story.observe(seen(replicaset("ws", "ns", ALICE)));
@@ -141,7 +142,7 @@ fn evicted_pods(minutes: i64, reasons: &[&str]) -> Vec<(i64, FindingKind, Option
         .collect()
 }
 
-/// A random suffix of a pod's name.
+/// Returns a random suffix of a pod's name.
 fn name(n: i64) -> String {
     let letters: Vec<char> = "bcdfghjklmnpqrstvwxz2456789".chars().collect();
     (0..5).map(|place| letters[usize::try_from(n * 7 + place * (n / 3 + 1)).unwrap() % letters.len()]).collect()

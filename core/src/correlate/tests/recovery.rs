@@ -30,7 +30,7 @@ fn a_pod_that_waited_for_a_node_says_when_it_has_one() {
     story.observe(seen(pod("ws", "ns", ALICE, &scheduled(true))));
     let told = lines(&story);
     assert!(told.last().unwrap().contains("scheduled after 4m"), "{told:#?}");
-    // What was held back of the trouble is not said after it.
+    // Held facts of the trouble are not reported after it.
     let before = told.len();
     story.tick(100_000);
     assert_eq!(lines(&story).len(), before);
@@ -132,7 +132,7 @@ fn the_same_failure_of_a_workloads_next_pods_is_counted() {
     assert!((2..=5).contains(&told.len()) && told.last().unwrap().contains("(x"), "{told:#?}");
 }
 
-/// Effects for operators: failed starts by cause, and starts with the causes before them.
+/// Returns the effects for operators: failed starts by cause, and starts with the causes before them.
 fn starts(story: &Story) -> Vec<String> {
     let told = story.effects.iter().filter_map(|effect| match effect {
         Effect::StartFailed { start, cause } => Some(format!("{} failed: {}", start.subject.name, cause.id)),
@@ -176,7 +176,8 @@ fn a_pod_that_ran_before_the_program_started_is_no_start() {
     assert_eq!(starts(&story), [] as [&str; 0]);
 }
 
-/// A container that ran from one second to another, of the node's clock, waits or runs now for the n-th time.
+/// Returns the status of a container that ran between these seconds of the node's clock, and now waits or runs for the
+/// n-th time.
 fn crashed(restarts: u32, ran: (i64, i64), state: &serde_json::Value) -> serde_json::Value {
     let at = |second| (start() + SignedDuration::from_secs(second)).to_string();
     let last = json!({"terminated": {"exitCode": 1, "reason": "Error", "startedAt": at(ran.0), "finishedAt": at(ran.1),
@@ -205,7 +206,7 @@ fn a_container_that_stays_up_after_crashes_says_so_once() {
     assert_eq!(over(&story), [""; 0]);
     story.tick(1);
     assert_eq!(over(&story), ["Container dev runs and is ready after 60s of crashes"]);
-    // What was held back of the crashes is not said after it, and it is said once.
+    // Held facts of the crashes are not reported after it, and it is reported once.
     let told = lines(&story).len();
     story.tick(100_000);
     assert_eq!(lines(&story).len(), told);
@@ -247,7 +248,7 @@ fn a_container_that_is_not_ready_or_whose_pod_ends_is_not_over_its_crashes() {
     }
 }
 
-/// A pod with an init container beside its own.
+/// Creates a pod with an init container and its app container.
 fn with_init(restart_policy: &str, status: &serde_json::Value) -> Observation {
     let mut json = pod_json("ws", "ns", &env(ALICE));
     json["spec"]["initContainers"] = json!([{"name": "proxy", "image": "img", "restartPolicy": restart_policy}]);

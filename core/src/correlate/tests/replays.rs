@@ -62,7 +62,7 @@ impl Recording {
         steps.collect()
     }
 
-    /// Plays it with a tick each second and for an hour after it, and gives the lines, without colours.
+    /// Replays the recording with a tick each second, and for an hour after it. Returns the lines without colours.
     fn play(&self) -> Vec<String> {
         let mut story = Story::with(Limits::default(), Checkpoint::default());
         let steps = self.observations();
@@ -92,12 +92,12 @@ macro_rules! recording {
     };
 }
 
-/// The lines that hold a text.
+/// Returns the lines that contain a text.
 fn with<'a>(lines: &'a [String], text: &str) -> Vec<&'a String> {
     lines.iter().filter(|line| line.contains(text)).collect()
 }
 
-/// Of the lines that hold a text the first is no repeat, and the last tells this many.
+/// Asserts that the first line with a text is not a repeat, and that the last one has this count.
 #[track_caller]
 fn assert_counted(lines: &[String], text: &str, times: u32) {
     let told = with(lines, text);
@@ -203,7 +203,7 @@ fn a_failure_that_goes_on_is_few_lines() {
     }
 }
 
-/// Each cause reported to an agent, and the highest count.
+/// Returns each cause reported to an agent, and the highest count.
 fn counts(story: &Story) -> BTreeMap<u64, u32> {
     let mut counts = BTreeMap::new();
     for (kind, repeat) in story.findings_for(ALICE) {
@@ -214,7 +214,7 @@ fn counts(story: &Story) -> BTreeMap<u64, u32> {
 }
 
 proptest! {
-    /// Invariant 6, on what a kubelet wrote.
+    /// Invariant 6, on recordings of a kubelet.
     #[test]
     fn invariant_6_any_interleaving_of_a_recording_gives_the_same_lines(
         which in 0_usize..4,

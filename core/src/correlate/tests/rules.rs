@@ -7,7 +7,7 @@ fn event_of(event: serde_json::Value) -> Observation {
     Observation::Event { scope: EVENTS, event: Box::new(serde_json::from_value::<Event>(event).unwrap()) }
 }
 
-/// A pod with a resourceVersion and anything else in its metadata.
+/// Creates a pod with a resourceVersion and anything else in its metadata.
 fn pod_with(revision: u32, status: &serde_json::Value, metadata: &serde_json::Value) -> Object {
     let mut json = pod_json("ws", "ns", &env(ALICE));
     json["metadata"]["resourceVersion"] = revision.to_string().into();
@@ -52,7 +52,7 @@ fn lines_of_an_object_that_was_looked_up_have_a_mark() {
     assert_eq!((fact_id.scope, fact_id.revision, fact_id.subject), (PODS, 10, Uid::parse("ns/ws").unwrap()));
 }
 
-// Whose Event it is.
+// Objects that Events belong to.
 
 #[test]
 fn invariant_1_an_event_of_another_namespace_reaches_nobody() {
@@ -114,7 +114,7 @@ fn an_event_without_a_uid_is_of_the_object_that_lived_then() {
     assert!(story.nothing_is_held());
 }
 
-// What is not shown any more.
+// Objects that are no longer shown.
 
 fn with_pod() -> Story {
     let mut story = Story::new();
@@ -174,7 +174,7 @@ fn a_stale_list_does_not_end_what_is_newer() {
     story.confirm(Presence::Selected);
     assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "meanwhile"), None)]);
     assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None)]);
-    // A list that shows something newer is newer: what it does not show is gone.
+    // A list that shows something newer is newer: objects missing from it are gone.
     story.observe(Observation::Relisting(REPLICASETS));
     let mut newer = json!({"metadata": {"name": "other", "namespace": "ns", "uid": "other", "resourceVersion": "90"}});
     newer["spec"] = json!({"template": {"spec": {"containers": []}}});
@@ -184,7 +184,7 @@ fn a_stale_list_does_not_end_what_is_newer() {
     assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None), (FindingKind::Deleted, None)]);
 }
 
-// Reported before a restart.
+// Facts reported before a restart.
 
 #[test]
 fn facts_told_before_a_restart_are_not_told_again() {
@@ -202,7 +202,7 @@ fn facts_told_before_a_restart_are_not_told_again() {
         json!({"phase": "Failed", "reason": "NodeLost", "conditions": condition}),
         json!({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
             "lastTransitionTime": "2026-11-22T12:00:02Z"}]}),
-        // Nothing but the pod's own time tells when.
+        // Only the pod's own time shows when it happened.
         json!({"containerStatuses": [{"name": "dev", "state": {"waiting": {"reason": "InvalidImageName"}}}]}),
     ] {
         let mut story = Story::with(
@@ -220,7 +220,7 @@ fn facts_told_before_a_restart_are_not_told_again() {
 fn facts_that_began_after_a_restart_are_told() {
     let since = start() + SignedDuration::from_hours(1);
     let history = || Checkpoint { created_since: since, status_until: since, ..Checkpoint::default() };
-    // Its pod is old, and what happens to it is new: the end of a container tells when, of a pull the Event does.
+    // Its pod is old, and its facts are new: the end of a container has a time, and a pull has that of its Event.
     let mut story = Story::with(Limits::default(), history());
     let crashed = json!({"containerStatuses": [{"name": "dev", "restartCount": 1,
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
@@ -294,7 +294,7 @@ fn a_repeat_that_was_held_back_is_told_when_its_pause_ends() {
     story.tick(3);
     let repeat = story.findings_for(ALICE).last().unwrap().1.unwrap();
     assert_eq!((repeat.times, repeat.over), (6, SignedDuration::from_secs(3)));
-    // What was held is acknowledged with it.
+    // The held facts are acknowledged with it.
     story.tick(3_600);
     assert_eq!(story.findings_for(ALICE).len(), 3);
     assert!(story.nothing_is_held());
@@ -328,7 +328,7 @@ fn a_held_repeat_keeps_its_mark_over_a_restart() {
     let settled =
         story.effects.iter().filter(|effect| matches!(effect, Effect::Ack(fact_id) if fact_id.revision == 102));
     assert_eq!(settled.count(), 1);
-    // After minutes of pause it would cost too many lines said twice.
+    // After a pause of minutes, a restart would repeat too many lines.
     let held = |story: &Story| story.effects.iter().filter(|effect| matches!(effect, Effect::Hold(_))).count();
     for count in [20, 40, 60, 80] {
         story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) * 3));
@@ -353,7 +353,7 @@ fn what_nothing_better_explains_is_told_after_a_moment() {
         let before = story.findings_for(ALICE).len();
         story.observe(event(kind, "ns", name, reason, message, 1, 1));
         assert_eq!(story.findings_for(ALICE).len(), before, "{message}");
-        // A kubelet writes that a container crashes again and again later than anything else.
+        // The kubelet writes a crash loop to the status later than anything else.
         story.tick(if reason == "BackOff" && message.contains("restarting") { 21 } else { 6 });
         assert_eq!(story.findings_for(ALICE)[before..], [(event_finding(reason, message), None)]);
         assert!(story.nothing_is_held());
@@ -382,7 +382,7 @@ fn an_autoscaler_that_cannot_help_is_one_cause_whatever_the_number_of_nodes() {
         story.observe(event("Pod", "ns", "ws", "NotTriggerScaleUp", &message, 1, n));
     }
     let told: Vec<_> = story.findings_for(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
-    // The second reason is one of its own once it is about a node.
+    // The second reason is a separate one once it is about a node.
     assert_eq!(told.len(), 2, "{told:#?}");
 }
 
@@ -438,7 +438,7 @@ fn an_image_pulled_at_each_restart_is_told_once() {
     assert_eq!(story.findings_for(ALICE).len(), 4, "{:#?}", story.findings_for(ALICE));
 }
 
-// With a field selector, which is about pods alone.
+// With a field selector, which applies to pods only.
 
 #[test]
 fn a_workload_is_held_until_a_pod_of_it_is_followed() {
@@ -462,7 +462,7 @@ fn a_workload_is_held_until_a_pod_of_it_is_followed() {
     assert_eq!(story.findings_for(BOB), []);
     assert!(story.nothing_is_held());
 
-    // The pod may come first, and a workload may go before it has one.
+    // The pod may come first, and a workload may be deleted before it has one.
     let mut story = confirming();
     story.observe(seen(pod_of("rs")));
     story.observe(seen(replicaset("rs", "ns", ALICE)));
@@ -487,7 +487,7 @@ fn the_number_of_held_workloads_is_limited() {
     assert_eq!(story.counted(Counted::TooMany), 1);
 }
 
-/// A pod with this token that says a workload of another is its controller.
+/// Creates a pod with this token that names a workload of another owner as its controller.
 fn forged(name: &str, namespace: &str, token: &str, workload: &str) -> Observation {
     let mut json = pod_json(name, namespace, &env(token));
     json["metadata"]["ownerReferences"] =

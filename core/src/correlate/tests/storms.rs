@@ -1,9 +1,10 @@
-//! The same thing again and again, in words that differ.
+//! Repeats of the same failure in different words.
 
 use super::*;
 use crate::object::Event;
 
-/// Number of lines for an outage of this many minutes with a retry every 12 s. The first ten are separate Events.
+/// Returns the number of lines for an outage of this many minutes with a retry every 12 s. The first ten are separate
+/// Events.
 fn lines_of(minutes: i64, kind: &str, name: &str, reason: &str, message: impl Fn(i64) -> String) -> usize {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
@@ -31,7 +32,7 @@ fn lines_of(minutes: i64, kind: &str, name: &str, reason: &str, message: impl Fn
     told.count()
 }
 
-/// Letters and digits that Kubernetes' names and ids are made of.
+/// Returns random letters and digits, as in Kubernetes' names and ids.
 fn random(n: i64, letters: &str, length: usize) -> String {
     let letters: Vec<char> = letters.chars().collect();
     let mut state = u64::try_from(n).unwrap().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -103,7 +104,8 @@ fn unschedulable_status_whose_numbers_change_is_one_line() {
         story.observe(seen(pod("ws", "ns", ALICE, &status)));
         story.tick(11);
     }
-    // The second reason with its first "0 Insufficient cpu" is known; no reason is new after the first two.
+    // The first message has only one reason, as "0 Insufficient cpu" does not count. No reason is new after the first
+    // two.
     assert!(story.findings_for(ALICE).len() <= 3, "{:#?}", story.findings_for(ALICE));
 }
 

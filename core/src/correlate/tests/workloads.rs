@@ -1,4 +1,4 @@
-//! Conditions of workloads: a controller gives up, or cannot make a pod.
+//! Conditions of workloads: a controller gives up, or cannot create a pod.
 
 use super::*;
 
@@ -133,7 +133,7 @@ fn a_condition_reported_before_a_restart_is_not_reported_again() {
     assert_eq!(second.findings_for(ALICE), []);
 }
 
-/// A workload or pod of a prebuilt workspace, with the user in its labels.
+/// Creates a workload or pod of a prebuilt workspace, with the user in its labels.
 fn owned(kind: Kind, name: &str, owner: Option<(&str, &str)>, user: &str) -> Observation {
     let mut observation = if kind == Kind::Pod {
         seen(pod(name, "ns", ALICE, &json!({})))
@@ -168,7 +168,7 @@ fn a_claimed_prebuilt_workspace_changes_its_owner_and_its_agent() {
     story.observe(event("Pod", "ns", "ws-1-x", "FailedMount", "timed out", 1, 2));
     assert_eq!(owner(&story).as_deref(), Some("prebuilds"));
     assert!(!story.effects.contains(&Effect::Claimed(token(ALICE))));
-    // The pod's labels stay.
+    // The pod's labels do not change.
     story.observe(owned(Kind::Deployment, "ws", None, "alice"));
     assert!(story.effects.contains(&Effect::Claimed(token(ALICE))));
     story.observe(event("Pod", "ns", "ws-1-x", "Failed", "Error: no such command", 1, 3));

@@ -1,8 +1,9 @@
-//! Values whose name says that they are secret.
+//! Values with a name that marks them as secret.
 
 use std::ops::Range;
 
-/// Names are compared in lower case, without `-`, `_` and `.`, by their ends: `X-Amz-Signature`, `AWS_SECRET_ACCESS_KEY`.
+/// Ends of secret names, such as `X-Amz-Signature` or `AWS_SECRET_ACCESS_KEY`. Names are compared in lower case,
+/// without `-`, `_` and `.`.
 const SECRET_ENDS: [&str; 26] = [
     "token",
     "password",
@@ -31,10 +32,10 @@ const SECRET_ENDS: [&str; 26] = [
     "cookie",
     "connectionstring",
 ];
-/// Names that are secret only as the whole name, or as the part behind its last `-`, `_` or `.`.
+/// Names that are secret only as the whole name, or as the part after its last `-`, `_` or `.`.
 const SECRET_PARTS: [&str; 8] = ["pass", "pw", "sig", "auth", "jwt", "pat", "otp", "pin"];
 
-/// Words that follow a name and a colon in messages: `failed to fetch token: unexpected status`.
+/// Words that follow a name and a colon in ordinary messages: `failed to fetch token: unexpected status`.
 const PROSE: [&str; 46] = [
     "a",
     "access",
@@ -87,10 +88,10 @@ const PROSE: [&str; 46] = [
 /// Schemes of an `Authorization` header, in lower case.
 const SCHEMES: [&str; 7] = ["basic", "bearer", "token", "digest", "negotiate", "apikey", "bot"];
 
-/// Longest name that is looked at, in bytes.
+/// Maximum length of a name that is compared, in bytes.
 const MAX_NAME: usize = 128;
 
-/// The secret values in a text.
+/// Returns the secret values in a text.
 pub(super) fn values(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
@@ -118,7 +119,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
 }
 
-/// The value that belongs to a word at this place, if it is a secret.
+/// Returns the value that belongs to the word at this position, if it is a secret.
 fn of_word(text: &str, at: usize, word: &str, before: &str) -> Option<Range<usize>> {
     let end = at + word.len();
     let lower = || word.get(..MAX_NAME).unwrap_or(word).to_ascii_lowercase();
@@ -147,7 +148,7 @@ fn of_word(text: &str, at: usize, word: &str, before: &str) -> Option<Range<usiz
     value(text, end + separator, colon, header)
 }
 
-/// Whether a word between these ends a path or URL in quotes that prose follows, as in
+/// True if the word between these texts ends a path or URL in quotes that prose follows, as in
 /// `exec: "/etc/passwd": permission denied`.
 fn ends_quoted_path(before: &str, rest: &str) -> bool {
     let path = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
@@ -156,12 +157,14 @@ fn ends_quoted_path(before: &str, rest: &str) -> bool {
     prose && before.ends_with('/') && before.trim_end_matches(path).ends_with(quote)
 }
 
-/// Whether a word between these is the name of a volume, as in `SetUp failed for volume "token" : secret "x" not found`.
+/// True if the word between these texts is the name of a volume, as in
+/// `SetUp failed for volume "token" : secret "x" not found`.
 fn is_volume(before: &str, rest: &str) -> bool {
     rest.starts_with("\" : ") && before.ends_with(" for volume \"")
 }
 
-/// Whether a word between these ends a URL, whose answer follows: `https://ghcr.io/token: 401 Unauthorized`.
+/// True if the word between these texts ends a URL that is followed by its answer:
+/// `https://ghcr.io/token: 401 Unauthorized`.
 fn ends_url(before: &str, rest: &str) -> bool {
     let Some(status) = rest.strip_prefix(": ") else { return false };
     let digits = status.bytes().take_while(u8::is_ascii_digit).count();
@@ -171,7 +174,7 @@ fn ends_url(before: &str, rest: &str) -> bool {
         && before.rsplit(char::is_whitespace).next().is_some_and(|url| url.contains("://"))
 }
 
-/// Whether a word begins what the API server says of an object: `serviceaccounts "x" not found`.
+/// True if the word begins a message of the API server about an object: `serviceaccounts "x" not found`.
 fn names_object(word: &str, rest: &str) -> bool {
     const SAID: [&str; 4] = ["not found", "is forbidden:", "is invalid:", "already exists"];
     let resource = word.bytes().all(|byte| byte.is_ascii_lowercase() || b".-".contains(&byte));
@@ -179,9 +182,9 @@ fn names_object(word: &str, rest: &str) -> bool {
     resource && said.is_some_and(|said| SAID.iter().any(|known| said.starts_with(known)))
 }
 
-/// Whether a word names a secret; `api key` is written in two.
+/// True if the word names a secret. `before` is the word before it, because `api key` is two words.
 fn is_secret(word: &str, before: &str) -> bool {
-    // The end of a name tells; a longer one is no name.
+    // The end of a name decides; a longer word is not a name.
     let tail = word.get(word.len().saturating_sub(MAX_NAME)..).unwrap_or(word);
     let name: String = tail.chars().filter(|c| !"-_.".contains(*c)).map(|c| c.to_ascii_lowercase()).collect();
     let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -192,8 +195,8 @@ fn is_secret(word: &str, before: &str) -> bool {
         || ["password", "passwd"].iter().any(|part| name.contains(part))
 }
 
-/// The length of what stands between a name and its value, and whether that is a colon followed by white space and
-/// without quotes around the name: then it may be prose.
+/// Returns the length of the separator between a name and its value. Also returns true if it is a colon followed by
+/// white space, and the name is not in quotes: then the value may be prose.
 fn separator(rest: &str) -> Option<(usize, bool)> {
     let name_end = rest.trim_start_matches(['"', '\'', '\\', '`', ']']);
     let quoted = name_end.len() < rest.len();
@@ -205,8 +208,8 @@ fn separator(rest: &str) -> Option<(usize, bool)> {
     Some((rest.len() - value.len(), colon))
 }
 
-/// The value at this place. `prose` is whether it may as well be the next word of a sentence, `header` whether it may have
-/// several parts.
+/// Returns the value at this position. `prose` is true if it may also be the next word of a sentence, `header` if it
+/// may have several parts.
 fn value(text: &str, at: usize, prose: bool, header: bool) -> Option<Range<usize>> {
     let rest = &text[at..];
     let opened = rest.trim_start_matches(['[', '{', '(', '<', '|', ' ']);
@@ -247,7 +250,7 @@ fn value(text: &str, at: usize, prose: bool, header: bool) -> Option<Range<usize
     Some(start..end)
 }
 
-/// The credentials behind `Basic` or `Bearer`.
+/// Returns the credentials after `Basic` or `Bearer`.
 fn credentials(text: &str, at: usize, basic: bool) -> Option<Range<usize>> {
     let rest = &text[at..];
     let value = rest.trim_start_matches(' ');
@@ -268,7 +271,7 @@ fn credentials(text: &str, at: usize, basic: bool) -> Option<Range<usize>> {
     (!word.is_empty() && !challenge && !ordinary && (base64 || !basic)).then_some(start..start + word.len())
 }
 
-/// The end of a quoted value that begins at `first`: its quote, or the end of the text if it was cut.
+/// Returns the end of a quoted value that begins at `first`: its quote, or the end of the text if it was cut.
 fn closing(text: &str, first: usize, quote: char, opening: &str) -> usize {
     let inside = &text[first..];
     if opening.len() > 1 {
@@ -286,8 +289,8 @@ fn closing(text: &str, first: usize, quote: char, opening: &str) -> usize {
     text.len()
 }
 
-/// The length of a value without quotes at the start of a text. It ends at white space, at the next pair of a query, and at
-/// punctuation that ends a sentence, a list or a quotation.
+/// Returns the length of an unquoted value at the start of a text. It ends at white space, at the next pair of a query,
+/// and at punctuation that ends a sentence, a list or a quotation.
 fn unquoted(text: &str) -> usize {
     let bytes = text.as_bytes();
     for (at, c) in text.char_indices() {

@@ -89,7 +89,7 @@ fn ordinary_messages_stay_as_they_are() {
     }
 }
 
-/// Nearly the same, with a secret.
+/// Similar messages with a secret.
 #[test]
 fn a_secret_beside_words_of_a_message_is_masked() {
     for text in [
@@ -113,10 +113,10 @@ fn a_secret_beside_words_of_a_message_is_masked() {
     assert_eq!(masked("run/token: 401"), "run/token: ***");
 }
 
-/// Of all messages from the field, none reads as if it held a secret.
+/// No message of the corpora is mistaken for one with a secret.
 #[test]
 fn messages_from_the_field_stay_as_they_are() {
-    // The name of a rule and what it says look like a secret in quotes; the other has credentials.
+    // A rule's name and its message look like a secret in quotes; the other one has credentials.
     const MASKED: [&str; 2] = ["verify-signature: 'failed to verify image", "mount redis://:****@"];
     let corpora = [
         include_str!("../../../tests/fixtures/messages.tsv"),
@@ -132,7 +132,7 @@ fn messages_from_the_field_stay_as_they_are() {
     assert!(changed.is_empty(), "{changed:#?}");
 }
 
-/// Every way to write a named secret, with `NAME` and `VALUE` to be replaced.
+/// Every notation of a named secret, with `NAME` and `VALUE` to be replaced.
 const FORMS: [&str; 22] = [
     "NAME=VALUE",
     "NAME = VALUE",

@@ -1,4 +1,4 @@
-//! Secrets that are known by themselves, whatever stands before them.
+//! Secrets that are recognized by their own form, whatever comes before them.
 
 use std::ops::Range;
 
@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use crate::token::AgentToken;
 
-/// The lengths of the two ways to write a UUID.
+/// Lengths of a UUID with and without hyphens.
 const HYPHENATED: usize = uuid::fmt::Hyphenated::LENGTH;
 const SIMPLE: usize = uuid::fmt::Simple::LENGTH;
 
-/// How tokens of well-known services begin.
+/// Prefixes of tokens of well-known services.
 const PREFIXES: [&str; 16] = [
     "ghp_",
     "gho_",
@@ -29,10 +29,10 @@ const PREFIXES: [&str; 16] = [
     "hvs.",
     "eyJ",
 ];
-/// No token is shorter, and no ordinary word with such a beginning is as long.
+/// Minimum length of such a token. No token is shorter, and no ordinary word with such a prefix is as long.
 const SHORTEST: usize = 20;
 
-/// The agent tokens that are known, and tokens of well-known services.
+/// Returns the known agent tokens, and tokens of well-known services.
 pub(super) fn tokens(text: &str, is_agent: &dyn Fn(AgentToken) -> bool) -> Vec<Range<usize>> {
     let mut found = uuids(text, is_agent);
     let bytes = text.as_bytes();
@@ -40,7 +40,7 @@ pub(super) fn tokens(text: &str, is_agent: &dyn Fn(AgentToken) -> bool) -> Vec<R
     let mut at = 0;
     while at < bytes.len() {
         let length = bytes[at..].iter().take_while(|byte| is_part(**byte)).count();
-        // A path or `name=` may stand before it.
+        // A path or `name=` may come before it.
         let word = &text[at..at + length];
         let start = word.rfind(['/', '=']).map_or(0, |slash| slash + 1);
         for start in [0, start] {
@@ -56,7 +56,7 @@ pub(super) fn tokens(text: &str, is_agent: &dyn Fn(AgentToken) -> bool) -> Vec<R
     found
 }
 
-/// UUIDs that are agent tokens. Those of pods and volumes stay: they help to find them.
+/// Returns the UUIDs that are agent tokens. Those of pods and volumes stay, because they help to find them.
 fn uuids(text: &str, is_agent: &dyn Fn(AgentToken) -> bool) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found: Vec<Range<usize>> = Vec::new();
@@ -64,7 +64,7 @@ fn uuids(text: &str, is_agent: &dyn Fn(AgentToken) -> bool) -> Vec<Range<usize>>
     while at < bytes.len() {
         let hexadecimal = bytes[at..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let end = at + hexadecimal;
-        // The first group has eight digits: more stand before it if it follows another word without a gap.
+        // The first group has eight digits; more precede them if it follows another word without a gap.
         let candidate = if bytes.get(end) == Some(&b'-') && hexadecimal >= 8 {
             Some(end - 8..end - 8 + HYPHENATED)
         } else {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::text::CUT;
 
-/// The credentials in a text.
+/// Returns the credentials in a text.
 pub(super) fn credentials(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -17,7 +17,7 @@ pub(super) fn credentials(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The credentials in a text without white space that stands at `at`.
+/// Adds the credentials in a run without white space that begins at `at`.
 fn in_run(run: &str, at: usize, found: &mut Vec<Range<usize>>) {
     let mut parts = run.split("://");
     let before = parts.next().unwrap_or_default();
@@ -34,20 +34,20 @@ fn in_run(run: &str, at: usize, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// The length of the credentials at the start of what follows `://`.
+/// Returns the length of the credentials at the start of the text after `://`.
 fn with_scheme(part: &str) -> Option<usize> {
     let authority = &part[..part.find(['/', '?', '#']).unwrap_or(part.len())];
     if let Some(end) = authority.rfind('@') {
         return Some(end);
     }
-    // A password may hold a slash that should have been escaped; `host:5000/image@sha256:…` is none.
+    // A password may contain a slash that should have been escaped; `host:5000/image@sha256:…` has no password.
     if authority.contains(':') {
         if let Some(end) = part.rfind('@')
             && !is_digest(&part[end + 1..])
         {
             return Some(end);
         }
-        // The host is behind the end of a text that was cut.
+        // The host is beyond the end of a text that was cut.
         let last = authority.rsplit(':').next().unwrap_or_default().trim_end_matches(CUT);
         if part.ends_with(CUT) && part.len() == authority.len() && !last.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some(part.len());
@@ -56,7 +56,7 @@ fn with_scheme(part: &str) -> Option<usize> {
     None
 }
 
-/// The password in `user:password@host`; the host of an image reference (`image:tag@sha256:…`) is a digest.
+/// Returns the password in `user:password@host`. In an image reference (`image:tag@sha256:…`) a digest follows the `@`.
 fn without_scheme(word: &str) -> Option<Range<usize>> {
     let colon = word.find(':')?;
     let end = word.rfind('@').filter(|end| *end > colon + 1)?;
