@@ -122,7 +122,6 @@ fn is_word(byte: u8) -> bool {
 /// Returns the value that belongs to the word at this position, if it is a secret.
 fn of_word(text: &str, at: usize, word: &str, before: &str) -> Option<Range<usize>> {
     let end = at + word.len();
-    let lower = || word.get(..MAX_NAME).unwrap_or(word).to_ascii_lowercase();
     if ["basic", "bearer"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme)) {
         return credentials(text, end, word.eq_ignore_ascii_case("basic"));
     }
@@ -144,7 +143,8 @@ fn of_word(text: &str, at: usize, word: &str, before: &str) -> Option<Range<usiz
         None if word.starts_with("--") && rest.starts_with(' ') => (1, false),
         None => return None,
     };
-    let header = ["authorization", "cookie"].iter().any(|name| lower().ends_with(name));
+    let name = tail(word).to_ascii_lowercase();
+    let header = ["authorization", "cookie"].iter().any(|header| name.ends_with(header));
     value(text, end + separator, colon, header)
 }
 
@@ -184,8 +184,7 @@ fn names_object(word: &str, rest: &str) -> bool {
 
 /// True if the word names a secret. `before` is the word before it, because `api key` is two words.
 fn is_secret(word: &str, before: &str) -> bool {
-    // The end of a name decides; a longer word is not a name.
-    let tail = word.get(word.len().saturating_sub(MAX_NAME)..).unwrap_or(word);
+    let tail = tail(word);
     let name: String = tail.chars().filter(|c| !"-_.".contains(*c)).map(|c| c.to_ascii_lowercase()).collect();
     let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let last = tail.rsplit(['-', '_', '.']).next().unwrap_or_default();
@@ -193,6 +192,11 @@ fn is_secret(word: &str, before: &str) -> bool {
     two || SECRET_ENDS.iter().any(|end| name.ends_with(end))
         || SECRET_PARTS.iter().any(|part| last.eq_ignore_ascii_case(part))
         || ["password", "passwd"].iter().any(|part| name.contains(part))
+}
+
+/// Returns the part of a word that is compared: its end, which decides what a name stands for.
+fn tail(word: &str) -> &str {
+    word.get(word.len().saturating_sub(MAX_NAME)..).unwrap_or(word)
 }
 
 /// Returns the length of the separator between a name and its value. Also returns true if it is a colon followed by

@@ -54,6 +54,12 @@ fn secrets_are_masked_and_the_rest_stays() {
     }
 }
 
+#[test]
+fn the_end_of_a_long_name_marks_a_header() {
+    let name = format!("{}authorization", "x-".repeat(100));
+    assert_eq!(masked(&format!("{name}=Bearer abcdef")), format!("{name}=Bearer ***"));
+}
+
 /// Messages as a real kubelet and API server write them.
 #[test]
 fn ordinary_messages_stay_as_they_are() {
