@@ -147,14 +147,6 @@ fn words(finding: &Finding, style: LogStyle) -> Words {
         FindingKind::Refused { message } => Words::said(level, "FailedCreate", message),
         FindingKind::Unschedulable { message } => Words::said(level, "FailedScheduling", message),
         FindingKind::Evicted { message } => Words::said(level, "Evicted", message),
-        kind => own_words(kind, level),
-    };
-    Words { hint: explanation.sentence, ..words }
-}
-
-/// Creates [`Words`] for a finding for which Kubernetes has no wording, or several.
-fn own_words(kind: &FindingKind, level: Level) -> Words {
-    match kind {
         FindingKind::Failed { reason, message } if message.is_empty() => {
             Words::plain(level, format!("The pod failed: {reason}"))
         }
@@ -178,8 +170,8 @@ fn own_words(kind: &FindingKind, level: Level) -> Words {
             Words::with_reason(level, "Pulling", cause::slow_pull(container, *which, image, *elapsed))
         }
         FindingKind::Recovered { stage, after } => Words::plain(level, cause::recovered(stage, *after)),
-        kind => Words::plain(level, format!("{kind:?}")),
-    }
+    };
+    Words { hint: explanation.sentence, ..words }
 }
 
 fn created(kind: Kind) -> String {
