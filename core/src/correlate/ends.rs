@@ -8,8 +8,9 @@ use crate::object::{ContainerStatus, Terminated};
 /// Maximum number of ends remembered for each container. A status shows two of them.
 const REMEMBERED: usize = 4;
 
-/// Maximum number of containers with counted ends. A pod has far fewer; the ends of others are not reported.
-const CONTAINERS: usize = 1_024;
+/// Maximum number of ends remembered for each pod: two each of 1,024 containers, far more than a pod has. Further ends
+/// are not reported.
+const OF_POD: usize = 2_048;
 
 /// An end of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl Ends {
         let oldest = places.next().map(|(place, _)| place);
         if places.count() + usize::from(oldest.is_some()) >= REMEMBERED {
             oldest.map(|place| self.0.remove(place));
-        } else if self.0.len() >= CONTAINERS * 2 {
+        } else if self.0.len() >= OF_POD {
             return false;
         }
         self.0.push(end.clone());

@@ -1,7 +1,7 @@
 //! Workloads without a pod seen so far.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -16,8 +16,8 @@ use crate::{fact_id::ScopeId, identity::Uid};
 #[derive(Debug, Default)]
 pub(super) struct Unconfirmed {
     held: HashMap<Uid, Held>,
-    /// Controllers of tracked pods, with the pods' namespace: an owner reference can be forged.
-    owners: HashSet<(Arc<str>, Uid)>,
+    /// Number of tracked pods by controller and the pods' namespace: an owner reference can be forged.
+    pods: HashMap<(Arc<str>, Uid), u32>,
 }
 
 /// A held workload.
@@ -32,7 +32,7 @@ struct Held {
 impl Unconfirmed {
     /// True if a pod of this workload is tracked.
     pub(super) fn is_confirmed(&self, namespace: &str, workload: Uid) -> bool {
-        self.owners.contains(&(namespace.into(), workload))
+        self.pods.contains_key(&(namespace.into(), workload))
     }
 
     /// Holds a workload, up to `limit` of them. Returns false if there is no room. A workload keeps its first origin.
@@ -51,17 +51,22 @@ impl Unconfirmed {
         true
     }
 
-    /// Confirms a workload when one of its pods is tracked. Returns the workload if it was held.
+    /// Confirms a workload when a pod of it begins to be tracked. Returns the workload if it was held.
     pub(super) fn confirm(&mut self, namespace: &Arc<str>, workload: Uid) -> Option<(Origin, Object)> {
-        self.owners.insert((Arc::clone(namespace), workload));
+        *self.pods.entry((Arc::clone(namespace), workload)).or_default() += 1;
         let Entry::Occupied(held) = self.held.entry(workload) else { return None };
         let is_there = parts(&held.get().object).1.namespace == **namespace;
         is_there.then(|| held.remove()).map(|held| (held.origin, held.object))
     }
 
-    /// Removes the confirmation of a workload when a pod of it is no longer tracked.
+    /// Removes the confirmation of a workload when its last pod is no longer tracked.
     pub(super) fn forget_pod_of(&mut self, namespace: &Arc<str>, workload: Uid) {
-        self.owners.remove(&(Arc::clone(namespace), workload));
+        if let Entry::Occupied(mut pods) = self.pods.entry((Arc::clone(namespace), workload)) {
+            *pods.get_mut() -= 1;
+            if *pods.get() == 0 {
+                pods.remove();
+            }
+        }
     }
 
     /// Removes a workload that was deleted.
@@ -72,5 +77,24 @@ impl Unconfirmed {
     /// Handles a complete list of this scope: workloads missing from it were deleted.
     pub(super) fn listed(&mut self, scope: ScopeId, listing: u32) {
         self.held.retain(|_, held| held.origin.scope != Some(scope) || held.listing == listing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workload_stays_confirmed_until_its_last_pod_is_forgotten() {
+        let (mut unconfirmed, namespace) = (Unconfirmed::default(), Arc::from("ns"));
+        let workload = Uid::parse("w").unwrap();
+        for _ in 0..2 {
+            assert!(unconfirmed.confirm(&namespace, workload).is_none());
+        }
+        unconfirmed.forget_pod_of(&namespace, workload);
+        assert!(unconfirmed.is_confirmed("ns", workload) && !unconfirmed.is_confirmed("other", workload));
+        unconfirmed.forget_pod_of(&namespace, workload);
+        unconfirmed.forget_pod_of(&namespace, workload);
+        assert!(!unconfirmed.is_confirmed("ns", workload));
     }
 }
