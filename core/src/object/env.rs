@@ -7,7 +7,7 @@ use serde::{
     de::{SeqAccess, Visitor},
 };
 
-use super::EnvSource;
+use super::decode::nullable;
 use crate::{
     expansion::{self, Piece},
     text,
@@ -20,6 +20,56 @@ const MAX_REMEMBERED: usize = 1_024;
 const MAX_REFERENCES: usize = 256;
 /// Maximum length of a remembered value, in bytes, of variables other than the agent's. A token has 36 bytes.
 const MAX_PART: usize = 256;
+
+/// Source of an environment variable's value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvSource {
+    /// A key of a Secret in the pod's namespace.
+    pub secret_key_ref: Option<KeySelector>,
+    /// A key of a ConfigMap in the pod's namespace.
+    pub config_map_key_ref: Option<KeySelector>,
+}
+
+/// A key of a Secret or ConfigMap.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KeySelector {
+    /// The object's name.
+    #[serde(deserialize_with = "text::name")]
+    pub name: String,
+    /// The key.
+    #[serde(deserialize_with = "text::name")]
+    pub key: String,
+    /// True if the pod starts even if the key does not exist.
+    #[serde(deserialize_with = "nullable")]
+    pub optional: bool,
+}
+
+/// Import of a whole ConfigMap or Secret into the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvFrom {
+    /// Prefix that is added to each key.
+    #[serde(deserialize_with = "text::name")]
+    pub prefix: String,
+    /// A Secret in the pod's namespace.
+    pub secret_ref: Option<NameReference>,
+    /// A ConfigMap in the pod's namespace.
+    pub config_map_ref: Option<NameReference>,
+}
+
+/// Reference to an object in the pod's namespace, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NameReference {
+    /// The object's name.
+    #[serde(deserialize_with = "text::name")]
+    pub name: String,
+    /// True if the pod starts even if the object does not exist.
+    #[serde(deserialize_with = "nullable")]
+    pub optional: bool,
+}
 
 /// Environment variable. Decoding keeps only the agent's own variables ([`VARIABLES`]) and those that they refer to as
 /// `$(NAME)`. All others are dropped with their values.
