@@ -214,19 +214,25 @@ impl<R: Registrations> Correlator<R> {
         forgotten.sort_unstable();
         for uid in forgotten {
             self.report_all_held(uid, effects);
-            let Some(mut tracked) = self.tracked.remove(&uid) else { continue };
-            self.unschedule(uid, &tracked);
-            self.names.remove(&tracked.subject);
-            self.forget_dependencies(&tracked);
+            let Some(mut tracked) = self.untrack(uid) else { continue };
             if tracked.left {
                 self.left.insert(&tracked.subject);
-            }
-            if let (Some(unconfirmed), Some(owner)) = (&mut self.unconfirmed, tracked.controller) {
-                unconfirmed.forget_pod_of(&tracked.subject.namespace, owner);
             }
             release(&mut tracked, effects);
             effects.push(Effect::Forget(uid));
         }
+    }
+
+    /// Stops tracking an object, and returns what was known of it.
+    fn untrack(&mut self, uid: Uid) -> Option<Box<Tracked>> {
+        let tracked = self.tracked.remove(&uid)?;
+        self.unschedule(uid, &tracked);
+        self.names.remove(&tracked.subject);
+        self.forget_dependencies(&tracked);
+        if let (Some(unconfirmed), Some(owner)) = (&mut self.unconfirmed, tracked.controller) {
+            unconfirmed.forget_pod_of(&tracked.subject.namespace, owner);
+        }
+        Some(tracked)
     }
 
     fn seen(&mut self, now: Timestamp, origin: Origin, object: &Object, effects: &mut Vec<Effect>) {
@@ -608,14 +614,11 @@ impl<R: Registrations> Correlator<R> {
         if tracked.unresolved.is_empty() {
             release(tracked, effects);
             if tracked.agents.is_empty()
-                && let Some(mut tracked) = self.tracked.remove(&uid)
+                && let Some(mut tracked) = self.untrack(uid)
             {
-                self.unschedule(uid, &tracked);
                 tracked.dedup.drop_held();
                 effects.extend(tracked.dedup.released().map(Effect::Ack));
                 self.checking_presence.remove(&uid);
-                self.names.remove(&tracked.subject);
-                self.forget_dependencies(&tracked);
                 self.non_workspaces.insert(&tracked.subject);
             }
         }
