@@ -6,17 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Arrival, Counted, Effect, LookupFailed, Object, Observation, Registrations,
+    agents::{confirm_agents, release},
     carriers::Carriers,
     conditions::of_workload,
     dedup::Decision,
     dependencies::Dependencies,
-    event_fact::Images,
     fact::{self, StatusFact},
     names::Names,
     non_workspaces::NonWorkspaces,
     past::Past,
     report::Report,
-    start::owner,
     tracked::Tracked,
     unconfirmed::Unconfirmed,
     waiting::{Waiter, Waiting},
@@ -24,15 +23,12 @@ use super::{
 use crate::{
     checkpoint::FactKey,
     dependency::Dependency,
-    extract::{self, TokenSource},
+    extract,
     fact_id::{FactId, ScopeId},
-    finding::{Finding, FindingKind},
+    finding::FindingKind,
     identity::{Subject, Uid},
     object::{Event, Meta},
-    registration::ANNOTATION,
     resource::Kind,
-    token::AgentToken,
-    workspace::WorkspaceKey,
 };
 
 /// Limits of the correlator.
@@ -75,9 +71,9 @@ pub struct Correlator<R> {
     pub(super) registrations: R,
     pub(super) carriers: Carriers,
     pub(super) past: Past,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// True if pods that admission did not register are counted as missed by the webhook.
-    has_webhook: bool,
+    pub(super) has_webhook: bool,
     /// Boxed, because a table has up to twice as many slots as entries.
     pub(super) tracked: HashMap<Uid, Box<Tracked>>,
     pub(super) names: Names,
@@ -224,7 +220,7 @@ impl<R: Registrations> Correlator<R> {
     }
 
     /// Stops tracking an object, and returns what was known of it.
-    fn untrack(&mut self, uid: Uid) -> Option<Box<Tracked>> {
+    pub(super) fn untrack(&mut self, uid: Uid) -> Option<Box<Tracked>> {
         let tracked = self.tracked.remove(&uid)?;
         self.unschedule(uid, &tracked);
         self.names.remove(&tracked.subject);
@@ -346,77 +342,6 @@ impl<R: Registrations> Correlator<R> {
             self.handle_event(now, subject.uid, &event, fact_id, effects);
             effects.push(Effect::Ack(fact_id));
         }
-    }
-
-    /// Tracks the agents in the object's spec. Returns false if it is not a workspace.
-    fn carried(
-        &mut self,
-        scope: Option<ScopeId>,
-        subject: &Subject,
-        object: &Object,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
-        let (spec, meta, template) = match object {
-            Object::Pod(pod) => (&pod.spec, &pod.metadata, None),
-            Object::Workload(_, workload) => {
-                let template = &workload.spec.template;
-                (&template.spec, &workload.metadata, Some(&template.metadata))
-            }
-        };
-        let uid = subject.uid;
-        let known = self.tracked.contains_key(&uid);
-        let found = extract::agents(spec);
-        if found.not_tokens > 0 && !known && !self.non_workspaces.contains(subject) {
-            effects.push(Effect::Count(Counted::NotAToken));
-        }
-        if found.agents.is_empty() && !known {
-            self.mark_as_non_workspace(subject, effects);
-            return false;
-        }
-        if self.tracked.len() >= self.limits.tracked && !known {
-            effects.push(Effect::Count(Counted::TooMany));
-            give_up(self.waiting.take(subject), Counted::Overflow, effects);
-            return false;
-        }
-        // The object itself is more reliable than an earlier lookup.
-        self.non_workspaces.remove(subject);
-        if !known {
-            self.names.add(subject);
-        }
-        let controller = meta.controller().map(|owner| owner.uid);
-        let tracked = self.tracked.entry(uid).or_insert_with(|| {
-            let workspace = template
-                .and_then(|template| WorkspaceKey::of(&subject.namespace, template))
-                .or_else(|| WorkspaceKey::of(&subject.namespace, meta));
-            let images = if let Object::Pod(pod) = object { Images::of(pod) } else { Images::default() };
-            let mut tracked = Box::new(Tracked::new(subject.clone(), workspace, controller));
-            tracked.owner = owner(object, subject);
-            (tracked.images, tracked.created) = (images, meta.creation_timestamp);
-            tracked
-        });
-        let before = tracked.agents.clone();
-        let to_resolve = tracked.carry(found.agents);
-        if !known {
-            let registered = confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
-            // Another replica may have handled its admission.
-            let seen = registered || meta.annotations.known.contains_key(ANNOTATION);
-            let missed = subject.kind == Kind::Pod && self.has_webhook && !seen;
-            if missed && !self.past.was_announced(scope, uid, meta) {
-                effects.push(Effect::Count(Counted::MissedByWebhook));
-            }
-        } else if tracked.agents != before {
-            confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
-            // Conditions of a Deployment are reported once. Events of other workloads are repeated.
-            if subject.kind == Kind::Deployment {
-                tracked.start_over();
-                effects.extend(tracked.dedup.released().map(Effect::Ack));
-            }
-        }
-        if tracked.unresolved.is_empty() {
-            release(tracked, effects);
-        }
-        effects.extend(to_resolve.into_iter().map(|source| Effect::Resolve { subject: subject.clone(), source }));
-        true
     }
 
     /// True if an object that was not tracked before is to be announced.
@@ -582,49 +507,7 @@ impl<R: Registrations> Correlator<R> {
         }
     }
 
-    fn resolved(
-        &mut self,
-        subject: &Subject,
-        source: &TokenSource,
-        token: Option<AgentToken>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let uid = subject.uid;
-        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        let before = tracked.unresolved.len();
-        tracked.unresolved.retain(|other| other != source);
-        if tracked.unresolved.len() == before {
-            return;
-        }
-        match token {
-            None => effects.push(Effect::Count(Counted::NotAToken)),
-            Some(token) => {
-                if tracked.resolve(source, token) {
-                    let gone = tracked.gone_at.is_some();
-                    confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
-                    for finding in &tracked.held {
-                        effects.push(Effect::Finding(Finding { agents: [token].into(), ..finding.clone() }));
-                    }
-                    if gone {
-                        effects.extend(self.carriers.remove(uid).into_iter().map(Effect::Ended));
-                    }
-                }
-            }
-        }
-        if tracked.unresolved.is_empty() {
-            release(tracked, effects);
-            if tracked.agents.is_empty()
-                && let Some(mut tracked) = self.untrack(uid)
-            {
-                tracked.dedup.drop_held();
-                effects.extend(tracked.dedup.released().map(Effect::Ack));
-                self.checking_presence.remove(&uid);
-                self.non_workspaces.insert(&tracked.subject);
-            }
-        }
-    }
-
-    fn mark_as_non_workspace(&mut self, subject: &Subject, effects: &mut Vec<Effect>) {
+    pub(super) fn mark_as_non_workspace(&mut self, subject: &Subject, effects: &mut Vec<Effect>) {
         self.non_workspaces.insert(subject);
         give_up(self.waiting.take(subject), Counted::NonWorkspace, effects);
     }
@@ -647,29 +530,9 @@ pub(super) fn fact_id_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> O
     Some(FactId { scope: scope?, revision: meta.revision()?, subject, fact: FactKey::EVENT })
 }
 
-/// Opens the agents of an object, and ends those that no object carries any more. Returns true if admission had
-/// registered the object.
-fn confirm_agents(
-    registrations: &impl Registrations,
-    carriers: &mut Carriers,
-    tracked: &Tracked,
-    effects: &mut Vec<Effect>,
-) -> bool {
-    let (started, ended) = carriers.set(tracked.subject.uid, tracked.agents.clone());
-    let open = |agent| Effect::Open { agent, workspace: tracked.workspace.clone() };
-    effects.extend(started.into_iter().map(open));
-    effects.extend(ended.into_iter().map(Effect::Ended));
-    registrations.confirm(&tracked.subject, tracked.controller)
-}
-
 pub(super) fn give_up(waiters: Vec<Waiter>, why: Counted, effects: &mut Vec<Effect>) {
     for Waiter { fact_id, .. } in waiters {
         effects.push(Effect::Count(why));
         effects.push(Effect::Ack(fact_id));
     }
-}
-
-/// Drops the findings that were held for agents that could not be resolved.
-fn release(tracked: &mut Tracked, effects: &mut Vec<Effect>) {
-    effects.extend(tracked.held.drain(..).filter_map(|finding| finding.fact_id).map(Effect::Ack));
 }

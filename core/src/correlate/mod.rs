@@ -4,6 +4,7 @@
 //! the same causes: an Event that arrives before its object waits for it, and a fact that both an Event and the
 //! object's status show is reported once.
 
+mod agents;
 mod carriers;
 mod cause;
 mod conditions;
