@@ -12,6 +12,10 @@ use crate::deliver::{
     engine::{Engine, alarm},
 };
 
+/// Time at the end of the grace period in which no request begins. Without the answer to a request, the next process
+/// would deliver its lines again.
+const ANSWERS: Duration = Duration::from_secs(1);
+
 impl<A: CoderApi> Engine<A> {
     /// Handles the commands that were already sent, then sends until nothing deliverable is left or the time is up.
     pub(crate) async fn drain(mut self, grace: Duration) -> Report {
@@ -25,15 +29,21 @@ impl<A: CoderApi> Engine<A> {
             self.take_in(command, start);
         }
         self.end_waits();
+        let last_start = end - ANSWERS.min(grace / 4);
         loop {
             let now = Instant::now();
-            let wake = self.turn(now);
-            if self.agents.pending() == 0 || now >= end || !self.may_send() {
+            let is_late = now >= last_start;
+            let wake = if is_late { None } else { self.turn(now) };
+            self.agents.requeue(now);
+            if self.agents.pending() == 0 || now >= end || (is_late && self.in_flight.is_empty()) {
                 break;
             }
+            let next = if is_late { end } else { wake.map_or(last_start, |wake| wake.min(last_start)) };
             tokio::select! {
                 done = self.in_flight.finished() => self.handle_response(done, Instant::now()),
-                () = alarm(Some(wake.map_or(end, |wake| wake.min(end)))) => {}
+                // The permission may have run out for a moment. If the term is over, the pipeline ends this task.
+                () = self.leadership.changed() => {}
+                () = alarm(Some(next)) => {}
             }
         }
         let report = Report { delivered: self.accounting.lines_delivered() - before, undelivered: self.undelivered() };

@@ -123,6 +123,11 @@ impl InFlight {
         self.metrics.in_flight(self.requests.len());
     }
 
+    /// True if no request is in flight.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
     /// Waits for the next finished request; forever if none is in flight. Cancel safe.
     pub(crate) async fn finished(&mut self) -> Done {
         match self.requests.next().await {

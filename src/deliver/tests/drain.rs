@@ -5,9 +5,13 @@ use tokio::time::Instant;
 
 use super::{
     context::{LATENCY, TestContext, secs},
-    fake::Scripted,
+    fake::{FakeCoder, Scripted},
 };
-use crate::{coder::Failure, deliver::Undelivered};
+use crate::{
+    coder::Failure,
+    deliver::{Settings, Undelivered},
+    leader::{Leadership, Role, Uptime},
+};
 
 #[tokio::test(start_paused = true)]
 async fn sigterm_in_a_burst_delivers_all_that_was_handed_over() {
@@ -73,9 +77,9 @@ async fn a_coder_that_is_away_is_tried_until_the_grace_period_is_over() {
     let tries = context.coder.state().requests.len();
     let before = Instant::now();
     let report = context.stop().await;
-    assert_eq!(before.elapsed(), secs(10));
+    assert_eq!(before.elapsed(), secs(9), "the last second is for answers");
     assert_eq!(report.undelivered, Undelivered { unreachable: 1, ..Undelivered::default() });
-    assert!(context.coder.state().requests.len() > tries + 8);
+    assert!(context.coder.state().requests.len() > tries + 7);
     assert_eq!(context.acked(), 0);
 }
 
@@ -112,4 +116,36 @@ async fn a_request_that_hangs_is_left_behind_at_the_end_of_grace() {
     assert_eq!(before.elapsed(), secs(10));
     assert_eq!(report.undelivered, Undelivered { time: 2, ..Undelivered::default() });
     assert_eq!(context.acked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_the_permission_ran_out_is_counted() {
+    let origin = Instant::now();
+    let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || origin.elapsed()));
+    grantor.set(Role::Leader(1), secs(2));
+    let mut context = TestContext::led(FakeCoder::new(LATENCY), Settings::default(), Some(leadership));
+    context.valid(1);
+    context.open(1).await;
+    context.line(1, "Created pod").await;
+    context.until_lines(1, 1, secs(1)).await;
+    context.permit(LATENCY).await;
+    context.coder.state().script = Box::new(|_| Some(Scripted::After(secs(5))));
+    context.line(1, "Pulled").await;
+    let report = context.stop().await;
+    assert_eq!((report.delivered, report.undelivered), (1, Undelivered::default()));
+    assert_eq!((context.log(1).len(), context.acked()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_request_begins_in_the_last_second() {
+    let mut context = TestContext::new();
+    context.valid(1);
+    let back = context.start + secs(109);
+    context.coder.state().script =
+        Box::new(move |request| (request.at < back).then_some(Scripted::Failure(Failure::Server { status: 503 })));
+    context.open(1).await;
+    context.line(1, "Created pod").await;
+    context.permit(secs(100)).await;
+    let report = context.stop().await;
+    assert_eq!((report.delivered, context.log(1).len(), context.acked()), (0, 0, 0));
 }
