@@ -31,22 +31,33 @@ const LEASE: Duration = Duration::from_secs(4);
 const RECOVERY: Duration = Duration::from_mins(3);
 
 /// Periods in which lines may be repeated: delivered lines may not have been saved, or the answer was lost.
-#[derive(Clone, Default)]
-struct Doubts(Arc<Mutex<Vec<(Instant, Instant)>>>);
+struct Doubts {
+    start: Instant,
+    periods: Mutex<Vec<(Instant, Instant)>>,
+}
 
 impl Doubts {
     /// While lines flow, a checkpoint is saved every quarter of a second; the rest is margin for a busy machine.
     const UNSAVED: Duration = Duration::from_secs(3);
 
+    fn new() -> Self {
+        Self { start: Instant::now(), periods: Mutex::default() }
+    }
+
+    /// Returns the time since the faults began.
+    fn since_start(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.start)
+    }
+
     /// Records that something happened between these times.
     fn add(&self, from: Instant, to: Instant) {
-        self.0.lock().unwrap().push((from, to));
+        self.periods.lock().unwrap().push((from, to));
     }
 
     /// True if a line that arrived at this time may be repeated.
     fn cover(&self, arrived: Instant) -> bool {
-        let doubts = self.0.lock().unwrap();
-        doubts.iter().any(|(from, to)| arrived + Self::UNSAVED >= *from && arrived <= *to + Self::UNSAVED)
+        let periods = self.periods.lock().unwrap();
+        periods.iter().any(|(from, to)| arrived + Self::UNSAVED >= *from && arrived <= *to + Self::UNSAVED)
     }
 }
 
@@ -66,7 +77,7 @@ async fn invariant_9_chaos_loses_no_line_and_delays_no_pod() -> Result<()> {
     let balancer = Balancer::start(replicas.webhooks()).await?;
     replicas.register(&isolated, balancer.address()).await?;
 
-    let (doubts, mut accounts) = (Doubts::default(), Accounts::default());
+    let (doubts, mut accounts) = (Doubts::new(), Accounts::default());
     let (over, end) = watch::channel(false);
     let disturb = async {
         let mut random = fastrand::Rng::with_seed(seed);

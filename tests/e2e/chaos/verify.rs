@@ -72,7 +72,8 @@ fn problems_of(life: &Life, lines: &[Line], doubts: &Doubts, repeats: &mut usize
             Some(&first) => {
                 *repeats += places.len() - 1;
                 if places.len() > 1 && !doubts.cover(lines[first].arrived) {
-                    let _ = write!(problems, "{text:?} at {places:?} without a reason; ");
+                    let times: Vec<_> = places.iter().map(|&place| doubts.since_start(lines[place].arrived)).collect();
+                    let _ = write!(problems, "{text:?} at {times:.1?} without a reason; ");
                 }
             }
         }
