@@ -35,10 +35,13 @@ impl<A: CoderApi> Engine<A> {
             let is_late = now >= last_start;
             let wake = if is_late { None } else { self.turn(now) };
             self.agents.requeue(now);
-            if self.agents.pending() == 0 || now >= end || (is_late && self.in_flight.is_empty()) {
+            let next = if is_late { end } else { wake.map_or(last_start, |wake| wake.min(last_start)) };
+            // Under Coder's limit the next request may be possible too late. Waiting for it would delay the next leader.
+            let can_start = !is_late && (next < last_start || !self.may_send());
+            let is_over = self.in_flight.is_empty() && !can_start;
+            if self.agents.pending() == 0 || now >= end || is_over {
                 break;
             }
-            let next = if is_late { end } else { wake.map_or(last_start, |wake| wake.min(last_start)) };
             tokio::select! {
                 done = self.in_flight.finished() => self.handle_response(done, Instant::now()),
                 // The permission may have run out for a moment. If the term is over, the pipeline ends this task.
