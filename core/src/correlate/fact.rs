@@ -89,8 +89,8 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         }
         FindingKind::Unhealthy { container, message, .. } => {
             let key = unhealthy(container, message);
-            let readiness = key == unhealthy(container, READINESS);
-            Cause::from(key).of_family(if readiness { key } else { container_family(container) })
+            let is_readiness = key == readiness(container);
+            Cause::from(key).of_family(if is_readiness { key } else { container_family(container) })
         }
         FindingKind::SlowPull { image, .. } => Cause::from(hash(&("slow pull", image))).of_family(images()),
         FindingKind::Recovered { stage, .. } => hash(&("recovered", stage)).into(),
@@ -101,6 +101,11 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
 
 /// Start of the message of a failed readiness probe; the container keeps running.
 const READINESS: &str = "Readiness probe";
+
+/// Returns the family of causes about a container's readiness probe.
+pub(super) fn readiness(container: &str) -> Key {
+    unhealthy(container, READINESS)
+}
 
 /// Returns the family of causes about the pod's node.
 pub(super) fn scheduling() -> Key {

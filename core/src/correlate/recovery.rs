@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Correlator, Effect, Registrations,
     dedup::Key,
-    fact::{container_family, images, sandbox, scheduling, volumes},
+    fact::{container_family, images, readiness, sandbox, scheduling, volumes},
     report::Report,
 };
 use crate::{
@@ -200,13 +200,18 @@ fn was_started(state: &ContainerState) -> bool {
 }
 
 /// Returns the families of causes that are not worth a line once a stage is reached.
-fn families(stage: &Stage) -> Vec<Key> {
+fn families(stage: &Stage, pod: Option<&Pod>) -> Vec<Key> {
     match stage {
         Stage::Scheduled => vec![scheduling()],
         Stage::Prepared => vec![volumes(), sandbox()],
         Stage::Pulled(_) => vec![images()],
         Stage::Steady(_, container) | Stage::Done(container) => vec![container_family(container)],
-        Stage::Created | Stage::Started(..) | Stage::Ready => Vec::new(),
+        Stage::Ready => {
+            let specs = pod.into_iter().map(|pod| &pod.spec);
+            let containers = specs.flat_map(|spec| spec.init_containers.iter().chain(&spec.containers));
+            containers.map(|container| readiness(&container.name)).collect()
+        }
+        Stage::Created | Stage::Started(..) => Vec::new(),
     }
 }
 
@@ -218,7 +223,8 @@ impl<R: Registrations> Correlator<R> {
         let mut over = tracked.trouble.take(|stage| reached.has(stage));
         over.sort_by(|(one, _), (other, _)| one.cmp(other));
         let rescheduled = tracked.trouble.follow(pod, now);
-        self.drop_held(uid, over.iter().map(|(stage, _)| stage), effects);
+        let held = over.iter().flat_map(|(stage, _)| families(stage, Some(pod)));
+        self.drop_held(uid, held, effects);
         self.report_over(now, uid, over, effects);
         if rescheduled {
             self.schedule(uid);
@@ -230,16 +236,16 @@ impl<R: Registrations> Correlator<R> {
         while let Some(tracked) = self.tracked.get_mut(&uid)
             && let Some((stage, since, until)) = tracked.trouble.take_due(now)
         {
-            self.drop_held(uid, [&stage], effects);
+            self.drop_held(uid, families(&stage, None), effects);
             let after = until.duration_since(since).max(SignedDuration::ZERO);
             self.report(uid, Report::new(FindingKind::Recovered { stage, after }, now, None), None, effects);
         }
     }
 
-    /// Drops the held facts about the trouble of these stages.
-    fn drop_held<'a>(&mut self, uid: Uid, over: impl IntoIterator<Item = &'a Stage>, effects: &mut Vec<Effect>) {
+    /// Drops the held facts of these families of causes.
+    fn drop_held(&mut self, uid: Uid, families: impl IntoIterator<Item = Key>, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        for family in over.into_iter().flat_map(families) {
+        for family in families {
             tracked.dedup.drop_family(family);
         }
         self.ack_released(uid, effects);

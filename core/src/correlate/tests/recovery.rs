@@ -37,6 +37,30 @@ fn a_pod_that_waited_for_a_node_says_when_it_has_one() {
 }
 
 #[test]
+fn failures_of_a_readiness_probe_are_not_counted_once_the_pod_is_ready() {
+    let mut story = Story::new();
+    let running = |ready| {
+        json!({"conditions": [{"type": "Ready", "status": ready}],
+            "containerStatuses": [{"name": "dev", "state": {"running": {}}}]})
+    };
+    story.observe(seen(pod("ws", "ns", ALICE, &running("False"))));
+    for failures in 1..=8 {
+        story.tick(10);
+        let failed = event("Pod", "ns", "ws", "Unhealthy", "Readiness probe failed: HTTP 500", failures, 1);
+        let Observation::Event { scope, mut event } = failed else { unreachable!() };
+        event.involved_object.field_path = "spec.containers{dev}".into();
+        story.observe(Observation::Event { scope, event });
+    }
+    story.tick(1);
+    story.observe(seen(pod("ws", "ns", ALICE, &running("True"))));
+    let told = lines(&story);
+    assert!(told.last().unwrap().contains("ready after"), "{told:#?}");
+    story.tick(100_000);
+    assert_eq!(lines(&story), told);
+    assert!(story.nothing_is_held());
+}
+
+#[test]
 fn a_start_without_trouble_says_nothing_of_it() {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
