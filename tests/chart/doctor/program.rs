@@ -43,7 +43,7 @@ async fn a_lease_that_is_not_renewed_fails() -> Result<()> {
     let replica = context.install(json!({})).await?;
     context.doctor_shows("leader", "passed", "renews the Lease").await?;
     drop(replica);
-    context.doctor_shows("leader", "failed", "has not renewed the Lease for 15 s").await?;
+    context.doctor_shows("leader", "failed", "has not renewed the Lease for 10 s").await?;
     let lease = context.kubectl(&["get", "leases", "--output=name"])?;
     context.kubectl(&["delete", lease.trim()])?;
     context.doctor_shows("leader", "failed", "does not exist").await?;
