@@ -69,7 +69,7 @@ const MAX_REFERENCES: usize = 256;
 /// the token file. An `envFrom` is only a possibility until its objects are read.
 pub fn agents(spec: &PodSpec) -> Extracted {
     let mut extracted = Extracted::default();
-    for container in spec.init_containers.iter().chain(&spec.containers) {
+    for (container, _) in spec.each_container() {
         match token_of(container, &spec.volumes) {
             Found::Nothing => {}
             Found::NotAToken => extracted.not_tokens += 1,

@@ -340,19 +340,17 @@ fn ended_well(pod: &Pod, which: ContainerKind, terminated: &Terminated) -> bool 
 }
 
 fn memory_limit(pod: &Pod, container: &str) -> Option<String> {
-    let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-    all.find(|spec| spec.name == container)?.resources.limits.memory.as_ref().map(|quantity| quantity.0.clone())
+    pod.spec.container(container)?.resources.limits.memory.as_ref().map(|quantity| quantity.0.clone())
 }
 
 fn image(pod: &Pod, container: &str) -> String {
-    let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-    all.find(|spec| spec.name == container).map(|spec| spec.image.clone()).unwrap_or_default()
+    pod.spec.container(container).map(|spec| spec.image.clone()).unwrap_or_default()
 }
 
 /// Returns the first container of this image: the line is about the image, even if other containers need it.
 fn first_with(pod: &Pod, image: &str, container: String) -> String {
-    let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-    all.find(|spec| spec.image == image).map_or(container, |spec| spec.name.clone())
+    let found = pod.spec.each_container().find(|(spec, _)| spec.image == image);
+    found.map_or(container, |(spec, _)| spec.name.clone())
 }
 
 #[cfg(test)]

@@ -166,9 +166,8 @@ impl Reached<'_> {
                 self.condition("PodReadyToStartContainers") || self.states().any(|(_, state)| was_started(state))
             }
             Stage::Pulled(image) => {
-                let spec = &self.0.spec;
-                let mut containers = spec.init_containers.iter().chain(&spec.containers);
-                containers.any(|container| container.image == *image && self.started(&container.name))
+                let mut containers = self.0.spec.each_container();
+                containers.any(|(container, _)| container.image == *image && self.started(&container.name))
             }
             Stage::Started(_, container) => self.started(container),
             Stage::Ready => self.condition("Ready"),
@@ -207,9 +206,8 @@ fn families(stage: &Stage, pod: Option<&Pod>) -> Vec<Key> {
         Stage::Pulled(_) => vec![images()],
         Stage::Steady(_, container) | Stage::Done(container) => vec![container_family(container)],
         Stage::Ready => {
-            let specs = pod.into_iter().map(|pod| &pod.spec);
-            let containers = specs.flat_map(|spec| spec.init_containers.iter().chain(&spec.containers));
-            containers.map(|container| readiness(&container.name)).collect()
+            let containers = pod.into_iter().flat_map(|pod| pod.spec.each_container());
+            containers.map(|(container, _)| readiness(&container.name)).collect()
         }
         Stage::Created | Stage::Started(..) => Vec::new(),
     }

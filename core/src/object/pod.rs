@@ -58,6 +58,11 @@ impl PodSpec {
         init.chain(self.containers.iter().map(|container| (container, ContainerKind::App)))
     }
 
+    /// Returns the container with this name.
+    pub fn container(&self, name: &str) -> Option<&Container> {
+        self.each_container().map(|(container, _)| container).find(|container| container.name == name)
+    }
+
     /// Returns the kind of the container with this name.
     pub fn kind_of(&self, container: &str) -> Option<ContainerKind> {
         self.each_container().find(|(spec, _)| spec.name == container).map(|(_, kind)| kind)
