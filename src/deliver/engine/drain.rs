@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use crate::coder::CoderApi;
@@ -29,18 +29,26 @@ impl<A: CoderApi> Engine<A> {
             self.take_in(command, start);
         }
         self.end_waits();
-        let last_start = end - ANSWERS.min(grace / 4);
+        self.send_until(end - ANSWERS.min(grace / 4)).await;
+        // At its end, requests without an answer are left behind.
+        let _ = timeout_at(end, self.receive_answers()).await;
+        let report = Report { delivered: self.accounting.lines_delivered() - before, undelivered: self.undelivered() };
+        info!(%report, "delivery drained");
+        report
+    }
+
+    /// Sends until nothing is left that can be sent by then.
+    async fn send_until(&mut self, last_start: Instant) {
         loop {
             let now = Instant::now();
-            let is_late = now >= last_start;
-            let wake = if is_late { None } else { self.turn(now) };
-            self.agents.requeue(now);
-            let next = if is_late { end } else { wake.map_or(last_start, |wake| wake.min(last_start)) };
+            if now >= last_start {
+                return;
+            }
+            let next = self.turn(now).map_or(last_start, |wake| wake.min(last_start));
             // Under Coder's limit the next request may be possible too late. Waiting for it would delay the next leader.
-            let can_start = !is_late && (next < last_start || !self.may_send());
-            let is_over = self.in_flight.is_empty() && !can_start;
-            if self.agents.pending() == 0 || now >= end || is_over {
-                break;
+            let is_too_late = self.in_flight.is_empty() && next == last_start && self.may_send();
+            if self.agents.pending() == 0 || is_too_late {
+                return;
             }
             tokio::select! {
                 done = self.in_flight.finished() => self.handle_response(done, Instant::now()),
@@ -49,9 +57,18 @@ impl<A: CoderApi> Engine<A> {
                 () = alarm(Some(next)) => {}
             }
         }
-        let report = Report { delivered: self.accounting.lines_delivered() - before, undelivered: self.undelivered() };
-        info!(%report, "delivery drained");
-        report
+    }
+
+    /// Waits for the answers to the requests with lines that are in flight.
+    async fn receive_answers(&mut self) {
+        loop {
+            self.agents.requeue(Instant::now());
+            if self.agents.pending() == 0 || self.in_flight.is_empty() {
+                return;
+            }
+            let done = self.in_flight.finished().await;
+            self.handle_response(done, Instant::now());
+        }
     }
 
     /// Ends all waits. Expected agents need no log source any more.
