@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::fake::{FakeCoder, State};
 use crate::{
     deliver::{AckSink, Command, Metrics, Outlet, Report, Settings, channel},
-    leader::Leadership,
+    leader::{Grantor, Leadership, Uptime},
 };
 
 pub(crate) const LATENCY: Duration = Duration::from_millis(20);
@@ -102,7 +102,14 @@ impl TestContext {
         Self::led(coder, settings, None)
     }
 
-    pub(crate) fn led(coder: FakeCoder, settings: Settings, leadership: Option<Leadership>) -> Self {
+    /// Creates an engine that may send only while it leads. Its uptime is the time since [`TestContext::start`].
+    pub(crate) fn elected() -> (Self, Grantor) {
+        let start = Instant::now();
+        let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || start.elapsed()));
+        (Self::led(FakeCoder::new(LATENCY), Settings::default(), Some(leadership)), grantor)
+    }
+
+    fn led(coder: FakeCoder, settings: Settings, leadership: Option<Leadership>) -> Self {
         let start = Instant::now();
         let acks = Arc::<Acks>::default();
         let mut registry = Registry::default();

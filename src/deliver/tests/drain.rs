@@ -1,17 +1,27 @@
 //! The end of the process.
 
+use std::time::Duration;
+
 use logstream_core::line::Level;
 use tokio::time::Instant;
 
 use super::{
     context::{LATENCY, TestContext, secs},
-    fake::{FakeCoder, Scripted},
+    fake::Scripted,
 };
-use crate::{
-    coder::Failure,
-    deliver::{Settings, Undelivered},
-    leader::{Leadership, Role, Uptime},
-};
+use crate::{coder::Failure, deliver::Undelivered, leader::Role};
+
+/// A line for agent 1, and a Coder that is away for this long.
+async fn away_until(back: Duration) -> TestContext {
+    let mut context = TestContext::new();
+    context.valid(1);
+    let back = context.start + back;
+    context.coder.state().script =
+        Box::new(move |request| (request.at < back).then_some(Scripted::Failure(Failure::Server { status: 503 })));
+    context.open(1).await;
+    context.line(1, "Created pod").await;
+    context
+}
 
 #[tokio::test(start_paused = true)]
 async fn sigterm_in_a_burst_delivers_all_that_was_handed_over() {
@@ -86,13 +96,7 @@ async fn a_coder_that_is_away_is_tried_until_the_grace_period_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_coder_that_comes_back_within_the_grace_period_gets_the_lines() {
-    let mut context = TestContext::new();
-    context.valid(1);
-    let back = context.start + secs(105);
-    context.coder.state().script =
-        Box::new(move |request| (request.at < back).then_some(Scripted::Failure(Failure::Server { status: 503 })));
-    context.open(1).await;
-    context.line(1, "Created pod").await;
+    let mut context = away_until(secs(105)).await;
     context.tell(1, Level::Error, false, "Failed").await;
     context.permit(secs(100)).await;
     let report = context.stop().await;
@@ -121,10 +125,8 @@ async fn a_request_that_hangs_is_left_behind_at_the_end_of_grace() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_comes_after_the_permission_ran_out_is_counted() {
-    let origin = Instant::now();
-    let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || origin.elapsed()));
+    let (mut context, grantor) = TestContext::elected();
     grantor.set(Role::Leader(1), secs(2));
-    let mut context = TestContext::led(FakeCoder::new(LATENCY), Settings::default(), Some(leadership));
     context.valid(1);
     context.open(1).await;
     context.line(1, "Created pod").await;
@@ -139,13 +141,7 @@ async fn an_answer_that_comes_after_the_permission_ran_out_is_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn no_request_begins_in_the_last_second() {
-    let mut context = TestContext::new();
-    context.valid(1);
-    let back = context.start + secs(109);
-    context.coder.state().script =
-        Box::new(move |request| (request.at < back).then_some(Scripted::Failure(Failure::Server { status: 503 })));
-    context.open(1).await;
-    context.line(1, "Created pod").await;
+    let mut context = away_until(secs(109)).await;
     context.permit(secs(100)).await;
     let report = context.stop().await;
     assert_eq!((report.delivered, context.log(1).len(), context.acked()), (0, 0, 0));

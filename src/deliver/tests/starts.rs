@@ -5,7 +5,7 @@ use logstream_core::line::Level;
 use super::context::{LATENCY, TestContext, agent, millis, secs};
 use crate::{
     deliver::{Command, rate::priority::Endpoint},
-    leader::{Leadership, Role, Uptime},
+    leader::Role,
 };
 
 #[tokio::test(start_paused = true)]
@@ -146,16 +146,13 @@ async fn an_ended_agent_is_forgotten_and_a_last_line_still_arrives() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_without_permission() {
-    let coder = super::fake::FakeCoder::new(LATENCY);
-    let origin = tokio::time::Instant::now();
-    let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || origin.elapsed()));
-    let mut context = TestContext::led(coder, crate::deliver::Settings::default(), Some(leadership));
+    let (mut context, grantor) = TestContext::elected();
     context.valid(1);
     context.open(1).await;
     context.line(1, "Created pod").await;
     context.permit(secs(60)).await;
     assert!(context.coder.state().requests.is_empty());
-    grantor.set(Role::Leader(1), origin.elapsed() + secs(10));
+    grantor.set(Role::Leader(1), context.start.elapsed() + secs(10));
     let took = context.until_lines(1, 1, secs(1)).await;
     assert!(took <= 2 * LATENCY, "{took:?}");
     assert!(context.coder.state().requests.iter().any(|request| request.endpoint == Endpoint::LogSource));
@@ -163,10 +160,7 @@ async fn nothing_is_sent_without_permission() {
 
 #[tokio::test(start_paused = true)]
 async fn permission_that_has_run_out_stops_sending_without_a_message() {
-    let coder = super::fake::FakeCoder::new(LATENCY);
-    let origin = tokio::time::Instant::now();
-    let (grantor, leadership) = Leadership::new(Uptime::from_fn(move || origin.elapsed()));
-    let mut context = TestContext::led(coder, crate::deliver::Settings::default(), Some(leadership));
+    let (mut context, grantor) = TestContext::elected();
     context.valid(1);
     grantor.set(Role::Leader(1), secs(10));
     context.open(1).await;
@@ -178,7 +172,7 @@ async fn permission_that_has_run_out_stops_sending_without_a_message() {
     context.line(1, "Pulled").await;
     context.permit(secs(5)).await;
     assert_eq!(context.coder.state().requests.len(), before);
-    grantor.set(Role::Leader(1), origin.elapsed() + secs(10));
+    grantor.set(Role::Leader(1), context.start.elapsed() + secs(10));
     context.until_lines(1, 2, secs(1)).await;
 }
 
