@@ -85,12 +85,12 @@ impl Site<'_> {
         random: &mut Rng,
         until: Instant,
     ) -> Result<usize> {
-        let (mut faults, begun) = (0, Instant::now());
+        let mut faults = 0;
         while Instant::now() < until {
             sleep(Duration::from_millis(random.u64(200..2_500))).await;
             let kind = Kind::random(random);
             let lasts = Duration::from_millis(random.u64(300..9_000));
-            println!("{:.1?} {kind:?} for {lasts:?}", begun.elapsed());
+            println!("{:.1?} {kind:?} for {lasts:?}", self.doubts.since_start(Instant::now()));
             let start = Instant::now();
             self.cause(kind, lasts, replicas, accounts).await?;
             if kind.leaves_doubt() {
