@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn doubles_are_merged_and_what_is_no_certificate_is_left_out() {
+    fn duplicates_are_merged_and_other_blocks_left_out() {
         let (one, other) = (ca("one"), ca("other"));
         let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let text = [one.certificate(), junk, one.certificate(), other.certificate()].concat();

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn several_agents_of_one_pod_are_told_apart_by_container() {
+    fn several_agents_of_one_pod_are_distinguished_by_container() {
         let spec = spec(serde_json::json!({
             "initContainers": [{"name": "prepare", "env": [{"name": "CODER_AGENT_TOKEN", "value": A}]}],
             "containers": [
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_expand_to_a_token_is_none() {
+    fn a_value_that_does_not_expand_to_a_token_is_none() {
         let var = |name: &str, value: &str| serde_json::json!({"name": name, "value": value});
         let from = serde_json::json!({"name": "T", "valueFrom": {"secretKeyRef": {"name": "agent", "key": "token"}}});
         for (env, not_tokens) in [

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_cut_and_says_so() {
+    fn a_long_text_is_cut_and_marked() {
         assert_eq!(excerpt("short", 5), "short");
         assert_eq!(excerpt("longer", 5), "lo…");
         assert_eq!(excerpt("ééé", 5), "é…");

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_email_then_the_name_then_the_namespace_tell_what_labels_do_not() {
+    fn email_name_and_namespace_stand_in_for_missing_labels() {
         let pod = meta(&[], &[]);
         let replicaset = meta(&[], &[(EMAIL, "bob@example.com")]);
         let owner = Owner::derive(&[&pod, &replicaset], "coder-bob-web-", "ns");

@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn each_source_adds_what_is_not_said_yet() {
+    fn each_source_adds_only_new_text() {
         let error = layer("request failed: connect", Some(layer("connect", Some(layer("refused", None)))));
         assert_eq!(with_sources(&error), "request failed: connect: refused");
         assert_eq!(innermost(&error), "refused");

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_of_another_machine_is_said_to_be_one() {
+    async fn an_address_of_another_machine_is_named_as_such() {
         let error = bind("--health-addr", "192.0.2.1:0".parse().unwrap()).await.unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_unwrap_would_print_is_not() {
+    fn the_value_of_an_unwrap_is_not_printed() {
         fn refused() -> Result<(), String> {
             Err("a-secret".to_owned())
         }

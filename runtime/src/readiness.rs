@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_fails_later_says_why() {
+    fn a_check_that_fails_later_gives_its_reason() {
         let readiness = Readiness::new();
         let check = readiness.check("pods");
         check.ready();

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_success_nobody_asked_for_ends_the_process_too() {
+    async fn an_unrequested_success_ends_the_process_too() {
         let mut supervisor = Supervisor::new(GRACE);
         let drained = orderly(&mut supervisor);
         supervisor.spawn("deliver", async {});
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_serves_ends_only_after_the_work_has_drained() {
+    async fn servers_end_only_after_the_work_has_drained() {
         let mut supervisor = Supervisor::new(GRACE);
         let drained = orderly(&mut supervisor);
         let (closing, seen) = (supervisor.closing(), Arc::clone(&drained));

@@ -129,7 +129,7 @@ async fn metrics_are_open_metrics_with_our_prefix_and_the_process_without() {
 }
 
 #[tokio::test]
-async fn each_listener_names_what_it_serves_and_serves_nothing_else() {
+async fn each_listener_lists_its_paths_and_serves_no_others() {
     let sources = sources();
     let _checks = two_checks(&sources);
     for (content, served, not_served) in [

@@ -333,7 +333,7 @@ fn nothing_is_saved_of_a_scope_that_is_not_known_or_before_the_load() {
 }
 
 #[test]
-fn what_agents_have_received_outlives_a_restart_and_is_forgotten_with_them() {
+fn bytes_of_agents_survive_a_restart_and_end_with_them() {
     const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
     let (ledger, ..) = ledger();
     let token = AgentToken::parse(TOKEN).unwrap();

@@ -271,7 +271,7 @@ async fn a_connection_cut_after_the_request_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn the_build_information_tells_whether_this_is_coder() {
+async fn the_build_information_identifies_coder() {
     let server = server(|seen| match seen.path.as_str() {
         "/api/v2/buildinfo" => axum::Json(json!({"version": "v2.30.1", "external_url": "x"})).into_response(),
         "/other/api/v2/buildinfo" => "hello".into_response(),

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_context_needs_is_named_if_it_is_missing() {
+    fn a_missing_part_of_the_context_is_named() {
         assert_eq!(found(&json!({})), Ok(()));
         let context = |cluster: &str, user: &str| json!({ "contexts": [{ "name": "a", "context": { "cluster": cluster, "user": user } }] });
         assert_eq!(found(&context("c", "")), Ok(()), "without a user requests are anonymous");

@@ -284,7 +284,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_displayed_means_the_same(text in "[!a-c=,(<>) in]{0,24}") {
+        fn the_displayed_selector_parses_to_the_same(text in "[!a-c=,(<>) in]{0,24}") {
             if let Ok(selector) = LabelSelector::parse(&text) {
                 prop_assert_eq!(LabelSelector::parse(&selector.to_string()), Ok(selector));
             }

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
+    fn other_values_are_rejected() {
         assert_eq!(level("loud"), Err("which is not a level".to_owned()));
         assert_eq!(level("trace"), Err("which is not a level".to_owned()), "no line is below debug");
         assert_eq!(reasons("Pulled,Back Off"), Err("where \"Back Off\" is not the reason of an Event".to_owned()));

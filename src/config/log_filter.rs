@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
+    fn other_values_are_rejected() {
         for (text, problem) in [
             ("debgu", "where \"debgu\" is not a level"),
             ("kube=", "where \"\" is not a level"),

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_and_subdomains_are_told_apart() {
+    fn labels_and_subdomains_are_distinguished() {
         assert!(label("team-1").is_ok());
         assert!(label("a.b").is_err());
         assert!(subdomain("a.b-c").is_ok());

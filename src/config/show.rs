@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_a_secret_is_masked_however_it_is_written() {
+    fn possible_secrets_are_masked_in_every_notation() {
         for (value, shown) in [
             ("https://coder.example.com:8443/base", "https://coder.example.com:8443/base"),
             ("https://user:pass@coder.example.com/", "https://***@coder.example.com/"),

@@ -192,7 +192,7 @@ fn of_two_variables_for_namespaces_the_plural_counts_even_when_empty() {
 }
 
 #[test]
-fn an_empty_value_turns_off_what_can_be_off_and_is_no_value_elsewhere() {
+fn an_empty_value_switches_off_or_counts_as_unset() {
     let variables: Vec<_> = ALL.iter().flat_map(|setting| setting.variables).map(|name| (*name, "")).collect();
     let mut variables: Vec<_> = variables.into_iter().filter(|(name, _)| *name != URL.0).collect();
     variables.push(URL);
@@ -235,7 +235,7 @@ fn certificates_for_coder_come_from_the_two_usual_variables() {
 }
 
 #[test]
-fn what_has_no_effect_or_cannot_work_is_warned_of() {
+fn settings_without_effect_are_warned_about() {
     let args = ["--webhook-names=a.b", "--field-selector=involvedObject.kind=Pod"];
     assert_eq!(
         config(&args, &[URL]).unwrap().warnings,
@@ -248,7 +248,7 @@ fn what_has_no_effect_or_cannot_work_is_warned_of() {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of every setting's sentences")]
-fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted() {
+fn an_error_names_the_setting_the_value_and_the_accepted_values() {
     let address =
         "expected an IP address with a port such as 127.0.0.1:8081, :PORT for all addresses, or empty for off";
     for (flag, value, sentence) in [
@@ -348,7 +348,7 @@ fn a_wrong_value_is_one_sentence_with_the_setting_the_value_and_what_is_accepted
 }
 
 #[test]
-fn what_concerns_more_than_one_setting_is_one_sentence_too() {
+fn a_conflict_of_settings_is_one_sentence() {
     let scratch = Scratch::new();
     let directory = format!("--webhook-cert-dir={}", scratch.directory.path().display());
     let kubeconfig = "is \"/does/not/exist\", which cannot be read (No such file or directory (os error 2)); expected \

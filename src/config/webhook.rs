@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_addresses_are_told_apart_and_doubles_merged() {
+    fn names_and_addresses_are_distinguished_and_duplicates_merged() {
         let names = list("webhook.coder.svc, 127.0.0.1,Webhook.coder.svc,").unwrap();
         assert!(matches!(names.as_slice(), [ServerName::DnsName(_), ServerName::IpAddress(_)]), "{names:?}");
     }

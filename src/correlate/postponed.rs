@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_made_again_in_order_and_within_bounds() {
+    fn postponed_requests_are_retried_in_order_and_bounded() {
         let server = Server { room: 1.into(), taken: RefCell::default() };
         let mut postponed = Postponed { limit: 3, ..Postponed::default() };
         let kept: Vec<_> = (0..5).map(|request| postponed.request(request, |request| server.take(request))).collect();

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_decide_what_is_needed() {
+    fn flags_decide_the_needed_permissions() {
         let flags = ["--namespaces=a,b", "--resolve-references=false", "--state-namespace=", "--node-events=false"];
         let plain = needs(&flags);
         assert_eq!(plain.len(), 2 * 16, "{plain:?}");

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_become_true_is_repeated_while_there_is_time() {
+    async fn a_check_that_may_still_pass_is_repeated_until_the_deadline() {
         static ATTEMPTS: AtomicU8 = AtomicU8::new(0);
         static ALL: [Check; 1] = [Check {
             retry: true,

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_excludes_or_cannot_be_is_refused() {
+    fn conflicting_and_impossible_arguments_are_rejected() {
         for (args, problem) in [
             ("pod/dev --owner alice", "cannot be used with"),
             ("-l app=dev --owner alice", "cannot be used with"),

@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_that_only_the_status_tells_has_its_own_time() {
+    fn a_kill_known_from_the_status_only_has_its_own_time() {
         let end = json!({ "reason": "OOMKilled", "exitCode": 137, "finishedAt": "2026-11-27T01:40:00Z" });
         let status = json!({ "containerStatuses": [
             { "name": "dev", "restartCount": 1, "state": {}, "lastState": { "terminated": end } }] });
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_replay_news_are_told_once() {
+    fn news_after_the_replay_are_reported_once() {
         let mut pipeline = Pipeline::new(Target::All);
         assert_eq!(pipeline.replay(now(), snapshot(&[pod("a", None, &json!({}))], &[]), false).len(), 1);
         let mut observe = |object: &Value| {

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn another_kind_or_name_is_refused_with_what_is_accepted() {
+    fn another_kind_or_name_is_rejected_with_the_accepted_ones() {
         assert!(parse("node/a").unwrap_err().contains("accepted are pod, deployment, replicaset"));
         assert!(parse("deploy").unwrap_err().contains("deploy/NAME is accepted"));
         for text in ["pod/", "pod/a/b", "pod a*"] {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_controller_matches_what_it_controls() {
+    fn a_named_controller_matches_its_objects() {
         let owner = |kind: &str| json!([{ "kind": kind, "name": "dev", "uid": "1", "controller": true }]);
         let deployment = parse("deployment/dev").unwrap();
         assert!(

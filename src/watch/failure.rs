@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_told_in_the_servers_words() {
+    fn a_status_keeps_the_servers_message() {
         let status = Status::failure("pods is forbidden: User \"u\" cannot list", "Forbidden").with_code(403);
         let failure = Failure::of_status(&status);
         assert_eq!(failure.reason, Reason::Forbidden);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_decode_is_never_quoted() {
+    fn an_undecodable_body_is_never_quoted() {
         let secret = serde_json::from_str::<u32>("\"hunter2\"").unwrap_err();
         assert!(secret.to_string().contains("hunter2"));
         let failure = Failure::of_client(&kube::Error::SerdeError(secret));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_cause_is_told() {
+    fn the_innermost_cause_is_reported() {
         let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
         let failure = Failure::of_client(&kube::Error::ReadEvents(refused));
         assert_eq!((failure.reason, failure.text.as_str()), (Reason::Unreachable, "unreachable: connection refused"));

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn passing_trouble_is_outlived_and_lasting_trouble_is_told() {
+    async fn transient_failures_are_retried_and_lasting_ones_reported() {
         let job = job("a");
         let path = "/apis/batch/v1/namespaces/ns/jobs/dev";
         let server = Script::new()

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_task_ends_when_nobody_takes_observations() {
+    async fn every_task_ends_when_the_receiver_is_dropped() {
         let (out, observations) = mpsc::channel(64);
         let (_, tasks) = begun(out, &CancellationToken::new());
         tokio::time::sleep(Duration::from_mins(1)).await;

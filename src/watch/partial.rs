@@ -199,7 +199,7 @@ mod tests {
     const TOKEN: &str = "22222222-2222-4333-8444-555555555555";
 
     #[test]
-    fn an_object_keeps_its_metadata_and_what_the_core_reads() {
+    fn an_object_keeps_its_metadata_and_the_fields_of_the_core() {
         let text = json!({
             "metadata": {"name": "dev", "namespace": "ns", "uid": "u", "resourceVersion": "7", "managedFields": [{}]},
             "spec": {"containers": [{"name": "dev", "env": [{"name": "CODER_AGENT_TOKEN", "value": TOKEN}]}]},

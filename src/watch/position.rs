@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_checkpoint_what_is_younger_than_the_process_is_news() {
+    fn without_a_checkpoint_objects_younger_than_the_process_are_new() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let created = |second, revision| {
             let mut event = event("a", revision);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_pending_is_news_in_the_first_list_alone() {
+    fn pending_events_are_new_in_the_first_list_only() {
         let pending = [(uid("a"), 7)].into();
         let mut position = Position::new(&Checkpoint { revision: 10, pending, ..Checkpoint::default() });
         assert_eq!(list(&mut position, &[("a", 6), ("a", 7), ("b", 8), ("a", 9)]), [7, 9]);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_broke_off_is_told_by_the_next_one() {
+    fn the_next_list_reports_one_that_broke_off() {
         let mut position = position(1);
         position.begin();
         assert_eq!(position.listed_event(event("a", 2)).count(), 0);

@@ -46,7 +46,7 @@ async fn with_another_services_name_it_is_not_ready() -> Result<()> {
 
 /// An API server with such a certificate is tested in tests/certificates.
 #[tokio::test]
-async fn only_callers_whose_ca_is_in_the_config_map_are_answered() -> Result<()> {
+async fn only_callers_with_a_ca_of_the_config_map_are_answered() -> Result<()> {
     let context = TestContext::new("callers").await?;
     let home = context.home.name();
     let (client, other) = (ClientCertificate::generate("clients")?, ClientCertificate::generate("others")?);

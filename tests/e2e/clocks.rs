@@ -89,7 +89,7 @@ async fn replicas_with_clocks_minutes_apart_lose_and_repeat_nothing() -> Result<
 }
 
 #[tokio::test]
-async fn facts_of_a_node_whose_clock_is_wrong_are_reported_also_after_a_restart() -> Result<()> {
+async fn facts_of_a_node_with_a_wrong_clock_survive_a_restart() -> Result<()> {
     let context = TestContext::new("node-clock").await?;
     let mut installation = context.install().await?;
     let agent = context.agent();

@@ -166,7 +166,7 @@ async fn without_permission_for_node_events_the_rest_works_and_one_warning_is_lo
 }
 
 #[tokio::test]
-async fn a_deployment_that_is_not_available_in_time_says_so() -> Result<()> {
+async fn a_deployment_that_is_not_available_in_time_is_reported() -> Result<()> {
     let context = TestContext::new("deadline").await?;
     let _installation = context.install().await?;
     let agent = context.agent();
@@ -179,7 +179,7 @@ async fn a_deployment_that_is_not_available_in_time_says_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_job_that_ran_too_long_says_so_once() -> Result<()> {
+async fn a_job_that_ran_too_long_is_reported_once() -> Result<()> {
     let context = TestContext::new("job-deadline").await?;
     let _installation = context.install().await?;
     let agent = context.agent();

@@ -100,7 +100,7 @@ async fn a_missing_image_is_explained_by_deployment_pod_owner_and_selector() -> 
 }
 
 #[tokio::test]
-async fn it_prints_what_the_owner_reads() -> Result<()> {
+async fn it_prints_the_owners_log() -> Result<()> {
     let context = TestContext::new("explain-same").await?;
     let _installation = context.install().await?;
     let agent = context.agent();
@@ -263,7 +263,7 @@ async fn a_missing_permission_is_named_with_a_command_that_checks_it() -> Result
 }
 
 #[tokio::test]
-async fn an_api_server_that_does_not_answer_is_said_within_seconds() -> Result<()> {
+async fn an_unreachable_api_server_is_reported_within_seconds() -> Result<()> {
     let context = TestContext::new("explain-away").await?;
     let kubeconfig = context.cluster.kubeconfig_via("https://127.0.0.1:9", "explain-away", "token")?;
     let began = Instant::now();
@@ -298,7 +298,7 @@ async fn no_token_is_printed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn follow_prints_what_happens_until_a_signal() -> Result<()> {
+async fn follow_prints_new_lines_until_a_signal() -> Result<()> {
     let context = TestContext::new("explain-follow").await?;
     let directory = TempDir::new()?;
     let output = directory.path().join("output");

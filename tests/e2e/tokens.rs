@@ -104,7 +104,7 @@ async fn events_before_the_secret_exists_are_reported_later() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_secret_holds_is_counted_when_it_is_no_token() -> Result<()> {
+async fn a_secret_without_a_token_is_counted() -> Result<()> {
     let (context, installation) = reading("secret-no-token").await?;
     let workspace = Workspace::new(context.namespace.name(), "alice", "dev", "hunter2").token_in(Place::SecretKey);
     context.create(&workspace.token_object().context("a reference")?).await?;

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_a_moment_ago_is_recognized_and_what_was_copied_in_part_is_not() {
+    fn a_recent_patch_is_recognized_and_a_partial_copy_is_not() {
         let (owner, recent) = (owner(), RecentPatches::default());
         let earlier = "00000000-11c0-47e3-a5a3-d8f126b50d96";
         let at: Timestamp = "2026-11-22T17:35:44Z".parse().unwrap();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn annotations_never_take_a_pod_over_what_kubernetes_accepts() {
+    fn annotations_keep_a_pod_within_the_limits_of_kubernetes() {
         let owner = owner();
         let annotations = annotations(&owner);
         let ours = annotations.entries().iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ordinary_bodies_together_are_bounded_and_give_back_what_they_took() {
+    async fn ordinary_bodies_share_a_limit_and_release_it() {
         let bodies = Bodies::new();
         let ordinary = || bodies.read(Body::from(vec![b' '; ORDINARY]));
         let mut held = Vec::new();

@@ -65,7 +65,7 @@ fn it_is_trusted_when_every_webhook_trusts_it_by_the_name_that_it_is_called_by()
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_part_is_named() {
     let trust = Trust::new("logstream", Metrics::new());
     assert_eq!(
         trust.check(None, now()).unwrap_err().to_string(),

@@ -26,7 +26,7 @@ fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Issued {
 }
 
 #[test]
-fn a_fresh_certificate_is_accepted_and_tells_what_logs_need() {
+fn a_fresh_certificate_is_accepted_with_its_log_fields() {
     let bundle = parse(&leaf(&ca())).unwrap();
     let left = now().duration_until(bundle.not_after());
     assert!((3_590..=3_600).contains(&left.as_secs()), "{left:?}");
@@ -108,7 +108,7 @@ fn a_certificate_that_the_api_server_would_not_accept_is_refused() {
 }
 
 #[test]
-fn what_is_no_certificate_or_key_is_refused_without_a_word_of_it() {
+fn malformed_certificates_and_keys_are_rejected_unquoted() {
     let issued = leaf(&ca());
     let with = |certificate: &str, key: &str| {
         parse(&Issued { certificate: certificate.to_owned(), key: key.to_owned() }).unwrap_err()

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_that_makes_no_progress_says_so() {
+    fn a_deployment_without_progress_is_reported() {
         let timed_out = json!([
             {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable", "message": "m"},
             {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "m"},
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_what_the_event_says() {
+    fn a_refusal_has_the_words_of_its_event() {
         let message = "pods \"ws-vgfrf\" is forbidden: exceeded quota: q";
         let conditions =
             json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);

@@ -558,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_grew_is_said_with_its_number() {
+    fn a_grown_count_is_reported_with_its_number() {
         let mut dedup = Deduplicator::default();
         assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Report(None));
         assert_eq!(event(&mut dedup, 1, uid(0), 1, at(0), at(0)), Decision::Duplicate);

@@ -266,7 +266,7 @@ fn invariant_1_two_pods_of_one_name_in_two_namespaces_keep_their_lines_apart() {
 }
 
 #[test]
-fn invariant_1_an_object_is_who_its_uid_says() {
+fn invariant_1_an_object_is_identified_by_its_uid() {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     // The Event of the next pod of that name must not go to the earlier pod's agent.
@@ -326,7 +326,7 @@ fn invariant_4_followed_objects_are_bounded() {
 }
 
 #[test]
-fn what_a_relist_does_not_show_is_gone_and_what_it_shows_is_no_news() {
+fn objects_missing_from_a_relist_are_gone_and_listed_ones_known() {
     let mut story = Story::new();
     story.observe(seen(pod("stays", "ns", ALICE, &json!({}))));
     story.observe(seen(pod("goes", "ns", BOB, &json!({}))));
@@ -341,7 +341,7 @@ fn what_a_relist_does_not_show_is_gone_and_what_it_shows_is_no_news() {
 }
 
 #[test]
-fn what_was_there_before_the_start_is_followed_in_silence() {
+fn objects_from_before_the_start_are_tracked_silently() {
     let crashed = json!({"containerStatuses": [{"name": "dev", "restartCount": 1,
         "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T11:00:00Z"}}}]});
     let mut story = Story::new();
@@ -353,7 +353,7 @@ fn what_was_there_before_the_start_is_followed_in_silence() {
 }
 
 #[test]
-fn what_was_not_delivered_before_a_restart_is_told_after_it() {
+fn undelivered_facts_are_reported_after_a_restart() {
     let since = start() + SignedDuration::from_hours(1);
     let pending = [(Uid::parse("ns/ws").unwrap(), 7)].into();
     let mut story =
@@ -418,7 +418,7 @@ fn a_pod_that_admission_missed_is_repaired_and_counted() {
 }
 
 #[test]
-fn a_pod_that_another_replica_admitted_is_not_taken_for_missed() {
+fn a_pod_that_another_replica_admitted_does_not_count_as_missed() {
     let Object::Pod(mut pod) = pod("elsewhere", "ns", ALICE, &json!({})) else { unreachable!() };
     pod.metadata.annotations.known.insert(ANNOTATION.to_owned(), "of-a-review".to_owned());
     let mut story = Story::new();
@@ -427,7 +427,7 @@ fn a_pod_that_another_replica_admitted_is_not_taken_for_missed() {
 }
 
 #[test]
-fn a_pod_that_was_announced_before_a_restart_is_not_taken_for_missed() {
+fn a_pod_announced_before_a_restart_does_not_count_as_missed() {
     let missed = pod("announced", "ns", ALICE, &json!({}));
     let Object::Pod(seen_before) = &missed else { unreachable!() };
     let announced = [seen_before.metadata.uid.unwrap()].into();
@@ -471,7 +471,7 @@ fn sorted(said: Vec<(FindingKind, Option<Repeat>)>) -> Vec<String> {
 }
 
 #[test]
-fn a_failing_start_is_told_in_one_line_each() {
+fn a_failing_start_is_one_line_for_each_cause() {
     let mut story = Story::new();
     for observation in failing_start().into_iter().flatten() {
         story.observe(observation);

@@ -272,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_tells_how_often_and_for_how_long() {
+    fn a_repeat_has_its_count_and_duration() {
         let repeat = Some(Repeat { times: 9, over: SignedDuration::from_secs(121) });
         let line = render(&Finding { repeat, ..event("Back-off pulling image") }, LogStyle::Fancy, |_| false);
         assert!(line.repeat && line.text.ends_with(" (x9 over 2m)"), "{}", line.text);
     }
 
     #[test]
-    fn a_refusal_ends_a_start_and_says_what_to_do() {
+    fn a_refusal_ends_a_start_and_names_the_remedy() {
         let message = "Error creating: pods \"ws-1-…\" is forbidden: exceeded quota: team, requested: pods=1, \
                        used: pods=3, limited: pods=3";
         let line = render(

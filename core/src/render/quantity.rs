@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_resource_is_told() {
+    fn each_resource_is_named() {
         let quota =
             "q, requested: limits.memory=2Gi,pods=1, used: limits.memory=7Gi,pods=3, limited: limits.memory=8Gi,pods=3";
         assert_eq!(

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_agent_whose_lines_are_gone_suspects_none_that_follow() {
+    async fn dropped_lines_leave_no_suspicion_of_later_ones() {
         let mut agent = Agent::new(Life::Live, Instant::now());
         while agent.isolation.refused(&Failure::BodyTooLarge, 1) != Step::Confirm {}
         agent.isolation.registered();

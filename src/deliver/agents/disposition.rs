@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_coder_is_retried() {
+    fn an_answer_that_is_not_coders_is_retried() {
         everywhere(&Failure::NotCoder { reason: "a web page".into() }, Disposition::Retry);
     }
 

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_kept_for_warnings_and_errors_and_each_end_is_said_once() {
+    fn parts_are_kept_for_warnings_and_errors_and_each_end_noted_once() {
         let mut budget = Budget::default();
         let (routine, words) = fill(&mut budget, Level::Debug);
         assert!(routine > 200_000 && words == Some(NO_MORE_ROUTINE), "{routine}");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_earlier_processes_sent_counts() {
+    fn bytes_of_earlier_processes_count() {
         let mut spent = 0;
         for _ in 0..6 {
             let mut budget = Budget::resumed(spent);

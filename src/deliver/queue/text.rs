@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_line_tells_its_time() {
+    fn a_late_line_has_its_time() {
         assert_eq!(output("Pulling image", at(0), at(31)), "[12:03:05Z] Pulling image");
         assert_eq!(output("Pulling image", at(0), at(50_000)), "[07-20 12:03:05Z] Pulling image");
     }

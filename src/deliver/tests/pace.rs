@@ -42,7 +42,7 @@ async fn send_all(pace: &mut RateLimiter, limiter: &mut Limiter, length: Duratio
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_takes_what_the_limit_allows_and_is_never_refused() {
+async fn it_uses_the_whole_limit_and_is_never_refused() {
     for into_window in [0, 1, 17, 30, 59] {
         let mut limiter = Limiter::new(512, Duration::from_secs(into_window));
         let mut pace = RateLimiter::new();

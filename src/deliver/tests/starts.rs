@@ -46,7 +46,7 @@ async fn a_claim_alone_sends_no_line_and_a_refused_one_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_nobody_binds_is_forgotten() {
+async fn an_unconfirmed_registration_is_forgotten() {
     let context = TestContext::new();
     context.valid(1);
     context.outlet.prepare(agent(1));
@@ -57,7 +57,7 @@ async fn a_claim_that_nobody_binds_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_arrives_while_a_request_is_under_way_goes_together_in_the_next() {
+async fn lines_during_a_request_go_together_into_the_next() {
     let mut context = TestContext::new();
     context.valid(1);
     context.outlet.prepare(agent(1));

@@ -22,7 +22,7 @@ fn cut() -> Failure {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_agent_whose_requests_hang_delays_no_other() {
+async fn an_agent_with_hanging_requests_delays_no_other() {
     let mut context = TestContext::new();
     context.valid(2);
     context.open(2).await;
@@ -148,7 +148,7 @@ async fn ten_minutes_without_coder_end_at_once_in_order_and_without_a_herd() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_ended_while_coder_was_away_is_told_when_it_is_back() {
+async fn a_start_that_ended_while_coder_was_away_is_reported_later() {
     let mut context = TestContext::new();
     context.valid(1);
     context.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));
@@ -205,7 +205,7 @@ async fn a_full_log_is_never_sent_to_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lines_that_coder_cannot_read_are_dropped_and_the_reader_is_told() {
+async fn lines_that_coder_cannot_read_are_dropped_with_a_note() {
     let mut context = TestContext::new();
     context.valid(1);
     context.coder.state().script = Box::new(|request| {
@@ -228,7 +228,7 @@ async fn lines_that_coder_cannot_read_are_dropped_and_the_reader_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_overflow_lets_repeats_go_first_then_routine_and_tells_where() {
+async fn an_overflow_drops_repeats_first_then_routine_and_notes_it() {
     let mut context = TestContext::new();
     context.open(1).await;
     context.tell(1, Level::Error, false, "the oldest, and an error").await;
@@ -264,7 +264,7 @@ async fn an_outbox_is_bounded_in_bytes_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_budget_leaves_the_log_to_the_workspace_and_says_so() {
+async fn the_budget_leaves_the_log_to_the_workspace_and_notes_it() {
     let mut context = TestContext::new();
     context.valid(1);
     context.open(1).await;
@@ -309,7 +309,7 @@ async fn the_budget_leaves_the_log_to_the_workspace_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_after_days_of_a_chronic_warning_is_told() {
+async fn an_error_after_days_of_a_chronic_warning_is_reported() {
     let mut context = TestContext::new();
     context.valid(1);
     context.open(1).await;
@@ -365,7 +365,7 @@ async fn a_coder_that_stores_and_then_loses_the_answer_never_fills_the_log() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn missing_lines_are_told_although_no_line_follows() {
+async fn missing_lines_are_noted_although_no_line_follows() {
     let settings = crate::deliver::Settings { max_lines: 1, ..Default::default() };
     let mut context = TestContext::with(super::fake::FakeCoder::new(LATENCY), settings);
     context.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));

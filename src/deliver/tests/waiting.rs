@@ -95,7 +95,7 @@ async fn lines_of_an_agent_that_is_never_valid_are_given_up_after_an_hour_and_co
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_failed_start_left_is_said_in_one_line_at_the_next() {
+async fn lines_of_a_failed_start_are_one_line_at_the_next() {
     for under_way in [false, true] {
         let mut context = TestContext::new();
         context.open_of(1, "dev").await;

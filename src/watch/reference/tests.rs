@@ -69,7 +69,7 @@ async fn a_token_is_read_from_a_secret() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_reference_that_has_the_key_tells() {
+async fn the_first_reference_with_the_key_counts() {
     let server = Script::new()
         .on(SECRET, holding(&json!({"other": ""})))
         .on(CONFIG_MAP, holding(&json!({"token": TOKEN})))
@@ -190,7 +190,7 @@ async fn an_api_server_that_has_not_read_its_roles_yet_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_token_is_counted_and_not_tried_again() {
+async fn a_value_that_is_no_token_is_counted_and_not_read_again() {
     let metrics = Metrics::default();
     for value in [encoded("hunter2"), "no base64!".into(), STANDARD.encode([0xff, 0xfe])] {
         let server = Script::new().always(SECRET, holding(&json!({"token": value}))).start();

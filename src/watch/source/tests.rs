@@ -140,7 +140,7 @@ impl Story {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_then_what_the_watch_brings() {
+async fn a_list_is_followed_by_its_watch() {
     let server = Script::new()
         .on(
             STREAMED,
@@ -166,7 +166,7 @@ async fn a_list_then_what_the_watch_brings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_workload_whose_pods_are_not_selected_is_passed_over() {
+async fn a_workload_with_unselected_pods_is_skipped() {
     let replicaset = |name: &str, team: &str, revision: u64| {
         let mut replicaset = pod(name, revision);
         replicaset["spec"] = json!({"template": {"metadata": {"labels": {"team": team}}}});
@@ -219,7 +219,7 @@ async fn events_of_a_list_come_in_order_and_those_not_explained_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_not_delivered_before_a_restart_is_told_again() {
+async fn undelivered_events_are_reported_again_after_a_restart() {
     let lines = [added(&event("Pod", "a", 4)), added(&event("Pod", "a", 6)), added(&event("Pod", "b", 7)), listed(9)];
     let server = Script::new().on(STREAMED, Answer::watch(&lines)).start();
     let pending = BTreeMap::from([(Uid::parse("a").unwrap(), 6)]);
@@ -228,7 +228,7 @@ async fn what_was_not_delivered_before_a_restart_is_told_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_relist_after_410_hands_on_only_what_is_new() {
+async fn a_relist_after_410_reports_only_new_events() {
     let server = Script::new()
         .on(
             STREAMED,
@@ -253,7 +253,7 @@ async fn a_relist_after_410_hands_on_only_what_is_new() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_whose_connection_ends_goes_on_where_it_was() {
+async fn a_watch_resumes_after_its_connection_ends() {
     let server = Script::new()
         .on(STREAMED, Answer::ended_watch(&[added(&pod("a", 11)), listed(12)]))
         .on("resourceVersion=12", Answer::Unreachable)
@@ -266,7 +266,7 @@ async fn a_watch_whose_connection_ends_goes_on_where_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resumed_watch_that_stays_quiet_is_taken_for_a_good_one() {
+async fn a_resumed_watch_that_stays_quiet_counts_as_working() {
     let server = Script::new()
         .on(STREAMED, Answer::ended_watch(&[listed(12)]))
         .on("resourceVersion=12", Answer::status(503, "starting"))

@@ -36,7 +36,7 @@ async fn an_installation_without_problems_passes_all_checks() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_begin_exits_with_2() -> Result<()> {
+async fn a_run_that_cannot_begin_exits_with_2() -> Result<()> {
     let context = TestContext::new("doctor-begin").await?;
     let kubeconfig = context.cluster.as_ref().kubeconfig();
     for (arguments, expected) in [

@@ -65,7 +65,7 @@ async fn a_pod_to_be_confirmed_is_recorded_without_tokens() {
 }
 
 #[tokio::test]
-async fn agents_whose_token_is_not_read_are_not_announced() {
+async fn agents_with_an_unread_token_are_not_announced() {
     let webhook = Webhook::with(Policy::default().without_references());
     let review = fixture("pod");
     let after = webhook.review(&review).await.apply(&review);

@@ -169,7 +169,7 @@ async fn annotations_may_be_absent_null_or_empty() {
 }
 
 #[tokio::test]
-async fn what_is_not_ours_is_left_alone_and_what_may_be_is_recorded_only() {
+async fn non_workspaces_are_unchanged_and_possible_ones_recorded_only() {
     let with = |container: Value, labels: Value| {
         let mut review = fixture("pod");
         review["request"]["object"]["metadata"] =
@@ -306,7 +306,7 @@ async fn malformed_requests_get_a_clear_4xx() {
 }
 
 #[tokio::test]
-async fn requests_that_carry_no_review_are_turned_away_by_what_is_wrong_with_them() {
+async fn requests_without_a_review_are_rejected_with_the_reason() {
     let webhook = Webhook::new();
     let body = || Body::from(fixture("pod").to_string());
     let json = (header::CONTENT_TYPE.as_str(), "application/json; charset=utf-8");
@@ -359,7 +359,7 @@ async fn a_panic_admits_the_pod_as_it_came() {
 }
 
 #[tokio::test]
-async fn no_token_appears_in_an_answer_or_in_what_is_traced() {
+async fn no_token_appears_in_an_answer_or_a_trace() {
     let (captured, _guard) = Captured::start();
     let webhook = Webhook::new();
     let mut seen = String::new();

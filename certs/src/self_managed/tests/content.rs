@@ -30,7 +30,7 @@ fn errors(data: &BTreeMap<String, ByteString>, now: Timestamp) -> Vec<String> {
 }
 
 #[test]
-fn what_was_written_is_read_again() {
+fn a_written_secret_is_read_again() {
     let (old, new) = (ca(), ca());
     let issued = old.issue(&[name("a.b.svc")], now(), HOUR).unwrap();
     let (with_old, _) = Content::read(&data(&[cas(&old, &[])]), now());
@@ -86,7 +86,7 @@ fn nonsense_is_refused_with_a_reason() {
 }
 
 #[test]
-fn what_has_expired_or_is_not_valid_yet_is_refused() {
+fn expired_and_not_yet_valid_certificates_are_rejected() {
     let ca = ca();
     let issued = ca.issue(&[name("a.b.svc")], now(), HOUR).unwrap();
     let data = data(&[cas(&ca, &[]), leaf(&issued)]);

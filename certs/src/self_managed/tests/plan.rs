@@ -90,7 +90,7 @@ fn an_emptied_ca_bundle_is_repaired_at_once() {
 }
 
 #[test]
-fn what_others_put_into_the_ca_bundle_stays_until_it_expires() {
+fn foreign_cas_stay_in_the_ca_bundle_until_they_expire() {
     let mut world = started();
     let stranger = Ca { ours: false, ..world.ca(world.now) };
     let bundles = world.bundles.clone().unwrap().1;
@@ -106,7 +106,7 @@ fn what_others_put_into_the_ca_bundle_stays_until_it_expires() {
 }
 
 #[test]
-fn a_deleted_secret_is_made_again_and_what_is_served_stays_trusted_meanwhile() {
+fn a_deleted_secret_is_recreated_and_the_served_ca_stays_trusted() {
     let mut world = started();
     let old = issuer(&world);
     world.secret = None;

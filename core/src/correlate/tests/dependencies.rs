@@ -149,7 +149,7 @@ fn a_volume_that_waits_for_a_node_is_one_line() {
 }
 
 #[test]
-fn what_happened_to_a_node_before_the_pod_came_is_not_counted() {
+fn node_events_from_before_the_pod_do_not_count() {
     let mut story = Story::new();
     story.observe(workspace("alice", ALICE, "node-1"));
     let since_long_ago = |count, second| {
@@ -195,7 +195,7 @@ fn invariant_4_kept_events_are_bounded() {
 }
 
 #[test]
-fn after_a_restart_an_event_is_told_to_the_pods_that_lack_it() {
+fn after_a_restart_an_event_goes_to_the_pods_that_lack_it() {
     let pending = [(Uid::parse("ns/bob").unwrap(), 105)].into();
     let from = Checkpoint { revision: 200, pending, ..Checkpoint::default() };
     let mut story = Story::with(Limits::default(), from);

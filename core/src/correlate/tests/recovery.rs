@@ -20,7 +20,7 @@ fn scheduled(scheduled: bool) -> serde_json::Value {
 }
 
 #[test]
-fn a_pod_that_waited_for_a_node_says_when_it_has_one() {
+fn a_pod_that_waited_for_a_node_reports_its_scheduling() {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &scheduled(false))));
     story.observe(event("Pod", "ns", "ws", "FailedScheduling", "0/2 nodes are available: 2 Insufficient cpu.", 2, 30));
@@ -61,7 +61,7 @@ fn failures_of_a_readiness_probe_are_not_counted_once_the_pod_is_ready() {
 }
 
 #[test]
-fn a_start_without_trouble_says_nothing_of_it() {
+fn a_start_without_trouble_has_no_recovery_line() {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     story.tick(300);
@@ -70,7 +70,7 @@ fn a_start_without_trouble_says_nothing_of_it() {
 }
 
 #[test]
-fn a_workload_says_when_its_refused_pod_could_be_created() {
+fn a_workload_reports_that_its_refused_pod_was_created() {
     let mut story = Story::new();
     story.observe(seen(replicaset("rs", "ns", ALICE)));
     story.observe(event(
@@ -101,7 +101,7 @@ fn pulling(reason: &str, message: &str) -> Observation {
 }
 
 #[test]
-fn a_long_pull_is_told_with_how_long_and_when_it_is_over() {
+fn a_long_pull_is_reported_with_its_duration_and_its_end() {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &scheduled(true))));
     story.observe(pulling("Pulling", "Pulling image \"img\""));
@@ -216,7 +216,7 @@ fn back_off() -> serde_json::Value {
 }
 
 #[test]
-fn a_container_that_stays_up_after_crashes_says_so_once() {
+fn a_container_that_stays_up_after_crashes_is_one_line() {
     let mut story = Story::new();
     for restarts in 1..4 {
         let from = i64::from(restarts) * 20;
@@ -253,7 +253,7 @@ fn a_container_that_crashes_after_minutes_again_and_again_is_not_over_it() {
 }
 
 #[test]
-fn a_container_that_is_not_ready_or_whose_pod_ends_is_not_over_its_crashes() {
+fn an_unready_or_ending_container_has_not_recovered() {
     for end in [json!({"ready": false}), json!({"deleted": true})] {
         let mut story = Story::new();
         story.observe(seen(pod("ws", "ns", ALICE, &crashed(1, (0, 5), &back_off()))));
@@ -281,7 +281,7 @@ fn with_init(restart_policy: &str, status: &serde_json::Value) -> Observation {
 }
 
 #[test]
-fn an_init_container_that_succeeds_after_crashes_says_so() {
+fn an_init_container_that_succeeds_after_crashes_is_reported() {
     let mut story = Story::new();
     story.observe(with_init("", &json!({"initContainerStatuses": [{"name": "proxy", "state": back_off()}]})));
     story.tick(60);

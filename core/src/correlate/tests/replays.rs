@@ -166,7 +166,7 @@ fn an_image_that_is_missing_is_one_cause() {
 }
 
 #[test]
-fn what_takes_a_pod_away_is_told_before_it_is_gone() {
+fn the_reason_of_a_removal_comes_before_the_deletion() {
     for (recording, why) in [
         (recording!("drained"), "Eviction API: evicting (EvictionByEvictionAPI)"),
         (recording!("taint-evicted"), "deleting due to NoExecute taint (DeletionByTaintManager)"),
@@ -182,7 +182,7 @@ fn what_takes_a_pod_away_is_told_before_it_is_gone() {
 }
 
 #[test]
-fn a_containers_last_words_are_told() {
+fn a_containers_termination_message_is_reported() {
     let lines = recording!("termination-message").play();
     let told =
         with(&lines, "Container dev ended with exit code 5 (Error): agent: cannot reach https://coder.example.com");

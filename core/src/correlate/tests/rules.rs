@@ -25,7 +25,7 @@ fn listed(object: Object) -> Observation {
 // A pod that is selected later.
 
 #[test]
-fn a_pod_looked_up_before_it_is_selected_is_told_when_the_watch_shows_it() {
+fn a_pod_looked_up_too_early_is_reported_once_the_watch_shows_it() {
     let mut story = Story::new();
     story.book.claims.borrow_mut().insert("ws".into());
     let effects = story.observe(event("Pod", "ns", "ws", "R", "before", 1, 1));
@@ -55,7 +55,7 @@ fn lines_of_an_object_that_was_looked_up_have_a_mark() {
 // Objects that Events belong to.
 
 #[test]
-fn invariant_1_an_event_of_another_namespace_reaches_nobody() {
+fn invariant_1_an_event_of_another_namespace_reaches_no_agent() {
     let forged = |namespace: &str, about: &str, name: &str| {
         event_of(json!({
             "metadata": {"namespace": namespace, "uid": "e", "resourceVersion": "99"},
@@ -140,7 +140,7 @@ fn a_pod_that_leaves_the_selection_is_silent_and_goes_on_when_it_comes_back() {
 }
 
 #[test]
-fn a_pod_deleted_by_force_is_told_as_deleted_with_its_last_events() {
+fn a_pod_deleted_by_force_is_reported_with_its_last_events() {
     let mut story = with_pod();
     story.observe(Observation::Gone { scope: PODS, object: pod("ws", "ns", ALICE, &json!({})) });
     story.observe(event("Pod", "ns", "ws", "R", "last", 1, 1));
@@ -162,7 +162,7 @@ fn a_pod_deleted_by_force_is_told_as_deleted_with_its_last_events() {
 }
 
 #[test]
-fn a_stale_list_does_not_end_what_is_newer() {
+fn a_stale_list_does_not_end_newer_objects() {
     let mut story = Story::new();
     story.observe(seen(pod_with(50, &json!({}), &json!({}))));
     story.observe(seen(replicaset("rs", "ns", BOB)));
@@ -187,7 +187,7 @@ fn a_stale_list_does_not_end_what_is_newer() {
 // Facts reported before a restart.
 
 #[test]
-fn facts_told_before_a_restart_are_not_told_again() {
+fn facts_reported_before_a_restart_are_not_repeated() {
     let since = start() + SignedDuration::from_hours(1);
     let condition = json!([{"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-22T12:00:02Z"}]);
     let waiting = |reason: &str, message: &str| {
@@ -217,7 +217,7 @@ fn facts_told_before_a_restart_are_not_told_again() {
 }
 
 #[test]
-fn facts_that_began_after_a_restart_are_told() {
+fn facts_that_began_after_a_restart_are_reported() {
     let since = start() + SignedDuration::from_hours(1);
     let history = || Checkpoint { created_since: since, status_until: since, ..Checkpoint::default() };
     // Its pod is old, and its facts are new: the end of a container has a time, and a pull has that of its Event.
@@ -283,7 +283,7 @@ fn one_end_of_each_of_many_containers_is_no_repeat() {
 }
 
 #[test]
-fn a_repeat_that_was_held_back_is_told_when_its_pause_ends() {
+fn a_held_repeat_is_reported_when_its_pause_ends() {
     let mut story = with_pod();
     for count in 1..=6 {
         story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) / 2));
@@ -301,7 +301,7 @@ fn a_repeat_that_was_held_back_is_told_when_its_pause_ends() {
 }
 
 #[test]
-fn one_more_after_a_burst_is_told_too_and_before_the_pod_is_deleted() {
+fn one_more_after_a_burst_is_reported_before_the_deletion() {
     let mut story = with_pod();
     for count in [1, 8, 9] {
         story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, 1));
@@ -339,7 +339,7 @@ fn a_held_repeat_keeps_its_mark_over_a_restart() {
 }
 
 #[test]
-fn what_nothing_better_explains_is_told_after_a_moment() {
+fn a_vague_event_is_reported_if_no_better_one_follows() {
     for (kind, name, reason, message) in [
         ("Pod", "ws", "BackOff", "Back-off pulling image \"img\""),
         ("Pod", "ws", "Failed", "Error: ErrImagePull"),
@@ -361,7 +361,7 @@ fn what_nothing_better_explains_is_told_after_a_moment() {
 }
 
 #[test]
-fn a_gated_pod_says_why_it_is_not_scheduled() {
+fn a_gated_pod_has_a_line_about_its_gate() {
     let message = "Scheduling is blocked due to non-empty scheduling gates";
     let gated = json!({"phase": "Pending", "conditions": [
         {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": message}]});
@@ -417,7 +417,7 @@ fn a_start_that_fails_and_a_pod_that_is_refused_are_one_line_each() {
 }
 
 #[test]
-fn an_image_pulled_at_each_restart_is_told_once() {
+fn an_image_pulled_at_each_restart_is_reported_once() {
     let mut story = with_pod();
     for n in 0..5 {
         for (reason, message) in [

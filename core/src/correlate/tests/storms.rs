@@ -95,7 +95,7 @@ fn a_storm_is_few_lines() {
 }
 
 #[test]
-fn unschedulable_status_whose_numbers_change_is_one_line() {
+fn an_unschedulable_status_with_other_numbers_is_one_line() {
     let mut story = Story::new();
     for n in 0..300 {
         let message =
@@ -110,7 +110,7 @@ fn unschedulable_status_whose_numbers_change_is_one_line() {
 }
 
 #[test]
-fn a_new_reason_is_told_anew() {
+fn a_new_reason_is_another_line() {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     for (n, message) in [
@@ -129,7 +129,7 @@ fn a_new_reason_is_told_anew() {
 }
 
 #[test]
-fn a_pull_that_fails_for_another_reason_is_told_anew() {
+fn a_pull_that_fails_for_another_reason_is_another_line() {
     let mut story = Story::new();
     story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     for (n, why) in ["pull QPS exceeded", "401 Unauthorized", "pull QPS exceeded"].into_iter().enumerate() {

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_control_plane_can_do_is_played_for_real() {
+    fn scenarios_of_the_control_plane_are_played_for_real() {
         let real = Scenario::all().filter(|scenario| is_real(*scenario)).count();
         assert!(real >= 48, "{real}");
     }

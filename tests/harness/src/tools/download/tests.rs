@@ -125,7 +125,7 @@ fn without_a_pin_the_publishers_checksum_is_verified() {
 }
 
 #[test]
-fn pinned_only_builds_what_has_no_pin_without_a_request() {
+fn pinned_only_builds_unpinned_tools_without_a_request() {
     let mirror = Mirror::serve(publisher);
     let pinned_only = Downloads { trust: Trust::Pinned, ..downloads(&mirror.url, "") };
     download(&[Tool::Kubectl], &pinned_only).refused("tests/cluster/checksums.txt");
