@@ -39,7 +39,7 @@ struct Fact {
     subject: usize,
     revision: u64,
     is_event: bool,
-    told: usize,
+    delivered: usize,
     /// True if it was delivered and a later save covers it.
     saved: bool,
     may_repeat: bool,
@@ -106,7 +106,7 @@ impl World {
     fn happen(&mut self, subject: usize, is_event: bool) {
         self.revision += 1;
         let revision = self.revision;
-        self.facts.push(Fact { subject, revision, is_event, told: 0, saved: false, may_repeat: false });
+        self.facts.push(Fact { subject, revision, is_event, delivered: 0, saved: false, may_repeat: false });
     }
 
     fn apply(&mut self, step: Step) {
@@ -121,7 +121,7 @@ impl World {
                     |(_, fact_id): &(usize, FactId)| (fact_id.scope, fact_id.subject) == (chosen.scope, chosen.subject);
                 let first = self.process.queue.iter().position(same).unwrap();
                 let (fact, fact_id) = self.process.queue.remove(first);
-                self.facts[fact].told += 1;
+                self.facts[fact].delivered += 1;
                 self.process.ledger.ack(fact_id);
             }
             Step::Deliver(_) => {}
@@ -176,13 +176,13 @@ impl World {
         for n in 0..self.facts.len() {
             let scope = self.scope(self.facts[n].is_event);
             let covered = self.process.watches[&scope].1 && !self.process.broken.contains(&scope);
-            self.facts[n].saved |= self.facts[n].told > 0 && covered;
+            self.facts[n].saved |= self.facts[n].delivered > 0 && covered;
         }
     }
 
     fn kill(&mut self) {
         for fact in &mut self.facts {
-            fact.may_repeat |= fact.told > 0 && !fact.saved;
+            fact.may_repeat |= fact.delivered > 0 && !fact.saved;
         }
         self.process = Process::start(&self.scopes, &self.stored);
     }
@@ -227,8 +227,8 @@ proptest! {
         }
         world.finish();
         for fact in &world.facts {
-            prop_assert!(fact.told > 0, "lost: {fact:?}");
-            prop_assert!(fact.told == 1 || fact.may_repeat, "repeated: {fact:?}");
+            prop_assert!(fact.delivered > 0, "lost: {fact:?}");
+            prop_assert!(fact.delivered == 1 || fact.may_repeat, "repeated: {fact:?}");
         }
     }
 }
@@ -251,7 +251,7 @@ fn pending_facts_outlive_any_number_of_processes_that_end_before_their_lists() {
         world.save(false);
     }
     world.finish();
-    assert!(world.facts.iter().all(|fact| fact.told == 1), "{:?}", world.facts);
+    assert!(world.facts.iter().all(|fact| fact.delivered == 1), "{:?}", world.facts);
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn with_more_pending_subjects_than_there_is_room_for_nothing_is_lost() {
     world.save(false);
     world.kill();
     world.finish();
-    let lost = world.facts.iter().filter(|fact| fact.told == 0).count();
+    let lost = world.facts.iter().filter(|fact| fact.delivered == 0).count();
     assert_eq!(lost, 0);
 }
 

@@ -231,11 +231,11 @@ mod tests {
 
     #[test]
     fn a_401_of_a_proxy_is_not_a_refused_token() {
-        let told = |body: &str| Failure::Unauthorized.explained_by(body.as_bytes());
+        let explained = |body: &str| Failure::Unauthorized.explained_by(body.as_bytes());
         for coder in ["", "{}", r#"{"message": "Workspace agent not authorized."}"#, r#"{"message": "Suspended"}"#] {
-            assert_eq!(told(coder), Failure::Unauthorized, "{coder}");
+            assert_eq!(explained(coder), Failure::Unauthorized, "{coder}");
         }
-        assert!(matches!(told("Access denied"), Failure::NotCoder { .. }));
+        assert!(matches!(explained("Access denied"), Failure::NotCoder { .. }));
         for (scheme, refused) in [("Basic realm=\"proxy\"", false), ("Negotiate", false), ("Bearer", true)] {
             let failure = classify(StatusCode::UNAUTHORIZED, &headers(&[(WWW_AUTHENTICATE, scheme)]));
             assert_eq!(failure == Some(Failure::Unauthorized), refused, "{scheme}");
@@ -244,10 +244,10 @@ mod tests {
 
     #[test]
     fn a_400_without_coders_message_is_not_coders() {
-        let told = |body: &str| Failure::BadRequest { message: Box::default() }.explained_by(body.as_bytes());
-        assert_eq!(told(r#"{"message": "No logs"}"#), Failure::BadRequest { message: "No logs".into() });
+        let explained = |body: &str| Failure::BadRequest { message: Box::default() }.explained_by(body.as_bytes());
+        assert_eq!(explained(r#"{"message": "No logs"}"#), Failure::BadRequest { message: "No logs".into() });
         for other in ["", "Bad Request", r#"{"error": "blocked"}"#] {
-            assert!(matches!(told(other), Failure::NotCoder { .. }), "{other}");
+            assert!(matches!(explained(other), Failure::NotCoder { .. }), "{other}");
         }
     }
 

@@ -108,7 +108,7 @@ pub(super) struct Source<T: Decoded> {
     /// Number of consecutive refusals to resume the watch.
     refusals: u32,
     /// The failure that the log and readiness report.
-    told: Option<String>,
+    reported: Option<String>,
 }
 
 impl<T: Decoded> Source<T> {
@@ -130,7 +130,7 @@ impl<T: Decoded> Source<T> {
             announced: false,
             broken_lists: 0,
             refusals: 0,
-            told: None,
+            reported: None,
         }
     }
 
@@ -162,7 +162,7 @@ impl<T: Decoded> Source<T> {
                 Ok(current) => break current,
                 Err(failure) => {
                     self.shared.metrics.error(self.scope.resource, failure.reason);
-                    self.tell(&failure);
+                    self.report(&failure);
                     tokio::time::sleep(self.backoff.pause()).await;
                 }
             }
@@ -196,7 +196,7 @@ impl<T: Decoded> Source<T> {
         let mut items = std::pin::pin!(watcher(self.api.clone(), self.config(lists)));
         loop {
             let next = items.next();
-            let item = if self.told.is_some() && !self.must_list {
+            let item = if self.reported.is_some() && !self.must_list {
                 let Ok(item) = tokio::time::timeout(QUIET, next).await else {
                     self.works();
                     continue;
@@ -351,7 +351,7 @@ impl<T: Decoded> Source<T> {
     fn works(&mut self) {
         self.backoff.reset();
         self.refusals = 0;
-        if self.told.take().is_some() {
+        if self.reported.take().is_some() {
             tracing::info!("watching again");
         }
         self.shared.states.watching(self.id);
@@ -375,7 +375,7 @@ impl<T: Decoded> Source<T> {
                 return Some(Left::Expired);
             }
         } else {
-            self.tell(&failure);
+            self.report(&failure);
         }
         let answered = !matches!(failure.reason, Reason::Unreachable);
         self.refusals = if answered && !self.must_list { self.refusals + 1 } else { 0 };
@@ -384,18 +384,18 @@ impl<T: Decoded> Source<T> {
     }
 
     /// Logs a failure that differs from the previous one, and reports it to readiness.
-    fn tell(&mut self, failure: &Failure) {
+    fn report(&mut self, failure: &Failure) {
         let text = match failure.reason {
             Reason::Forbidden => {
                 format!("{failure} (the verbs list and watch on {} are needed)", self.scope.resource.plural())
             }
             _ => failure.to_string(),
         };
-        if self.told.as_ref() != Some(&text) {
+        if self.reported.as_ref() != Some(&text) {
             tracing::warn!(error = text, tries = self.backoff.tries(), "watch failing");
         }
         self.shared.states.failing(self.id, failure.reason, &text);
-        self.told = Some(text);
+        self.reported = Some(text);
     }
 
     /// True if the server does not support streaming lists: it rejects the parameter as invalid (422), or with 400 if

@@ -72,12 +72,12 @@ impl SyncStates {
     pub fn problems(&self) -> Vec<String> {
         let states = self.states.borrow();
         let needed = self.scopes.iter().zip(states.iter()).filter(|((_, scope), _)| !scope.resource.is_optional());
-        let told = needed.filter_map(|((_, scope), state)| match &state.now {
+        let problems = needed.filter_map(|((_, scope), state)| match &state.now {
             Now::Watching => None,
             Now::Listing => Some(format!("{}: listing", scope.words())),
             Now::Failing { text, .. } => Some(format!("{}: {text}", scope.words())),
         });
-        told.collect()
+        problems.collect()
     }
 
     /// Waits until each kind of object in this scope's namespace was listed, or its watch fails. For the Events of

@@ -42,7 +42,7 @@ impl Apart {
         Ok(Self { leader, follower, other, isolated })
     }
 
-    async fn told(&self, agent: &str, facts: usize) -> Result<()> {
+    async fn delivered(&self, agent: &str, facts: usize) -> Result<()> {
         self.isolated.coder.wait_for_lines(agent, PATIENCE, |lines| have_come(lines, 0..facts)).await?;
         Ok(())
     }
@@ -71,8 +71,8 @@ async fn a_handover_to_a_lagging_api_server_loses_and_repeats_nothing() -> Resul
     let (gone, gone_facts) = apart.isolated.workspace("gone").await?;
     old_facts.all_happen(0..5).await?;
     gone_facts.all_happen(0..2).await?;
-    apart.told(&old, 5).await?;
-    apart.told(&gone, 2).await?;
+    apart.delivered(&old, 5).await?;
+    apart.delivered(&gone, 2).await?;
 
     apart.other.lag(true);
     // The API server of the next leader sees none of this.
@@ -81,8 +81,8 @@ async fn a_handover_to_a_lagging_api_server_loses_and_repeats_nothing() -> Resul
     old_facts.all_happen(5..10).await?;
     let pods: Api<Pod> = Api::namespaced(apart.isolated.client.clone(), apart.isolated.namespace.name());
     pods.delete(&gone_facts.pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
-    apart.told(&new, 5).await?;
-    apart.told(&old, 10).await?;
+    apart.delivered(&new, 5).await?;
+    apart.delivered(&old, 10).await?;
     let is_deleted = |lines: &[_]| count(lines, "Deleted pod") > 0;
     apart.isolated.coder.wait_for_lines(&gone, PATIENCE, is_deleted).await?;
 
@@ -92,8 +92,8 @@ async fn a_handover_to_a_lagging_api_server_loses_and_repeats_nothing() -> Resul
     new_facts.all_happen(5..7).await?;
     apart.other.lag(false);
     apart.synced().await?;
-    apart.told(&old, 12).await?;
-    apart.told(&new, 7).await?;
+    apart.delivered(&old, 12).await?;
+    apart.delivered(&new, 7).await?;
     for (agent, facts, deleted) in [(&old, 12, 0), (&new, 7, 0), (&gone, 2, 1)] {
         let lines = apart.isolated.coder.lines(agent);
         assert_once_in_order(&lines, 0..facts);
@@ -109,14 +109,14 @@ async fn a_stale_list_of_a_lagging_api_server_counts_as_no_deletion() -> Result<
     let mut apart = Apart::new("stale-list").await?;
     let (first, first_facts) = apart.isolated.workspace("first").await?;
     first_facts.all_happen(0..3).await?;
-    apart.told(&first, 3).await?;
+    apart.delivered(&first, 3).await?;
     // The follower becomes leader, and knows a pod from its API server's cache.
     apart.leader.product.sigterm_and_wait(PATIENCE)?;
     apart.leads().await?;
     apart.synced().await?;
     let (second, second_facts): (String, Facts) = apart.isolated.workspace("second").await?;
     second_facts.all_happen(0..3).await?;
-    apart.told(&second, 3).await?;
+    apart.delivered(&second, 3).await?;
     // A kill repeats what was not saved.
     saved_in(&apart.isolated.client, apart.isolated.namespace.name()).await?;
 
@@ -126,14 +126,14 @@ async fn a_stale_list_of_a_lagging_api_server_counts_as_no_deletion() -> Result<
     apart.leader.start_again()?;
     apart.leader.wait_ready().await?;
     apart.follower.product.kill9();
-    apart.told(&second, 6).await?;
+    apart.delivered(&second, 6).await?;
     apart.follower.start_again()?;
     apart.leader.product.sigterm_and_wait(PATIENCE)?;
     apart.leads().await?;
     first_facts.all_happen(3..5).await?;
     apart.other.lag(false);
     apart.synced().await?;
-    apart.told(&first, 5).await?;
+    apart.delivered(&first, 5).await?;
     for (agent, facts) in [(&first, 5), (&second, 6)] {
         let lines = apart.isolated.coder.lines(agent);
         assert_once_in_order(&lines, 0..facts);

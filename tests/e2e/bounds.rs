@@ -120,15 +120,15 @@ async fn invariant_5_overflowing_lines_are_counted_and_reported() -> Result<()> 
 
     context.coder.refuse(true)?;
     facts.all_happen(1..FACTS).await?;
-    let told = FACTS + 2;
-    wait_for_count(&installation, "lines_rendered_total", |lines| lines >= told).await?;
+    let rendered = FACTS + 2;
+    wait_for_count(&installation, "lines_rendered_total", |lines| lines >= rendered).await?;
     context.coder.refuse(false)?;
     let lines = context.coder.wait_for_lines(&agent, PATIENCE, |lines| have_come(lines, FACTS - 1..FACTS)).await?;
     wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
 
     let dropped = metric_count(&installation, "lines_dropped_total").await?;
     assert_eq!(metric_count(&installation, "lines_dropped_total{reason=\"overflow\"}").await?, dropped);
-    assert_eq!(metric_count(&installation, "lines_delivered_total").await?, told - dropped);
+    assert_eq!(metric_count(&installation, "lines_delivered_total").await?, rendered - dropped);
     let missing = (0..FACTS).filter(|&n| !have_come(&lines, n..n + 1)).count();
     assert_eq!(missing, dropped);
     assert!(missing > 100, "more than an outbox holds: {missing}");
@@ -173,9 +173,9 @@ async fn invariant_5_lines_for_a_revoked_agent_are_counted() -> Result<()> {
     context.delete(&facts.pod).await?;
     wait_for_count(&installation, "lines_dropped_total{reason=\"revoked\"}", |lines| lines >= 1).await?;
     wait_for_count(&installation, "lines_waiting", |lines| lines == 0).await?;
-    let [told, delivered, dropped] = ["lines_rendered_total", "lines_delivered_total", "lines_dropped_total"];
-    let told = metric_count(&installation, told).await?;
-    assert_eq!(told, metric_count(&installation, delivered).await? + metric_count(&installation, dropped).await?);
+    let [rendered, delivered, dropped] = ["lines_rendered_total", "lines_delivered_total", "lines_dropped_total"];
+    let rendered = metric_count(&installation, rendered).await?;
+    assert_eq!(rendered, metric_count(&installation, delivered).await? + metric_count(&installation, dropped).await?);
     Ok(())
 }
 

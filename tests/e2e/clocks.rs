@@ -98,7 +98,7 @@ async fn facts_of_a_node_with_a_wrong_clock_survive_a_restart() -> Result<()> {
     manifest["spec"]["schedulerName"] = "nobody".into();
     let pod = context.create(&manifest).await?;
     context.wait_for(&agent, &["Created pod"]).await?;
-    let told = async |minutes: i64, exit_code: i32| {
+    let reported = async |minutes: i64, exit_code: i32| {
         let at = Timestamp::now() + SignedDuration::from_mins(minutes);
         let message = format!("the node's clock is {minutes} minutes off");
         NewEvent::warning(&pod, &format!("Clock{exit_code}"), &message).at(at).write(&context.client).await?;
@@ -110,13 +110,13 @@ async fn facts_of_a_node_with_a_wrong_clock_survive_a_restart() -> Result<()> {
         context.api::<Pod>().patch_status(&pod.name_any(), &PatchParams::default(), &patch).await?;
         context.wait_for(&agent, &[&message, &format!("exit code {exit_code}")]).await
     };
-    told(-20, 3).await?;
-    told(20, 4).await?;
+    reported(-20, 3).await?;
+    reported(20, 4).await?;
     installation.product.sigterm_and_wait(PATIENCE)?;
     installation.start_again()?;
     installation.wait_ready().await?;
-    told(-30, 5).await?;
-    let lines = told(30, 6).await?;
+    reported(-30, 5).await?;
+    let lines = reported(30, 6).await?;
     for text in ["-20 minutes", "is 20 minutes", "-30 minutes", "is 30 minutes"] {
         assert_eq!(count(&lines, text), 1, "{text}: {:#?}", texts(&lines));
     }

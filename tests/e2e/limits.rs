@@ -81,9 +81,9 @@ async fn invariant_8_thousands_of_long_lines_leave_room_for_the_agent() -> Resul
     assert!(context.coder.agent_writes(&agent, 700 * KIB), "the agent's own log is refused");
     assert!(!context.coder.overflowed(&agent));
     assert_eq!(context.coder.violations(), []);
-    let told = metric_count(&installation, "lines_rendered_total").await?;
+    let rendered = metric_count(&installation, "lines_rendered_total").await?;
     let delivered = metric_count(&installation, "lines_delivered_total").await?;
-    assert_eq!(told, delivered + metric_count(&installation, "lines_dropped_total").await?);
+    assert_eq!(rendered, delivered + metric_count(&installation, "lines_dropped_total").await?);
     assert!(metric_count(&installation, "lines_dropped_total{reason=\"budget\"}").await? > 1_000);
     Ok(())
 }

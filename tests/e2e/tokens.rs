@@ -143,10 +143,10 @@ async fn two_agents_of_one_pod_get_the_same_lines() -> Result<()> {
     for agent in [&first, &second] {
         context.wait_for(agent, &["🐳 Created pod: coder-alice-dev", "Container started"]).await?;
     }
-    let told = marker(&context, &first, &pod).await?;
-    let last = texts(&told).pop().context("the marker")?;
+    let marked = marker(&context, &first, &pod).await?;
+    let last = texts(&marked).pop().context("the marker")?;
     context.wait_for(&second, &[&last]).await?;
-    assert_eq!(texts(&told), texts(&context.coder.lines(&second)));
+    assert_eq!(texts(&marked), texts(&context.coder.lines(&second)));
     Ok(())
 }
 
@@ -207,7 +207,7 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     let plan = context.plan().reads_secrets().arg("--log-level=trace");
     let mut installation = plan.install(context.cluster).await?;
     let namespace = context.namespace.name();
-    let (told, referred, refused, broken) = (context.agent(), context.agent(), context.agent(), context.agent());
+    let (inline, referred, refused, broken) = (context.agent(), context.agent(), context.agent(), context.agent());
     let (unknown, malformed) = (token(), token());
     let no_token = format!("hunter2-{}", token());
     context.coder.fault(Fault::Html(502).to(&broken).times(1));
@@ -216,7 +216,7 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
 
     let workspace =
         |name: &str, agent: &str| Workspace::new(namespace, "alice", name, agent).scenario(Scenario::Normal);
-    context.create(&workspace("told", &told).deployment()).await?;
+    context.create(&workspace("inline", &inline).deployment()).await?;
     let in_secret = workspace("referred", &referred).token_in(Place::SecretKey);
     context.create(&in_secret.token_object().context("a reference")?).await?;
     context.create(&in_secret.deployment()).await?;
@@ -225,8 +225,8 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     let nobody = context.create(&workspace("unknown", &unknown).pod()).await?;
     context.create(&workspace("no-token", &no_token).pod()).await?;
     // Tokens in Event messages, and in unexpected places of a review.
-    let spilled = format!("exec: \"./agent --token {told}\" failed, and $TOKEN={unknown}");
-    let deployed = context.only_of("v1", "Pod", "com.coder.workspace.name=told").await?;
+    let spilled = format!("exec: \"./agent --token {inline}\" failed, and $TOKEN={unknown}");
+    let deployed = context.only_of("v1", "Pod", "com.coder.workspace.name=inline").await?;
     NewEvent::warning(&deployed, "Failed", &spilled).write(&context.client).await?;
     NewEvent::warning(&nobody, "Failed", &spilled).write(&context.client).await?;
     let poster = Poster::new(&installation)?;
@@ -238,14 +238,14 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     let whole = creation(&workspace("cut", &malformed).pod()).to_string();
     poster.post_text(&whole[..whole.len() - 3]).await?;
 
-    context.wait_for(&told, &["Container started", "failed, and"]).await?;
+    context.wait_for(&inline, &["Container started", "failed, and"]).await?;
     context.wait_for(&referred, &["Container started"]).await?;
     context.wait_for(&refused, &["\"nobody\" not found"]).await?;
     marker(&context, &broken, &unsteady).await?;
     let requests = |context: &logstream_testing::CoderStandIn| context.requests_of(&unknown, Endpoint::LogSource) > 0;
     assert!(context.coder.wait_until(PATIENCE, requests).await);
     wait_for_metric(&installation, "facts_skipped_total{reason=\"not_a_token\"}", |count| count >= 1.0).await?;
-    assert_eq!(count(&context.coder.lines(&told), &told), 0, "a token in a message is masked");
+    assert_eq!(count(&context.coder.lines(&inline), &inline), 0, "a token in a message is masked");
     assert!(
         metric_count(&installation, "admission_reviews_total{kind=\"Pod\",outcome=\"not_understood\"}").await? >= 1
     );
@@ -255,11 +255,11 @@ async fn invariant_2_no_token_is_logged_exposed_or_stored() -> Result<()> {
     everything.insert("output to the end".to_owned(), installation.product.output());
     // A positive control: fingerprints are found.
     let output = &everything["output to the end"];
-    for agent in [&told, &referred, &refused, &broken, &unknown] {
+    for agent in [&inline, &referred, &refused, &broken, &unknown] {
         assert!(output.contains(&fingerprint(agent)), "{output}");
     }
-    assert!(everything["annotations of pods"].contains(&fingerprint(&told)));
-    for secret in [&told, &referred, &refused, &broken, &unknown, &malformed, &no_token] {
+    assert!(everything["annotations of pods"].contains(&fingerprint(&inline)));
+    for secret in [&inline, &referred, &refused, &broken, &unknown, &malformed, &no_token] {
         for form in forms(secret) {
             for (place, text) in &everything {
                 let at = text.find(&form).map(|at| &text[at.saturating_sub(200)..(at + 100).min(text.len())]);

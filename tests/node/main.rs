@@ -122,7 +122,7 @@ impl Test<'_> {
             let status = pod.status.unwrap_or_default().container_statuses.unwrap_or_default();
             let kills = status.first().map_or(0, |status| i64::from(status.restart_count) + 1);
             let counted = text.iter().filter_map(|line| count(line)).max().unwrap_or(1);
-            ensure!(counted <= kills, "{counted} ends are told of {kills}: {text:#?}");
+            ensure!(counted <= kills, "{counted} ends are reported of {kills}: {text:#?}");
         }
         ensure!(text.len() <= scenario.most_lines, "{} lines: {text:#?}", text.len());
         Ok(())
@@ -149,9 +149,9 @@ impl Test<'_> {
             self.wait_for_line(&agent, "Deleted pod").await?;
             let lines = self.coder.wait_for_lines(&agent, PATIENCE, |lines| !lines.is_empty()).await?;
             let text: Vec<_> = lines.iter().map(Line::plain).collect();
-            let told = text.iter().position(|line| line.contains(expected));
+            let reported = text.iter().position(|line| line.contains(expected));
             let deleted = text.iter().position(|line| line.contains("Deleted pod"));
-            if told.is_none() || told > deleted {
+            if reported.is_none() || reported > deleted {
                 bail!("{name}: no line says {expected:?} before the deletion: {text:#?}");
             }
         }

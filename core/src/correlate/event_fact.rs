@@ -233,7 +233,7 @@ fn restarted(message: &str) -> Option<&str> {
 
 /// Returns the more informative fact for the same cause, if there can be one.
 fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images) -> Option<ExplainedBy> {
-    let told = |keys: Vec<u64>| Some(ExplainedBy::Fact(keys));
+    let by_fact = |keys: Vec<u64>| Some(ExplainedBy::Fact(keys));
     let container = container(event);
     if subject.kind != Kind::Pod {
         let name = match event.reason.as_str() {
@@ -248,9 +248,9 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
             | "ImagePullBackOff"
             | "ErrImageNeverPull"
             | "RegistryUnavailable"
-            | "SignatureValidationFailed" => told(images.pulls(container, None)),
-            "InvalidImageName" => told(vec![image_name(container)]),
-            why => told(vec![no_start(container, &event.reason, why)]),
+            | "SignatureValidationFailed" => by_fact(images.pulls(container, None)),
+            "InvalidImageName" => by_fact(vec![image_name(container)]),
+            why => by_fact(vec![no_start(container, &event.reason, why)]),
         },
         "FailedPostStartHook" => Some(ExplainedBy::FactLater(vec![no_start(container, &event.reason, message)])),
         "Killing" if message == "FailedPostStartHook" => {
@@ -259,21 +259,21 @@ fn explained_by(subject: &Subject, event: &Event, message: &str, images: &Images
         "Killing" => {
             let probe = message.strip_suffix(" probe, will be restarted")?.rsplit(' ').next()?;
             let probe = if probe == "startup" { "Startup" } else { "Liveness" };
-            told(vec![unhealthy(container, probe)])
+            by_fact(vec![unhealthy(container, probe)])
         }
-        "ErrImageNeverPull" => told(images.pulls(container, None)),
-        "InspectFailed" => told(vec![image_name(container), no_start(container, &event.reason, message)]),
+        "ErrImageNeverPull" => by_fact(images.pulls(container, None)),
+        "InspectFailed" => by_fact(vec![image_name(container), no_start(container, &event.reason, message)]),
         "BackOff" => {
             if let Some(name) = restarted(message) {
                 let container = if container.is_empty() { name } else { container };
                 return Some(ExplainedBy::FactLater(vec![ended(container), crash_loop(container)]));
             }
             let image = message.strip_prefix("Back-off pulling image \"").and_then(|rest| rest.split('"').next());
-            told(images.pulls(container, image))
+            by_fact(images.pulls(container, image))
         }
-        "Preempted" => told(vec![disrupted("PreemptionByScheduler")]),
+        "Preempted" => by_fact(vec![disrupted("PreemptionByScheduler")]),
         "TaintManagerEviction" if message.starts_with("Marking for deletion") => {
-            told(vec![disrupted("DeletionByTaintManager")])
+            by_fact(vec![disrupted("DeletionByTaintManager")])
         }
         _ => None,
     }

@@ -28,12 +28,12 @@ struct Pull {
     image: String,
     /// Start time, by this program's clock, with which it is compared.
     since: Timestamp,
-    told: usize,
+    reported: usize,
 }
 
 impl Pull {
     fn due(&self) -> Option<Timestamp> {
-        self.since.saturating_add(*PATIENCE.get(self.told)?).ok()
+        self.since.saturating_add(*PATIENCE.get(self.reported)?).ok()
     }
 }
 
@@ -50,7 +50,7 @@ impl Pulls {
                 let image = event.message.split('"').nth(1).unwrap_or_default().to_owned();
                 let known = self.0.iter().any(|pull| pull.container == container && pull.image == image);
                 if !known && self.0.len() < LIMIT {
-                    self.0.push(Pull { container: container.to_owned(), which, image, since: now, told: 0 });
+                    self.0.push(Pull { container: container.to_owned(), which, image, since: now, reported: 0 });
                 }
             }
             "Pulled" | "Failed" | "BackOff" | "Created" | "Started" | "Killing" => {
@@ -86,7 +86,7 @@ impl Pulls {
 
     fn take_due(&mut self, now: Timestamp) -> Option<FindingKind> {
         let pull = self.0.iter_mut().find(|pull| pull.due().is_some_and(|due| due <= now))?;
-        pull.told += 1;
+        pull.reported += 1;
         let elapsed = now.duration_since(pull.since);
         let (container, image) = (pull.container.clone(), pull.image.clone());
         Some(FindingKind::SlowPull { container, which: pull.which, image, elapsed })

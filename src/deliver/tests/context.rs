@@ -160,10 +160,10 @@ impl TestContext {
     }
 
     pub(crate) async fn line(&mut self, number: u32, text: impl Into<String>) {
-        self.tell(number, Level::Debug, false, text).await;
+        self.send_line(number, Level::Debug, false, text).await;
     }
 
-    pub(crate) async fn tell(&mut self, number: u32, level: Level, repeat: bool, text: impl Into<String>) {
+    pub(crate) async fn send_line(&mut self, number: u32, level: Level, repeat: bool, text: impl Into<String>) {
         let at = noon() + SignedDuration::try_from(self.start.elapsed()).unwrap();
         self.revision += 1;
         let fact_id = FactId {

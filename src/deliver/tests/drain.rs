@@ -97,7 +97,7 @@ async fn a_coder_that_is_away_is_tried_until_the_grace_period_is_over() {
 #[tokio::test(start_paused = true)]
 async fn a_coder_that_comes_back_within_the_grace_period_gets_the_lines() {
     let mut context = away_until(secs(105)).await;
-    context.tell(1, Level::Error, false, "Failed").await;
+    context.send_line(1, Level::Error, false, "Failed").await;
     context.permit(secs(100)).await;
     let report = context.stop().await;
     assert_eq!((report.delivered, report.undelivered), (2, Undelivered::default()));

@@ -69,11 +69,11 @@ async fn first_lines_go_before_any_repeat() {
     context.until(secs(5), "300 first lines", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
     // These were there before and have a repeat each; 700 more are new.
     for number in 0..300 {
-        context.tell(number, Level::Debug, true, "repeat").await;
+        context.send_line(number, Level::Debug, true, "repeat").await;
     }
     context.permit(secs(30)).await;
     for number in 0..300 {
-        context.tell(number, Level::Debug, true, "another repeat").await;
+        context.send_line(number, Level::Debug, true, "another repeat").await;
     }
     for number in 300..1_000 {
         context.valid(number);
@@ -113,7 +113,7 @@ async fn with_one_pace_to_share_first_lines_go_before_repeats_that_came_earlier(
     context.until(secs(5), "400", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
     // 112 requests are left in this minute.
     for number in 0..400 {
-        context.tell(number, Level::Debug, true, "repeat").await;
+        context.send_line(number, Level::Debug, true, "repeat").await;
     }
     context.permit(secs(1)).await;
     for number in 400..700 {
@@ -147,12 +147,12 @@ async fn further_lines_go_before_repeats_that_came_earlier() {
     }
     context.until(secs(5), "60", |state| state.agents.values().all(|agent| !agent.log.is_empty())).await;
     for number in 0..60 {
-        context.tell(number, Level::Debug, true, "repeat").await;
+        context.send_line(number, Level::Debug, true, "repeat").await;
     }
     context.permit(secs(5)).await;
-    let told = |context: &TestContext| (0..60).filter(|number| context.log(*number).len() == 2).collect::<Vec<_>>();
+    let complete = |context: &TestContext| (0..60).filter(|number| context.log(*number).len() == 2).collect::<Vec<_>>();
     let before = context.coder.state().requests.len();
-    let served = told(&context);
+    let served = complete(&context);
     assert!((30..=40).contains(&served.len()), "{served:?}");
     for number in &served[..10] {
         context.line(*number, "further").await;

@@ -94,7 +94,7 @@ async fn play(steps: Vec<Step>) {
         match step {
             Step::Line(number, repeat) => {
                 sent += 1;
-                context.tell(number, logstream_core::line::Level::Debug, repeat, format!("#{sent}")).await;
+                context.send_line(number, logstream_core::line::Level::Debug, repeat, format!("#{sent}")).await;
             }
             Step::Burst(number) => {
                 for _ in 0..150 {

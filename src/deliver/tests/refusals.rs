@@ -149,13 +149,13 @@ async fn a_refused_agent_delays_no_other() {
     }
     refuse(&context, Failure::NotCoder { reason: "it answers 403".into() });
     for line in 0..20 {
-        context.tell(1, Level::Warn, false, format!("bad {line}")).await;
+        context.send_line(1, Level::Warn, false, format!("bad {line}")).await;
         context.line(2, format!("good {line}")).await;
         let took = context.until_lines(2, line + 2, secs(1)).await;
         assert!(took <= 2 * LATENCY, "{took:?}");
         context.permit(millis(500)).await;
     }
     let log = |number| context.coder.state().agents[&agent(number)].log.len();
-    context.until(Duration::from_mins(5), "all told", |state| state.agents[&agent(1)].log.len() == 21).await;
+    context.until(Duration::from_mins(5), "all arrived", |state| state.agents[&agent(1)].log.len() == 21).await;
     assert_eq!(log(2), 21);
 }

@@ -117,9 +117,9 @@ async fn a_thousand_agents_are_served_in_parallel() {
 async fn a_late_line_carries_its_time() {
     let mut context = TestContext::new();
     context.open(1).await;
-    context.tell(1, Level::Debug, false, "Scheduled").await;
+    context.send_line(1, Level::Debug, false, "Scheduled").await;
     context.permit(secs(40)).await;
-    context.tell(1, Level::Debug, false, "Pulled").await;
+    context.send_line(1, Level::Debug, false, "Pulled").await;
     context.valid(1);
     context.until_lines(1, 2, secs(2)).await;
     assert_eq!(context.log(1), ["[12:00:00Z] Scheduled", "Pulled"]);

@@ -87,8 +87,8 @@ async fn a_coder_that_is_away_for_a_minute_loses_nothing_and_keeps_the_order() {
         context.open(1).await;
         context.line(1, "0").await;
         context.until_lines(1, 1, secs(1)).await;
-        let told = failure.clone();
-        context.coder.state().script = Box::new(move |_| Some(Scripted::Failure(told.clone())));
+        let answer = failure.clone();
+        context.coder.state().script = Box::new(move |_| Some(Scripted::Failure(answer.clone())));
         for line in 1..=60 {
             context.line(1, format!("{line}")).await;
             context.permit(secs(1)).await;
@@ -153,7 +153,7 @@ async fn a_start_that_ended_while_coder_was_away_is_reported_later() {
     context.valid(1);
     context.coder.state().script = Box::new(|_| Some(Scripted::Failure(Failure::Server { status: 503 })));
     context.open(1).await;
-    context.tell(1, Level::Error, false, "Failed").await;
+    context.send_line(1, Level::Error, false, "Failed").await;
     context.ended(1).await;
     context.permit(secs(1_800)).await;
     context.coder.state().script = Box::new(|_| None);
@@ -231,9 +231,9 @@ async fn lines_that_coder_cannot_read_are_dropped_with_a_note() {
 async fn an_overflow_drops_repeats_first_then_routine_and_notes_it() {
     let mut context = TestContext::new();
     context.open(1).await;
-    context.tell(1, Level::Error, false, "the oldest, and an error").await;
+    context.send_line(1, Level::Error, false, "the oldest, and an error").await;
     for line in 0..10 {
-        context.tell(1, Level::Warn, true, format!("repeat {line}")).await;
+        context.send_line(1, Level::Warn, true, format!("repeat {line}")).await;
     }
     for line in 0..MAX_LINES + 20 {
         context.line(1, format!("routine {line}")).await;
@@ -281,7 +281,7 @@ async fn the_budget_leaves_the_log_to_the_workspace_and_notes_it() {
     let used: usize = log.iter().map(String::len).sum();
     assert!((226_000..=227_328).contains(&used), "{used}");
     for line in 0..200 {
-        context.tell(1, Level::Warn, false, format!("{line:>500}")).await;
+        context.send_line(1, Level::Warn, false, format!("{line:>500}")).await;
         if line % 32 == 0 {
             context.permit(millis(100)).await;
         }
@@ -289,11 +289,11 @@ async fn the_budget_leaves_the_log_to_the_workspace_and_notes_it() {
     context.permit(secs(1)).await;
     let log = context.log(1);
     assert_eq!(log.iter().filter(|line| line.contains("no more of it is shown except errors")).count(), 1);
-    context.tell(1, Level::Error, false, "out of memory").await;
+    context.send_line(1, Level::Error, false, "out of memory").await;
     context.permit(secs(1)).await;
     assert_eq!(context.log(1).last().unwrap(), "out of memory");
     for line in 0..200 {
-        context.tell(1, Level::Error, false, format!("{line:>500}")).await;
+        context.send_line(1, Level::Error, false, format!("{line:>500}")).await;
         if line % 32 == 0 {
             context.permit(millis(100)).await;
         }
@@ -315,10 +315,10 @@ async fn an_error_after_days_of_a_chronic_warning_is_reported() {
     context.open(1).await;
     for time in 0..25_710 {
         let text = format!("Readiness probe failed: connection refused (x{time})");
-        context.tell(1, Level::Warn, time > 0, text).await;
+        context.send_line(1, Level::Warn, time > 0, text).await;
         context.permit(secs(10)).await;
     }
-    context.tell(1, Level::Error, false, "Container dev was killed: out of memory").await;
+    context.send_line(1, Level::Error, false, "Container dev was killed: out of memory").await;
     context.permit(secs(1)).await;
     let log = context.log(1);
     assert!(log.last().unwrap().ends_with("out of memory"), "{:?}", log.last());
@@ -381,9 +381,9 @@ async fn missing_lines_are_noted_although_no_line_follows() {
     for number in 1..=2 {
         context.until_lines(number, 1, secs(60)).await;
     }
-    let mut told = [context.log(1), context.log(2)].concat();
-    told.sort();
-    assert_eq!(told, ["(1 line from Kubernetes is missing here: more were waiting than fit)", "Created pod"]);
+    let mut logs = [context.log(1), context.log(2)].concat();
+    logs.sort();
+    assert_eq!(logs, ["(1 line from Kubernetes is missing here: more were waiting than fit)", "Created pod"]);
 }
 
 #[tokio::test(start_paused = true)]

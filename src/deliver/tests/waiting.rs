@@ -102,8 +102,8 @@ async fn lines_of_a_failed_start_are_one_line_at_the_next() {
         for line in 0..5 {
             context.line(1, format!("routine {line}")).await;
         }
-        context.tell(1, Level::Error, false, "exceeded quota: cpu").await;
-        context.tell(1, Level::Warn, false, "back-off").await;
+        context.send_line(1, Level::Error, false, "exceeded quota: cpu").await;
+        context.send_line(1, Level::Warn, false, "back-off").await;
         context.permit(secs(30)).await;
         context.ended(1).await;
         context.permit(secs(30)).await;
@@ -115,9 +115,9 @@ async fn lines_of_a_failed_start_are_one_line_at_the_next() {
         context.open_of(2, "dev").await;
         context.line(2, "Created pod").await;
         context.until_lines(2, 2, secs(1)).await;
-        let told =
+        let note =
             "An earlier start of this workspace failed before its log could be shown (7 lines): exceeded quota: cpu";
-        assert_eq!(context.log(2), [told, "Created pod"]);
+        assert_eq!(context.log(2), [note, "Created pod"]);
         assert_eq!(context.metric("lines_dropped_total{reason=\"never_valid\"}"), 7.0);
         context.valid(3);
         context.open_of(3, "dev").await;
@@ -133,7 +133,7 @@ async fn a_failed_start_is_remembered_for_its_own_workspace_and_a_day() {
     let mut context = TestContext::new();
     for (number, name) in [(1, "dev"), (2, "web")] {
         context.open_of(number, name).await;
-        context.tell(number, Level::Error, false, format!("{name} failed")).await;
+        context.send_line(number, Level::Error, false, format!("{name} failed")).await;
         context.ended(number).await;
     }
     context.permit(secs(400)).await;

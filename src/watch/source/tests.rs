@@ -92,13 +92,13 @@ fn watching_with<T: Decoded>(
 impl Story {
     /// Descriptions of the next observations.
     async fn next(&mut self, number: usize) -> Vec<String> {
-        let mut told = Vec::new();
-        while told.len() < number {
+        let mut observed = Vec::new();
+        while observed.len() < number {
             let next = timeout(Duration::from_hours(1), self.recv()).await;
-            let Ok(Some(observation)) = next else { panic!("only {told:?}") };
-            told.push(self.words(observation));
+            let Ok(Some(observation)) = next else { panic!("only {observed:?}") };
+            observed.push(self.words(observation));
         }
-        told
+        observed
     }
 
     /// The next observation after the start.
@@ -305,8 +305,8 @@ async fn a_missing_permission_is_named() {
     let mut story = watching::<Pod>(PODS, &server, Some(10));
     story.nothing_more().await;
     let problems = story.states.problems();
-    let told = format!("pods in ns: forbidden: {message} (the verbs list and watch on pods are needed)");
-    assert!(problems.contains(&told), "{problems:?}");
+    let expected = format!("pods in ns: forbidden: {message} (the verbs list and watch on pods are needed)");
+    assert!(problems.contains(&expected), "{problems:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,9 +332,9 @@ async fn streaming_lists_that_never_end_give_way_to_paged_ones() {
         .on(PAGED, Answer::list(20, &[pod("a", 5)]))
         .start();
     let mut story = watching::<Pod>(PODS, &server, Some(10));
-    let mut told = story.next(1).await;
-    while told.last().is_some_and(|last| last != "synced") {
-        told.extend(story.next(1).await);
+    let mut observed = story.next(1).await;
+    while observed.last().is_some_and(|last| last != "synced") {
+        observed.extend(story.next(1).await);
     }
     assert!(requests(&server).iter().any(|request| request.contains(PAGED)));
 }

@@ -92,14 +92,14 @@ pub(super) struct Scenario {
 
 /// Lines that the pod's owner reads.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Expected {
     /// Lines of Events, in this order.
     pub(super) events: Vec<String>,
     /// Line of the pod's status, at any position.
     pub(super) state: Option<String>,
 }
 
-impl Told {
+impl Expected {
     /// Returns true if each of these lines has arrived.
     pub(super) fn has_come(&self, lines: &[Line]) -> bool {
         self.events.iter().chain(&self.state).all(|text| count(lines, text) > 0)
@@ -118,10 +118,10 @@ impl Scenario {
     }
 
     /// Writes the Events and the state, and retries while the API server is away.
-    pub(super) async fn happen(&self, client: &Client, pod: &DynamicObject) -> Result<Told> {
+    pub(super) async fn happen(&self, client: &Client, pod: &DynamicObject) -> Result<Expected> {
         let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
         let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
-        let mut told = Told::default();
+        let mut expected = Expected::default();
         for (place, (kind, reason, message, line)) in self.events.iter().enumerate() {
             let event: Event = serde_json::from_value(json!({
                 "metadata": { "name": format!("{name}.scenario.{place}") },
@@ -150,14 +150,14 @@ impl Scenario {
                 }
             })
             .await?;
-            told.events.push(line.replace("{}", &name));
+            expected.events.push(line.replace("{}", &name));
         }
         let (status, line) = self.state;
         if !line.is_empty() {
             set_status(&Api::namespaced(client.clone(), &namespace), &name, serde_json::from_str(status)?).await?;
-            told.state = Some(line.to_owned());
+            expected.state = Some(line.to_owned());
         }
-        Ok(told)
+        Ok(expected)
     }
 }
 

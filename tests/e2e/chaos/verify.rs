@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use logstream_testing::coder::Line;
 
-use super::{Doubts, catalogue::Told, workspaces::Life};
+use super::{Doubts, catalogue::Expected, workspaces::Life};
 use crate::{
     facts::{fact, have_come},
     isolated_cluster::IsolatedCluster,
@@ -23,7 +23,7 @@ pub(super) async fn all_delivered(isolated: &IsolatedCluster, histories: &[Life]
     let end = Instant::now() + within;
     for life in histories {
         let whole = |lines: &[Line]| {
-            have_come(lines, 0..life.facts) && life.told.has_come(lines) && count(lines, "Created pod") > 0
+            have_come(lines, 0..life.facts) && life.expected.has_come(lines) && count(lines, "Created pod") > 0
         };
         let left = end.saturating_duration_since(Instant::now());
         let lines = isolated.coder.wait_for_lines(&life.agent, left, whole).await;
@@ -59,7 +59,7 @@ fn problems_of(life: &Life, lines: &[Line], doubts: &Doubts, repeats: &mut usize
     let mut problems = String::new();
     let (created, deleted) = (format!("Created pod: {}", life.pod), format!("Deleted pod: {}", life.pod));
     let facts: Vec<String> = (0..life.facts).map(|n| format!("{} {}", fact(n), life.pod)).collect();
-    let Told { events, state } = &life.told;
+    let Expected { events, state } = &life.expected;
     let all = || [&created, &deleted].into_iter().chain(&facts).chain(events).chain(state);
     for line in shown.iter().filter(|line| !all().any(|text| line.contains(text))) {
         let _ = write!(problems, "a foreign or unexpected line {line:?}; ");

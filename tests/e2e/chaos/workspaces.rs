@@ -15,7 +15,7 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     RECOVERY,
-    catalogue::{Scenario, Told},
+    catalogue::{Expected, Scenario},
 };
 use crate::{
     facts::{Facts, have_come},
@@ -38,7 +38,7 @@ pub(super) struct Life {
     /// Number of facts about it.
     pub(super) facts: usize,
     /// Lines of its scenario.
-    pub(super) told: Told,
+    pub(super) expected: Expected,
     /// Duration of the pod's creation; `None` if it took several attempts, because the API server was away.
     pub(super) created_in: Option<Duration>,
 }
@@ -46,7 +46,7 @@ pub(super) struct Life {
 impl Life {
     /// Number of lines that its owner must read, without the one about the creation.
     pub(super) fn lines(&self) -> usize {
-        self.facts + self.told.events.len() + usize::from(self.told.state.is_some())
+        self.facts + self.expected.events.len() + usize::from(self.expected.state.is_some())
     }
 }
 
@@ -78,12 +78,12 @@ async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng)
     let pod = facts.pod.name_any();
     let count = random.usize(3..30);
     let (scenario, place) = (Scenario::random(random), random.usize(..count));
-    let mut told = Told::default();
+    let mut expected = Expected::default();
     for n in 0..count {
         sleep(Duration::from_millis(random.u64(..250))).await;
         facts.happen_eventually(n).await.with_context(|| format!("a fact about {name}"))?;
         if n == place {
-            told = scenario
+            expected = scenario
                 .happen(&isolated.client, &facts.pod)
                 .await
                 .with_context(|| format!("the scenario of {name}"))?;
@@ -92,7 +92,7 @@ async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng)
             isolated.coder.valid(&agent);
         }
     }
-    let life = Life { agent, pod, facts: count, told, created_in };
+    let life = Life { agent, pod, facts: count, expected, created_in };
     if random.u32(..3) == 0 {
         delete(isolated, &life).await?;
     }
@@ -101,7 +101,7 @@ async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng)
 
 /// Deletes the pod once all lines about it have arrived.
 async fn delete(isolated: &IsolatedCluster, life: &Life) -> Result<()> {
-    let whole = |lines: &[Line]| have_come(lines, 0..life.facts) && life.told.has_come(lines);
+    let whole = |lines: &[Line]| have_come(lines, 0..life.facts) && life.expected.has_come(lines);
     let come = isolated.coder.wait_for_lines(&life.agent, RECOVERY, whole).await;
     come.with_context(|| format!("the {} facts of {} before its end", life.facts, life.pod))?;
     let pods: Api<Pod> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());

@@ -34,18 +34,23 @@ fn lines(minutes: i64, (kind, name, event): Storm<'_>) -> Vec<(i64, FindingKind,
             story.tick(1);
         }
     }
-    let told = story.findings().into_iter().filter(|finding| finding.kind != FindingKind::Created);
-    told.map(|finding| (finding.at.duration_since(start()).as_secs(), finding.kind.clone(), finding.repeat)).collect()
+    let reported = story.findings().into_iter().filter(|finding| finding.kind != FindingKind::Created);
+    reported
+        .map(|finding| (finding.at.duration_since(start()).as_secs(), finding.kind.clone(), finding.repeat))
+        .collect()
 }
 
 /// Asserts at most five lines in ten minutes, and twenty in a day.
 fn assert_few(name: &str, storm: Storm<'_>) {
     for (minutes, most) in [(10, 5), (24 * 60, 20)] {
-        let told = lines(minutes, storm);
+        let reported = lines(minutes, storm);
         let steps =
-            told.iter().filter(|(_, kind, _)| matches!(kind, FindingKind::Event { warning: false, .. })).count();
-        let number = told.len() - steps;
-        assert!((2..=most).contains(&number) && steps <= 1, "{name}: {number} lines in {minutes} minutes: {told:#?}");
+            reported.iter().filter(|(_, kind, _)| matches!(kind, FindingKind::Event { warning: false, .. })).count();
+        let number = reported.len() - steps;
+        assert!(
+            (2..=most).contains(&number) && steps <= 1,
+            "{name}: {number} lines in {minutes} minutes: {reported:#?}"
+        );
     }
 }
 
@@ -136,8 +141,9 @@ fn evicted_pods(minutes: i64, reasons: &[&str]) -> Vec<(i64, FindingKind, Option
             story.tick(1);
         }
     }
-    let told = story.findings();
-    told.into_iter()
+    let reported = story.findings();
+    reported
+        .into_iter()
         .map(|finding| (finding.at.duration_since(start()).as_secs(), finding.kind.clone(), finding.repeat))
         .collect()
 }
@@ -155,8 +161,12 @@ fn evictions_of_a_workspace_are_few_lines() {
     let alternating = [disk, "The node was low on resource: memory. ", "The node had condition: [PIDPressure]. "];
     for reasons in [&[disk][..], &alternating[..]] {
         for (minutes, most) in [(10, 7), (24 * 60, 20)] {
-            let told = evicted_pods(minutes, reasons);
-            assert!((3..=most).contains(&told.len()), "{} lines in {minutes} minutes: {told:#?}", told.len());
+            let reported = evicted_pods(minutes, reasons);
+            assert!(
+                (3..=most).contains(&reported.len()),
+                "{} lines in {minutes} minutes: {reported:#?}",
+                reported.len()
+            );
         }
     }
 }

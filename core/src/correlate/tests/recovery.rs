@@ -28,10 +28,10 @@ fn a_pod_that_waited_for_a_node_reports_its_scheduling() {
         story.tick(1);
     }
     story.observe(seen(pod("ws", "ns", ALICE, &scheduled(true))));
-    let told = lines(&story);
-    assert!(told.last().unwrap().contains("scheduled after 4m"), "{told:#?}");
+    let reported = lines(&story);
+    assert!(reported.last().unwrap().contains("scheduled after 4m"), "{reported:#?}");
     // Held facts of the trouble are not reported after it.
-    let before = told.len();
+    let before = reported.len();
     story.tick(100_000);
     assert_eq!(lines(&story).len(), before);
 }
@@ -53,10 +53,10 @@ fn failures_of_a_readiness_probe_are_not_counted_once_the_pod_is_ready() {
     }
     story.tick(1);
     story.observe(seen(pod("ws", "ns", ALICE, &running("True"))));
-    let told = lines(&story);
-    assert!(told.last().unwrap().contains("ready after"), "{told:#?}");
+    let reported = lines(&story);
+    assert!(reported.last().unwrap().contains("ready after"), "{reported:#?}");
     story.tick(100_000);
-    assert_eq!(lines(&story), told);
+    assert_eq!(lines(&story), reported);
     assert!(story.nothing_is_held());
 }
 
@@ -87,8 +87,8 @@ fn a_workload_reports_that_its_refused_pod_was_created() {
     json["metadata"]["ownerReferences"] =
         json!([{"kind": "ReplicaSet", "name": "rs", "uid": "ns/rs", "controller": true}]);
     story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
-    let told = lines(&story);
-    assert!(told.iter().any(|line| line == "The pod could be created after 3m"), "{told:#?}");
+    let reported = lines(&story);
+    assert!(reported.iter().any(|line| line == "The pod could be created after 3m"), "{reported:#?}");
 }
 
 fn pulling(reason: &str, message: &str) -> Observation {
@@ -116,10 +116,10 @@ fn a_long_pull_is_reported_with_its_duration_and_its_end() {
     story.observe(pulling("Pulled", "Successfully pulled image \"img\" in 5m"));
     let running = json!({"containerStatuses": [{"name": "dev", "state": {"running": {}}}]});
     story.observe(seen(pod("ws", "ns", ALICE, &running)));
-    let told = lines(&story);
-    assert!(told.last().unwrap().contains("Image \"img\" pulled after 5m"), "{told:#?}");
+    let reported = lines(&story);
+    assert!(reported.last().unwrap().contains("Image \"img\" pulled after 5m"), "{reported:#?}");
     story.tick(100_000);
-    assert_eq!(lines(&story).len(), told.len());
+    assert_eq!(lines(&story).len(), reported.len());
     let finding = story.findings().last().unwrap().kind.clone();
     assert!(matches!(finding, FindingKind::Recovered { stage: Stage::Pulled(_), .. }));
 }
@@ -152,13 +152,13 @@ fn the_same_failure_of_a_workloads_next_pods_is_counted() {
             story.tick(1);
         }
     }
-    let told: Vec<_> = lines(&story).into_iter().filter(|line| line.contains("exit code 3")).collect();
-    assert!((2..=5).contains(&told.len()) && told.last().unwrap().contains("(x"), "{told:#?}");
+    let reported: Vec<_> = lines(&story).into_iter().filter(|line| line.contains("exit code 3")).collect();
+    assert!((2..=5).contains(&reported.len()) && reported.last().unwrap().contains("(x"), "{reported:#?}");
 }
 
 /// Returns the effects for operators: failed starts by cause, and starts with the causes before them.
 fn starts(story: &Story) -> Vec<String> {
-    let told = story.effects.iter().filter_map(|effect| match effect {
+    let reported = story.effects.iter().filter_map(|effect| match effect {
         Effect::StartFailed { start, cause } => Some(format!("{} failed: {}", start.subject.name, cause.id)),
         Effect::Started { start, after } => {
             let after: Vec<_> = after.iter().map(|cause| cause.id).collect();
@@ -166,7 +166,7 @@ fn starts(story: &Story) -> Vec<String> {
         }
         _ => None,
     });
-    told.collect()
+    reported.collect()
 }
 
 #[test]
@@ -231,9 +231,9 @@ fn a_container_that_stays_up_after_crashes_is_one_line() {
     story.tick(1);
     assert_eq!(over(&story), ["Container dev runs and is ready after 60s of crashes"]);
     // Held facts of the crashes are not reported after it, and it is reported once.
-    let told = lines(&story).len();
+    let reported = lines(&story).len();
     story.tick(100_000);
-    assert_eq!(lines(&story).len(), told);
+    assert_eq!(lines(&story).len(), reported);
 }
 
 #[test]
@@ -307,10 +307,10 @@ fn a_sidecar_is_called_one() {
     let mut ended = running.clone();
     ended["initContainerStatuses"][0]["state"] = end.clone();
     story.observe(with_init("Always", &ended));
-    let told = lines(&story);
-    let has = |text: &str| told.iter().any(|line| line.starts_with(text));
-    assert!(has("Sidecar container proxy: Readiness probe failed"), "{told:#?}");
-    assert!(has("Sidecar container proxy ended with exit code 2 (Error) → Its command failed."), "{told:#?}");
+    let reported = lines(&story);
+    let has = |text: &str| reported.iter().any(|line| line.starts_with(text));
+    assert!(has("Sidecar container proxy: Readiness probe failed"), "{reported:#?}");
+    assert!(has("Sidecar container proxy ended with exit code 2 (Error) → Its command failed."), "{reported:#?}");
     // It is stopped once the app containers have ended.
     let mut story = Story::new();
     story.observe(with_init("Always", &running));

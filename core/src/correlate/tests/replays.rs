@@ -100,9 +100,9 @@ fn with<'a>(lines: &'a [String], text: &str) -> Vec<&'a String> {
 /// Asserts that the first line with a text is not a repeat, and that the last one has this count.
 #[track_caller]
 fn assert_counted(lines: &[String], text: &str, times: u32) {
-    let told = with(lines, text);
-    assert!(told.len() > 1 && told.len() <= 5 && !told[0].contains("(x"), "{lines:#?}");
-    assert!(told.last().unwrap().contains(&format!("(x{times} over")), "{lines:#?}");
+    let reported = with(lines, text);
+    assert!(reported.len() > 1 && reported.len() <= 5 && !reported[0].contains("(x"), "{lines:#?}");
+    assert!(reported.last().unwrap().contains(&format!("(x{times} over")), "{lines:#?}");
 }
 
 #[test]
@@ -184,9 +184,9 @@ fn the_reason_of_a_removal_comes_before_the_deletion() {
 #[test]
 fn a_containers_termination_message_is_reported() {
     let lines = recording!("termination-message").play();
-    let told =
+    let reported =
         with(&lines, "Container dev ended with exit code 5 (Error): agent: cannot reach https://coder.example.com");
-    assert!(!told.is_empty(), "{lines:#?}");
+    assert!(!reported.is_empty(), "{lines:#?}");
 }
 
 /// All lines of the first two minutes of each failure, and of the hour after it.
@@ -207,8 +207,8 @@ fn a_failure_that_goes_on_is_few_lines() {
 fn counts(story: &Story) -> BTreeMap<u64, u32> {
     let mut counts = BTreeMap::new();
     for (kind, repeat) in story.findings_for(ALICE) {
-        let told = counts.entry(super::super::fact::cause(&kind).key).or_default();
-        *told = repeat.map_or(1, |repeat| repeat.times).max(*told);
+        let reported = counts.entry(super::super::fact::cause(&kind).key).or_default();
+        *reported = repeat.map_or(1, |repeat| repeat.times).max(*reported);
     }
     counts
 }

@@ -106,11 +106,11 @@ fn an_event_without_a_uid_is_of_the_object_that_lived_then() {
     story.observe(Observation::Gone { scope: PODS, object: gone });
     story.observe(nameless("after the pod", "2026-11-22T12:00:40Z"));
     story.tick(600);
-    let told = story.findings_for(ALICE).into_iter().filter_map(|(what, _)| match what {
+    let reported = story.findings_for(ALICE).into_iter().filter_map(|(what, _)| match what {
         FindingKind::Event { message, .. } => Some(message),
         _ => None,
     });
-    assert_eq!(told.collect::<Vec<_>>(), ["of the pod, early", "of the pod"]);
+    assert_eq!(reported.collect::<Vec<_>>(), ["of the pod, early", "of the pod"]);
     assert!(story.nothing_is_held());
 }
 
@@ -277,9 +277,9 @@ fn one_end_of_each_of_many_containers_is_no_repeat() {
         story.observe(seen(pod_with(revision, &status, &json!({}))));
     }
     story.tick(3_600);
-    let told = story.findings_for(ALICE);
-    assert_eq!(told.len(), 71);
-    assert!(told.iter().all(|(_, repeat)| repeat.is_none()));
+    let reported = story.findings_for(ALICE);
+    assert_eq!(reported.len(), 71);
+    assert!(reported.iter().all(|(_, repeat)| repeat.is_none()));
 }
 
 #[test]
@@ -308,9 +308,9 @@ fn one_more_after_a_burst_is_reported_before_the_deletion() {
     }
     let gone = pod_with(11, &json!({}), &json!({"deletionTimestamp": "2026-11-22T12:00:09Z"}));
     story.observe(Observation::Gone { scope: PODS, object: gone });
-    let told: Vec<_> =
+    let reported: Vec<_> =
         story.findings_for(ALICE).into_iter().skip(1).map(|(_, repeat)| repeat.map(|it| it.times)).collect();
-    assert_eq!(told, [None, Some(8), Some(9), None]);
+    assert_eq!(reported, [None, Some(8), Some(9), None]);
     assert!(story.nothing_is_held());
 }
 
@@ -381,9 +381,10 @@ fn an_autoscaler_that_cannot_help_is_one_cause_whatever_the_number_of_nodes() {
         );
         story.observe(event("Pod", "ns", "ws", "NotTriggerScaleUp", &message, 1, n));
     }
-    let told: Vec<_> = story.findings_for(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
+    let reported: Vec<_> =
+        story.findings_for(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
     // The second reason is a separate one once it is about a node.
-    assert_eq!(told.len(), 2, "{told:#?}");
+    assert_eq!(reported.len(), 2, "{reported:#?}");
 }
 
 #[test]

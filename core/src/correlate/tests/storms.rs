@@ -28,8 +28,8 @@ fn lines_of(minutes: i64, kind: &str, name: &str, reason: &str, message: impl Fn
             story.tick(1);
         }
     }
-    let told = story.findings_for(ALICE).into_iter().filter(|(what, _)| *what != FindingKind::Created);
-    told.count()
+    let reported = story.findings_for(ALICE).into_iter().filter(|(what, _)| *what != FindingKind::Created);
+    reported.count()
 }
 
 /// Returns random letters and digits, as in Kubernetes' names and ids.
@@ -79,7 +79,7 @@ fn a_storm_is_few_lines() {
     let uuid = |n: i64| format!("rpc error: denied, request id: {}", name(n));
     for minutes in [10, 60] {
         let limit = if minutes == 10 { 5 } else { 10 };
-        for (told, what) in [
+        for (reported, what) in [
             (lines_of(minutes, "Pod", "ws", "FailedCreatePodSandBox", sandbox), "sandbox"),
             (lines_of(minutes, "ReplicaSet", "rs", "FailedCreate", invalid), "invalid"),
             (lines_of(minutes, "Pod", "ws", "FailedMount", mount), "mount"),
@@ -87,7 +87,7 @@ fn a_storm_is_few_lines() {
             (lines_of(minutes, "Pod", "ws", "FailedScheduling", nodes), "nodes"),
             (lines_of(minutes, "Pod", "ws", "FailedAttachVolume", uuid), "request"),
         ] {
-            assert!((2..=limit).contains(&told), "{what}: {told} lines in {minutes} minutes");
+            assert!((2..=limit).contains(&reported), "{what}: {reported} lines in {minutes} minutes");
         }
     }
     let day = lines_of(24 * 60, "Pod", "ws", "FailedScheduling", nodes);
@@ -124,8 +124,8 @@ fn a_new_reason_is_another_line() {
     {
         story.observe(event("Pod", "ns", "ws", "FailedScheduling", message, 1, i64::try_from(n).unwrap()));
     }
-    let told: Vec<_> = story.findings_for(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).collect();
-    assert_eq!(told.len(), 3, "{told:#?}");
+    let reported: Vec<_> = story.findings_for(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).collect();
+    assert_eq!(reported.len(), 3, "{reported:#?}");
 }
 
 #[test]
@@ -152,9 +152,9 @@ fn a_pull_that_fails_for_another_reason_is_another_line() {
         image: "img".into(),
         message: message.into(),
     };
-    let told: Vec<_> =
+    let reported: Vec<_> =
         story.findings_for(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).map(|(what, _)| what).collect();
-    assert_eq!(told, [FindingKind::Created, pull("pull QPS exceeded"), pull("401 Unauthorized")]);
+    assert_eq!(reported, [FindingKind::Created, pull("pull QPS exceeded"), pull("401 Unauthorized")]);
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn pods_evicted_one_after_the_other_are_counted_at_their_workload() {
     }
     story.tick(3_600);
     story.tick(3_600);
-    let told: Vec<_> =
+    let reported: Vec<_> =
         story.findings_for(ALICE).into_iter().filter(|(what, _)| matches!(what, FindingKind::Evicted { .. })).collect();
-    assert!(told.len() <= 6, "{told:#?}");
-    assert_eq!(told.last().unwrap().1.unwrap().times, 25, "{told:#?}");
+    assert!(reported.len() <= 6, "{reported:#?}");
+    assert_eq!(reported.last().unwrap().1.unwrap().times, 25, "{reported:#?}");
     let announced: Vec<_> = story
         .findings()
         .into_iter()
