@@ -79,7 +79,7 @@ struct Process {
     reported: BTreeSet<usize>,
 }
 
-struct World {
+struct Model {
     scopes: Arc<Scopes>,
     facts: Vec<Fact>,
     revision: u64,
@@ -87,7 +87,7 @@ struct World {
     process: Process,
 }
 
-impl World {
+impl Model {
     fn new() -> Self {
         let scopes = Arc::new(Scopes::new(&["ns".to_owned()]));
         let stored = serde_json::to_string(&Saved::default()).unwrap();
@@ -219,14 +219,14 @@ proptest! {
     fn invariant_9_every_fact_is_delivered_and_once_but_for_unsaved_ones(
         steps in prop::collection::vec(step(), 1..120)
     ) {
-        let mut world = World::new();
+        let mut model = Model::new();
         // The start of the first process is saved at once.
-        world.save(false);
+        model.save(false);
         for step in steps {
-            world.apply(step);
+            model.apply(step);
         }
-        world.finish();
-        for fact in &world.facts {
+        model.finish();
+        for fact in &model.facts {
             prop_assert!(fact.delivered > 0, "lost: {fact:?}");
             prop_assert!(fact.delivered == 1 || fact.may_repeat, "repeated: {fact:?}");
         }
@@ -235,42 +235,42 @@ proptest! {
 
 #[test]
 fn pending_facts_outlive_any_number_of_processes_that_end_before_their_lists() {
-    let mut world = World::new();
-    world.save(false);
+    let mut model = Model::new();
+    model.save(false);
     for subject in 0..24 {
-        world.happen(subject, true);
-        world.happen(100 + subject, false);
+        model.happen(subject, true);
+        model.happen(100 + subject, false);
     }
-    world.list(world.scope(true), true, false);
-    world.list(world.scope(false), false, false);
-    world.save(false);
+    model.list(model.scope(true), true, false);
+    model.list(model.scope(false), false, false);
+    model.save(false);
     for _ in 0..3 {
-        world.kill();
-        world.save(false);
-        world.list(world.scope(false), false, true);
-        world.save(false);
+        model.kill();
+        model.save(false);
+        model.list(model.scope(false), false, true);
+        model.save(false);
     }
-    world.finish();
-    assert!(world.facts.iter().all(|fact| fact.delivered == 1), "{:?}", world.facts);
+    model.finish();
+    assert!(model.facts.iter().all(|fact| fact.delivered == 1), "{:?}", model.facts);
 }
 
 #[test]
 fn with_more_pending_subjects_than_there_is_room_for_nothing_is_lost() {
-    let mut world = World::new();
-    world.save(false);
+    let mut model = Model::new();
+    model.save(false);
     for subject in 0..=MAX_PENDING {
-        world.happen(subject, true);
-        world.happen(100_000 + subject, false);
+        model.happen(subject, true);
+        model.happen(100_000 + subject, false);
     }
-    world.list(world.scope(true), true, false);
-    world.list(world.scope(false), false, false);
-    world.save(false);
-    assert!(world.stored.len() < 600 * 1024, "{}", world.stored.len());
-    world.kill();
-    world.save(false);
-    world.kill();
-    world.finish();
-    let lost = world.facts.iter().filter(|fact| fact.delivered == 0).count();
+    model.list(model.scope(true), true, false);
+    model.list(model.scope(false), false, false);
+    model.save(false);
+    assert!(model.stored.len() < 600 * 1024, "{}", model.stored.len());
+    model.kill();
+    model.save(false);
+    model.kill();
+    model.finish();
+    let lost = model.facts.iter().filter(|fact| fact.delivered == 0).count();
     assert_eq!(lost, 0);
 }
 

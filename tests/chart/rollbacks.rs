@@ -26,13 +26,13 @@ use crate::context::{PATIENCE, PROGRAM, TestContext};
 const PACE: Duration = Duration::from_millis(200);
 
 /// Writes Events about a pod, one after the other.
-struct Happenings {
+struct EventWriter {
     written: Arc<AtomicUsize>,
     task: JoinSet<Result<()>>,
     abort: AbortHandle,
 }
 
-impl Happenings {
+impl EventWriter {
     fn start(events: Api<Event>, pod: Pod) -> Self {
         let written = Arc::new(AtomicUsize::new(0));
         let mut task = JoinSet::new();
@@ -169,7 +169,7 @@ async fn helm_rollback_loses_and_repeats_no_line() -> Result<()> {
     let manifest = serde_json::from_value(Workspace::new(context.home.name(), "alice", "dev", &agent).pod())?;
     let pod = pods.create(&PostParams::default(), &manifest).await?;
     let events = Api::namespaced(context.client.clone(), context.home.name());
-    let mut happenings = Happenings::start(events, pod);
+    let mut happenings = EventWriter::start(events, pod);
     happenings.arrive(&context, &agent).await?;
 
     release.upgrade(&values(2, json!({})), &[]).await?;

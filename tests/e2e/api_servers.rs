@@ -22,7 +22,7 @@ const WATCHED: [&str; 6] =
     ["/pods", "/events", "apps/deployments", "apps/replicasets", "apps/statefulsets", "batch/jobs"];
 
 /// The leader at one API server, a follower at the other.
-struct Apart {
+struct TwoApiServers {
     leader: Installation,
     follower: Replica,
     other: AnotherApiServer,
@@ -30,7 +30,7 @@ struct Apart {
     isolated: IsolatedCluster,
 }
 
-impl Apart {
+impl TwoApiServers {
     async fn new(test: &str) -> Result<Self> {
         let isolated = IsolatedCluster::new(test, ClusterOptions::new()).await?;
         let cluster = isolated.cluster.clone();
@@ -66,76 +66,76 @@ impl Apart {
 
 #[tokio::test]
 async fn a_handover_to_a_lagging_api_server_loses_and_repeats_nothing() -> Result<()> {
-    let mut apart = Apart::new("lagging").await?;
-    let (old, old_facts) = apart.isolated.workspace("old").await?;
-    let (gone, gone_facts) = apart.isolated.workspace("gone").await?;
+    let mut servers = TwoApiServers::new("lagging").await?;
+    let (old, old_facts) = servers.isolated.workspace("old").await?;
+    let (gone, gone_facts) = servers.isolated.workspace("gone").await?;
     old_facts.all_happen(0..5).await?;
     gone_facts.all_happen(0..2).await?;
-    apart.delivered(&old, 5).await?;
-    apart.delivered(&gone, 2).await?;
+    servers.delivered(&old, 5).await?;
+    servers.delivered(&gone, 2).await?;
 
-    apart.other.lag(true);
+    servers.other.lag(true);
     // The API server of the next leader sees none of this.
-    let (new, new_facts) = apart.isolated.workspace("new").await?;
+    let (new, new_facts) = servers.isolated.workspace("new").await?;
     new_facts.all_happen(0..5).await?;
     old_facts.all_happen(5..10).await?;
-    let pods: Api<Pod> = Api::namespaced(apart.isolated.client.clone(), apart.isolated.namespace.name());
+    let pods: Api<Pod> = Api::namespaced(servers.isolated.client.clone(), servers.isolated.namespace.name());
     pods.delete(&gone_facts.pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
-    apart.delivered(&new, 5).await?;
-    apart.delivered(&old, 10).await?;
+    servers.delivered(&new, 5).await?;
+    servers.delivered(&old, 10).await?;
     let is_deleted = |lines: &[_]| count(lines, "Deleted pod") > 0;
-    apart.isolated.coder.wait_for_lines(&gone, PATIENCE, is_deleted).await?;
+    servers.isolated.coder.wait_for_lines(&gone, PATIENCE, is_deleted).await?;
 
-    apart.leader.product.sigterm_and_wait(PATIENCE)?;
-    apart.leads().await?;
+    servers.leader.product.sigterm_and_wait(PATIENCE)?;
+    servers.leads().await?;
     old_facts.all_happen(10..12).await?;
     new_facts.all_happen(5..7).await?;
-    apart.other.lag(false);
-    apart.synced().await?;
-    apart.delivered(&old, 12).await?;
-    apart.delivered(&new, 7).await?;
+    servers.other.lag(false);
+    servers.synced().await?;
+    servers.delivered(&old, 12).await?;
+    servers.delivered(&new, 7).await?;
     for (agent, facts, deleted) in [(&old, 12, 0), (&new, 7, 0), (&gone, 2, 1)] {
-        let lines = apart.isolated.coder.lines(agent);
+        let lines = servers.isolated.coder.lines(agent);
         assert_once_in_order(&lines, 0..facts);
         only(&lines, "Created pod");
         assert_eq!(count(&lines, "Deleted pod"), deleted, "{:#?}", texts(&lines));
     }
-    assert_eq!(apart.isolated.coder.violations(), []);
+    assert_eq!(servers.isolated.coder.violations(), []);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_stale_list_of_a_lagging_api_server_counts_as_no_deletion() -> Result<()> {
-    let mut apart = Apart::new("stale-list").await?;
-    let (first, first_facts) = apart.isolated.workspace("first").await?;
+    let mut servers = TwoApiServers::new("stale-list").await?;
+    let (first, first_facts) = servers.isolated.workspace("first").await?;
     first_facts.all_happen(0..3).await?;
-    apart.delivered(&first, 3).await?;
+    servers.delivered(&first, 3).await?;
     // The follower becomes leader, and knows a pod from its API server's cache.
-    apart.leader.product.sigterm_and_wait(PATIENCE)?;
-    apart.leads().await?;
-    apart.synced().await?;
-    let (second, second_facts): (String, Facts) = apart.isolated.workspace("second").await?;
+    servers.leader.product.sigterm_and_wait(PATIENCE)?;
+    servers.leads().await?;
+    servers.synced().await?;
+    let (second, second_facts): (String, Facts) = servers.isolated.workspace("second").await?;
     second_facts.all_happen(0..3).await?;
-    apart.delivered(&second, 3).await?;
+    servers.delivered(&second, 3).await?;
     // A kill repeats what was not saved.
-    saved_in(&apart.isolated.client, apart.isolated.namespace.name()).await?;
+    saved_in(&servers.isolated.client, servers.isolated.namespace.name()).await?;
 
     // It continues to lead with an API server that lags, and keeps losing its watches there.
-    apart.other.lag(true);
+    servers.other.lag(true);
     second_facts.all_happen(3..6).await?;
-    apart.leader.start_again()?;
-    apart.leader.wait_ready().await?;
-    apart.follower.product.kill9();
-    apart.delivered(&second, 6).await?;
-    apart.follower.start_again()?;
-    apart.leader.product.sigterm_and_wait(PATIENCE)?;
-    apart.leads().await?;
+    servers.leader.start_again()?;
+    servers.leader.wait_ready().await?;
+    servers.follower.product.kill9();
+    servers.delivered(&second, 6).await?;
+    servers.follower.start_again()?;
+    servers.leader.product.sigterm_and_wait(PATIENCE)?;
+    servers.leads().await?;
     first_facts.all_happen(3..5).await?;
-    apart.other.lag(false);
-    apart.synced().await?;
-    apart.delivered(&first, 5).await?;
+    servers.other.lag(false);
+    servers.synced().await?;
+    servers.delivered(&first, 5).await?;
     for (agent, facts) in [(&first, 5), (&second, 6)] {
-        let lines = apart.isolated.coder.lines(agent);
+        let lines = servers.isolated.coder.lines(agent);
         assert_once_in_order(&lines, 0..facts);
         only(&lines, "Created pod");
         assert_eq!(count(&lines, "Deleted pod"), 0, "{:#?}", texts(&lines));

@@ -101,8 +101,8 @@ async fn a_field_selector_holds_a_workload_until_its_pod_is_seen() -> Result<()>
     // The pods of a Job never have the restart policy Always.
     context.create(&workspace("hidden", &hidden).job()).await?;
     context.create(&workspace("dev", &selected).deployment()).await?;
-    let story = ["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"];
-    context.wait_for(&selected, &story).await?;
+    let lines = ["🐳 Queued pod from ReplicaSet", "🐳 Created pod", "Successfully assigned"];
+    context.wait_for(&selected, &lines).await?;
     // The Event of its created pod waited for the Job, and the lookup found nothing that may be reported.
     wait_for_metric(&installation, NON_WORKSPACES, |non_workspaces| non_workspaces >= 1.0).await?;
     for endpoint in [Endpoint::LogSource, Endpoint::Logs] {

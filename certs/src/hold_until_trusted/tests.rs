@@ -23,14 +23,14 @@ impl CertSource for Sent {
 }
 
 /// A source with its input and the trusted caBundle. Its clock advances with tokio's.
-struct World {
+struct Fixture {
     send: mpsc::UnboundedSender<Bundle>,
     trust: Arc<Trust>,
     metrics: Metrics,
     source: HoldUntilTrusted<Sent>,
 }
 
-impl World {
+impl Fixture {
     fn new() -> Self {
         let (send, bundles) = mpsc::unbounded_channel();
         let metrics = Metrics::new();
@@ -68,83 +68,83 @@ fn ca() -> SigningCa {
     SigningCa::new("a CA", start(), 10 * LIFE).unwrap()
 }
 
-fn leaf(ca: &SigningCa) -> Bundle {
+fn serving_cert(ca: &SigningCa) -> Bundle {
     let issued = ca.issue(&["127.0.0.1".try_into().unwrap()], start(), LIFE).unwrap();
     Bundle::parse(issued.certificate.as_bytes(), issued.key.as_bytes(), &[], start()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bundle_waits_until_it_is_trusted_beside_the_one_before_and_a_little_longer() {
-    let (mut world, old, new) = (World::new(), ca(), ca());
-    let (first, second) = (leaf(&old), leaf(&new));
-    world.trusts(&[&old]);
-    world.comes(&first);
-    world.gives(&first).await;
-    world.comes(&second);
-    world.gives_nothing().await;
-    assert_eq!(world.metrics.refused(Refused::Untrusted), 1);
-    world.trusts(&[&old, &new]);
+    let (mut fixture, old, new) = (Fixture::new(), ca(), ca());
+    let (first, second) = (serving_cert(&old), serving_cert(&new));
+    fixture.trusts(&[&old]);
+    fixture.comes(&first);
+    fixture.gives(&first).await;
+    fixture.comes(&second);
+    fixture.gives_nothing().await;
+    assert_eq!(fixture.metrics.refused(Refused::Untrusted), 1);
+    fixture.trusts(&[&old, &new]);
     let trusted = Instant::now();
-    world.gives(&second).await;
+    fixture.gives(&second).await;
     assert!(trusted.elapsed() >= PROPAGATION_DELAY, "{:?}", trusted.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bundle_that_is_trusted_already_does_not_wait() {
-    let (mut world, old, new) = (World::new(), ca(), ca());
-    let (first, second, third) = (leaf(&old), leaf(&new), leaf(&new));
-    world.trusts(&[&old, &new]);
+    let (mut fixture, old, new) = (Fixture::new(), ca(), ca());
+    let (first, second, third) = (serving_cert(&old), serving_cert(&new), serving_cert(&new));
+    fixture.trusts(&[&old, &new]);
     for bundle in [&first, &second, &third] {
-        world.comes(bundle);
+        fixture.comes(bundle);
         let came = Instant::now();
-        world.gives(bundle).await;
+        fixture.gives(bundle).await;
         assert_eq!(came.elapsed(), Duration::ZERO);
     }
-    assert_eq!(world.metrics.refused(Refused::Untrusted), 0);
+    assert_eq!(fixture.metrics.refused(Refused::Untrusted), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn with_nothing_to_lose_nothing_waits() {
-    let (mut world, old, new) = (World::new(), ca(), ca());
-    let (first, second, third) = (leaf(&old), leaf(&new), leaf(&old));
+    let (mut fixture, old, new) = (Fixture::new(), ca(), ca());
+    let (first, second, third) = (serving_cert(&old), serving_cert(&new), serving_cert(&old));
     // The caBundle is still unknown when both bundles arrive.
     for bundle in [&first, &second] {
-        world.comes(bundle);
-        world.gives(bundle).await;
+        fixture.comes(bundle);
+        fixture.gives(bundle).await;
     }
     // The caBundle is replaced, not extended.
-    world.trusts(&[&new]);
-    world.comes(&third);
-    world.gives_nothing().await;
-    world.trusts(&[&old]);
+    fixture.trusts(&[&new]);
+    fixture.comes(&third);
+    fixture.gives_nothing().await;
+    fixture.trusts(&[&old]);
     let replaced = Instant::now();
-    world.gives(&third).await;
+    fixture.gives(&third).await;
     assert!(replaced.elapsed() <= LOOK, "{:?}", replaced.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bundle_waits_no_longer_than_the_one_before_is_valid() {
-    let (mut world, old, new) = (World::new(), ca(), ca());
-    let (first, second) = (leaf(&old), leaf(&new));
-    world.trusts(&[&old]);
-    world.comes(&first);
-    world.gives(&first).await;
-    world.comes(&second);
-    world.gives_nothing().await;
-    let waited = timeout(2 * LIFE, world.source.next()).await.unwrap().unwrap();
+    let (mut fixture, old, new) = (Fixture::new(), ca(), ca());
+    let (first, second) = (serving_cert(&old), serving_cert(&new));
+    fixture.trusts(&[&old]);
+    fixture.comes(&first);
+    fixture.gives(&first).await;
+    fixture.comes(&second);
+    fixture.gives_nothing().await;
+    let waited = timeout(2 * LIFE, fixture.source.next()).await.unwrap().unwrap();
     assert_eq!(waited.fingerprint(), second.fingerprint());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bundle_that_is_taken_back_is_forgotten() {
-    let (mut world, old, new) = (World::new(), ca(), ca());
-    let (first, second) = (leaf(&old), leaf(&new));
-    world.trusts(&[&old]);
-    world.comes(&first);
-    world.gives(&first).await;
-    world.comes(&second);
-    world.comes(&first);
-    world.gives_nothing().await;
-    world.trusts(&[&old, &new]);
-    world.gives_nothing().await;
+    let (mut fixture, old, new) = (Fixture::new(), ca(), ca());
+    let (first, second) = (serving_cert(&old), serving_cert(&new));
+    fixture.trusts(&[&old]);
+    fixture.comes(&first);
+    fixture.gives(&first).await;
+    fixture.comes(&second);
+    fixture.comes(&first);
+    fixture.gives_nothing().await;
+    fixture.trusts(&[&old, &new]);
+    fixture.gives_nothing().await;
 }

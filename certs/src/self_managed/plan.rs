@@ -47,7 +47,7 @@ pub(super) struct Ca {
 
 /// A serving certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Leaf {
+pub(super) struct ServingCert {
     pub(super) fingerprint: String,
     pub(super) issuer: CaId,
     pub(super) created: Timestamp,
@@ -64,7 +64,7 @@ pub(super) struct Stored {
     /// True if the Secret holds the key of the newest CA.
     pub(super) signs: bool,
     /// Serving certificate, issued by one of the CAs.
-    pub(super) leaf: Option<Leaf>,
+    pub(super) serving_cert: Option<ServingCert>,
 }
 
 /// The certificate this replica serves.
@@ -145,9 +145,10 @@ impl Planner<'_> {
     }
 
     fn serve(&self) -> Option<Action> {
-        let leaf = self.facts.stored?.leaf.as_ref()?;
-        let is_other = self.facts.served.is_none_or(|served| served.fingerprint != leaf.fingerprint);
-        (is_other && self.now <= leaf.not_after && self.is_settled(leaf.issuer)).then_some(Action::Serve)
+        let serving_cert = self.facts.stored?.serving_cert.as_ref()?;
+        let is_other = self.facts.served.is_none_or(|served| served.fingerprint != serving_cert.fingerprint);
+        (is_other && self.now <= serving_cert.not_after && self.is_settled(serving_cert.issuer))
+            .then_some(Action::Serve)
     }
 
     fn trust(&self) -> Option<Action> {
@@ -156,7 +157,7 @@ impl Planner<'_> {
         let lacks = |bundle: &[Ca]| needed.iter().any(|ca| !has(bundle, ca.id));
         let in_use = |id| {
             let served = self.served().is_some_and(|served| served.issuer.id == id);
-            served || self.leaf().is_some_and(|leaf| leaf.issuer == id)
+            served || self.serving_cert().is_some_and(|serving_cert| serving_cert.issuer == id)
         };
         let broken = |bundle: &[Ca]| needed.iter().any(|ca| in_use(ca.id) && !has(bundle, ca.id));
         let wanted: Vec<Vec<CaId>> = bundles.iter().map(|bundle| self.wanted(&needed, bundle)).collect();
@@ -178,9 +179,9 @@ impl Planner<'_> {
 
     fn issue(&self, stored: &Stored) -> Option<Action> {
         let head = self.head()?;
-        let due = stored.leaf.as_ref().is_none_or(|leaf| {
-            let renewal = self.renewal(leaf.created, leaf.not_after);
-            self.now >= renewal || leaf.issuer != head.id || !leaf.covers
+        let due = stored.serving_cert.as_ref().is_none_or(|serving_cert| {
+            let renewal = self.renewal(serving_cert.created, serving_cert.not_after);
+            self.now >= renewal || serving_cert.issuer != head.id || !serving_cert.covers
         });
         (due && self.is_settled(head.id)).then_some(Action::Issue)
     }
@@ -188,7 +189,7 @@ impl Planner<'_> {
     fn create_ca(&self, stored: &Stored) -> Option<Action> {
         let due = self.head().is_none_or(|head| {
             // Rotations do not overlap: the current CA must have issued a certificate first.
-            let is_used = stored.leaf.as_ref().is_some_and(|leaf| leaf.issuer == head.id);
+            let is_used = stored.serving_cert.as_ref().is_some_and(|serving_cert| serving_cert.issuer == head.id);
             is_used && self.now >= self.renewal(head.created, head.not_after)
         });
         let needed = || self.needed().iter().map(|ca| ca.id).collect();
@@ -207,8 +208,8 @@ impl Planner<'_> {
     }
 
     /// Serving certificate of the Secret, if valid.
-    fn leaf(&self) -> Option<&Leaf> {
-        self.facts.stored?.leaf.as_ref().filter(|leaf| self.now <= leaf.not_after)
+    fn serving_cert(&self) -> Option<&ServingCert> {
+        self.facts.stored?.serving_cert.as_ref().filter(|serving_cert| self.now <= serving_cert.not_after)
     }
 
     /// Certificate served by this replica, if valid.
@@ -244,7 +245,7 @@ impl Planner<'_> {
     fn kept<'b>(&self, stored: &'b Stored) -> Vec<&'b Ca> {
         let kept = stored.cas.iter().enumerate().filter_map(|(index, ca)| {
             let successor = index.checked_sub(1).and_then(|before| stored.cas.get(before));
-            let in_use = stored.leaf.as_ref().is_some_and(|leaf| leaf.issuer == ca.id)
+            let in_use = stored.serving_cert.as_ref().is_some_and(|serving_cert| serving_cert.issuer == ca.id)
                 || self.served().is_some_and(|served| served.issuer.id == ca.id);
             let is_over = !in_use && successor.is_some_and(|next| self.now >= self.retirement(next));
             (!is_over && self.now <= ca.not_after).then_some(ca)
@@ -278,14 +279,19 @@ impl Planner<'_> {
     fn wake(&self) -> Option<Timestamp> {
         let stored = self.facts.stored;
         let head = self.head();
-        let leaf = stored.and_then(|stored| stored.leaf.as_ref());
+        let serving_cert = stored.and_then(|stored| stored.serving_cert.as_ref());
         let renewals = head.map(|head| self.renewal(head.created, head.not_after)).into_iter();
-        let renewals = renewals.chain(leaf.map(|leaf| self.renewal(leaf.created, leaf.not_after)));
+        let renewals =
+            renewals.chain(serving_cert.map(|serving_cert| self.renewal(serving_cert.created, serving_cert.not_after)));
         let cas = stored.into_iter().flat_map(|stored| &stored.cas);
         let bundles = self.facts.bundles.into_iter().flatten().flatten();
-        let ends = cas.clone().chain(bundles).map(|ca| ca.not_after).chain(leaf.map(|leaf| leaf.not_after));
+        let ends = cas
+            .clone()
+            .chain(bundles)
+            .map(|ca| ca.not_after)
+            .chain(serving_cert.map(|serving_cert| serving_cert.not_after));
         let retirements = cas.map(|ca| self.retirement(ca));
-        let issuers = head.map(|head| head.id).into_iter().chain(leaf.map(|leaf| leaf.issuer));
+        let issuers = head.map(|head| head.id).into_iter().chain(serving_cert.map(|serving_cert| serving_cert.issuer));
         let settled = issuers.filter_map(|id| self.settles(id));
         let all = renewals.chain(ends).chain(retirements).chain(settled);
         all.filter(|at| *at > self.now).min()

@@ -217,7 +217,7 @@ impl Source {
                 // Must not outlive the CA: the API server would reject it.
                 let most = Duration::try_from(ca.not_after().duration_since(now)).unwrap_or_default();
                 let issued = signer.issue(&self.names(content), now, self.settings.leaf_lifetime.min(most))?;
-                self.write(seen, stored::leaf(&issued)).await?;
+                self.write(seen, stored::serving_cert(&issued)).await?;
                 info!("issued a new serving certificate");
                 self.metrics.issued(Issuance::Serving);
             }
@@ -231,7 +231,8 @@ impl Source {
     /// with different settings, as during an upgrade, would replace each other's certificate.
     fn names(&self, content: &Content) -> Vec<rustls::pki_types::ServerName<'static>> {
         let mut names = self.settings.names.clone();
-        let lacking = content.leaf.iter().filter(|(old, _)| names.iter().any(|name| old.check_name(name).is_err()));
+        let lacking =
+            content.serving_cert.iter().filter(|(old, _)| names.iter().any(|name| old.check_name(name).is_err()));
         let old: Vec<_> =
             lacking.flat_map(|(old, _)| old.covered()).filter_map(|name| name.clone().try_into().ok()).collect();
         names.extend(old);
@@ -242,7 +243,7 @@ impl Source {
 
     fn serve(&mut self, seen: &Seen) -> Option<Bundle> {
         let (_, content) = seen.secret.as_ref()?;
-        let (bundle, issuer) = content.leaf.as_ref()?;
+        let (bundle, issuer) = content.serving_cert.as_ref()?;
         let ca = content.cas.iter().find(|ca| ca.id() == *issuer)?;
         let fingerprint = bundle.fingerprint().to_owned();
         let served = Served { fingerprint, not_after: bundle.not_after(), issuer: stored::ca(ca) };

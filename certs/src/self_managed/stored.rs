@@ -7,7 +7,7 @@ use k8s_openapi::ByteString;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 
-use super::plan::{Ca, Leaf, Stored};
+use super::plan::{Ca, ServingCert, Stored};
 use crate::{
     bundle::{Bundle, BundleError},
     ca::{CaBundle, CaCertificate, CaId},
@@ -31,7 +31,7 @@ pub(super) struct Content {
     /// The newest CA with its private key.
     pub(super) signer: Option<SigningCa>,
     /// Serving certificate and the CA that issued it.
-    pub(super) leaf: Option<(Bundle, CaId)>,
+    pub(super) serving_cert: Option<(Bundle, CaId)>,
 }
 
 /// A part of the Secret is invalid and will be replaced.
@@ -48,7 +48,7 @@ pub(super) enum InvalidPart {
     #[error("the first certificate of ca.crt is not valid before {0}")]
     CaNotYetValid(Timestamp),
     #[error("tls.crt and tls.key: {0}")]
-    Leaf(#[from] BundleError),
+    ServingCert(#[from] BundleError),
     #[error("tls.crt is not issued by a CA in ca.crt")]
     UnknownIssuer,
 }
@@ -60,7 +60,7 @@ impl InvalidPart {
             Self::CaKey(_) => Refused::KeyMismatch,
             Self::CaExpired(_) => Refused::Expired,
             Self::CaNotYetValid(_) => Refused::NotYetValid,
-            Self::Leaf(error) => error.refused(),
+            Self::ServingCert(error) => error.refused(),
             Self::UnknownIssuer => Refused::Issuer,
         }
     }
@@ -90,15 +90,15 @@ impl Content {
             },
         }
         if let (Some(certificate), Some(key)) = (get(CERTIFICATE), get(KEY)) {
-            match content.leaf(certificate, key, now) {
-                Ok(leaf) => content.leaf = Some(leaf),
+            match content.serving_cert(certificate, key, now) {
+                Ok(serving_cert) => content.serving_cert = Some(serving_cert),
                 Err(error) => invalid.push(error),
             }
         }
         (content, invalid)
     }
 
-    fn leaf(&self, certificate: &[u8], key: &[u8], now: Timestamp) -> Result<(Bundle, CaId), InvalidPart> {
+    fn serving_cert(&self, certificate: &[u8], key: &[u8], now: Timestamp) -> Result<(Bundle, CaId), InvalidPart> {
         // The plan checks names: a certificate that lacks one of ours is better than none.
         let bundle = Bundle::parse(certificate, key, &[], now)?;
         let issuer = self.cas.iter().find(|ca| bundle.is_trusted_by([*ca], now)).ok_or(InvalidPart::UnknownIssuer)?;
@@ -108,14 +108,14 @@ impl Content {
 
     /// Converts the content into the facts of the plan.
     pub(super) fn facts(&self, names: &[ServerName<'_>]) -> Stored {
-        let leaf = self.leaf.as_ref().map(|(bundle, issuer)| Leaf {
+        let serving_cert = self.serving_cert.as_ref().map(|(bundle, issuer)| ServingCert {
             fingerprint: bundle.fingerprint().to_owned(),
             issuer: *issuer,
             created: made(bundle.not_before()),
             not_after: bundle.not_after(),
             covers: names.iter().all(|name| bundle.check_name(name).is_ok()),
         });
-        Stored { cas: self.cas.iter().map(ca).collect(), signs: self.signer.is_some(), leaf }
+        Stored { cas: self.cas.iter().map(ca).collect(), signs: self.signer.is_some(), serving_cert }
     }
 }
 
@@ -150,7 +150,7 @@ pub(super) fn fewer(kept: &[CaCertificate]) -> Value {
 }
 
 /// Secret data for a new serving certificate.
-pub(super) fn leaf(issued: &Issued) -> Value {
+pub(super) fn serving_cert(issued: &Issued) -> Value {
     json!({ CERTIFICATE: bytes(issued.certificate.clone()), KEY: bytes(issued.key.clone()) })
 }
 

@@ -7,7 +7,7 @@ use logstream_certs::{
 };
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair};
 
-use crate::common::{HOUR, NAME, ca, leaf, name, now};
+use crate::common::{HOUR, NAME, ca, name, now, serving_cert};
 
 fn parse(issued: &Issued) -> Result<Bundle, BundleError> {
     parse_at(issued, now())
@@ -27,7 +27,7 @@ fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Issued {
 
 #[test]
 fn a_fresh_certificate_is_accepted_with_its_log_fields() {
-    let bundle = parse(&leaf(&ca())).unwrap();
+    let bundle = parse(&serving_cert(&ca())).unwrap();
     let left = now().duration_until(bundle.not_after());
     assert!((3_590..=3_600).contains(&left.as_secs()), "{left:?}");
     assert_eq!((bundle.fingerprint().len(), bundle.chain_len()), (64, 1));
@@ -37,7 +37,7 @@ fn a_fresh_certificate_is_accepted_with_its_log_fields() {
 #[test]
 fn a_chain_with_its_issuers_is_accepted() {
     let ca = ca();
-    let mut issued = leaf(&ca);
+    let mut issued = serving_cert(&ca);
     issued.certificate.push_str(ca.certificate());
     assert_eq!(parse(&issued).unwrap().chain_len(), 2);
 }
@@ -45,7 +45,7 @@ fn a_chain_with_its_issuers_is_accepted() {
 #[test]
 fn a_chain_that_does_not_hang_together_is_refused() {
     let (ca, other) = (ca(), self::ca());
-    let issued = leaf(&ca);
+    let issued = serving_cert(&ca);
     let with = |more: &[&str]| Issued { certificate: issued.certificate.clone() + &more.concat(), ..issued.clone() };
     let error = parse(&with(&[other.certificate()])).unwrap_err();
     assert!(matches!(error, BundleError::Chain { .. }), "{error}");
@@ -54,7 +54,7 @@ fn a_chain_that_does_not_hang_together_is_refused() {
     parse(&with(&[other.certificate(), ca.certificate()])).unwrap();
     // An expired issuer does not count.
     let short = SigningCa::new("a CA", now(), HOUR / 2).unwrap();
-    let mut outliving = leaf(&short);
+    let mut outliving = serving_cert(&short);
     outliving.certificate.push_str(short.certificate());
     parse(&outliving).unwrap();
     let later = parse_at(&outliving, now() + HOUR * 3 / 4).unwrap_err();
@@ -64,19 +64,19 @@ fn a_chain_that_does_not_hang_together_is_refused() {
 #[test]
 fn a_key_of_another_certificate_is_refused() {
     let ca = ca();
-    let mixed = Issued { key: leaf(&ca).key, ..leaf(&ca) };
+    let mixed = Issued { key: serving_cert(&ca).key, ..serving_cert(&ca) };
     let error = parse(&mixed).unwrap_err();
     assert_eq!(error.refused(), Refused::KeyMismatch);
     assert!(error.to_string().starts_with("the private key does not belong to the first certificate"), "{error}");
     // The serving certificate must come first, even if the key belongs to it.
-    let issued = leaf(&ca);
+    let issued = serving_cert(&ca);
     let upside_down = Issued { certificate: format!("{}{}", ca.certificate(), issued.certificate), ..issued };
     assert_eq!(parse(&upside_down).unwrap_err().refused(), Refused::KeyMismatch);
 }
 
 #[test]
 fn a_certificate_is_refused_outside_its_time() {
-    let issued = leaf(&ca());
+    let issued = serving_cert(&ca());
     let late = parse_at(&issued, now() + 2 * HOUR).unwrap_err();
     assert!(matches!(late, BundleError::Expired { .. }), "{late}");
     let early = parse_at(&issued, now() - HOUR).unwrap_err();
@@ -109,7 +109,7 @@ fn a_certificate_that_the_api_server_would_not_accept_is_refused() {
 
 #[test]
 fn malformed_certificates_and_keys_are_rejected_unquoted() {
-    let issued = leaf(&ca());
+    let issued = serving_cert(&ca());
     let with = |certificate: &str, key: &str| {
         parse(&Issued { certificate: certificate.to_owned(), key: key.to_owned() }).unwrap_err()
     };
@@ -131,7 +131,7 @@ fn malformed_certificates_and_keys_are_rejected_unquoted() {
 #[test]
 fn nothing_shows_a_key() {
     let ca = ca();
-    let issued = leaf(&ca);
+    let issued = serving_cert(&ca);
     let bundle = parse(&issued).unwrap();
     let shown = format!("{ca:?} {issued:?} {bundle:?}");
     for key in [ca.key(), issued.key] {
@@ -146,7 +146,7 @@ fn a_stored_ca_goes_on_issuing() {
     let first = ca();
     let again = SigningCa::from_pem(first.certificate(), &first.key()).unwrap();
     assert_eq!(again.certificate(), first.certificate());
-    parse(&leaf(&again)).unwrap();
+    parse(&serving_cert(&again)).unwrap();
     SigningCa::from_pem(first.certificate(), "no key").unwrap_err();
     let forever = SigningCa::new("a CA", now(), 100_000_000 * HOUR).unwrap_err();
     assert!(forever.to_string().contains("end before 9999"), "{forever}");

@@ -38,7 +38,7 @@ pub(crate) fn ca() -> SigningCa {
     SigningCa::new("a CA", now(), 24 * HOUR).unwrap()
 }
 
-pub(crate) fn leaf(ca: &SigningCa) -> Issued {
+pub(crate) fn serving_cert(ca: &SigningCa) -> Issued {
     ca.issue(&[name(NAME)], now(), HOUR).unwrap()
 }
 

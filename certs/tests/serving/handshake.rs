@@ -23,7 +23,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{Mounted, NAME, ca, leaf, name, now};
+use crate::common::{Mounted, NAME, ca, name, now, serving_cert};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -125,7 +125,7 @@ fn client_ca(ca: &SigningCa) -> ClientCa {
 #[tokio::test]
 async fn both_versions_of_tls_are_spoken() {
     let ca = ca();
-    let resolver = serving(&leaf(&ca));
+    let resolver = serving(&serving_cert(&ca));
     for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
         let client = Client { versions: vec![version], ..Client::of(ca.certificate()) };
         let stream = client.connect(&resolver, None).await.unwrap();
@@ -149,12 +149,12 @@ async fn a_chain_with_an_intermediate_is_served_whole() {
     let middle_certificate = middle.signed_by(&middle_key, &root).unwrap();
     let middle = Issuer::new(middle, middle_key);
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &middle).unwrap();
+    let serving_cert = CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &middle).unwrap();
 
     let client = Client::of(&root_certificate.pem());
-    let whole = Issued { certificate: leaf.pem() + &middle_certificate.pem(), key: key.serialize_pem() };
+    let whole = Issued { certificate: serving_cert.pem() + &middle_certificate.pem(), key: key.serialize_pem() };
     client.connect(&serving(&whole), None).await.unwrap();
-    let cut = Issued { certificate: leaf.pem(), ..whole };
+    let cut = Issued { certificate: serving_cert.pem(), ..whole };
     client.connect(&serving(&cut), None).await.unwrap_err();
 }
 
@@ -167,7 +167,7 @@ async fn a_handshake_before_the_first_bundle_fails() {
 #[tokio::test]
 async fn with_a_client_ca_only_its_clients_are_let_in() {
     let (servers, clients, others) = (ca(), ca(), ca());
-    let resolver = serving(&leaf(&servers));
+    let resolver = serving(&serving_cert(&servers));
     let accepted = Arc::new(ClientVerifier::new(client_ca(&clients)));
     for versions in [vec![&TLS12], vec![&TLS13]] {
         let client =
@@ -183,7 +183,7 @@ async fn with_a_client_ca_only_its_clients_are_let_in() {
 #[tokio::test]
 async fn who_was_let_in_once_is_looked_at_again_after_the_client_ca_was_replaced() {
     let (servers, clients) = (ca(), ca());
-    let resolver = serving(&leaf(&servers));
+    let resolver = serving(&serving_cert(&servers));
     for versions in [vec![&TLS12], vec![&TLS13]] {
         let accepted = Arc::new(ClientVerifier::new(client_ca(&clients)));
         let server = Arc::new(server_config(Arc::clone(&resolver), Some(Arc::clone(&accepted))).unwrap());
@@ -203,7 +203,7 @@ async fn who_was_let_in_once_is_looked_at_again_after_the_client_ca_was_replaced
 #[tokio::test(start_paused = true)]
 async fn a_client_ca_that_is_replaced_in_its_file_is_taken_up_and_a_bad_one_is_not() {
     let (servers, old, new) = (ca(), ca(), ca());
-    let (resolver, metrics) = (serving(&leaf(&servers)), Metrics::new());
+    let (resolver, metrics) = (serving(&serving_cert(&servers)), Metrics::new());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ca.crt");
     replace(&path, old.certificate());
@@ -271,7 +271,7 @@ fn a_client_ca_holds_certificates() {
 async fn rotations_under_a_running_server_fail_no_handshake() {
     let (ca, metrics, resolver) = (ca(), Metrics::new(), Arc::new(Resolver::new()));
     let client = Client::of(ca.certificate());
-    let mut mounted = Mounted::of(&leaf(&ca));
+    let mut mounted = Mounted::of(&serving_cert(&ca));
     let (stop, mut keeping) = (CancellationToken::new(), JoinSet::new());
     let source = mounted.source(&metrics);
     keeping.spawn(serve_from(Arc::clone(&resolver), source, metrics.clone(), stop.clone().cancelled_owned()));
@@ -288,7 +288,7 @@ async fn rotations_under_a_running_server_fail_no_handshake() {
         let [seen] = stream.get_ref().1.peer_certificates().unwrap() else { panic!() };
         let issued = fs_certificate(&mounted);
         assert_eq!(seen, &issued, "rotation {rotation}");
-        mounted.swap(&leaf(&ca));
+        mounted.swap(&serving_cert(&ca));
     }
     stop.cancel();
     assert_eq!(keeping.join_next().await.unwrap().unwrap(), Ended::Shutdown);

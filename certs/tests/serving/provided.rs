@@ -10,7 +10,7 @@ use logstream_certs::{
 };
 use tokio::time::timeout;
 
-use crate::common::{HOUR, Mounted, NAME, ca, clock, leaf, name, now};
+use crate::common::{HOUR, Mounted, NAME, ca, clock, name, now, serving_cert};
 
 /// Long enough for a source to read its files many times. These tests do not run in real time.
 const LONG: Duration = Duration::from_mins(1);
@@ -22,12 +22,12 @@ async fn nothing_new(source: &mut Source) {
 #[tokio::test(start_paused = true)]
 async fn each_of_five_rotations_is_given_once() {
     let ca = ca();
-    let mut mounted = Mounted::of(&leaf(&ca));
+    let mut mounted = Mounted::of(&serving_cert(&ca));
     let mut source = mounted.source(&Metrics::new());
     let mut last = source.next().await.unwrap().fingerprint().to_owned();
     for _ in 0..5 {
         nothing_new(&mut source).await;
-        mounted.swap(&leaf(&ca));
+        mounted.swap(&serving_cert(&ca));
         let bundle = timeout(LONG, source.next()).await.unwrap().unwrap();
         assert_ne!(bundle.fingerprint(), last);
         bundle.fingerprint().clone_into(&mut last);
@@ -37,7 +37,7 @@ async fn each_of_five_rotations_is_given_once() {
 #[tokio::test(start_paused = true)]
 async fn a_bad_bundle_is_refused_once_and_the_good_one_stays() {
     let (ca, metrics) = (ca(), Metrics::new());
-    let good = leaf(&ca);
+    let good = serving_cert(&ca);
     let mut mounted = Mounted::of(&good);
     let mut source = mounted.source(&metrics);
     source.next().await.unwrap();
@@ -45,7 +45,7 @@ async fn a_bad_bundle_is_refused_once_and_the_good_one_stays() {
     let other_name = ca.issue(&[name("example.com")], now(), HOUR).unwrap();
     let expired = ca.issue(&[name(NAME)], now() - 2 * HOUR, HOUR).unwrap();
     let no_certificate = Issued { certificate: "soon".into(), ..good.clone() };
-    let wrong_key = Issued { key: leaf(&ca).key, ..good.clone() };
+    let wrong_key = Issued { key: serving_cert(&ca).key, ..good.clone() };
     let too_large = Issued { key: " ".repeat(1024 * 1024 + 1), ..good.clone() };
     for (bad, reason, count) in [
         (other_name, Refused::Name, 1),
@@ -61,7 +61,7 @@ async fn a_bad_bundle_is_refused_once_and_the_good_one_stays() {
     // The served content is back, which is not a change.
     mounted.swap(&good);
     nothing_new(&mut source).await;
-    mounted.swap(&leaf(&ca));
+    mounted.swap(&serving_cert(&ca));
     timeout(LONG, source.next()).await.unwrap().unwrap();
 }
 
@@ -74,7 +74,7 @@ async fn files_that_are_not_there_yet_are_waited_for() {
     let refusal = source.check().await.unwrap_err();
     assert!(matches!(refusal, Refusal::File(FileError::Unreadable { .. })));
     assert!(refusal.to_string().contains("tls.crt"), "{refusal}");
-    mounted.swap(&leaf(&ca()));
+    mounted.swap(&serving_cert(&ca()));
     timeout(LONG, source.next()).await.unwrap().unwrap();
     source.check().await.unwrap();
 }
@@ -96,7 +96,7 @@ async fn a_certificate_that_comes_before_its_time_is_taken_when_it_is_there() {
 #[tokio::test]
 async fn a_pair_is_never_torn_however_often_it_is_replaced() {
     let (ca, metrics) = (ca(), Metrics::new());
-    let pairs: Vec<_> = (0..50).map(|_| leaf(&ca)).collect();
+    let pairs: Vec<_> = (0..50).map(|_| serving_cert(&ca)).collect();
     let mut mounted = Mounted::of(&pairs[0]);
     let files = Files::in_directory(mounted.path());
     let mut source = Source::new(files, vec![name(NAME)], Duration::ZERO, clock(), metrics.clone());
@@ -122,7 +122,7 @@ async fn a_pair_is_never_torn_however_often_it_is_replaced() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_loses_nothing() {
-    let mounted = Mounted::of(&leaf(&ca()));
+    let mounted = Mounted::of(&serving_cert(&ca()));
     let mut source = mounted.source(&Metrics::new());
     for _ in 0..50 {
         if timeout(INTERVAL / 10, source.next()).await.is_ok() {
@@ -136,7 +136,7 @@ async fn a_call_that_is_dropped_loses_nothing() {
 fn two_paths_need_not_be_in_one_folder() {
     let mounted = Mounted::empty();
     let files = Files { certificate: mounted.path().join("a"), key: mounted.path().join("b") };
-    let issued = leaf(&ca());
+    let issued = serving_cert(&ca());
     fs::write(&files.certificate, &issued.certificate).unwrap();
     fs::write(&files.key, &issued.key).unwrap();
     let source = Source::new(files, vec![], INTERVAL, clock(), Metrics::new());

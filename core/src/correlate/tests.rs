@@ -71,14 +71,14 @@ impl Registrations for Rc<Book> {
     }
 }
 
-struct Story {
+struct Scenario {
     correlator: Correlator<Rc<Book>>,
     book: Rc<Book>,
     now: Timestamp,
     effects: Vec<Effect>,
 }
 
-impl Story {
+impl Scenario {
     fn new() -> Self {
         Self::with(Limits::default(), Checkpoint::default())
     }
@@ -87,7 +87,7 @@ impl Story {
         Self::of(from, |book| Correlator::new(book, limits, true))
     }
 
-    /// Creates a story in which workloads are held until one of their pods is tracked.
+    /// Creates a scenario in which workloads are held until one of their pods is tracked.
     fn confirming(limits: Limits) -> Self {
         Self::of(Checkpoint::default(), |book| Correlator::new(book, limits, true).confirming_workloads())
     }
@@ -162,8 +162,8 @@ impl Story {
     }
 }
 
-impl Drop for Story {
-    /// Invariant 5: each fact of each story is counted once, by its outcome.
+impl Drop for Scenario {
+    /// Invariant 5: each fact of each scenario is counted once, by its outcome.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let ended: usize = OUTCOMES.into_iter().map(|outcome| self.counted(outcome)).sum();
@@ -223,147 +223,147 @@ fn event_finding(reason: &str, message: &str) -> FindingKind {
 
 #[test]
 fn events_before_their_pod_wait_for_it_and_follow_it() {
-    let mut story = Story::new();
-    let effects = story.observe(event("Pod", "ns", "ws", "Scheduled", "assigned", 1, 1));
+    let mut scenario = Scenario::new();
+    let effects = scenario.observe(event("Pod", "ns", "ws", "Scheduled", "assigned", 1, 1));
     assert!(effects.iter().all(|effect| matches!(effect, Effect::Hold(_))), "{effects:?}");
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     assert_eq!(
-        story.findings_for(ALICE),
+        scenario.findings_for(ALICE),
         [(FindingKind::Created, None), (event_finding("Scheduled", "assigned"), None)]
     );
-    assert!(story.nothing_is_held());
+    assert!(scenario.nothing_is_held());
 }
 
 #[test]
 fn a_claimed_object_is_looked_up_with_its_first_event_and_another_after_a_while() {
-    let mut story = Story::new();
-    story.book.claims.borrow_mut().insert("claimed".into());
-    let effects = story.observe(event("ReplicaSet", "ns", "claimed", "FailedCreate", "no", 1, 1));
+    let mut scenario = Scenario::new();
+    scenario.book.claims.borrow_mut().insert("claimed".into());
+    let effects = scenario.observe(event("ReplicaSet", "ns", "claimed", "FailedCreate", "no", 1, 1));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::LookUp(_))));
-    let effects = story.observe(event("ReplicaSet", "ns", "unclaimed", "FailedCreate", "no", 1, 1));
+    let effects = scenario.observe(event("ReplicaSet", "ns", "unclaimed", "FailedCreate", "no", 1, 1));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::LookUp(_))));
-    assert_eq!(story.tick(1), []);
-    let effects = story.tick(1);
+    assert_eq!(scenario.tick(1), []);
+    let effects = scenario.tick(1);
     assert!(matches!(&effects[..], [Effect::LookUp(subject)] if &*subject.name == "unclaimed"), "{effects:?}");
-    assert_eq!(story.tick(1), []);
+    assert_eq!(scenario.tick(1), []);
 }
 
 #[test]
 fn invariant_1_two_pods_of_one_name_in_two_namespaces_keep_their_lines_apart() {
-    let mut story = Story::new();
-    story.observe(seen(pod("ws", "alice", ALICE, &json!({}))));
-    story.observe(seen(pod("ws", "bob", BOB, &json!({}))));
-    story.observe(event("Pod", "alice", "ws", "R", "for alice", 1, 1));
-    story.observe(event("Pod", "bob", "ws", "R", "for bob", 1, 1));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod("ws", "alice", ALICE, &json!({}))));
+    scenario.observe(seen(pod("ws", "bob", BOB, &json!({}))));
+    scenario.observe(event("Pod", "alice", "ws", "R", "for alice", 1, 1));
+    scenario.observe(event("Pod", "bob", "ws", "R", "for bob", 1, 1));
     let gone = pod("ws", "alice", ALICE, &json!({}));
-    story.observe(Observation::Gone { scope: PODS, object: gone });
-    story.confirm(Presence::Absent);
+    scenario.observe(Observation::Gone { scope: PODS, object: gone });
+    scenario.confirm(Presence::Absent);
     assert_eq!(
-        story.findings_for(ALICE),
+        scenario.findings_for(ALICE),
         [(FindingKind::Created, None), (event_finding("R", "for alice"), None), (FindingKind::Deleted, None)]
     );
-    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None), (event_finding("R", "for bob"), None)]);
+    assert_eq!(scenario.findings_for(BOB), [(FindingKind::Created, None), (event_finding("R", "for bob"), None)]);
 }
 
 #[test]
 fn invariant_1_an_object_is_identified_by_its_uid() {
-    let mut story = Story::new();
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     // The Event of the next pod of that name must not go to the earlier pod's agent.
     let Observation::Event { scope, mut event } = event("Pod", "ns", "ws", "R", "for the next", 1, 1) else {
         unreachable!()
     };
     event.involved_object.uid = Uid::parse("next");
-    story.observe(Observation::Event { scope, event });
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
+    scenario.observe(Observation::Event { scope, event });
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None)]);
 }
 
 #[test]
 fn an_event_of_a_stranger_is_dropped_and_counted() {
-    let mut story = Story::new();
-    story.observe(event("Pod", "ns", "other", "R", "m", 1, 1));
+    let mut scenario = Scenario::new();
+    scenario.observe(event("Pod", "ns", "other", "R", "m", 1, 1));
     let other = json!({"name": "PATH", "value": "/"});
     let stranger = serde_json::from_value(pod_json("other", "ns", &other)).unwrap();
-    story.observe(seen(Object::Pod(Box::new(stranger))));
-    story.observe(event("Pod", "ns", "other", "R", "m", 2, 2));
-    assert!(story.findings().is_empty());
-    assert_eq!(story.counted(Counted::NonWorkspace), 2);
-    assert!(story.nothing_is_held());
+    scenario.observe(seen(Object::Pod(Box::new(stranger))));
+    scenario.observe(event("Pod", "ns", "other", "R", "m", 2, 2));
+    assert!(scenario.findings().is_empty());
+    assert_eq!(scenario.counted(Counted::NonWorkspace), 2);
+    assert!(scenario.nothing_is_held());
 }
 
 #[test]
 fn a_pod_with_a_token_that_is_no_uuid_is_counted_once() {
-    let mut story = Story::new();
+    let mut scenario = Scenario::new();
     for _ in 0..3 {
-        story.observe(seen(pod("ws", "ns", "hunter2", &json!({}))));
+        scenario.observe(seen(pod("ws", "ns", "hunter2", &json!({}))));
     }
-    assert_eq!(story.counted(Counted::NotAToken), 1);
-    assert!(story.findings().is_empty());
+    assert_eq!(scenario.counted(Counted::NotAToken), 1);
+    assert!(scenario.findings().is_empty());
 }
 
 #[test]
 fn invariant_4_waiting_events_are_bounded_and_age() {
-    let mut story = Story::with(Limits { waiting: 10, ..Limits::default() }, Checkpoint::default());
+    let mut scenario = Scenario::with(Limits { waiting: 10, ..Limits::default() }, Checkpoint::default());
     for n in 0..100 {
-        story.observe(event("Pod", "ns", &format!("p{n}"), "R", "m", 1, 1));
+        scenario.observe(event("Pod", "ns", &format!("p{n}"), "R", "m", 1, 1));
     }
-    assert_eq!(story.correlator.waiting(), 10);
-    assert_eq!(story.counted(Counted::Overflow), 90);
-    story.tick(200);
-    assert_eq!(story.correlator.waiting(), 0);
-    assert_eq!(story.counted(Counted::Aged), 10);
-    assert!(story.nothing_is_held());
+    assert_eq!(scenario.correlator.waiting(), 10);
+    assert_eq!(scenario.counted(Counted::Overflow), 90);
+    scenario.tick(200);
+    assert_eq!(scenario.correlator.waiting(), 0);
+    assert_eq!(scenario.counted(Counted::Aged), 10);
+    assert!(scenario.nothing_is_held());
 }
 
 #[test]
 fn invariant_4_followed_objects_are_bounded() {
-    let mut story = Story::with(Limits { tracked: 2, ..Limits::default() }, Checkpoint::default());
+    let mut scenario = Scenario::with(Limits { tracked: 2, ..Limits::default() }, Checkpoint::default());
     for n in 0..5 {
-        story.observe(seen(pod(&format!("p{n}"), "ns", ALICE, &json!({}))));
+        scenario.observe(seen(pod(&format!("p{n}"), "ns", ALICE, &json!({}))));
     }
-    assert_eq!(story.correlator.tracked(), 2);
-    assert_eq!(story.counted(Counted::TooMany), 3);
+    assert_eq!(scenario.correlator.tracked(), 2);
+    assert_eq!(scenario.counted(Counted::TooMany), 3);
 }
 
 #[test]
 fn objects_missing_from_a_relist_are_gone_and_listed_ones_known() {
-    let mut story = Story::new();
-    story.observe(seen(pod("stays", "ns", ALICE, &json!({}))));
-    story.observe(seen(pod("goes", "ns", BOB, &json!({}))));
-    story.observe(Observation::Relisting(PODS));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod("stays", "ns", ALICE, &json!({}))));
+    scenario.observe(seen(pod("goes", "ns", BOB, &json!({}))));
+    scenario.observe(Observation::Relisting(PODS));
     let listed = pod("stays", "ns", ALICE, &json!({}));
-    story.observe(Observation::Seen { scope: PODS, object: listed, how: Arrival::ListedChanged });
-    story.observe(Observation::Synced(PODS));
-    story.confirm(Presence::Absent);
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
-    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None), (FindingKind::Deleted, None)]);
-    assert!(story.effects.contains(&Effect::Ended(token(BOB))));
+    scenario.observe(Observation::Seen { scope: PODS, object: listed, how: Arrival::ListedChanged });
+    scenario.observe(Observation::Synced(PODS));
+    scenario.confirm(Presence::Absent);
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None)]);
+    assert_eq!(scenario.findings_for(BOB), [(FindingKind::Created, None), (FindingKind::Deleted, None)]);
+    assert!(scenario.effects.contains(&Effect::Ended(token(BOB))));
 }
 
 #[test]
 fn objects_from_before_the_start_are_tracked_silently() {
     let crashed = json!({"containerStatuses": [{"name": "dev", "restartCount": 1,
         "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T11:00:00Z"}}}]});
-    let mut story = Story::new();
+    let mut scenario = Scenario::new();
     let old = pod("ws", "ns", ALICE, &crashed);
-    story.observe(Observation::Seen { scope: PODS, object: old, how: Arrival::ListedKnown });
-    assert_eq!(story.findings_for(ALICE), []);
-    story.observe(event("Pod", "ns", "ws", "R", "m", 1, 1));
-    assert_eq!(story.findings_for(ALICE), [(event_finding("R", "m"), None)]);
+    scenario.observe(Observation::Seen { scope: PODS, object: old, how: Arrival::ListedKnown });
+    assert_eq!(scenario.findings_for(ALICE), []);
+    scenario.observe(event("Pod", "ns", "ws", "R", "m", 1, 1));
+    assert_eq!(scenario.findings_for(ALICE), [(event_finding("R", "m"), None)]);
 }
 
 #[test]
 fn undelivered_facts_are_reported_after_a_restart() {
     let since = start() + SignedDuration::from_hours(1);
     let pending = [(Uid::parse("ns/ws").unwrap(), 7)].into();
-    let mut story =
-        Story::with(Limits::default(), Checkpoint { created_since: since, pending, ..Checkpoint::default() });
+    let mut scenario =
+        Scenario::with(Limits::default(), Checkpoint { created_since: since, pending, ..Checkpoint::default() });
     let object = pod("ws", "ns", ALICE, &json!({}));
-    story.observe(Observation::Seen { scope: PODS, object, how: Arrival::ListedKnown });
+    scenario.observe(Observation::Seen { scope: PODS, object, how: Arrival::ListedKnown });
     let other = pod("other", "ns", BOB, &json!({}));
-    story.observe(Observation::Seen { scope: PODS, object: other, how: Arrival::ListedChanged });
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
-    assert_eq!(story.findings_for(BOB), []);
+    scenario.observe(Observation::Seen { scope: PODS, object: other, how: Arrival::ListedChanged });
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None)]);
+    assert_eq!(scenario.findings_for(BOB), []);
 }
 
 #[test]
@@ -372,58 +372,58 @@ fn a_reference_holds_the_lines_until_it_is_read() {
         "valueFrom": {"secretKeyRef": {"name": "agent", "key": "token"}}});
     let object = || Object::Pod(Box::new(serde_json::from_value(pod_json("ws", "ns", &by_secret)).unwrap()));
     let resolve = |token: Option<AgentToken>| {
-        let mut story = Story::new();
-        let effects = story.observe(seen(object()));
+        let mut scenario = Scenario::new();
+        let effects = scenario.observe(seen(object()));
         let asked = effects.iter().find_map(|effect| match effect {
             Effect::Resolve { subject, source } => Some((subject.clone(), source.clone())),
             _ => None,
         });
         let (subject, source): (Subject, TokenSource) = asked.unwrap();
-        story.observe(event("Pod", "ns", "ws", "R", "m", 1, 1));
-        assert!(story.findings().is_empty());
-        story.observe(Observation::Resolved { subject, source, token });
-        story.observe(event("Pod", "ns", "ws", "R", "n", 1, 2));
-        assert!(story.nothing_is_held());
-        story
+        scenario.observe(event("Pod", "ns", "ws", "R", "m", 1, 1));
+        assert!(scenario.findings().is_empty());
+        scenario.observe(Observation::Resolved { subject, source, token });
+        scenario.observe(event("Pod", "ns", "ws", "R", "n", 1, 2));
+        assert!(scenario.nothing_is_held());
+        scenario
     };
-    let story = resolve(Some(token(ALICE)));
+    let scenario = resolve(Some(token(ALICE)));
     assert_eq!(
-        story.findings_for(ALICE),
+        scenario.findings_for(ALICE),
         [(FindingKind::Created, None), (event_finding("R", "m"), None), (event_finding("R", "n"), None)]
     );
-    let story = resolve(None);
-    assert!(story.findings().is_empty());
-    assert_eq!((story.counted(Counted::NotAToken), story.counted(Counted::NonWorkspace)), (1, 1));
+    let scenario = resolve(None);
+    assert!(scenario.findings().is_empty());
+    assert_eq!((scenario.counted(Counted::NotAToken), scenario.counted(Counted::NonWorkspace)), (1, 1));
 }
 
 #[test]
 fn two_containers_with_one_token_get_each_line_once() {
     let mut json = pod_json("ws", "ns", &env(ALICE));
     json["spec"]["initContainers"] = json!([{"name": "init", "env": [env(ALICE)]}]);
-    let mut story = Story::new();
-    story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
-    assert_eq!(story.findings()[0].agents.len(), 1);
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None)]);
+    assert_eq!(scenario.findings()[0].agents.len(), 1);
 }
 
 #[test]
 fn a_pod_that_admission_missed_is_repaired_and_counted() {
-    let mut story = Story::new();
-    story.book.claims.borrow_mut().insert("seen".into());
-    story.observe(seen(pod("seen", "ns", ALICE, &json!({}))));
-    assert_eq!(story.counted(Counted::MissedByWebhook), 0);
-    story.observe(seen(pod("missed", "ns", BOB, &json!({}))));
-    assert_eq!(story.counted(Counted::MissedByWebhook), 1);
-    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None)]);
+    let mut scenario = Scenario::new();
+    scenario.book.claims.borrow_mut().insert("seen".into());
+    scenario.observe(seen(pod("seen", "ns", ALICE, &json!({}))));
+    assert_eq!(scenario.counted(Counted::MissedByWebhook), 0);
+    scenario.observe(seen(pod("missed", "ns", BOB, &json!({}))));
+    assert_eq!(scenario.counted(Counted::MissedByWebhook), 1);
+    assert_eq!(scenario.findings_for(BOB), [(FindingKind::Created, None)]);
 }
 
 #[test]
 fn a_pod_that_another_replica_admitted_does_not_count_as_missed() {
     let Object::Pod(mut pod) = pod("elsewhere", "ns", ALICE, &json!({})) else { unreachable!() };
     pod.metadata.annotations.known.insert(ANNOTATION.to_owned(), "of-a-review".to_owned());
-    let mut story = Story::new();
-    story.observe(seen(Object::Pod(pod)));
-    assert_eq!((story.findings_for(ALICE).len(), story.counted(Counted::MissedByWebhook)), (1, 0));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(Object::Pod(pod)));
+    assert_eq!((scenario.findings_for(ALICE).len(), scenario.counted(Counted::MissedByWebhook)), (1, 0));
 }
 
 #[test]
@@ -431,9 +431,9 @@ fn a_pod_announced_before_a_restart_does_not_count_as_missed() {
     let missed = pod("announced", "ns", ALICE, &json!({}));
     let Object::Pod(seen_before) = &missed else { unreachable!() };
     let announced = [seen_before.metadata.uid.unwrap()].into();
-    let mut story = Story::with(Limits::default(), Checkpoint { announced, ..Checkpoint::default() });
-    story.observe(Observation::Seen { scope: PODS, object: missed, how: Arrival::ListedChanged });
-    assert_eq!((story.findings_for(ALICE).len(), story.counted(Counted::MissedByWebhook)), (0, 0));
+    let mut scenario = Scenario::with(Limits::default(), Checkpoint { announced, ..Checkpoint::default() });
+    scenario.observe(Observation::Seen { scope: PODS, object: missed, how: Arrival::ListedChanged });
+    assert_eq!((scenario.findings_for(ALICE).len(), scenario.counted(Counted::MissedByWebhook)), (0, 0));
 }
 
 /// Returns the streams of one workspace's failing start, each in its own order.
@@ -472,14 +472,14 @@ fn sorted(said: Vec<(FindingKind, Option<Repeat>)>) -> Vec<String> {
 
 #[test]
 fn a_failing_start_is_one_line_for_each_cause() {
-    let mut story = Story::new();
+    let mut scenario = Scenario::new();
     for observation in failing_start().into_iter().flatten() {
-        story.observe(observation);
+        scenario.observe(observation);
     }
-    story.tick(10);
+    scenario.tick(10);
     // The creation of the pod by its ReplicaSet and the retry of the pull are not reported, because other facts say
     // more.
-    assert_eq!(story.findings_for(ALICE).len(), 9, "{:#?}", story.findings_for(ALICE));
+    assert_eq!(scenario.findings_for(ALICE).len(), 9, "{:#?}", scenario.findings_for(ALICE));
 }
 
 proptest! {
@@ -491,40 +491,40 @@ proptest! {
         answered in any::<bool>(),
         ticks in proptest::collection::vec(0_i64..3, 15),
     ) {
-        let mut expected = Story::new();
+        let mut expected = Scenario::new();
         for observation in failing_start().into_iter().flatten() {
             expected.observe(observation);
         }
-        let mut story = Story::new();
+        let mut scenario = Scenario::new();
         let mut streams = failing_start().map(Vec::into_iter);
         let order = picks.into_iter().chain((0..3).flat_map(|stream| [stream; 8]));
         let mut steps = 0;
         for stream in order {
             let Some(observation) = streams[stream].next() else { continue };
             if claimed_at == Some(steps) {
-                story.book.claims.borrow_mut().extend(["ws".to_owned(), "ws-1".to_owned()]);
+                scenario.book.claims.borrow_mut().extend(["ws".to_owned(), "ws-1".to_owned()]);
             }
-            let mut effects = story.observe(observation);
+            let mut effects = scenario.observe(observation);
             // All observations come within seconds: facts that are held until a pause ends would depend on the delay.
-            let left = SignedDuration::from_secs(4) - story.now.duration_since(start());
-            effects.extend(story.tick(ticks[steps % ticks.len()].min(left.as_secs())));
+            let left = SignedDuration::from_secs(4) - scenario.now.duration_since(start());
+            effects.extend(scenario.tick(ticks[steps % ticks.len()].min(left.as_secs())));
             for effect in effects {
                 let Effect::LookUp(subject) = effect else { continue };
                 if !answered {
-                    story.observe(Observation::LookedUp { scope: None, subject, found: Err(LookupFailed) });
+                    scenario.observe(Observation::LookedUp { scope: None, subject, found: Err(LookupFailed) });
                     continue;
                 }
                 let [pods, replicasets, _] = failing_start();
                 let all = if subject.kind == Kind::Pod { pods } else { replicasets };
                 let Some(Observation::Seen { object, .. }) = all.into_iter().next() else { unreachable!() };
-                story.observe(Observation::LookedUp { scope: None, subject, found: Ok(Some(object)) });
+                scenario.observe(Observation::LookedUp { scope: None, subject, found: Ok(Some(object)) });
             }
             steps += 1;
         }
-        story.tick(10);
+        scenario.tick(10);
         expected.tick(10);
-        prop_assert_eq!(sorted(story.findings_for(ALICE)), sorted(expected.findings_for(ALICE)));
-        prop_assert!(story.nothing_is_held());
+        prop_assert_eq!(sorted(scenario.findings_for(ALICE)), sorted(expected.findings_for(ALICE)));
+        prop_assert!(scenario.nothing_is_held());
     }
 }
 
@@ -536,7 +536,7 @@ fn status_reported_before_a_restart_is_not_reported_again() {
         "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-11-22T11:00:00Z"}}}]});
     let object = || pod("ws", "ns", ALICE, &trouble);
     let uid = Uid::parse("ns/ws").unwrap();
-    let mut first = Story::new();
+    let mut first = Scenario::new();
     first.observe(seen(object()));
     let known = first.effects.iter().rev().find_map(|effect| match effect {
         Effect::Known { facts, .. } => Some(facts.clone()),

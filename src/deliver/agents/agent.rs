@@ -23,7 +23,7 @@ const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
 
 /// Presence of an object with the agent's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum Presence {
     /// Known from admission only.
     Expected,
     /// A live object carries its token.
@@ -73,9 +73,9 @@ pub(crate) enum Phase {
 /// An agent. An idle one owns no heap memory.
 #[derive(Debug)]
 pub(crate) struct Agent {
-    pub(crate) life: Life,
+    pub(crate) presence: Presence,
     pub(crate) state: State,
-    /// Time of the last change of `life`.
+    /// Time of the last change of `presence`.
     pub(crate) since: Instant,
     pub(crate) last_line: Instant,
     pub(crate) accepted: Accepted,
@@ -114,9 +114,9 @@ impl Place {
 }
 
 impl Agent {
-    pub(crate) fn new(life: Life, now: Instant) -> Self {
+    pub(crate) fn new(presence: Presence, now: Instant) -> Self {
         Self {
-            life,
+            presence,
             state: State::New,
             since: now,
             last_line: now,
@@ -133,7 +133,7 @@ impl Agent {
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        Standing { accepted: self.accepted > Accepted::Nothing, ended: self.life == Life::Ended }
+        Standing { accepted: self.accepted > Accepted::Nothing, ended: self.presence == Presence::Ended }
     }
 
     pub(crate) fn is_in_flight(&self) -> bool {
@@ -153,7 +153,7 @@ impl Agent {
             Phase::Waiting(until) if until > now => return None,
             Phase::Waiting(_) | Phase::Free => {}
         }
-        if self.life == Life::Expected {
+        if self.presence == Presence::Expected {
             return (self.state == State::New).then_some(Priority::Prepare);
         }
         if !self.is_ready() {
@@ -194,21 +194,21 @@ impl Agent {
     /// Time at which the agent, or what it holds, is given up.
     pub(crate) fn end(&self, settings: &Settings) -> Option<Instant> {
         let last = self.since.max(self.last_line);
-        match self.life {
-            Life::Expected => Some(self.since + settings.hold_expected),
-            Life::Ended if !self.outbox.is_ready() => Some(last + settings.linger),
-            Life::Ended if self.never_valid() => Some(last + settings.hold_ended),
-            Life::Ended => Some(last + settings.hold),
-            Life::Live if self.state == State::Unauthorized && self.outbox.is_ready() => {
+        match self.presence {
+            Presence::Expected => Some(self.since + settings.hold_expected),
+            Presence::Ended if !self.outbox.is_ready() => Some(last + settings.linger),
+            Presence::Ended if self.never_valid() => Some(last + settings.hold_ended),
+            Presence::Ended => Some(last + settings.hold),
+            Presence::Live if self.state == State::Unauthorized && self.outbox.is_ready() => {
                 Some(self.last_line + settings.hold)
             }
-            Life::Live => None,
+            Presence::Live => None,
         }
     }
 
     /// True if its objects are gone and Coder never accepted its token.
     pub(crate) fn has_failed(&self) -> bool {
-        self.life == Life::Ended && self.accepted == Accepted::Nothing
+        self.presence == Presence::Ended && self.accepted == Accepted::Nothing
     }
 
     /// True if Coder was asked and has never accepted its token.
@@ -217,18 +217,18 @@ impl Agent {
     }
 
     pub(crate) fn state(&self) -> AgentState {
-        match (self.life, self.state) {
+        match (self.presence, self.state) {
             (_, State::Full) => AgentState::Full,
-            (Life::Expected, _) => AgentState::Expected,
+            (Presence::Expected, _) => AgentState::Expected,
             (_, State::Unauthorized) => AgentState::Waiting,
-            (Life::Ended, _) => AgentState::Ended,
-            (Life::Live, _) => AgentState::Active,
+            (Presence::Ended, _) => AgentState::Ended,
+            (Presence::Live, _) => AgentState::Active,
         }
     }
 
     /// True if it can be dropped in favour of another agent.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.is_in_flight() && !self.is_ready() && self.life != Life::Live
+        !self.is_in_flight() && !self.is_ready() && self.presence != Presence::Live
     }
 
     /// True if lines of it could still be delivered.
@@ -242,8 +242,8 @@ impl Agent {
 
     /// Records that a live object carries its token.
     pub(crate) fn open(&mut self, workspace: Option<WorkspaceKey>, now: Instant) {
-        if self.life != Life::Live {
-            self.life = Life::Live;
+        if self.presence != Presence::Live {
+            self.presence = Presence::Live;
             self.since = now;
         }
         self.followed_by = None;
@@ -303,7 +303,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn dropped_lines_leave_no_suspicion_of_later_ones() {
-        let mut agent = Agent::new(Life::Live, Instant::now());
+        let mut agent = Agent::new(Presence::Live, Instant::now());
         while agent.isolation.refused(&Failure::BodyTooLarge, 1) != Step::Confirm {}
         agent.isolation.registered();
         while agent.isolation.refused(&Failure::BodyTooLarge, 1) != Step::Go {}

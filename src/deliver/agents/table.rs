@@ -6,7 +6,7 @@ use logstream_core::{token::AgentToken, workspace::WorkspaceKey};
 use tokio::time::Instant;
 
 use crate::deliver::{
-    agents::agent::{Agent, Life},
+    agents::agent::{Agent, Presence},
     metrics::Metrics,
     rate::priority::{Priority, PriorityQueue},
     settings::Settings,
@@ -73,8 +73,8 @@ impl AgentTable {
     }
 
     /// Adds an agent if there is room. A full table drops agents that are gone and idle.
-    pub(crate) fn add(&mut self, token: AgentToken, life: Life, now: Instant) -> bool {
-        if life == Life::Expected && self.expected >= self.settings.max_expected {
+    pub(crate) fn add(&mut self, token: AgentToken, presence: Presence, now: Instant) -> bool {
+        if presence == Presence::Expected && self.expected >= self.settings.max_expected {
             return false;
         }
         if self.agents.len() >= self.settings.max_agents {
@@ -86,8 +86,8 @@ impl AgentTable {
             }
         }
         if let hash_map::Entry::Vacant(vacant) = self.agents.entry(token) {
-            vacant.insert(Box::new(Agent::new(life, now)));
-            self.expected += usize::from(life == Life::Expected);
+            vacant.insert(Box::new(Agent::new(presence, now)));
+            self.expected += usize::from(presence == Presence::Expected);
         }
         true
     }
@@ -106,7 +106,7 @@ impl AgentTable {
     pub(crate) fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
         let Some(agent) = self.agents.get_mut(&token) else { return };
         self.changed.push(token);
-        self.expected -= usize::from(agent.life == Life::Expected);
+        self.expected -= usize::from(agent.presence == Presence::Expected);
         let before = agent.workspace.clone();
         agent.open(workspace, now);
         let after = agent.workspace.clone();
@@ -120,7 +120,7 @@ impl AgentTable {
 
     pub(crate) fn remove(&mut self, token: AgentToken) {
         let Some(agent) = self.agents.remove(&token) else { return };
-        self.expected -= usize::from(agent.life == Life::Expected);
+        self.expected -= usize::from(agent.presence == Presence::Expected);
         self.pending -= usize::from(agent.place.pending);
         self.waiting -= usize::from(agent.place.is_waiting());
         if let Some(position) = agent.place.position {

@@ -7,7 +7,7 @@ use tracing::info;
 
 use crate::coder::CoderApi;
 use crate::deliver::{
-    agents::agent::{Life, Phase, State},
+    agents::agent::{Phase, Presence, State},
     engine::shutdown_report::{Report, Undelivered},
     engine::{Engine, alarm},
 };
@@ -76,7 +76,7 @@ impl<A: CoderApi> Engine<A> {
         for token in self.agents.tokens(|_| true) {
             let Some(agent) = self.agents.get_mut(token) else { continue };
             if !agent.is_in_flight() {
-                agent.phase = if agent.life == Life::Expected { Phase::GivenUp } else { Phase::Free };
+                agent.phase = if agent.presence == Presence::Expected { Phase::GivenUp } else { Phase::Free };
             }
         }
     }

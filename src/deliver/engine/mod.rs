@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 
 use crate::deliver::{
     accounting::{Accounting, AckSink},
-    agents::agent::{Accepted, Life, Phase, State},
+    agents::agent::{Accepted, Phase, Presence, State},
     agents::failed_starts::FailedStarts,
     agents::table::AgentTable,
     command::{Command, Inlet, Outlet, pipe},
@@ -207,8 +207,8 @@ impl<A: CoderApi> Engine<A> {
     }
 
     /// Adds an agent if there is room, with the part of its budget that earlier processes left.
-    fn add(&mut self, token: AgentToken, life: Life, now: Instant) -> bool {
-        let added = self.agents.add(token, life, now);
+    fn add(&mut self, token: AgentToken, presence: Presence, now: Instant) -> bool {
+        let added = self.agents.add(token, presence, now);
         if added && let Some(agent) = self.agents.get_mut(token) {
             agent.budget = self.accounting.budget(token);
         }
@@ -219,13 +219,13 @@ impl<A: CoderApi> Engine<A> {
         if self.agents.knows(agent) {
             return;
         }
-        if !self.add(agent, Life::Expected, now) {
+        if !self.add(agent, Presence::Expected, now) {
             self.accounting.metrics.registration_ignored();
         }
     }
 
     fn open(&mut self, token: AgentToken, workspace: Option<WorkspaceKey>, now: Instant) {
-        if !self.agents.knows(token) && !self.add(token, Life::Live, now) {
+        if !self.agents.knows(token) && !self.add(token, Presence::Live, now) {
             if self.logged.crowded.is_new(()) {
                 warn!(agent = %token.fingerprint(), "too many agents, ignoring further ones");
             }
@@ -283,7 +283,7 @@ impl<A: CoderApi> Engine<A> {
     fn line(&mut self, token: AgentToken, line: LogLine, now: Instant) {
         self.accounting.received();
         let held = Held { line, received: now };
-        if !self.agents.knows(token) && !self.add(token, Life::Ended, now) {
+        if !self.agents.knows(token) && !self.add(token, Presence::Ended, now) {
             self.accounting.dropped(vec![held], Dropped::TooManyAgents);
             return;
         }
@@ -297,7 +297,7 @@ impl<A: CoderApi> Engine<A> {
         if let Some(reason) = closed {
             self.accounting.dropped(vec![held], reason);
         } else {
-            let expected = agent.life == Life::Expected;
+            let expected = agent.presence == Presence::Expected;
             let gone = agent.outbox.push(held);
             self.accounting.dropped(gone, Dropped::Overflow);
             if expected {
@@ -322,8 +322,8 @@ impl<A: CoderApi> Engine<A> {
 
     fn ended(&mut self, token: AgentToken, now: Instant) {
         let Some(agent) = self.agents.get_mut(token) else { return };
-        if agent.life == Life::Live {
-            agent.life = Life::Ended;
+        if agent.presence == Presence::Live {
+            agent.presence = Presence::Ended;
             agent.since = now;
         }
     }
@@ -338,7 +338,7 @@ impl<A: CoderApi> Engine<A> {
     /// Drops what an agent holds, and the agent itself unless a live object carries it.
     pub(crate) fn give_up(&mut self, token: AgentToken, now: Instant) {
         let Some(agent) = self.agents.get_mut(token) else { return };
-        let (life, never_valid) = (agent.life, agent.never_valid());
+        let (presence, never_valid) = (agent.presence, agent.never_valid());
         let accepted = agent.accepted > Accepted::Nothing;
         let remains = agent.clear();
         if !remains.lines.is_empty() {
@@ -349,7 +349,7 @@ impl<A: CoderApi> Engine<A> {
         }
         let reason = if never_valid { Dropped::NeverValid } else { Dropped::Expired };
         self.accounting.dropped(remains.lines, reason);
-        if life != Life::Live {
+        if presence != Presence::Live {
             self.agents.remove(token);
         }
     }

@@ -8,7 +8,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::coder::{CoderApi, Failure};
 use crate::deliver::{
-    agents::agent::{Accepted, Life, Phase, State},
+    agents::agent::{Accepted, Phase, Presence, State},
     agents::disposition::{Disposition, dispose},
     engine::Engine,
     metrics::Dropped,
@@ -51,7 +51,7 @@ impl<A: CoderApi> Engine<A> {
 
     fn after_source(&mut self, token: AgentToken, disposition: Disposition, failure: Option<&Failure>, now: Instant) {
         let Some(agent) = self.agents.get_mut(token) else { return };
-        if agent.life == Life::Expected && disposition != Disposition::Sent {
+        if agent.presence == Presence::Expected && disposition != Disposition::Sent {
             // Registering ahead has failed, and gives no head start.
             self.agents.remove(token);
             return;

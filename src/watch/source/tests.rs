@@ -44,7 +44,7 @@ fn requests(server: &Server) -> Vec<String> {
 }
 
 /// A watch of one scope, as the correlator sees it.
-struct Story {
+struct TestWatch {
     scope: ScopeId,
     observations: mpsc::Receiver<Observation>,
     states: SyncStates,
@@ -52,7 +52,7 @@ struct Story {
     _work: tokio::task::JoinSet<Closed>,
 }
 
-fn watching<T: Decoded>(resource: Resource, server: &Server, reached: Option<u64>) -> Story {
+fn watching<T: Decoded>(resource: Resource, server: &Server, reached: Option<u64>) -> TestWatch {
     watching_with::<T>(resource, server, reached, BTreeMap::new())
 }
 
@@ -61,7 +61,7 @@ fn watching_with<T: Decoded>(
     server: &Server,
     reached: Option<u64>,
     pending: BTreeMap<Uid, u64>,
-) -> Story {
+) -> TestWatch {
     let scopes = Arc::new(Scopes::new(&["ns".into()]));
     let id = scopes.covering(resource, "ns").unwrap();
     let scope = scopes.get(id).unwrap().clone();
@@ -86,10 +86,10 @@ fn watching_with<T: Decoded>(
     let source = Source::<T>::new(id, scope, shared, saved);
     let mut work = tokio::task::JoinSet::new();
     work.spawn(source.run());
-    Story { scope: id, observations, states, metrics, _work: work }
+    TestWatch { scope: id, observations, states, metrics, _work: work }
 }
 
-impl Story {
+impl TestWatch {
     /// Descriptions of the next observations.
     async fn next(&mut self, number: usize) -> Vec<String> {
         let mut observed = Vec::new();
@@ -153,16 +153,16 @@ async fn a_list_is_followed_by_its_watch() {
             ]),
         )
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
     assert_eq!(
-        story.next(6).await,
+        watch.next(6).await,
         ["relisting", "ListedKnown old", "ListedChanged new", "synced", "Watched newer", "Gone old"]
     );
-    assert_eq!(story.now(), Now::Watching);
+    assert_eq!(watch.now(), Now::Watching);
     let seen = requests(&server);
     assert!(seen[0].starts_with("/api/v1/namespaces/ns/pods?watch=true"), "{seen:?}");
     assert!(seen[0].contains("fieldSelector=spec.nodeName!=x&labelSelector=team=a"), "{seen:?}");
-    assert!((story.metrics.value("relists_total{stream=\"pods\"}")).abs() < 0.1, "the first list is no relist");
+    assert!((watch.metrics.value("relists_total{stream=\"pods\"}")).abs() < 0.1, "the first list is no relist");
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,8 +186,8 @@ async fn a_workload_with_unselected_pods_is_skipped() {
             ]),
         )
         .start();
-    let mut story = watching::<Workload>(Resource::Objects(Kind::ReplicaSet), &server, Some(10));
-    assert_eq!(story.next(4).await, ["relisting", "ListedChanged ReplicaSet ours", "synced", "Gone ReplicaSet ours"]);
+    let mut watch = watching::<Workload>(Resource::Objects(Kind::ReplicaSet), &server, Some(10));
+    assert_eq!(watch.next(4).await, ["relisting", "ListedChanged ReplicaSet ours", "synced", "Gone ReplicaSet ours"]);
     let seen = requests(&server);
     assert!(!seen[0].contains("labelSelector"), "its own labels are not those of its pods: {seen:?}");
 }
@@ -210,12 +210,12 @@ async fn events_of_a_list_come_in_order_and_those_not_explained_not_at_all() {
             ]),
         )
         .start();
-    let mut story = watching::<Event>(Resource::Events, &server, Some(10));
-    assert_eq!(story.next(6).await, ["relisting", "Event a.11", "Event b.15", "synced", "Event a.21", "Event j.24"]);
+    let mut watch = watching::<Event>(Resource::Events, &server, Some(10));
+    assert_eq!(watch.next(6).await, ["relisting", "Event a.11", "Event b.15", "synced", "Event a.21", "Event j.24"]);
     let seen = requests(&server);
     assert!(seen[0].contains("reason!=ScalingReplicaSet"), "{seen:?}");
     assert!(!seen[0].contains("labelSelector"), "the user's selectors are for pods: {seen:?}");
-    story.nothing_more().await;
+    watch.nothing_more().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,8 +223,8 @@ async fn undelivered_events_are_reported_again_after_a_restart() {
     let lines = [added(&event("Pod", "a", 4)), added(&event("Pod", "a", 6)), added(&event("Pod", "b", 7)), listed(9)];
     let server = Script::new().on(STREAMED, Answer::watch(&lines)).start();
     let pending = BTreeMap::from([(Uid::parse("a").unwrap(), 6)]);
-    let mut story = watching_with::<Event>(Resource::Events, &server, Some(9), pending);
-    assert_eq!(story.next(3).await, ["relisting", "Event a.6", "synced"]);
+    let mut watch = watching_with::<Event>(Resource::Events, &server, Some(9), pending);
+    assert_eq!(watch.next(3).await, ["relisting", "Event a.6", "synced"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,12 +244,12 @@ async fn a_relist_after_410_reports_only_new_events() {
             ]),
         )
         .start();
-    let mut story = watching::<Event>(Resource::Events, &server, Some(10));
-    assert_eq!(story.next(4).await, ["relisting", "Event a.11", "synced", "Event a.12"]);
-    assert_eq!(story.next(3).await, ["relisting", "Event a.30", "synced"]);
-    assert!((story.metrics.value("relists_total{stream=\"events\"}") - 1.0).abs() < 0.1);
-    assert!((story.metrics.value("errors_total{stream=\"events\",reason=\"gone\"}") - 1.0).abs() < 0.1);
-    story.nothing_more().await;
+    let mut watch = watching::<Event>(Resource::Events, &server, Some(10));
+    assert_eq!(watch.next(4).await, ["relisting", "Event a.11", "synced", "Event a.12"]);
+    assert_eq!(watch.next(3).await, ["relisting", "Event a.30", "synced"]);
+    assert!((watch.metrics.value("relists_total{stream=\"events\"}") - 1.0).abs() < 0.1);
+    assert!((watch.metrics.value("errors_total{stream=\"events\",reason=\"gone\"}") - 1.0).abs() < 0.1);
+    watch.nothing_more().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,10 +259,10 @@ async fn a_watch_resumes_after_its_connection_ends() {
         .on("resourceVersion=12", Answer::Unreachable)
         .on("resourceVersion=12", Answer::watch(&[added(&pod("b", 13))]))
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    assert_eq!(story.next(4).await, ["relisting", "ListedChanged a", "synced", "Watched b"]);
-    assert_eq!(story.now(), Now::Watching);
-    story.nothing_more().await;
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    assert_eq!(watch.next(4).await, ["relisting", "ListedChanged a", "synced", "Watched b"]);
+    assert_eq!(watch.now(), Now::Watching);
+    watch.nothing_more().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,10 +272,10 @@ async fn a_resumed_watch_that_stays_quiet_counts_as_working() {
         .on("resourceVersion=12", Answer::status(503, "starting"))
         .on("resourceVersion=12", Answer::watch(&[]))
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    assert_eq!(story.next(2).await, ["relisting", "synced"]);
-    let mut states = story.states.subscribe();
-    let scope = usize::from(story.scope.0);
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    assert_eq!(watch.next(2).await, ["relisting", "synced"]);
+    let mut states = watch.states.subscribe();
+    let scope = usize::from(watch.scope.0);
     states.wait_for(|states| matches!(states[scope].now, Now::Failing { .. })).await.unwrap();
     let since = Instant::now();
     states.wait_for(|states| states[scope].now == Now::Watching).await.unwrap();
@@ -288,23 +288,23 @@ async fn a_failing_list_backs_off_and_announces_nothing() {
         .on(STREAMED, Answer::status(422, "sendInitialEvents: Forbidden"))
         .always(PAGED, Answer::status(500, "etcd is away"))
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    let next = timeout(Duration::from_mins(10), story.recv()).await;
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    let next = timeout(Duration::from_mins(10), watch.recv()).await;
     assert!(next.is_err(), "{next:?}");
     let tries = requests(&server).len();
     // With full jitter up to 30 s, about 40; if a failing list reset the backoff, over 1,000.
     assert!((20..100).contains(&tries), "{tries}");
-    assert_eq!(story.now(), Now::Failing { reason: Reason::Overloaded, text: "overloaded: etcd is away".into() });
-    assert!(!story.states.all_listed());
+    assert_eq!(watch.now(), Now::Failing { reason: Reason::Overloaded, text: "overloaded: etcd is away".into() });
+    assert!(!watch.states.all_listed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_permission_is_named() {
     let message = "pods is forbidden: User \"u\" cannot watch resource \"pods\"";
     let server = Script::new().always("/pods?", Answer::status(403, message)).start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    story.nothing_more().await;
-    let problems = story.states.problems();
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    watch.nothing_more().await;
+    let problems = watch.states.problems();
     let expected = format!("pods in ns: forbidden: {message} (the verbs list and watch on pods are needed)");
     assert!(problems.contains(&expected), "{problems:?}");
 }
@@ -318,11 +318,11 @@ async fn a_server_that_does_not_stream_lists_is_paged_and_that_is_remembered() {
         .on("watch=true", Answer::watch(&[added(&pod("c", 21)), expired()]))
         .on(PAGED, Answer::list(30, &[pod("c", 21)]))
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    assert_eq!(story.next(5).await, ["relisting", "ListedKnown a", "ListedChanged b", "synced", "Watched c"]);
-    assert_eq!(story.next(3).await, ["relisting", "ListedKnown c", "synced"]);
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    assert_eq!(watch.next(5).await, ["relisting", "ListedKnown a", "ListedChanged b", "synced", "Watched c"]);
+    assert_eq!(watch.next(3).await, ["relisting", "ListedKnown c", "synced"]);
     assert_eq!(requests(&server).iter().filter(|request| request.contains(STREAMED)).count(), 1);
-    assert!(story.metrics.value("errors_total{stream=\"pods\",reason=\"refused\"}") < 0.5, "a refusal is no error");
+    assert!(watch.metrics.value("errors_total{stream=\"pods\",reason=\"refused\"}") < 0.5, "a refusal is no error");
 }
 
 #[tokio::test(start_paused = true)]
@@ -331,10 +331,10 @@ async fn streaming_lists_that_never_end_give_way_to_paged_ones() {
         .always(STREAMED, Answer::ended_watch(&[added(&pod("a", 5))]))
         .on(PAGED, Answer::list(20, &[pod("a", 5)]))
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    let mut observed = story.next(1).await;
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    let mut observed = watch.next(1).await;
     while observed.last().is_some_and(|last| last != "synced") {
-        observed.extend(story.next(1).await);
+        observed.extend(watch.next(1).await);
     }
     assert!(requests(&server).iter().any(|request| request.contains(PAGED)));
 }
@@ -347,8 +347,8 @@ async fn a_list_that_breaks_off_is_announced_again() {
         .on(PAGED, Answer::page("more", &[pod("a", 5)]))
         .on(PAGED, Answer::list(20, &[pod("a", 5)]))
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    assert_eq!(story.next(5).await, ["relisting", "ListedKnown a", "relisting", "ListedKnown a", "synced"]);
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    assert_eq!(watch.next(5).await, ["relisting", "ListedKnown a", "relisting", "ListedKnown a", "synced"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -372,10 +372,10 @@ async fn a_malformed_object_is_skipped_and_counted() {
             ]),
         )
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    assert_eq!(story.next(5).await, ["relisting", "ListedKnown good", "synced", "Watched good", "Watched good"]);
-    assert!((story.metrics.value("malformed_total{stream=\"pods\"}") - 3.0).abs() < 0.1);
-    assert!(story.metrics.value("relists_total{stream=\"pods\"}") < 0.5);
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    assert_eq!(watch.next(5).await, ["relisting", "ListedKnown good", "synced", "Watched good", "Watched good"]);
+    assert!((watch.metrics.value("malformed_total{stream=\"pods\"}") - 3.0).abs() < 0.1);
+    assert!(watch.metrics.value("relists_total{stream=\"pods\"}") < 0.5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,9 +387,9 @@ async fn a_watch_ahead_of_a_restored_cluster_begins_anew() {
         .on("limit=1", Answer::list(50, &[]))
         .on(STREAMED, Answer::watch(&[added(&event("Pod", "a", 40)), listed(50), added(&event("Pod", "a", 51))]))
         .start();
-    let mut story = watching::<Event>(Resource::Events, &server, Some(800));
-    assert_eq!(story.next(5).await, ["relisting", "Event a.900", "synced", "relisting", "synced"]);
-    assert_eq!(story.next(1).await, ["Event a.51"]);
+    let mut watch = watching::<Event>(Resource::Events, &server, Some(800));
+    assert_eq!(watch.next(5).await, ["relisting", "Event a.900", "synced", "relisting", "synced"]);
+    assert_eq!(watch.next(1).await, ["Event a.51"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -399,8 +399,8 @@ async fn a_410_to_the_start_of_a_watch_lists_anew() {
         .on("resourceVersion=12", Answer::status(410, "too old resource version"))
         .on(STREAMED, Answer::watch(&[added(&pod("a", 15)), listed(20)]))
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    assert_eq!(story.next(5).await, ["relisting", "synced", "relisting", "ListedChanged a", "synced"]);
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    assert_eq!(watch.next(5).await, ["relisting", "synced", "relisting", "ListedChanged a", "synced"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -409,16 +409,16 @@ async fn a_silent_connection_is_noticed_counted_and_replaced() {
         .on(STREAMED, Answer::watch(&[listed(12)]))
         .on("resourceVersion=12", Answer::watch(&[added(&pod("a", 15))]))
         .start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    assert_eq!(story.next(2).await, ["relisting", "synced"]);
-    let mut states = story.states.subscribe();
-    let scope = usize::from(story.scope.0);
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    assert_eq!(watch.next(2).await, ["relisting", "synced"]);
+    let mut states = watch.states.subscribe();
+    let scope = usize::from(watch.scope.0);
     let failing =
         states.wait_for(|states| matches!(states[scope].now, Now::Failing { .. })).await.unwrap()[scope].clone();
     let text = "unreachable: no data from the API server for 45 s".into();
     assert_eq!(failing.now, Now::Failing { reason: Reason::Unreachable, text });
-    assert_eq!(story.next(1).await, ["Watched a"]);
-    assert!((story.metrics.value("errors_total{stream=\"pods\",reason=\"unreachable\"}") - 1.0).abs() < 0.1);
+    assert_eq!(watch.next(1).await, ["Watched a"]);
+    assert!((watch.metrics.value("errors_total{stream=\"pods\",reason=\"unreachable\"}") - 1.0).abs() < 0.1);
     let seen = requests(&server);
     assert!(seen[1].contains("timeoutSeconds=40"), "{seen:?}");
 }
@@ -426,10 +426,10 @@ async fn a_silent_connection_is_noticed_counted_and_replaced() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_never_answered_is_a_failure() {
     let server = Script::new().start();
-    let mut story = watching::<Pod>(PODS, &server, Some(10));
-    story.nothing_more().await;
-    assert!(matches!(story.now(), Now::Failing { .. }), "{:?}", story.now());
-    assert!(story.metrics.value("errors_total{stream=\"pods\",reason=\"unreachable\"}") > 1.0);
+    let mut watch = watching::<Pod>(PODS, &server, Some(10));
+    watch.nothing_more().await;
+    assert!(matches!(watch.now(), Now::Failing { .. }), "{:?}", watch.now());
+    assert!(watch.metrics.value("errors_total{stream=\"pods\",reason=\"unreachable\"}") > 1.0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -438,8 +438,8 @@ async fn a_scope_starts_from_its_checkpoint_or_from_now() {
     let answered: Timestamp = "2026-11-23T05:11:54Z".parse().unwrap();
     for (saved, expected) in [(None, 100), (Some(90), 90), (Some(4_000), 100)] {
         let server = Script::new().on("limit=1", Answer::status(503, "starting")).on("limit=1", dated()).start();
-        let mut story = watching::<Pod>(PODS, &server, saved);
-        let Some(Observation::Started { from, .. }) = story.observations.recv().await else { panic!("no start") };
+        let mut watch = watching::<Pod>(PODS, &server, saved);
+        let Some(Observation::Started { from, .. }) = watch.observations.recv().await else { panic!("no start") };
         assert_eq!(from.revision, expected);
         if saved.is_none() {
             // The process started before the API server's first response. The clock of the test is stopped in between,

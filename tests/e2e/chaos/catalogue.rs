@@ -16,9 +16,9 @@ use super::RECOVERY;
 use crate::support::count;
 
 /// Kind, reason and message of an Event, and the text of its line. `{}` is the pod's name.
-type Said = (&'static str, &'static str, &'static str, &'static str);
+type ScenarioEvent = (&'static str, &'static str, &'static str, &'static str);
 
-const START: &[Said] = &[
+const START: &[ScenarioEvent] = &[
     ("Normal", "Scheduled", "Successfully assigned team/{} to node-1", "Successfully assigned team/{} to"),
     ("Normal", "Pulling", "Pulling image \"example/{}:1\"", "Pulling image \"example/{}:1\""),
     (
@@ -31,7 +31,7 @@ const START: &[Said] = &[
     ("Normal", "Started", "Started container dev", "Started container dev"),
 ];
 
-const TROUBLE: [&[Said]; 6] = [
+const TROUBLE: [&[ScenarioEvent]; 6] = [
     &[(
         "Warning",
         "FailedMount",
@@ -86,7 +86,7 @@ const STATES: [(&str, &str); 4] = [
 
 /// Events and state of one pod.
 pub(super) struct Scenario {
-    events: &'static [Said],
+    events: &'static [ScenarioEvent],
     state: (&'static str, &'static str),
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::ByteString;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 
-use super::super::stored::{COMMON_NAME, Content, cas, leaf};
+use super::super::stored::{COMMON_NAME, Content, cas, serving_cert};
 use crate::issue::SigningCa;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -34,16 +34,16 @@ fn a_written_secret_is_read_again() {
     let (old, new) = (ca(), ca());
     let issued = old.issue(&[name("a.b.svc")], now(), HOUR).unwrap();
     let (with_old, _) = Content::read(&data(&[cas(&old, &[])]), now());
-    let both = data(&[cas(&new, &with_old.cas), leaf(&issued)]);
+    let both = data(&[cas(&new, &with_old.cas), serving_cert(&issued)]);
     let (content, invalid) = Content::read(&both, now());
     assert!(invalid.is_empty(), "{invalid:?}");
     let facts = content.facts(&[name("a.b.svc")]);
     let [first, second] = facts.cas.as_slice() else { panic!("{facts:?}") };
     assert!(facts.signs && first.ours && second.ours);
-    let leaf = facts.leaf.unwrap();
-    assert_eq!((leaf.issuer, leaf.covers, leaf.created), (second.id, true, now()));
-    assert_eq!(leaf.not_after, now().checked_add(HOUR).unwrap());
-    assert!(!content.facts(&[name("a.b.svc"), name("c")]).leaf.unwrap().covers);
+    let serving_cert = facts.serving_cert.unwrap();
+    assert_eq!((serving_cert.issuer, serving_cert.covers, serving_cert.created), (second.id, true, now()));
+    assert_eq!(serving_cert.not_after, now().checked_add(HOUR).unwrap());
+    assert!(!content.facts(&[name("a.b.svc"), name("c")]).serving_cert.unwrap().covers);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn an_empty_secret_is_in_order() {
 fn nonsense_is_refused_with_a_reason() {
     let (one, other) = (ca(), ca());
     let issued = one.issue(&[name("a.b.svc")], now(), HOUR).unwrap();
-    let good = data(&[cas(&one, &[]), leaf(&issued)]);
+    let good = data(&[cas(&one, &[]), serving_cert(&issued)]);
     let with = |key: &str, value: &[u8]| {
         let mut data = good.clone();
         data.insert(key.to_owned(), ByteString(value.to_vec()));
@@ -77,7 +77,7 @@ fn nonsense_is_refused_with_a_reason() {
                 "tls.crt and tls.key: the certificate chain holds no certificate; it must be PEM, the serving certificate first",
             ],
         ),
-        (data(&[cas(&other, &[]), leaf(&issued)]), vec!["tls.crt is not issued by a CA in ca.crt"]),
+        (data(&[cas(&other, &[]), serving_cert(&issued)]), vec!["tls.crt is not issued by a CA in ca.crt"]),
     ] {
         assert_eq!(errors(&data, now()), reasons);
     }
@@ -89,7 +89,7 @@ fn nonsense_is_refused_with_a_reason() {
 fn expired_and_not_yet_valid_certificates_are_rejected() {
     let ca = ca();
     let issued = ca.issue(&[name("a.b.svc")], now(), HOUR).unwrap();
-    let data = data(&[cas(&ca, &[]), leaf(&issued)]);
+    let data = data(&[cas(&ca, &[]), serving_cert(&issued)]);
     let errors = |hours: i64| errors(&data, now().checked_add(jiff::SignedDuration::from_hours(hours)).unwrap());
     assert_eq!(errors(0), [""; 0]);
     assert!(errors(2)[0].contains("expired at 2026-11-01T01:00:00Z"), "{:?}", errors(2));

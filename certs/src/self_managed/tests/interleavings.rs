@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{
     super::plan::{Ca, Stored},
-    world::{CA_LIFETIME, Replica, World},
+    simulation::{CA_LIFETIME, Replica, Simulation},
 };
 
 const REPLICAS: usize = 2;
@@ -22,7 +22,7 @@ enum Event {
     DeleteSecret,
     EmptySecret,
     LoseKey,
-    LoseLeaf,
+    LoseServingCert,
     AddStranger,
     EmptyBundle(usize),
 }
@@ -44,7 +44,7 @@ fn with_mishaps() -> impl Strategy<Value = Event> {
         1 => Just(Event::DeleteSecret),
         1 => Just(Event::EmptySecret),
         1 => Just(Event::LoseKey),
-        1 => Just(Event::LoseLeaf),
+        1 => Just(Event::LoseServingCert),
         1 => Just(Event::AddStranger),
     ]
 }
@@ -53,49 +53,51 @@ fn with_everything() -> impl Strategy<Value = Event> {
     prop_oneof![20 => with_mishaps(), 1 => (0..2_usize).prop_map(Event::EmptyBundle)]
 }
 
-fn happen(world: &mut World, event: &Event) {
+fn happen(simulation: &mut Simulation, event: &Event) {
     match *event {
-        Event::Step(replica) => world.step(replica),
-        Event::Steps(replica, count) => (0..count).for_each(|_| world.step(replica)),
-        Event::Pass(time) => world.advance(time),
-        Event::Restart(replica) => world.restart(replica),
-        Event::DeleteSecret => world.secret = None,
-        Event::EmptySecret => world.tamper(|stored| *stored = Stored::default()),
-        Event::LoseKey => world.tamper(|stored| stored.signs = false),
-        Event::LoseLeaf => world.tamper(|stored| stored.leaf = None),
+        Event::Step(replica) => simulation.step(replica),
+        Event::Steps(replica, count) => (0..count).for_each(|_| simulation.step(replica)),
+        Event::Pass(time) => simulation.advance(time),
+        Event::Restart(replica) => simulation.restart(replica),
+        Event::DeleteSecret => simulation.secret = None,
+        Event::EmptySecret => simulation.tamper(|stored| *stored = Stored::default()),
+        Event::LoseKey => simulation.tamper(|stored| stored.signs = false),
+        Event::LoseServingCert => simulation.tamper(|stored| stored.serving_cert = None),
         Event::AddStranger => {
-            let stranger = Ca { ours: false, ..world.ca(world.now) };
-            let mut bundles = world.bundles.clone().unwrap().1;
+            let stranger = Ca { ours: false, ..simulation.ca(simulation.now) };
+            let mut bundles = simulation.bundles.clone().unwrap().1;
             bundles[0].push(stranger);
-            world.set_bundles(bundles);
+            simulation.set_bundles(bundles);
         }
         Event::EmptyBundle(webhook) => {
-            let mut bundles = world.bundles.clone().unwrap().1;
+            let mut bundles = simulation.bundles.clone().unwrap().1;
             bundles[webhook].clear();
-            world.set_bundles(bundles);
+            simulation.set_bundles(bundles);
         }
     }
 }
 
 /// Checks that undisturbed replicas soon serve the same valid certificate, which every caBundle trusts.
-fn settles(mut world: World) -> Result<(), TestCaseError> {
+fn settles(mut simulation: Simulation) -> Result<(), TestCaseError> {
     // A rotation in progress takes a few rounds.
     for _ in 0..60 {
-        world.run(1);
-        if agreed(&world) {
+        simulation.run(1);
+        if agreed(&simulation) {
             return Ok(());
         }
     }
-    Err(TestCaseError::fail(format!("{:#?} {:#?}", world.secret, world.bundles)))
+    Err(TestCaseError::fail(format!("{:#?} {:#?}", simulation.secret, simulation.bundles)))
 }
 
-fn agreed(world: &World) -> bool {
-    let Some(leaf) = world.secret.as_ref().and_then(|(_, stored)| stored.leaf.as_ref()) else { return false };
-    let Some((_, bundles)) = &world.bundles else { return false };
+fn agreed(simulation: &Simulation) -> bool {
+    let Some(serving_cert) = simulation.secret.as_ref().and_then(|(_, stored)| stored.serving_cert.as_ref()) else {
+        return false;
+    };
+    let Some((_, bundles)) = &simulation.bundles else { return false };
     let fingerprint = |replica: &Replica| replica.served.as_ref().map(|served| served.fingerprint.clone());
-    world.replicas.iter().all(|replica| fingerprint(replica).as_ref() == Some(&leaf.fingerprint))
-        && world.now <= leaf.not_after
-        && bundles.iter().all(|bundle| bundle.iter().any(|ca| ca.id == leaf.issuer))
+    simulation.replicas.iter().all(|replica| fingerprint(replica).as_ref() == Some(&serving_cert.fingerprint))
+        && simulation.now <= serving_cert.not_after
+        && bundles.iter().all(|bundle| bundle.iter().any(|ca| ca.id == serving_cert.issuer))
 }
 
 proptest! {
@@ -103,21 +105,21 @@ proptest! {
 
     #[test]
     fn no_replica_ever_serves_a_leaf_that_a_ca_bundle_does_not_trust(events in vec(with_mishaps(), 1..200)) {
-        let mut world = World::new(REPLICAS);
+        let mut simulation = Simulation::new(REPLICAS);
         for event in events {
-            happen(&mut world, &event);
-            prop_assert_eq!(world.untrusted(), None, "after {:?}", event);
+            happen(&mut simulation, &event);
+            prop_assert_eq!(simulation.untrusted(), None, "after {:?}", event);
         }
-        settles(world)?;
+        settles(simulation)?;
     }
 
     #[test]
     fn whatever_happened_the_replicas_agree_in_the_end(events in vec(with_everything(), 1..200)) {
-        let mut world = World::new(REPLICAS);
+        let mut simulation = Simulation::new(REPLICAS);
         for event in events {
-            happen(&mut world, &event);
+            happen(&mut simulation, &event);
         }
-        settles(world)?;
+        settles(simulation)?;
     }
 
 }
@@ -127,18 +129,18 @@ proptest! {
 
     #[test]
     fn nothing_grows(events in vec(ordinary(), 1..200)) {
-        let mut world = World::new(REPLICAS);
+        let mut simulation = Simulation::new(REPLICAS);
         for event in events {
-            happen(&mut world, &event);
+            happen(&mut simulation, &event);
         }
-        world.run(60);
+        simulation.run(60);
         // Undisturbed for longer than any serving certificate lives. No rotation stays in progress for long.
         for _ in 0..40 {
-            world.advance(CA_LIFETIME / 40);
-            world.run(2);
+            simulation.advance(CA_LIFETIME / 40);
+            simulation.run(2);
         }
-        world.run(40);
-        prop_assert!(world.secret.as_ref().unwrap().1.cas.len() <= 2);
-        prop_assert!(world.bundles.as_ref().unwrap().1.iter().all(|bundle| bundle.len() <= 2), "{:#?}", world.bundles);
+        simulation.run(40);
+        prop_assert!(simulation.secret.as_ref().unwrap().1.cas.len() <= 2);
+        prop_assert!(simulation.bundles.as_ref().unwrap().1.iter().all(|bundle| bundle.len() <= 2), "{:#?}", simulation.bundles);
     }
 }

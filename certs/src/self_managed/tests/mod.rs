@@ -1,4 +1,4 @@
 mod content;
 mod interleavings;
 mod plan;
-mod world;
+mod simulation;

@@ -34,181 +34,181 @@ fn edited(observation: Observation, edit: impl FnOnce(&mut Event)) -> Observatio
     Observation::Event { scope, event }
 }
 
-fn reasons(story: &Story, agent: &str) -> Vec<String> {
+fn reasons(scenario: &Scenario, agent: &str) -> Vec<String> {
     let reason = |(kind, repeat): (FindingKind, Option<Repeat>)| match kind {
         FindingKind::Event { reason, .. } => {
             Some(repeat.map_or_else(|| reason.clone(), |repeat| format!("{reason} x{}", repeat.times)))
         }
         _ => None,
     };
-    story.findings_for(agent).into_iter().filter_map(reason).collect()
+    scenario.findings_for(agent).into_iter().filter_map(reason).collect()
 }
 
 #[test]
 fn invariant_1_an_event_of_a_claim_reaches_the_pods_that_name_it() {
-    let mut story = Story::new();
-    story.observe(workspace("alice", ALICE, ""));
-    story.observe(workspace("bob", BOB, ""));
-    story.observe(about("PersistentVolumeClaim", "home-alice", "ProvisioningFailed", "no driver", 1, 5));
-    story.observe(about("PersistentVolumeClaim", "alice-scratch", "ProvisioningFailed", "no driver", 1, 6));
-    story.observe(about("PersistentVolumeClaim", "elsewhere", "ProvisioningFailed", "no driver", 1, 7));
+    let mut scenario = Scenario::new();
+    scenario.observe(workspace("alice", ALICE, ""));
+    scenario.observe(workspace("bob", BOB, ""));
+    scenario.observe(about("PersistentVolumeClaim", "home-alice", "ProvisioningFailed", "no driver", 1, 5));
+    scenario.observe(about("PersistentVolumeClaim", "alice-scratch", "ProvisioningFailed", "no driver", 1, 6));
+    scenario.observe(about("PersistentVolumeClaim", "elsewhere", "ProvisioningFailed", "no driver", 1, 7));
     let claim = event_finding("ProvisioningFailed", "Claim home-alice: no driver");
     let volume = event_finding("ProvisioningFailed", "Volume scratch: no driver");
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (claim, None), (volume, None)]);
-    assert_eq!(reasons(&story, BOB), [] as [&str; 0]);
-    assert_eq!(story.counted(Counted::NonWorkspace), 1);
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None), (claim, None), (volume, None)]);
+    assert_eq!(reasons(&scenario, BOB), [] as [&str; 0]);
+    assert_eq!(scenario.counted(Counted::NonWorkspace), 1);
 }
 
 #[test]
 fn invariant_1_a_claim_of_that_name_elsewhere_is_another() {
-    let mut story = Story::new();
-    story.observe(workspace("alice", ALICE, ""));
+    let mut scenario = Scenario::new();
+    scenario.observe(workspace("alice", ALICE, ""));
     let failed = || about("PersistentVolumeClaim", "home-alice", "ProvisioningFailed", "m", 1, 5);
-    story.observe(edited(failed(), |event| event.metadata.namespace = "other".into()));
-    story.observe(edited(failed(), |event| {
+    scenario.observe(edited(failed(), |event| event.metadata.namespace = "other".into()));
+    scenario.observe(edited(failed(), |event| {
         event.metadata.namespace = "other".into();
         event.involved_object.namespace = "other".into();
     }));
     // Controllers always set a UID.
-    story.observe(edited(failed(), |event| event.involved_object.uid = None));
+    scenario.observe(edited(failed(), |event| event.involved_object.uid = None));
     // An earlier claim of that name.
-    story.observe(edited(failed(), |event| event.last_timestamp = Some(start() - SignedDuration::from_secs(3))));
-    assert_eq!(reasons(&story, ALICE), [] as [&str; 0]);
+    scenario.observe(edited(failed(), |event| event.last_timestamp = Some(start() - SignedDuration::from_secs(3))));
+    assert_eq!(reasons(&scenario, ALICE), [] as [&str; 0]);
 }
 
 #[test]
 fn invariant_1_an_event_of_a_node_reaches_the_pods_that_are_on_it() {
-    let mut story = Story::new();
-    story.observe(workspace("alice", ALICE, "node-1"));
-    story.observe(workspace("bob", BOB, "node-2"));
-    story.observe(about("Node", "node-1", "NodeNotReady", "Node node-1 status is now: NodeNotReady", 1, 9));
-    story.observe(about("Node", "node-1", "NodeHasSufficientMemory", "m", 1, 9));
+    let mut scenario = Scenario::new();
+    scenario.observe(workspace("alice", ALICE, "node-1"));
+    scenario.observe(workspace("bob", BOB, "node-2"));
+    scenario.observe(about("Node", "node-1", "NodeNotReady", "Node node-1 status is now: NodeNotReady", 1, 9));
+    scenario.observe(about("Node", "node-1", "NodeHasSufficientMemory", "m", 1, 9));
     // Forged in the workspaces' namespace.
     let forged = about("Node", "node-1", "Rebooted", "m", 1, 9);
-    story.observe(edited(forged, |event| event.metadata.namespace = "ns".into()));
-    assert_eq!(reasons(&story, ALICE), ["NodeNotReady"]);
-    assert_eq!(reasons(&story, BOB), [] as [&str; 0]);
+    scenario.observe(edited(forged, |event| event.metadata.namespace = "ns".into()));
+    assert_eq!(reasons(&scenario, ALICE), ["NodeNotReady"]);
+    assert_eq!(reasons(&scenario, BOB), [] as [&str; 0]);
 }
 
 #[test]
 fn a_nodes_event_from_before_or_after_the_pods_stay_is_not_its_own() {
-    let mut story = Story::new();
-    story.observe(workspace("alice", ALICE, "node-1"));
-    story.observe(about("Node", "node-1", "Rebooted", "m", 1, 1));
-    assert_eq!(reasons(&story, ALICE), [] as [&str; 0]);
+    let mut scenario = Scenario::new();
+    scenario.observe(workspace("alice", ALICE, "node-1"));
+    scenario.observe(about("Node", "node-1", "Rebooted", "m", 1, 1));
+    assert_eq!(reasons(&scenario, ALICE), [] as [&str; 0]);
     let Observation::Seen { object: Object::Pod(mut pod), .. } = workspace("alice", ALICE, "node-1") else {
         unreachable!()
     };
     pod.status.phase = "Failed".into();
-    story.now += SignedDuration::from_secs(20);
-    story.observe(seen(Object::Pod(pod)));
-    story.observe(about("Node", "node-1", "SystemOOM", "m", 1, 19));
-    story.observe(about("Node", "node-1", "Rebooted", "m", 1, 30));
-    assert_eq!(reasons(&story, ALICE), ["SystemOOM"]);
+    scenario.now += SignedDuration::from_secs(20);
+    scenario.observe(seen(Object::Pod(pod)));
+    scenario.observe(about("Node", "node-1", "SystemOOM", "m", 1, 19));
+    scenario.observe(about("Node", "node-1", "Rebooted", "m", 1, 30));
+    assert_eq!(reasons(&scenario, ALICE), ["SystemOOM"]);
 }
 
 #[test]
 fn a_pod_that_left_the_selection_gets_no_line() {
-    let mut story = Story::new();
-    story.observe(workspace("alice", ALICE, "node-1"));
+    let mut scenario = Scenario::new();
+    scenario.observe(workspace("alice", ALICE, "node-1"));
     let Observation::Seen { object, .. } = workspace("alice", ALICE, "node-1") else { unreachable!() };
-    story.observe(Observation::Gone { scope: PODS, object });
-    story.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 9));
-    story.confirm(Presence::Unselected);
-    story.observe(about("Node", "node-1", "Rebooted", "m", 1, 10));
-    assert_eq!(reasons(&story, ALICE), [] as [&str; 0]);
+    scenario.observe(Observation::Gone { scope: PODS, object });
+    scenario.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 9));
+    scenario.confirm(Presence::Unselected);
+    scenario.observe(about("Node", "node-1", "Rebooted", "m", 1, 10));
+    assert_eq!(reasons(&scenario, ALICE), [] as [&str; 0]);
 }
 
 #[test]
 fn one_cause_of_a_node_is_one_line_and_a_count() {
-    let mut story = Story::new();
-    story.observe(workspace("alice", ALICE, "node-1"));
+    let mut scenario = Scenario::new();
+    scenario.observe(workspace("alice", ALICE, "node-1"));
     for pid in 0..9 {
         let message = format!("System OOM encountered, victim process: node, pid: 47{pid}");
         let oom = about("Node", "node-1", "SystemOOM", &message, 1, 9 + pid);
-        story.observe(oom);
+        scenario.observe(oom);
     }
-    story.observe(about("Node", "node-1", "OOMKilling", "Killed process 4711", 1, 20));
-    story.tick(120);
-    let said = reasons(&story, ALICE);
+    scenario.observe(about("Node", "node-1", "OOMKilling", "Killed process 4711", 1, 20));
+    scenario.tick(120);
+    let said = reasons(&scenario, ALICE);
     assert_eq!(said.first().map(String::as_str), Some("SystemOOM"), "{said:?}");
     assert!(said.len() <= 3 && said.last().unwrap().ends_with(" x10"), "{said:?}");
 }
 
 #[test]
 fn a_volume_that_waits_for_a_node_is_one_line() {
-    let mut story = Story::new();
-    story.observe(workspace("alice", ALICE, ""));
+    let mut scenario = Scenario::new();
+    scenario.observe(workspace("alice", ALICE, ""));
     let claim = |reason, count, second| about("PersistentVolumeClaim", "home-alice", reason, "m", count, second);
-    story.observe(claim("WaitForFirstConsumer", 1, 5));
+    scenario.observe(claim("WaitForFirstConsumer", 1, 5));
     for (count, second) in [(1, 20), (2, 35), (9, 140)] {
-        story.observe(claim("WaitForPodScheduled", count, second));
-        story.tick(60);
+        scenario.observe(claim("WaitForPodScheduled", count, second));
+        scenario.tick(60);
     }
-    assert_eq!(reasons(&story, ALICE), ["WaitForFirstConsumer"]);
+    assert_eq!(reasons(&scenario, ALICE), ["WaitForFirstConsumer"]);
 }
 
 #[test]
 fn node_events_from_before_the_pod_do_not_count() {
-    let mut story = Story::new();
-    story.observe(workspace("alice", ALICE, "node-1"));
+    let mut scenario = Scenario::new();
+    scenario.observe(workspace("alice", ALICE, "node-1"));
     let since_long_ago = |count, second| {
         let event = about("Node", "node-1", "SystemOOM", "m", count, second);
         edited(event, |event| event.first_timestamp = Some(start() - SignedDuration::from_hours(9)))
     };
-    story.observe(since_long_ago(70, 9));
-    story.tick(30);
-    story.observe(since_long_ago(71, 40));
-    assert_eq!(reasons(&story, ALICE), ["SystemOOM", "SystemOOM x2"]);
+    scenario.observe(since_long_ago(70, 9));
+    scenario.tick(30);
+    scenario.observe(since_long_ago(71, 40));
+    assert_eq!(reasons(&scenario, ALICE), ["SystemOOM", "SystemOOM x2"]);
 }
 
 #[test]
 fn invariant_4_a_flood_about_a_node_costs_its_pods_little() {
-    let mut story = Story::new();
+    let mut scenario = Scenario::new();
     for n in 0..100 {
-        story.observe(workspace(&format!("ws-{n}"), ALICE, "node-1"));
+        scenario.observe(workspace(&format!("ws-{n}"), ALICE, "node-1"));
     }
     for n in 0..10_000 {
-        story.observe(about("Node", "node-1", "SystemOOM", &format!("pid {n}"), 1, 9));
-        story.observe(about("Node", "node-1", "Rebooted", "m", n + 1, 9));
+        scenario.observe(about("Node", "node-1", "SystemOOM", &format!("pid {n}"), 1, 9));
+        scenario.observe(about("Node", "node-1", "Rebooted", "m", n + 1, 9));
     }
-    let effects = story.effects.len();
+    let effects = scenario.effects.len();
     assert!(effects < 100 * 100 + 2 * 20_000, "{effects}");
-    assert!(story.counted(Counted::Overflow) > 9_900);
-    story.tick(300);
-    story.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 309));
-    assert!(reasons(&story, ALICE).contains(&"NodeNotReady".to_owned()));
+    assert!(scenario.counted(Counted::Overflow) > 9_900);
+    scenario.tick(300);
+    scenario.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 309));
+    assert!(reasons(&scenario, ALICE).contains(&"NodeNotReady".to_owned()));
 }
 
 #[test]
 fn invariant_4_kept_events_are_bounded() {
-    let mut story = Story::new();
+    let mut scenario = Scenario::new();
     for n in 0..10_000 {
-        story.observe(about("PersistentVolumeClaim", &format!("claim-{n}"), "ProvisioningFailed", "m", 1, 5));
+        scenario.observe(about("PersistentVolumeClaim", &format!("claim-{n}"), "ProvisioningFailed", "m", 1, 5));
     }
-    story.observe(about("PersistentVolumeClaim", "home-alice", "ProvisioningFailed", "m", 1, 5));
-    story.observe(workspace("alice", ALICE, ""));
-    assert_eq!(reasons(&story, ALICE), ["ProvisioningFailed"]);
-    story.tick(121);
-    story.observe(workspace("bob", BOB, ""));
-    assert!(story.nothing_is_held());
+    scenario.observe(about("PersistentVolumeClaim", "home-alice", "ProvisioningFailed", "m", 1, 5));
+    scenario.observe(workspace("alice", ALICE, ""));
+    assert_eq!(reasons(&scenario, ALICE), ["ProvisioningFailed"]);
+    scenario.tick(121);
+    scenario.observe(workspace("bob", BOB, ""));
+    assert!(scenario.nothing_is_held());
 }
 
 #[test]
 fn after_a_restart_an_event_goes_to_the_pods_that_lack_it() {
     let pending = [(Uid::parse("ns/bob").unwrap(), 105)].into();
     let from = Checkpoint { revision: 200, pending, ..Checkpoint::default() };
-    let mut story = Story::with(Limits::default(), from);
+    let mut scenario = Scenario::with(Limits::default(), from);
     for (name, token) in [("alice", ALICE), ("bob", BOB)] {
         let Observation::Seen { scope, object, .. } = workspace(name, token, "node-1") else { unreachable!() };
-        story.observe(Observation::Seen { scope, object, how: Arrival::ListedKnown });
+        scenario.observe(Observation::Seen { scope, object, how: Arrival::ListedKnown });
     }
-    story.observe(about("Node", "node-1", "Rebooted", "m", 1, 4));
-    story.observe(about("Node", "node-1", "SystemOOM", "m", 1, 9));
-    story.observe(Observation::Synced(EVENTS));
-    story.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 150));
-    assert_eq!(reasons(&story, ALICE), ["NodeNotReady"]);
-    assert_eq!(reasons(&story, BOB), ["SystemOOM", "NodeNotReady"]);
+    scenario.observe(about("Node", "node-1", "Rebooted", "m", 1, 4));
+    scenario.observe(about("Node", "node-1", "SystemOOM", "m", 1, 9));
+    scenario.observe(Observation::Synced(EVENTS));
+    scenario.observe(about("Node", "node-1", "NodeNotReady", "m", 1, 150));
+    assert_eq!(reasons(&scenario, ALICE), ["NodeNotReady"]);
+    assert_eq!(reasons(&scenario, BOB), ["SystemOOM", "NodeNotReady"]);
 }
 
 /// Returns the streams of a workspace with a late volume and a failing node.
@@ -232,18 +232,18 @@ proptest! {
     fn invariant_6_any_order_of_pods_and_dependencies_gives_the_same_lines(
         picks in proptest::collection::vec(0_usize..2, 10), wait in 0_i64..60,
     ) {
-        let mut story = Story::new();
+        let mut scenario = Scenario::new();
         let mut streams = late_volume_and_lost_node().map(Vec::into_iter);
         for stream in picks.into_iter().chain([0, 0, 1, 1, 1, 1, 1]) {
             if let Some(observation) = streams[stream].next() {
-                story.observe(observation);
-                story.tick(wait.min(5));
+                scenario.observe(observation);
+                scenario.tick(wait.min(5));
             }
         }
-        let mut said = reasons(&story, ALICE);
+        let mut said = reasons(&scenario, ALICE);
         said.sort();
         let all = ["ExternalProvisioning", "NodeNotReady", "ProvisioningFailed", "ProvisioningFailed", "Rebooted"];
         prop_assert_eq!(said, all);
-        prop_assert!(story.nothing_is_held());
+        prop_assert!(scenario.nothing_is_held());
     }
 }

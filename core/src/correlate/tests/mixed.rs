@@ -11,9 +11,9 @@ type Storm<'a> = (&'a str, &'a str, &'a dyn Fn(i64) -> (&'static str, String));
 
 /// Returns the lines of a storm of this many minutes. Each message that was seen before raises the count of its Event.
 fn lines(minutes: i64, (kind, name, event): Storm<'_>) -> Vec<(i64, FindingKind, Option<Repeat>)> {
-    let mut story = Story::new();
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
-    story.observe(seen(replicaset("rs", "ns", ALICE)));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    scenario.observe(seen(replicaset("rs", "ns", ALICE)));
     let mut counts: BTreeMap<(&str, String), (usize, u32)> = BTreeMap::new();
     for n in 0..minutes * 60 / EVERY {
         let at = start() + SignedDuration::from_secs(n * EVERY);
@@ -28,13 +28,13 @@ fn lines(minutes: i64, (kind, name, event): Storm<'_>) -> Vec<(i64, FindingKind,
             "firstTimestamp": start().to_string(), "lastTimestamp": at.to_string(),
         }))
         .unwrap();
-        story.now = at;
-        story.observe(Observation::Event { scope: EVENTS, event: Box::new(event) });
+        scenario.now = at;
+        scenario.observe(Observation::Event { scope: EVENTS, event: Box::new(event) });
         for _ in 1..EVERY {
-            story.tick(1);
+            scenario.tick(1);
         }
     }
-    let reported = story.findings().into_iter().filter(|finding| finding.kind != FindingKind::Created);
+    let reported = scenario.findings().into_iter().filter(|finding| finding.kind != FindingKind::Created);
     reported
         .map(|finding| (finding.at.duration_since(start()).as_secs(), finding.kind.clone(), finding.repeat))
         .collect()
@@ -118,8 +118,8 @@ fn a_new_text_at_each_try_is_few_lines() {
 /// Returns the lines of a workload that creates a pod every 12 s. Each pod is evicted at once and deleted a minute
 /// later.
 fn evicted_pods(minutes: i64, reasons: &[&str]) -> Vec<(i64, FindingKind, Option<Repeat>)> {
-    let mut story = Story::new();
-    story.observe(seen(replicaset("ws", "ns", ALICE)));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(replicaset("ws", "ns", ALICE)));
     let pod = |n: i64, status: &serde_json::Value| {
         let mut json = pod_json(&format!("ws-{}", name(n)), "ns", &env(ALICE));
         json["metadata"]["creationTimestamp"] = (start() + SignedDuration::from_secs(n * EVERY)).to_string().into();
@@ -131,17 +131,17 @@ fn evicted_pods(minutes: i64, reasons: &[&str]) -> Vec<(i64, FindingKind, Option
     for n in 0..minutes * 60 / EVERY {
         let message = reasons[usize::try_from(n).unwrap() % reasons.len()];
         let status = json!({"phase": "Failed", "reason": "Evicted", "message": message});
-        story.observe(seen(pod(n, &json!({}))));
-        story.observe(super::event("Pod", "ns", &format!("ws-{}", name(n)), "Evicted", message, 1, n * EVERY));
-        story.observe(seen(pod(n, &status)));
+        scenario.observe(seen(pod(n, &json!({}))));
+        scenario.observe(super::event("Pod", "ns", &format!("ws-{}", name(n)), "Evicted", message, 1, n * EVERY));
+        scenario.observe(seen(pod(n, &status)));
         if n >= 5 {
-            story.observe(Observation::Gone { scope: PODS, object: pod(n - 5, &status) });
+            scenario.observe(Observation::Gone { scope: PODS, object: pod(n - 5, &status) });
         }
         for _ in 0..EVERY {
-            story.tick(1);
+            scenario.tick(1);
         }
     }
-    let reported = story.findings();
+    let reported = scenario.findings();
     reported
         .into_iter()
         .map(|finding| (finding.at.duration_since(start()).as_secs(), finding.kind.clone(), finding.repeat))

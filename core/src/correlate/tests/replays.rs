@@ -64,21 +64,21 @@ impl Recording {
 
     /// Replays the recording with a tick each second, and for an hour after it. Returns the lines without colours.
     fn play(&self) -> Vec<String> {
-        let mut story = Story::with(Limits::default(), Checkpoint::default());
+        let mut scenario = Scenario::with(Limits::default(), Checkpoint::default());
         let steps = self.observations();
-        story.now = steps[0].0;
+        scenario.now = steps[0].0;
         for (at, observation) in steps {
-            while story.now + SignedDuration::from_secs(1) < at {
-                story.tick(1);
+            while scenario.now + SignedDuration::from_secs(1) < at {
+                scenario.tick(1);
             }
-            story.now = story.now.max(at);
-            story.observe(observation);
+            scenario.now = scenario.now.max(at);
+            scenario.observe(observation);
         }
         for _ in 0..3_600 {
-            story.tick(1);
+            scenario.tick(1);
         }
-        assert!(story.nothing_is_held());
-        let lines = story.findings().into_iter().map(|finding| {
+        assert!(scenario.nothing_is_held());
+        let lines = scenario.findings().into_iter().map(|finding| {
             let LogLine { text, .. } = render(finding, LogStyle::Fancy, |_| false);
             ["\u{1b}[1m", "\u{1b}[37m", "\u{1b}[0m"].iter().fold(text, |text, code| text.replace(code, ""))
         });
@@ -124,19 +124,19 @@ fn each_restart_of_the_program_counts_an_end_once_too() {
         [include_str!("../../../tests/fixtures/oom-main.json"), include_str!("../../../tests/fixtures/exit-1.json")]
     {
         let recording = Recording::of(text);
-        let mut story = Story::new();
+        let mut scenario = Scenario::new();
         for (at, observation) in recording.observations() {
-            story.now = at;
+            scenario.now = at;
             // Each status is seen again, as after a broken watch.
             let again = observation.clone();
-            story.observe(observation);
+            scenario.observe(observation);
             if let Observation::Seen { scope, object, .. } = again {
-                story.observe(Observation::Seen { scope, object, how: Arrival::ListedChanged });
+                scenario.observe(Observation::Seen { scope, object, how: Arrival::ListedChanged });
             }
         }
-        story.tick(3_600);
+        scenario.tick(3_600);
         let counts =
-            story.findings().into_iter().filter(|finding| matches!(finding.kind, FindingKind::Terminated { .. }));
+            scenario.findings().into_iter().filter(|finding| matches!(finding.kind, FindingKind::Terminated { .. }));
         assert_eq!(counts.filter_map(|finding| finding.repeat).map(|repeat| repeat.times).max(), Some(5));
     }
 }
@@ -204,9 +204,9 @@ fn a_failure_that_goes_on_is_few_lines() {
 }
 
 /// Returns each cause reported to an agent, and the highest count.
-fn counts(story: &Story) -> BTreeMap<u64, u32> {
+fn counts(scenario: &Scenario) -> BTreeMap<u64, u32> {
     let mut counts = BTreeMap::new();
-    for (kind, repeat) in story.findings_for(ALICE) {
+    for (kind, repeat) in scenario.findings_for(ALICE) {
         let reported = counts.entry(super::super::fact::cause(&kind).key).or_default();
         *reported = repeat.map_or(1, |repeat| repeat.times).max(*reported);
     }
@@ -229,27 +229,27 @@ proptest! {
         let steps = recording.observations();
         let (pods, events): (Vec<_>, Vec<_>) =
             steps.into_iter().partition(|(_, observation)| matches!(observation, Observation::Seen { .. }));
-        let mut expected = Story::new();
+        let mut expected = Scenario::new();
         for (_, observation) in pods.iter().chain(&events) {
             expected.observe(observation.clone());
         }
-        let mut story = Story::new();
+        let mut scenario = Scenario::new();
         let (mut pods, mut events) = (pods.into_iter(), events.into_iter());
         for pick in picks {
             let next = if pick { pods.next() } else { events.next() };
             if let Some((_, observation)) = next {
-                story.observe(observation);
+                scenario.observe(observation);
             }
         }
         for (_, observation) in pods.chain(events) {
-            story.observe(observation);
+            scenario.observe(observation);
         }
         // A held fact is reported within hours; how often in between depends on the order.
         for _ in 0..24 {
             expected.tick(7_200);
-            story.tick(7_200);
+            scenario.tick(7_200);
         }
-        prop_assert_eq!(counts(&story), counts(&expected));
-        prop_assert!(story.nothing_is_held());
+        prop_assert_eq!(counts(&scenario), counts(&expected));
+        prop_assert!(scenario.nothing_is_held());
     }
 }

@@ -26,29 +26,29 @@ fn listed(object: Object) -> Observation {
 
 #[test]
 fn a_pod_looked_up_too_early_is_reported_once_the_watch_shows_it() {
-    let mut story = Story::new();
-    story.book.claims.borrow_mut().insert("ws".into());
-    let effects = story.observe(event("Pod", "ns", "ws", "R", "before", 1, 1));
+    let mut scenario = Scenario::new();
+    scenario.book.claims.borrow_mut().insert("ws".into());
+    let effects = scenario.observe(event("Pod", "ns", "ws", "R", "before", 1, 1));
     let subject = effects.into_iter().find_map(|effect| match effect {
         Effect::LookUp(subject) => Some(subject),
         _ => None,
     });
-    story.observe(Observation::LookedUp { scope: Some(PODS), subject: subject.unwrap(), found: Ok(None) });
-    let effects = story.observe(event("Pod", "ns", "ws", "R", "not selected", 1, 2));
+    scenario.observe(Observation::LookedUp { scope: Some(PODS), subject: subject.unwrap(), found: Ok(None) });
+    let effects = scenario.observe(event("Pod", "ns", "ws", "R", "not selected", 1, 2));
     assert_eq!(effects, [Effect::Count(Counted::NonWorkspace)]);
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
-    story.observe(event("Pod", "ns", "ws", "R", "after", 1, 3));
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "after"), None)]);
-    assert!(story.nothing_is_held());
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    scenario.observe(event("Pod", "ns", "ws", "R", "after", 1, 3));
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "after"), None)]);
+    assert!(scenario.nothing_is_held());
 }
 
 #[test]
 fn lines_of_an_object_that_was_looked_up_have_a_mark() {
-    let mut story = Story::new();
+    let mut scenario = Scenario::new();
     let Object::Pod(found) = pod("ws", "ns", ALICE, &json!({})) else { unreachable!() };
     let subject = found.metadata.subject(Kind::Pod).unwrap();
-    story.observe(Observation::LookedUp { scope: Some(PODS), subject, found: Ok(Some(Object::Pod(found))) });
-    let fact_id = story.findings()[0].fact_id.unwrap();
+    scenario.observe(Observation::LookedUp { scope: Some(PODS), subject, found: Ok(Some(Object::Pod(found))) });
+    let fact_id = scenario.findings()[0].fact_id.unwrap();
     assert_eq!((fact_id.scope, fact_id.revision, fact_id.subject), (PODS, 10, Uid::parse("ns/ws").unwrap()));
 }
 
@@ -63,26 +63,26 @@ fn invariant_1_an_event_of_another_namespace_reaches_no_agent() {
             "reason": "R", "message": "forged", "type": "Warning", "eventTime": start().to_string(),
         }))
     };
-    let mut story = Story::new();
+    let mut scenario = Scenario::new();
     let forgeries = [("evil", "ns", "ws"), ("evil", "evil", "ws"), ("evil", "", "ws"), ("evil", "evil", "other")];
     // Before the pod is known, and after.
     for (namespace, about, name) in forgeries {
-        story.observe(forged(namespace, about, name));
+        scenario.observe(forged(namespace, about, name));
     }
-    for effect in story.tick(3) {
+    for effect in scenario.tick(3) {
         let Effect::LookUp(subject) = effect else { continue };
         assert_eq!(&*subject.namespace, "evil");
-        story.observe(Observation::LookedUp { scope: None, subject, found: Ok(None) });
+        scenario.observe(Observation::LookedUp { scope: None, subject, found: Ok(None) });
     }
-    story.observe(event("Pod", "ns", "ws", "R", "true", 1, 1));
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    scenario.observe(event("Pod", "ns", "ws", "R", "true", 1, 1));
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     for (namespace, about, name) in forgeries {
-        story.observe(forged(namespace, about, name));
+        scenario.observe(forged(namespace, about, name));
     }
-    story.observe(forged("ns", "ns", "other"));
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "true"), None)]);
-    assert_eq!(story.counted(Counted::ForeignNamespace), 5);
-    assert!(story.nothing_is_held());
+    scenario.observe(forged("ns", "ns", "other"));
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "true"), None)]);
+    assert_eq!(scenario.counted(Counted::ForeignNamespace), 5);
+    assert!(scenario.nothing_is_held());
 }
 
 fn nameless(message: &str, at: &str) -> Observation {
@@ -96,54 +96,54 @@ fn nameless(message: &str, at: &str) -> Observation {
 
 #[test]
 fn an_event_without_a_uid_is_of_the_object_that_lived_then() {
-    let mut story = Story::new();
-    story.observe(nameless("before the pod", "2026-11-22T11:59:00Z"));
-    story.observe(nameless("of the pod, early", "2026-11-22T12:00:02Z"));
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
-    story.observe(nameless("of the pod", "2026-11-22T12:00:03Z"));
-    story.now = "2026-11-22T12:00:10Z".parse().unwrap();
+    let mut scenario = Scenario::new();
+    scenario.observe(nameless("before the pod", "2026-11-22T11:59:00Z"));
+    scenario.observe(nameless("of the pod, early", "2026-11-22T12:00:02Z"));
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    scenario.observe(nameless("of the pod", "2026-11-22T12:00:03Z"));
+    scenario.now = "2026-11-22T12:00:10Z".parse().unwrap();
     let gone = pod_with(11, &json!({}), &json!({"deletionTimestamp": "2026-11-22T12:00:09Z"}));
-    story.observe(Observation::Gone { scope: PODS, object: gone });
-    story.observe(nameless("after the pod", "2026-11-22T12:00:40Z"));
-    story.tick(600);
-    let reported = story.findings_for(ALICE).into_iter().filter_map(|(what, _)| match what {
+    scenario.observe(Observation::Gone { scope: PODS, object: gone });
+    scenario.observe(nameless("after the pod", "2026-11-22T12:00:40Z"));
+    scenario.tick(600);
+    let reported = scenario.findings_for(ALICE).into_iter().filter_map(|(what, _)| match what {
         FindingKind::Event { message, .. } => Some(message),
         _ => None,
     });
     assert_eq!(reported.collect::<Vec<_>>(), ["of the pod, early", "of the pod"]);
-    assert!(story.nothing_is_held());
+    assert!(scenario.nothing_is_held());
 }
 
 // Objects that are no longer shown.
 
-fn with_pod() -> Story {
-    let mut story = Story::new();
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
-    story
+fn with_pod() -> Scenario {
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    scenario
 }
 
 #[test]
 fn a_pod_that_leaves_the_selection_is_silent_and_goes_on_when_it_comes_back() {
     for seconds in [0, 600] {
-        let mut story = with_pod();
-        story.observe(Observation::Gone { scope: PODS, object: pod("ws", "ns", ALICE, &json!({})) });
-        story.observe(event("Pod", "ns", "ws", "R", "while it is asked", 1, 1));
-        story.confirm(Presence::Unselected);
-        assert!(story.effects.contains(&Effect::Ended(token(ALICE))));
-        story.observe(event("Pod", "ns", "ws", "R", "left out", 1, 2));
-        story.tick(seconds);
-        story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
-        story.observe(event("Pod", "ns", "ws", "R", "back", 1, 3));
-        assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "back"), None)]);
-        assert!(story.nothing_is_held());
+        let mut scenario = with_pod();
+        scenario.observe(Observation::Gone { scope: PODS, object: pod("ws", "ns", ALICE, &json!({})) });
+        scenario.observe(event("Pod", "ns", "ws", "R", "while it is asked", 1, 1));
+        scenario.confirm(Presence::Unselected);
+        assert!(scenario.effects.contains(&Effect::Ended(token(ALICE))));
+        scenario.observe(event("Pod", "ns", "ws", "R", "left out", 1, 2));
+        scenario.tick(seconds);
+        scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+        scenario.observe(event("Pod", "ns", "ws", "R", "back", 1, 3));
+        assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "back"), None)]);
+        assert!(scenario.nothing_is_held());
     }
 }
 
 #[test]
 fn a_pod_deleted_by_force_is_reported_with_its_last_events() {
-    let mut story = with_pod();
-    story.observe(Observation::Gone { scope: PODS, object: pod("ws", "ns", ALICE, &json!({})) });
-    story.observe(event("Pod", "ns", "ws", "R", "last", 1, 1));
+    let mut scenario = with_pod();
+    scenario.observe(Observation::Gone { scope: PODS, object: pod("ws", "ns", ALICE, &json!({})) });
+    scenario.observe(event("Pod", "ns", "ws", "R", "last", 1, 1));
     // The API server does not answer at first.
     let asked = |effects: &[Effect]| {
         effects.iter().find_map(|effect| match effect {
@@ -151,37 +151,37 @@ fn a_pod_deleted_by_force_is_reported_with_its_last_events() {
             _ => None,
         })
     };
-    let subject = asked(&story.effects).unwrap();
-    story.observe(Observation::PresenceChecked { subject, presence: Err(LookupFailed) });
-    assert_eq!(asked(&story.tick(5)), None);
-    let again = story.tick(30);
+    let subject = asked(&scenario.effects).unwrap();
+    scenario.observe(Observation::PresenceChecked { subject, presence: Err(LookupFailed) });
+    assert_eq!(asked(&scenario.tick(5)), None);
+    let again = scenario.tick(30);
     assert!(asked(&again).is_some(), "{again:?}");
-    story.confirm(Presence::Absent);
+    scenario.confirm(Presence::Absent);
     let last = [(FindingKind::Created, None), (FindingKind::Deleted, None), (event_finding("R", "last"), None)];
-    assert_eq!(story.findings_for(ALICE), last);
+    assert_eq!(scenario.findings_for(ALICE), last);
 }
 
 #[test]
 fn a_stale_list_does_not_end_newer_objects() {
-    let mut story = Story::new();
-    story.observe(seen(pod_with(50, &json!({}), &json!({}))));
-    story.observe(seen(replicaset("rs", "ns", BOB)));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod_with(50, &json!({}), &json!({}))));
+    scenario.observe(seen(replicaset("rs", "ns", BOB)));
     for scope in [PODS, REPLICASETS] {
-        story.observe(Observation::Relisting(scope));
-        story.observe(Observation::Synced(scope));
+        scenario.observe(Observation::Relisting(scope));
+        scenario.observe(Observation::Synced(scope));
     }
-    story.observe(event("Pod", "ns", "ws", "R", "meanwhile", 1, 1));
-    story.confirm(Presence::Selected);
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "meanwhile"), None)]);
-    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None)]);
+    scenario.observe(event("Pod", "ns", "ws", "R", "meanwhile", 1, 1));
+    scenario.confirm(Presence::Selected);
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None), (event_finding("R", "meanwhile"), None)]);
+    assert_eq!(scenario.findings_for(BOB), [(FindingKind::Created, None)]);
     // A list that shows something newer is newer: objects missing from it are gone.
-    story.observe(Observation::Relisting(REPLICASETS));
+    scenario.observe(Observation::Relisting(REPLICASETS));
     let mut newer = json!({"metadata": {"name": "other", "namespace": "ns", "uid": "other", "resourceVersion": "90"}});
     newer["spec"] = json!({"template": {"spec": {"containers": []}}});
     let newer = Object::Workload(Kind::ReplicaSet, Box::new(serde_json::from_value(newer).unwrap()));
-    story.observe(Observation::Seen { scope: REPLICASETS, object: newer, how: Arrival::ListedChanged });
-    story.observe(Observation::Synced(REPLICASETS));
-    assert_eq!(story.findings_for(BOB), [(FindingKind::Created, None), (FindingKind::Deleted, None)]);
+    scenario.observe(Observation::Seen { scope: REPLICASETS, object: newer, how: Arrival::ListedChanged });
+    scenario.observe(Observation::Synced(REPLICASETS));
+    assert_eq!(scenario.findings_for(BOB), [(FindingKind::Created, None), (FindingKind::Deleted, None)]);
 }
 
 // Facts reported before a restart.
@@ -205,14 +205,14 @@ fn facts_reported_before_a_restart_are_not_repeated() {
         // Only the pod's own time shows when it happened.
         json!({"containerStatuses": [{"name": "dev", "state": {"waiting": {"reason": "InvalidImageName"}}}]}),
     ] {
-        let mut story = Story::with(
+        let mut scenario = Scenario::with(
             Limits::default(),
             Checkpoint { created_since: since, status_until: since, ..Checkpoint::default() },
         );
-        story.observe(listed(pod_with(20, &status, &json!({}))));
+        scenario.observe(listed(pod_with(20, &status, &json!({}))));
         // It alternates, as a kubelet's status does.
-        story.observe(seen(pod_with(21, &status, &json!({}))));
-        assert_eq!(story.findings_for(ALICE), [], "{status}");
+        scenario.observe(seen(pod_with(21, &status, &json!({}))));
+        assert_eq!(scenario.findings_for(ALICE), [], "{status}");
     }
 }
 
@@ -221,17 +221,17 @@ fn facts_that_began_after_a_restart_are_reported() {
     let since = start() + SignedDuration::from_hours(1);
     let history = || Checkpoint { created_since: since, status_until: since, ..Checkpoint::default() };
     // Its pod is old, and its facts are new: the end of a container has a time, and a pull has that of its Event.
-    let mut story = Story::with(Limits::default(), history());
+    let mut scenario = Scenario::with(Limits::default(), history());
     let crashed = json!({"containerStatuses": [{"name": "dev", "restartCount": 1,
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
         "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T13:00:09Z"}}}]});
-    story.observe(listed(pod_with(20, &crashed, &json!({}))));
-    assert_eq!(story.findings_for(ALICE).len(), 2, "{:#?}", story.findings_for(ALICE));
+    scenario.observe(listed(pod_with(20, &crashed, &json!({}))));
+    assert_eq!(scenario.findings_for(ALICE).len(), 2, "{:#?}", scenario.findings_for(ALICE));
 
-    let mut story = Story::with(Limits::default(), history());
+    let mut scenario = Scenario::with(Limits::default(), history());
     let waiting = json!({"containerStatuses": [
         {"name": "dev", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}]});
-    story.observe(listed(pod_with(20, &waiting, &json!({}))));
+    scenario.observe(listed(pod_with(20, &waiting, &json!({}))));
     let event = |second: i64| {
         let at = since + SignedDuration::from_secs(second);
         event_of(json!({
@@ -242,30 +242,30 @@ fn facts_that_began_after_a_restart_are_reported() {
             "firstTimestamp": at.to_string(), "lastTimestamp": at.to_string(),
         }))
     };
-    story.observe(event(1));
-    assert_eq!(story.findings_for(ALICE).len(), 1, "{:#?}", story.findings_for(ALICE));
+    scenario.observe(event(1));
+    assert_eq!(scenario.findings_for(ALICE).len(), 1, "{:#?}", scenario.findings_for(ALICE));
 }
 
 // Agents and counts.
 
 #[test]
 fn a_workload_with_another_agent_keeps_only_that() {
-    let mut story = Story::new();
-    story.observe(seen(replicaset("ws", "ns", ALICE)));
-    let effects = story.observe(seen(replicaset("ws", "ns", BOB)));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(replicaset("ws", "ns", ALICE)));
+    let effects = scenario.observe(seen(replicaset("ws", "ns", BOB)));
     assert!(effects.contains(&Effect::Ended(token(ALICE))), "{effects:?}");
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Open { agent, .. } if *agent == token(BOB))));
-    story.observe(event("ReplicaSet", "ns", "ws", "R", "for bob", 1, 1));
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)]);
-    assert_eq!(story.findings_for(BOB), [(event_finding("R", "for bob"), None)]);
+    scenario.observe(event("ReplicaSet", "ns", "ws", "R", "for bob", 1, 1));
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None)]);
+    assert_eq!(scenario.findings_for(BOB), [(event_finding("R", "for bob"), None)]);
     // Without a change nothing ends.
-    let effects = story.observe(seen(replicaset("ws", "ns", BOB)));
+    let effects = scenario.observe(seen(replicaset("ws", "ns", BOB)));
     assert_eq!(effects, []);
 }
 
 #[test]
 fn one_end_of_each_of_many_containers_is_no_repeat() {
-    let mut story = Story::new();
+    let mut scenario = Scenario::new();
     let statuses: Vec<_> = (0..70)
         .map(|n| {
             json!({"name": format!("c{n}"), "restartCount": 1, "lastState":
@@ -274,68 +274,68 @@ fn one_end_of_each_of_many_containers_is_no_repeat() {
         .collect();
     let status = json!({"containerStatuses": statuses});
     for revision in 20..30 {
-        story.observe(seen(pod_with(revision, &status, &json!({}))));
+        scenario.observe(seen(pod_with(revision, &status, &json!({}))));
     }
-    story.tick(3_600);
-    let reported = story.findings_for(ALICE);
+    scenario.tick(3_600);
+    let reported = scenario.findings_for(ALICE);
     assert_eq!(reported.len(), 71);
     assert!(reported.iter().all(|(_, repeat)| repeat.is_none()));
 }
 
 #[test]
 fn a_held_repeat_is_reported_when_its_pause_ends() {
-    let mut story = with_pod();
+    let mut scenario = with_pod();
     for count in 1..=6 {
-        story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) / 2));
+        scenario.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) / 2));
     }
-    assert_eq!(story.findings_for(ALICE).len(), 2);
-    story.tick(8);
-    assert_eq!(story.findings_for(ALICE).len(), 2, "its pause is not over");
-    story.tick(3);
-    let repeat = story.findings_for(ALICE).last().unwrap().1.unwrap();
+    assert_eq!(scenario.findings_for(ALICE).len(), 2);
+    scenario.tick(8);
+    assert_eq!(scenario.findings_for(ALICE).len(), 2, "its pause is not over");
+    scenario.tick(3);
+    let repeat = scenario.findings_for(ALICE).last().unwrap().1.unwrap();
     assert_eq!((repeat.times, repeat.over), (6, SignedDuration::from_secs(3)));
     // The held facts are acknowledged with it.
-    story.tick(3_600);
-    assert_eq!(story.findings_for(ALICE).len(), 3);
-    assert!(story.nothing_is_held());
+    scenario.tick(3_600);
+    assert_eq!(scenario.findings_for(ALICE).len(), 3);
+    assert!(scenario.nothing_is_held());
 }
 
 #[test]
 fn one_more_after_a_burst_is_reported_before_the_deletion() {
-    let mut story = with_pod();
+    let mut scenario = with_pod();
     for count in [1, 8, 9] {
-        story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, 1));
+        scenario.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, 1));
     }
     let gone = pod_with(11, &json!({}), &json!({"deletionTimestamp": "2026-11-22T12:00:09Z"}));
-    story.observe(Observation::Gone { scope: PODS, object: gone });
+    scenario.observe(Observation::Gone { scope: PODS, object: gone });
     let reported: Vec<_> =
-        story.findings_for(ALICE).into_iter().skip(1).map(|(_, repeat)| repeat.map(|it| it.times)).collect();
+        scenario.findings_for(ALICE).into_iter().skip(1).map(|(_, repeat)| repeat.map(|it| it.times)).collect();
     assert_eq!(reported, [None, Some(8), Some(9), None]);
-    assert!(story.nothing_is_held());
+    assert!(scenario.nothing_is_held());
 }
 
 #[test]
 fn a_held_repeat_keeps_its_mark_over_a_restart() {
-    let mut story = with_pod();
+    let mut scenario = with_pod();
     for count in 1..=3 {
-        story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count)));
+        scenario.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count)));
     }
-    let held = story.effects.iter().filter_map(|effect| match effect {
+    let held = scenario.effects.iter().filter_map(|effect| match effect {
         Effect::Hold(fact_id) => Some(fact_id.revision),
         _ => None,
     });
     assert_eq!(held.collect::<Vec<_>>(), [102, 103]);
     let settled =
-        story.effects.iter().filter(|effect| matches!(effect, Effect::Ack(fact_id) if fact_id.revision == 102));
+        scenario.effects.iter().filter(|effect| matches!(effect, Effect::Ack(fact_id) if fact_id.revision == 102));
     assert_eq!(settled.count(), 1);
     // After a pause of minutes, a restart would repeat too many lines.
-    let held = |story: &Story| story.effects.iter().filter(|effect| matches!(effect, Effect::Hold(_))).count();
+    let held = |scenario: &Scenario| scenario.effects.iter().filter(|effect| matches!(effect, Effect::Hold(_))).count();
     for count in [20, 40, 60, 80] {
-        story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) * 3));
+        scenario.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", count, i64::from(count) * 3));
     }
-    let before = held(&story);
-    story.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", 81, 241));
-    assert_eq!(held(&story), before);
+    let before = held(&scenario);
+    scenario.observe(event("Pod", "ns", "ws", "Unhealthy", "no agent", 81, 241));
+    assert_eq!(held(&scenario), before);
 }
 
 #[test]
@@ -348,15 +348,15 @@ fn a_vague_event_is_reported_if_no_better_one_follows() {
         ("ReplicaSet", "rs", "SuccessfulCreate", "Created pod: not-selected"),
         ("Pod", "ws", "TaintManagerEviction", "Marking for deletion Pod ns/ws"),
     ] {
-        let mut story = with_pod();
-        story.observe(seen(replicaset("rs", "ns", ALICE)));
-        let before = story.findings_for(ALICE).len();
-        story.observe(event(kind, "ns", name, reason, message, 1, 1));
-        assert_eq!(story.findings_for(ALICE).len(), before, "{message}");
+        let mut scenario = with_pod();
+        scenario.observe(seen(replicaset("rs", "ns", ALICE)));
+        let before = scenario.findings_for(ALICE).len();
+        scenario.observe(event(kind, "ns", name, reason, message, 1, 1));
+        assert_eq!(scenario.findings_for(ALICE).len(), before, "{message}");
         // The kubelet writes a crash loop to the status later than anything else.
-        story.tick(if reason == "BackOff" && message.contains("restarting") { 21 } else { 6 });
-        assert_eq!(story.findings_for(ALICE)[before..], [(event_finding(reason, message), None)]);
-        assert!(story.nothing_is_held());
+        scenario.tick(if reason == "BackOff" && message.contains("restarting") { 21 } else { 6 });
+        assert_eq!(scenario.findings_for(ALICE)[before..], [(event_finding(reason, message), None)]);
+        assert!(scenario.nothing_is_held());
     }
 }
 
@@ -365,24 +365,24 @@ fn a_gated_pod_has_a_line_about_its_gate() {
     let message = "Scheduling is blocked due to non-empty scheduling gates";
     let gated = json!({"phase": "Pending", "conditions": [
         {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": message}]});
-    let mut story = Story::new();
-    story.observe(seen(pod("ws", "ns", ALICE, &gated)));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod("ws", "ns", ALICE, &gated)));
     let expected = FindingKind::Unschedulable { message: message.into() };
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (expected, None)]);
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None), (expected, None)]);
 }
 
 #[test]
 fn an_autoscaler_that_cannot_help_is_one_cause_whatever_the_number_of_nodes() {
-    let mut story = with_pod();
+    let mut scenario = with_pod();
     for n in 0..6 {
         let message = format!(
             "pod didn't trigger scale-up: {} node(s) didn't match Pod's node affinity/selector, {n} max node group size reached",
             12 + n
         );
-        story.observe(event("Pod", "ns", "ws", "NotTriggerScaleUp", &message, 1, n));
+        scenario.observe(event("Pod", "ns", "ws", "NotTriggerScaleUp", &message, 1, n));
     }
     let reported: Vec<_> =
-        story.findings_for(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
+        scenario.findings_for(ALICE).into_iter().skip(1).filter(|(_, repeat)| repeat.is_none()).collect();
     // The second reason is a separate one once it is about a node.
     assert_eq!(reported.len(), 2, "{reported:#?}");
 }
@@ -394,32 +394,32 @@ fn a_start_that_fails_and_a_pod_that_is_refused_are_one_line_each() {
         "finishedAt": "2026-11-22T12:00:09Z"}});
     let failing = json!({"containerStatuses": [{"name": "dev", "restartCount": 0, "lastState": ended,
         "state": {"waiting": {"reason": "RunContainerError", "message": message}}}]});
-    let mut story = with_pod();
-    story.observe(seen(pod("ws", "ns", ALICE, &failing)));
+    let mut scenario = with_pod();
+    scenario.observe(seen(pod("ws", "ns", ALICE, &failing)));
     let at = "2026-11-22T12:00:09Z";
     let cut = &message[..900];
-    story.observe(event_of(json!({
+    scenario.observe(event_of(json!({
         "metadata": {"namespace": "ns", "uid": "e", "resourceVersion": "99"},
         "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws",
             "fieldPath": "spec.containers{dev}"},
         "reason": "Failed", "message": format!("Error: {cut}"), "type": "Warning", "count": 1,
         "firstTimestamp": at, "lastTimestamp": at,
     })));
-    story.tick(3_600);
-    assert_eq!(story.findings_for(ALICE).len(), 2, "{:#?}", story.findings_for(ALICE));
+    scenario.tick(3_600);
+    assert_eq!(scenario.findings_for(ALICE).len(), 2, "{:#?}", scenario.findings_for(ALICE));
 
-    let mut story = with_pod();
+    let mut scenario = with_pod();
     let message = "Predicate NodeAffinity failed";
-    story.observe(event("Pod", "ns", "ws", "NodeAffinity", message, 1, 1));
+    scenario.observe(event("Pod", "ns", "ws", "NodeAffinity", message, 1, 1));
     let refused =
         json!({"phase": "Failed", "reason": "NodeAffinity", "message": format!("Pod was rejected: {message}")});
-    story.observe(seen(pod("ws", "ns", ALICE, &refused)));
-    assert_eq!(story.findings_for(ALICE).len(), 2, "{:#?}", story.findings_for(ALICE));
+    scenario.observe(seen(pod("ws", "ns", ALICE, &refused)));
+    assert_eq!(scenario.findings_for(ALICE).len(), 2, "{:#?}", scenario.findings_for(ALICE));
 }
 
 #[test]
 fn an_image_pulled_at_each_restart_is_reported_once() {
-    let mut story = with_pod();
+    let mut scenario = with_pod();
     for n in 0..5 {
         for (reason, message) in [
             ("Pulling", "Pulling image \"img\"".to_owned()),
@@ -427,16 +427,16 @@ fn an_image_pulled_at_each_restart_is_reported_once() {
             ("Started", "Container started".to_owned()),
         ] {
             let at = (start() + SignedDuration::from_secs(n * 20)).to_string();
-            story.observe(event_of(json!({
+            scenario.observe(event_of(json!({
                 "metadata": {"namespace": "ns", "uid": message, "resourceVersion": (100 + n).to_string()},
                 "involvedObject": {"kind": "Pod", "namespace": "ns", "name": "ws", "uid": "ns/ws"},
                 "reason": reason, "message": message, "type": "Normal", "count": n + 1,
                 "firstTimestamp": at, "lastTimestamp": at,
             })));
         }
-        story.tick(20);
+        scenario.tick(20);
     }
-    assert_eq!(story.findings_for(ALICE).len(), 4, "{:#?}", story.findings_for(ALICE));
+    assert_eq!(scenario.findings_for(ALICE).len(), 4, "{:#?}", scenario.findings_for(ALICE));
 }
 
 // With a field selector, which applies to pods only.
@@ -449,43 +449,47 @@ fn a_workload_is_held_until_a_pod_of_it_is_followed() {
             json!([{"kind": "ReplicaSet", "name": replicaset, "uid": format!("ns/{replicaset}"), "controller": true}]);
         Object::Pod(Box::new(serde_json::from_value(json).unwrap()))
     };
-    let confirming = || Story::confirming(Limits::default());
-    let mut story = confirming();
-    story.observe(seen(replicaset("rs", "ns", ALICE)));
-    story.observe(seen(replicaset("other", "ns", BOB)));
-    story.observe(event("ReplicaSet", "ns", "rs", "R", "created pod", 1, 1));
-    assert_eq!(story.correlator.tracked(), 0);
-    assert!(!story.effects.iter().any(|effect| matches!(effect, Effect::Open { .. } | Effect::Finding(_))));
-    story.observe(seen(pod_of("rs")));
+    let confirming = || Scenario::confirming(Limits::default());
+    let mut scenario = confirming();
+    scenario.observe(seen(replicaset("rs", "ns", ALICE)));
+    scenario.observe(seen(replicaset("other", "ns", BOB)));
+    scenario.observe(event("ReplicaSet", "ns", "rs", "R", "created pod", 1, 1));
+    assert_eq!(scenario.correlator.tracked(), 0);
+    assert!(!scenario.effects.iter().any(|effect| matches!(effect, Effect::Open { .. } | Effect::Finding(_))));
+    scenario.observe(seen(pod_of("rs")));
     let about_both =
         [(FindingKind::Created, None), (event_finding("R", "created pod"), None), (FindingKind::Created, None)];
-    assert_eq!(story.findings_for(ALICE), about_both, "the ReplicaSet's first");
-    assert_eq!(story.findings_for(BOB), []);
-    assert!(story.nothing_is_held());
+    assert_eq!(scenario.findings_for(ALICE), about_both, "the ReplicaSet's first");
+    assert_eq!(scenario.findings_for(BOB), []);
+    assert!(scenario.nothing_is_held());
 
     // The pod may come first, and a workload may be deleted before it has one.
-    let mut story = confirming();
-    story.observe(seen(pod_of("rs")));
-    story.observe(seen(replicaset("rs", "ns", ALICE)));
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None), (FindingKind::Created, None)]);
+    let mut scenario = confirming();
+    scenario.observe(seen(pod_of("rs")));
+    scenario.observe(seen(replicaset("rs", "ns", ALICE)));
+    assert_eq!(scenario.findings_for(ALICE), [(FindingKind::Created, None), (FindingKind::Created, None)]);
 
-    let mut story = confirming();
-    story.observe(seen(replicaset("rs", "ns", ALICE)));
-    story.observe(seen(replicaset("deleted", "ns", BOB)));
-    story.observe(Observation::Gone { scope: REPLICASETS, object: replicaset("deleted", "ns", BOB) });
-    story.observe(Observation::Relisting(REPLICASETS));
-    story.observe(Observation::Synced(REPLICASETS));
-    story.observe(seen(pod_of("rs")));
-    assert_eq!(story.findings_for(ALICE), [(FindingKind::Created, None)], "the list no longer showed the ReplicaSet");
+    let mut scenario = confirming();
+    scenario.observe(seen(replicaset("rs", "ns", ALICE)));
+    scenario.observe(seen(replicaset("deleted", "ns", BOB)));
+    scenario.observe(Observation::Gone { scope: REPLICASETS, object: replicaset("deleted", "ns", BOB) });
+    scenario.observe(Observation::Relisting(REPLICASETS));
+    scenario.observe(Observation::Synced(REPLICASETS));
+    scenario.observe(seen(pod_of("rs")));
+    assert_eq!(
+        scenario.findings_for(ALICE),
+        [(FindingKind::Created, None)],
+        "the list no longer showed the ReplicaSet"
+    );
 }
 
 #[test]
 fn the_number_of_held_workloads_is_limited() {
-    let mut story = Story::confirming(Limits { unconfirmed: 1, ..Limits::default() });
+    let mut scenario = Scenario::confirming(Limits { unconfirmed: 1, ..Limits::default() });
     for name in ["a", "a", "b"] {
-        story.observe(seen(replicaset(name, "ns", ALICE)));
+        scenario.observe(seen(replicaset(name, "ns", ALICE)));
     }
-    assert_eq!(story.counted(Counted::TooMany), 1);
+    assert_eq!(scenario.counted(Counted::TooMany), 1);
 }
 
 /// Creates a pod with this token that names a workload of another owner as its controller.
@@ -500,28 +504,28 @@ fn forged(name: &str, namespace: &str, token: &str, workload: &str) -> Observati
 #[test]
 fn invariant_1_a_forged_owner_gets_no_line_of_the_pod() {
     for namespace in ["evil", "ns"] {
-        let mut story = Story::new();
-        story.observe(seen(replicaset("rs", "ns", ALICE)));
-        story.observe(event("ReplicaSet", "ns", "rs", "FailedCreate", "pods \"rs-\" is forbidden: no", 1, 0));
-        story.tick(60);
-        let before = story.findings_for(ALICE);
+        let mut scenario = Scenario::new();
+        scenario.observe(seen(replicaset("rs", "ns", ALICE)));
+        scenario.observe(event("ReplicaSet", "ns", "rs", "FailedCreate", "pods \"rs-\" is forbidden: no", 1, 0));
+        scenario.tick(60);
+        let before = scenario.findings_for(ALICE);
         for n in 0..40 {
-            story.observe(forged(&format!("evil-{n}"), namespace, BOB, "ns/rs"));
-            story.tick(1);
+            scenario.observe(forged(&format!("evil-{n}"), namespace, BOB, "ns/rs"));
+            scenario.tick(1);
         }
-        story.tick(100_000);
-        assert_eq!(story.findings_for(ALICE), before, "{namespace}");
-        assert!(story.findings_for(BOB).len() >= 80, "{namespace}");
+        scenario.tick(100_000);
+        assert_eq!(scenario.findings_for(ALICE), before, "{namespace}");
+        assert!(scenario.findings_for(BOB).len() >= 80, "{namespace}");
     }
 }
 
 #[test]
 fn invariant_1_a_forged_owner_does_not_confirm_a_workload_elsewhere() {
-    let mut story = Story::confirming(Limits::default());
-    story.observe(forged("early", "evil", BOB, "ns/rs"));
-    story.observe(seen(replicaset("rs", "ns", ALICE)));
-    story.observe(forged("late", "evil", BOB, "ns/rs"));
-    assert_eq!(story.findings_for(ALICE), []);
-    story.observe(forged("its-own", "ns", ALICE, "ns/rs"));
-    assert!(story.findings_for(ALICE).contains(&(FindingKind::Created, None)));
+    let mut scenario = Scenario::confirming(Limits::default());
+    scenario.observe(forged("early", "evil", BOB, "ns/rs"));
+    scenario.observe(seen(replicaset("rs", "ns", ALICE)));
+    scenario.observe(forged("late", "evil", BOB, "ns/rs"));
+    assert_eq!(scenario.findings_for(ALICE), []);
+    scenario.observe(forged("its-own", "ns", ALICE, "ns/rs"));
+    assert!(scenario.findings_for(ALICE).contains(&(FindingKind::Created, None)));
 }

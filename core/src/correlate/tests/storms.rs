@@ -6,9 +6,9 @@ use crate::object::Event;
 /// Returns the number of lines for an outage of this many minutes with a retry every 12 s. The first ten are separate
 /// Events.
 fn lines_of(minutes: i64, kind: &str, name: &str, reason: &str, message: impl Fn(i64) -> String) -> usize {
-    let mut story = Story::new();
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
-    story.observe(seen(replicaset("rs", "ns", ALICE)));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    scenario.observe(seen(replicaset("rs", "ns", ALICE)));
     for n in 0..minutes * 5 {
         let at = start() + SignedDuration::from_secs(n * 12);
         let (uid, prefix, count) = match n {
@@ -22,13 +22,13 @@ fn lines_of(minutes: i64, kind: &str, name: &str, reason: &str, message: impl Fn
             "firstTimestamp": start().to_string(), "lastTimestamp": at.to_string(),
         }))
         .unwrap();
-        story.now = at;
-        story.observe(Observation::Event { scope: EVENTS, event: Box::new(event) });
+        scenario.now = at;
+        scenario.observe(Observation::Event { scope: EVENTS, event: Box::new(event) });
         for _ in 0..11 {
-            story.tick(1);
+            scenario.tick(1);
         }
     }
-    let reported = story.findings_for(ALICE).into_iter().filter(|(what, _)| *what != FindingKind::Created);
+    let reported = scenario.findings_for(ALICE).into_iter().filter(|(what, _)| *what != FindingKind::Created);
     reported.count()
 }
 
@@ -96,23 +96,23 @@ fn a_storm_is_few_lines() {
 
 #[test]
 fn an_unschedulable_status_with_other_numbers_is_one_line() {
-    let mut story = Story::new();
+    let mut scenario = Scenario::new();
     for n in 0..300 {
         let message =
             format!("0/{} nodes are available: {n} Insufficient cpu, {} Insufficient memory.", 400 + n, n % 7 + 1);
         let status = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]});
-        story.observe(seen(pod("ws", "ns", ALICE, &status)));
-        story.tick(11);
+        scenario.observe(seen(pod("ws", "ns", ALICE, &status)));
+        scenario.tick(11);
     }
     // The first message has only one reason, as "0 Insufficient cpu" does not count. No reason is new after the first
     // two.
-    assert!(story.findings_for(ALICE).len() <= 3, "{:#?}", story.findings_for(ALICE));
+    assert!(scenario.findings_for(ALICE).len() <= 3, "{:#?}", scenario.findings_for(ALICE));
 }
 
 #[test]
 fn a_new_reason_is_another_line() {
-    let mut story = Story::new();
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     for (n, message) in [
         "0/4 nodes are available: 4 Insufficient cpu.",
         "0/5 nodes are available: 5 Insufficient cpu.",
@@ -122,19 +122,19 @@ fn a_new_reason_is_another_line() {
     .into_iter()
     .enumerate()
     {
-        story.observe(event("Pod", "ns", "ws", "FailedScheduling", message, 1, i64::try_from(n).unwrap()));
+        scenario.observe(event("Pod", "ns", "ws", "FailedScheduling", message, 1, i64::try_from(n).unwrap()));
     }
-    let reported: Vec<_> = story.findings_for(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).collect();
+    let reported: Vec<_> = scenario.findings_for(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).collect();
     assert_eq!(reported.len(), 3, "{reported:#?}");
 }
 
 #[test]
 fn a_pull_that_fails_for_another_reason_is_another_line() {
-    let mut story = Story::new();
-    story.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(pod("ws", "ns", ALICE, &json!({}))));
     for (n, why) in ["pull QPS exceeded", "401 Unauthorized", "pull QPS exceeded"].into_iter().enumerate() {
         let message = format!("Failed to pull image \"img\": {why}");
-        story.observe(event(
+        scenario.observe(event(
             "Pod",
             "ns",
             "ws",
@@ -144,7 +144,7 @@ fn a_pull_that_fails_for_another_reason_is_another_line() {
             i64::try_from(n).unwrap(),
         ));
         let waiting = json!({"containerStatuses": [{"name": "dev", "state": {"waiting": {"reason": "ErrImagePull", "message": why}}}]});
-        story.observe(seen(pod("ws", "ns", ALICE, &waiting)));
+        scenario.observe(seen(pod("ws", "ns", ALICE, &waiting)));
     }
     let pull = |message: &str| FindingKind::ImagePull {
         container: "dev".into(),
@@ -153,14 +153,14 @@ fn a_pull_that_fails_for_another_reason_is_another_line() {
         message: message.into(),
     };
     let reported: Vec<_> =
-        story.findings_for(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).map(|(what, _)| what).collect();
+        scenario.findings_for(ALICE).into_iter().filter(|(_, repeat)| repeat.is_none()).map(|(what, _)| what).collect();
     assert_eq!(reported, [FindingKind::Created, pull("pull QPS exceeded"), pull("401 Unauthorized")]);
 }
 
 #[test]
 fn pods_evicted_one_after_the_other_are_counted_at_their_workload() {
-    let mut story = Story::new();
-    story.observe(seen(replicaset("ws", "ns", ALICE)));
+    let mut scenario = Scenario::new();
+    scenario.observe(seen(replicaset("ws", "ns", ALICE)));
     for n in 0..25 {
         let name = format!("ws-{}", random(n, "bcdfghjklmnpqrstvwxz2456789", 5));
         let mut json = pod_json(&name, "ns", &env(ALICE));
@@ -169,24 +169,27 @@ fn pods_evicted_one_after_the_other_are_counted_at_their_workload() {
             json!([{"kind": "ReplicaSet", "name": "ws", "uid": "ns/ws", "controller": true}]);
         let status =
             json!({"phase": "Failed", "reason": "Evicted", "message": "The node had condition: [DiskPressure]. "});
-        story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json.clone()).unwrap()))));
+        scenario.observe(seen(Object::Pod(Box::new(serde_json::from_value(json.clone()).unwrap()))));
         json["status"] = status;
-        story.observe(event("Pod", "ns", &name, "Evicted", "The node had condition: [DiskPressure]. ", 1, n * 12));
-        story.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
-        story.tick(12);
+        scenario.observe(event("Pod", "ns", &name, "Evicted", "The node had condition: [DiskPressure]. ", 1, n * 12));
+        scenario.observe(seen(Object::Pod(Box::new(serde_json::from_value(json).unwrap()))));
+        scenario.tick(12);
     }
-    story.tick(3_600);
-    story.tick(3_600);
-    let reported: Vec<_> =
-        story.findings_for(ALICE).into_iter().filter(|(what, _)| matches!(what, FindingKind::Evicted { .. })).collect();
+    scenario.tick(3_600);
+    scenario.tick(3_600);
+    let reported: Vec<_> = scenario
+        .findings_for(ALICE)
+        .into_iter()
+        .filter(|(what, _)| matches!(what, FindingKind::Evicted { .. }))
+        .collect();
     assert!(reported.len() <= 6, "{reported:#?}");
     assert_eq!(reported.last().unwrap().1.unwrap().times, 25, "{reported:#?}");
-    let announced: Vec<_> = story
+    let announced: Vec<_> = scenario
         .findings()
         .into_iter()
         .filter(|finding| finding.kind == FindingKind::Created && finding.subject.kind == Kind::Pod)
         .collect();
     assert!(announced.len() <= 3 && announced.last().unwrap().repeat.unwrap().times == 25, "{announced:#?}");
     assert!(announced[0].repeat.is_none(), "{announced:#?}");
-    assert!(story.nothing_is_held());
+    assert!(scenario.nothing_is_held());
 }

@@ -33,29 +33,29 @@ fn timed_out(set: &str) -> serde_json::Value {
 
 #[test]
 fn a_deployment_is_not_announced_and_reports_its_deadline_once() {
-    let mut story = Story::new();
-    story.observe(workload(Kind::Deployment, "ws", ALICE, &json!([])));
-    assert_eq!(story.findings_for(ALICE), []);
+    let mut scenario = Scenario::new();
+    scenario.observe(workload(Kind::Deployment, "ws", ALICE, &json!([])));
+    assert_eq!(scenario.findings_for(ALICE), []);
     for _ in 0..3 {
-        story.observe(workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4")));
+        scenario.observe(workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4")));
     }
     let message = "ReplicaSet \"ws-74fc974fd4\" has timed out progressing.";
-    assert_eq!(story.findings_for(ALICE), [(event_finding("ProgressDeadlineExceeded", message), None)]);
+    assert_eq!(scenario.findings_for(ALICE), [(event_finding("ProgressDeadlineExceeded", message), None)]);
     let Observation::Seen { scope, object, .. } = workload(Kind::Deployment, "ws", ALICE, &json!([])) else {
         unreachable!()
     };
-    story.observe(Observation::Gone { scope, object });
-    assert_eq!(story.findings_for(ALICE).len(), 1);
-    assert!(story.effects.contains(&Effect::Ended(token(ALICE))));
+    scenario.observe(Observation::Gone { scope, object });
+    assert_eq!(scenario.findings_for(ALICE).len(), 1);
+    assert!(scenario.effects.contains(&Effect::Ended(token(ALICE))));
 }
 
 #[test]
 fn the_agent_of_the_next_template_reads_about_its_own_rollout() {
-    let mut story = Story::new();
-    story.observe(workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4")));
-    story.observe(workload(Kind::Deployment, "ws", BOB, &json!([])));
-    story.observe(workload(Kind::Deployment, "ws", BOB, &timed_out("ws-5c5df6c99b")));
-    assert_eq!((story.findings_for(ALICE).len(), story.findings_for(BOB).len()), (1, 1));
+    let mut scenario = Scenario::new();
+    scenario.observe(workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4")));
+    scenario.observe(workload(Kind::Deployment, "ws", BOB, &json!([])));
+    scenario.observe(workload(Kind::Deployment, "ws", BOB, &timed_out("ws-5c5df6c99b")));
+    assert_eq!((scenario.findings_for(ALICE).len(), scenario.findings_for(BOB).len()), (1, 1));
 }
 
 #[test]
@@ -66,63 +66,63 @@ fn a_deployment_changes_nothing_for_its_replica_sets() {
         set.metadata.owner_references = serde_json::from_value(owner).unwrap();
         seen(Object::Workload(kind, set))
     };
-    let mut story = Story::new();
-    story.observe(workload(Kind::Deployment, "ws", ALICE, &json!([])));
+    let mut scenario = Scenario::new();
+    scenario.observe(workload(Kind::Deployment, "ws", ALICE, &json!([])));
     let agents: Vec<String> = (1..8).map(|n| ALICE.replacen('1', &n.to_string(), 1)).collect();
     for (n, agent) in agents.iter().enumerate() {
-        story.observe(of_deployment(&format!("ws-{n}"), agent));
-        story.observe(event("ReplicaSet", "ns", &format!("ws-{n}"), "FailedCreate", "exceeded quota: q", 1, 2));
-        assert_eq!(story.findings_for(agent).len(), 2, "each start has its own lines");
+        scenario.observe(of_deployment(&format!("ws-{n}"), agent));
+        scenario.observe(event("ReplicaSet", "ns", &format!("ws-{n}"), "FailedCreate", "exceeded quota: q", 1, 2));
+        assert_eq!(scenario.findings_for(agent).len(), 2, "each start has its own lines");
     }
 }
 
 #[test]
 fn a_condition_and_its_event_are_one_line() {
     let jobs = |first_event: bool| {
-        let mut story = Story::new();
+        let mut scenario = Scenario::new();
         let event = || event("Job", "ns", "ws", "BackoffLimitExceeded", "Job has reached the limit", 1, 5);
         let failed = condition("Failed", "True", "BackoffLimitExceeded", "Job has reached the limit");
-        story.observe(workload(Kind::Job, "ws", ALICE, &json!([])));
+        scenario.observe(workload(Kind::Job, "ws", ALICE, &json!([])));
         if first_event {
-            story.observe(event());
+            scenario.observe(event());
         }
-        story.observe(workload(Kind::Job, "ws", ALICE, &failed));
-        story.observe(event());
-        story.findings_for(ALICE)
+        scenario.observe(workload(Kind::Job, "ws", ALICE, &failed));
+        scenario.observe(event());
+        scenario.findings_for(ALICE)
     };
     let failed = event_finding("BackoffLimitExceeded", "Job has reached the limit");
     for first_event in [true, false] {
         assert_eq!(jobs(first_event), [(FindingKind::Created, None), (failed.clone(), None)]);
     }
     let refusals = |first_event: bool| {
-        let mut story = Story::new();
+        let mut scenario = Scenario::new();
         let denied = "pods \"ws-vgfrf\" is forbidden: exceeded quota: q";
         let event = || event("ReplicaSet", "ns", "ws", "FailedCreate", &format!("Error creating: {denied}"), 1, 5);
-        story.observe(seen(replicaset("ws", "ns", ALICE)));
+        scenario.observe(seen(replicaset("ws", "ns", ALICE)));
         if first_event {
-            story.observe(event());
+            scenario.observe(event());
         }
-        story.observe(workload(
+        scenario.observe(workload(
             Kind::ReplicaSet,
             "ws",
             ALICE,
             &condition("ReplicaFailure", "True", "FailedCreate", denied),
         ));
-        story.observe(event());
-        story.findings_for(ALICE).len()
+        scenario.observe(event());
+        scenario.findings_for(ALICE).len()
     };
     assert_eq!((refusals(true), refusals(false)), (2, 2));
 }
 
 #[test]
 fn a_condition_reported_before_a_restart_is_not_reported_again() {
-    let mut first = Story::new();
+    let mut first = Scenario::new();
     first.observe(workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4")));
     let known = first.effects.iter().find_map(|effect| match effect {
         Effect::Known { subject, facts, .. } => Some([(*subject, facts.clone())].into()),
         _ => None,
     });
-    let mut second = Story::new();
+    let mut second = Scenario::new();
     let from = Checkpoint { known: known.unwrap(), ..Checkpoint::default() };
     second.observe(Observation::Started { scope: DEPLOYMENTS, from: Box::new(from) });
     let Observation::Seen { scope, object, .. } = workload(Kind::Deployment, "ws", ALICE, &timed_out("ws-74fc974fd4"))
@@ -154,30 +154,30 @@ fn owned(kind: Kind, name: &str, owner: Option<(&str, &str)>, user: &str) -> Obs
 
 #[test]
 fn a_claimed_prebuilt_workspace_changes_its_owner_and_its_agent() {
-    let mut story = Story::new();
-    story.observe(owned(Kind::Deployment, "ws", None, "prebuilds"));
-    story.observe(owned(Kind::ReplicaSet, "ws-1", Some(("Deployment", "ws")), "prebuilds"));
-    story.observe(owned(Kind::Pod, "ws-1-x", Some(("ReplicaSet", "ws-1")), "prebuilds"));
-    let owner = |story: &Story| {
-        let mut starts = story.effects.iter().filter_map(|effect| match effect {
+    let mut scenario = Scenario::new();
+    scenario.observe(owned(Kind::Deployment, "ws", None, "prebuilds"));
+    scenario.observe(owned(Kind::ReplicaSet, "ws-1", Some(("Deployment", "ws")), "prebuilds"));
+    scenario.observe(owned(Kind::Pod, "ws-1-x", Some(("ReplicaSet", "ws-1")), "prebuilds"));
+    let owner = |scenario: &Scenario| {
+        let mut starts = scenario.effects.iter().filter_map(|effect| match effect {
             Effect::StartFailed { start, .. } => Some(start.owner.user.clone()),
             _ => None,
         });
         starts.next_back()
     };
-    story.observe(event("Pod", "ns", "ws-1-x", "FailedMount", "timed out", 1, 2));
-    assert_eq!(owner(&story).as_deref(), Some("prebuilds"));
-    assert!(!story.effects.contains(&Effect::Claimed(token(ALICE))));
+    scenario.observe(event("Pod", "ns", "ws-1-x", "FailedMount", "timed out", 1, 2));
+    assert_eq!(owner(&scenario).as_deref(), Some("prebuilds"));
+    assert!(!scenario.effects.contains(&Effect::Claimed(token(ALICE))));
     // The pod's labels do not change.
-    story.observe(owned(Kind::Deployment, "ws", None, "alice"));
-    assert!(story.effects.contains(&Effect::Claimed(token(ALICE))));
-    story.observe(event("Pod", "ns", "ws-1-x", "Failed", "Error: no such command", 1, 3));
-    story.tick(10);
-    assert_eq!(owner(&story).as_deref(), Some("alice"));
+    scenario.observe(owned(Kind::Deployment, "ws", None, "alice"));
+    assert!(scenario.effects.contains(&Effect::Claimed(token(ALICE))));
+    scenario.observe(event("Pod", "ns", "ws-1-x", "Failed", "Error: no such command", 1, 3));
+    scenario.tick(10);
+    assert_eq!(owner(&scenario).as_deref(), Some("alice"));
 
-    let mut story = Story::new();
-    story.observe(owned(Kind::Pod, "ws", None, "prebuilds"));
-    story.observe(owned(Kind::Pod, "ws", None, "bob"));
-    story.observe(event("Pod", "ns", "ws", "FailedMount", "timed out", 1, 2));
-    assert_eq!(owner(&story).as_deref(), Some("bob"));
+    let mut scenario = Scenario::new();
+    scenario.observe(owned(Kind::Pod, "ws", None, "prebuilds"));
+    scenario.observe(owned(Kind::Pod, "ws", None, "bob"));
+    scenario.observe(event("Pod", "ns", "ws", "FailedMount", "timed out", 1, 2));
+    assert_eq!(owner(&scenario).as_deref(), Some("bob"));
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::super::plan::{Action, Ca, Facts, Leaf, Next, Policy, Served, Stored, next};
+use super::super::plan::{Action, Ca, Facts, Next, Policy, Served, ServingCert, Stored, next};
 use crate::{ca::CaId, labels::Purpose};
 
 pub(super) const CA_LIFETIME: Duration = Duration::from_mins(15);
@@ -14,7 +14,7 @@ pub(super) const PROPAGATION_DELAY: Duration = Duration::from_secs(5);
 type Version = u64;
 
 /// The whole simulated state.
-pub(super) struct World {
+pub(super) struct Simulation {
     pub(super) now: Timestamp,
     pub(super) secret: Option<(Version, Stored)>,
     pub(super) bundles: Option<(Version, Vec<Vec<Ca>>)>,
@@ -47,7 +47,7 @@ fn later(time: Timestamp, more: Duration) -> Timestamp {
     time.checked_add(more).unwrap()
 }
 
-impl World {
+impl Simulation {
     /// Creates a configuration of two webhooks without caBundles, an empty Secret as created by the chart, and
     /// replicas.
     pub(super) fn new(replicas: usize) -> Self {
@@ -127,7 +127,8 @@ impl World {
                 self.write(secret_read, |stored| {
                     let head = &stored.cas[0];
                     let not_after = later(at, CERT_LIFETIME).min(head.not_after);
-                    stored.leaf = Some(Leaf { fingerprint, issuer: head.id, created: at, not_after, covers: true });
+                    stored.serving_cert =
+                        Some(ServingCert { fingerprint, issuer: head.id, created: at, not_after, covers: true });
                 });
             }
             Action::Trust { wanted, purpose } => {
@@ -217,13 +218,14 @@ impl Replica {
 
     fn serve(&mut self, now: Timestamp) {
         let (_, stored) = self.secret.iter().flatten().next().unwrap();
-        let leaf = stored.leaf.as_ref().unwrap();
-        let issuer = stored.cas.iter().find(|ca| ca.id == leaf.issuer).unwrap().clone();
+        let serving_cert = stored.serving_cert.as_ref().unwrap();
+        let issuer = stored.cas.iter().find(|ca| ca.id == serving_cert.issuer).unwrap().clone();
         let had_one = self.served.as_ref().is_some_and(|served| now <= served.not_after);
         if !had_one {
             self.began = Some(now);
         }
-        self.served = Some(Served { fingerprint: leaf.fingerprint.clone(), not_after: leaf.not_after, issuer });
+        self.served =
+            Some(Served { fingerprint: serving_cert.fingerprint.clone(), not_after: serving_cert.not_after, issuer });
     }
 
     fn forget_reading(&mut self) {
