@@ -1,6 +1,7 @@
 //! A round-robin TCP load balancer. As with a Service, open connections stay with their server when the set of servers
 //! changes.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -20,16 +21,19 @@ pub struct Balancer {
     address: SocketAddr,
     servers: watch::Sender<Vec<SocketAddr>>,
     cuts: watch::Sender<u64>,
-    open: watch::Sender<usize>,
+    open: watch::Sender<Open>,
     _task: JoinSet<()>,
 }
+
+/// Number of open connections, by the number of cuts before each was accepted.
+type Open = BTreeMap<u64, usize>;
 
 impl Balancer {
     /// Listens on a loopback port. Without servers, new connections are closed at once.
     pub async fn start(servers: Vec<SocketAddr>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (servers, cuts, open) = (watch::Sender::new(servers), watch::Sender::new(0), watch::Sender::new(0));
+        let (servers, cuts, open) = (watch::Sender::new(servers), watch::Sender::new(0), watch::Sender::default());
         let mut task = JoinSet::new();
         task.spawn(run(listener, servers.subscribe(), cuts.clone(), open.clone()));
         Ok(Self { address, servers, cuts, open, _task: task })
@@ -46,10 +50,13 @@ impl Balancer {
     }
 
     /// Ends all connections and waits until their clients have closed them too, so that no request uses one of them.
+    /// Clients may open others meanwhile.
     pub async fn cut(&self) -> Result<()> {
         self.cuts.send_modify(|cuts| *cuts += 1);
+        let cuts = *self.cuts.borrow();
         let mut open = self.open.subscribe();
-        timeout(PATIENCE, open.wait_for(|open| *open == 0)).await.context("connections are closed")??;
+        let closed = open.wait_for(|open| open.range(..cuts).next().is_none());
+        timeout(PATIENCE, closed).await.context("connections are closed")??;
         Ok(())
     }
 }
@@ -58,7 +65,7 @@ async fn run(
     listener: TcpListener,
     servers: watch::Receiver<Vec<SocketAddr>>,
     cuts: watch::Sender<u64>,
-    open: watch::Sender<usize>,
+    open: watch::Sender<Open>,
 ) {
     let mut connections = JoinSet::new();
     let mut count: usize = 0;
@@ -73,17 +80,20 @@ async fn run(
             servers[next]
         };
         count += 1;
-        let (cuts, open) = (cuts.subscribe(), open.clone());
-        open.send_modify(|open| *open += 1);
+        let (mut cuts, open) = (cuts.subscribe(), open.clone());
+        let before = *cuts.borrow_and_update();
+        open.send_modify(|open| *open.entry(before).or_default() += 1);
         connections.spawn(async move {
             let _ = carry(client, server, cuts).await;
-            open.send_modify(|open| *open -= 1);
+            open.send_modify(|open| {
+                open.entry(before).and_modify(|open| *open -= 1);
+                open.retain(|_, open| *open > 0);
+            });
         });
     }
 }
 
 async fn carry(mut client: TcpStream, server: SocketAddr, mut cuts: watch::Receiver<u64>) -> io::Result<()> {
-    cuts.mark_unchanged();
     let mut server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
