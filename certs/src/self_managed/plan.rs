@@ -157,7 +157,7 @@ impl Planner<'_> {
         let lacks = |bundle: &[Ca]| needed.iter().any(|ca| !has(bundle, ca.id));
         let in_use = |id| {
             let served = self.served().is_some_and(|served| served.issuer.id == id);
-            served || self.serving_cert().is_some_and(|serving_cert| serving_cert.issuer == id)
+            served || self.serving_cert().is_some_and(|cert| cert.issuer == id)
         };
         let broken = |bundle: &[Ca]| needed.iter().any(|ca| in_use(ca.id) && !has(bundle, ca.id));
         let wanted: Vec<Vec<CaId>> = bundles.iter().map(|bundle| self.wanted(&needed, bundle)).collect();
@@ -179,9 +179,9 @@ impl Planner<'_> {
 
     fn issue(&self, stored: &Stored) -> Option<Action> {
         let head = self.head()?;
-        let due = stored.serving_cert.as_ref().is_none_or(|serving_cert| {
-            let renewal = self.renewal(serving_cert.created, serving_cert.not_after);
-            self.now >= renewal || serving_cert.issuer != head.id || !serving_cert.covers
+        let due = stored.serving_cert.as_ref().is_none_or(|cert| {
+            let renewal = self.renewal(cert.created, cert.not_after);
+            self.now >= renewal || cert.issuer != head.id || !cert.covers
         });
         (due && self.is_settled(head.id)).then_some(Action::Issue)
     }
@@ -189,7 +189,7 @@ impl Planner<'_> {
     fn create_ca(&self, stored: &Stored) -> Option<Action> {
         let due = self.head().is_none_or(|head| {
             // Rotations do not overlap: the current CA must have issued a certificate first.
-            let is_used = stored.serving_cert.as_ref().is_some_and(|serving_cert| serving_cert.issuer == head.id);
+            let is_used = stored.serving_cert.as_ref().is_some_and(|cert| cert.issuer == head.id);
             is_used && self.now >= self.renewal(head.created, head.not_after)
         });
         let needed = || self.needed().iter().map(|ca| ca.id).collect();
@@ -209,7 +209,7 @@ impl Planner<'_> {
 
     /// Serving certificate of the Secret, if valid.
     fn serving_cert(&self) -> Option<&ServingCert> {
-        self.facts.stored?.serving_cert.as_ref().filter(|serving_cert| self.now <= serving_cert.not_after)
+        self.facts.stored?.serving_cert.as_ref().filter(|cert| self.now <= cert.not_after)
     }
 
     /// Certificate served by this replica, if valid.
@@ -245,7 +245,7 @@ impl Planner<'_> {
     fn kept<'b>(&self, stored: &'b Stored) -> Vec<&'b Ca> {
         let kept = stored.cas.iter().enumerate().filter_map(|(index, ca)| {
             let successor = index.checked_sub(1).and_then(|before| stored.cas.get(before));
-            let in_use = stored.serving_cert.as_ref().is_some_and(|serving_cert| serving_cert.issuer == ca.id)
+            let in_use = stored.serving_cert.as_ref().is_some_and(|cert| cert.issuer == ca.id)
                 || self.served().is_some_and(|served| served.issuer.id == ca.id);
             let is_over = !in_use && successor.is_some_and(|next| self.now >= self.retirement(next));
             (!is_over && self.now <= ca.not_after).then_some(ca)
@@ -281,17 +281,12 @@ impl Planner<'_> {
         let head = self.head();
         let serving_cert = stored.and_then(|stored| stored.serving_cert.as_ref());
         let renewals = head.map(|head| self.renewal(head.created, head.not_after)).into_iter();
-        let renewals =
-            renewals.chain(serving_cert.map(|serving_cert| self.renewal(serving_cert.created, serving_cert.not_after)));
+        let renewals = renewals.chain(serving_cert.map(|cert| self.renewal(cert.created, cert.not_after)));
         let cas = stored.into_iter().flat_map(|stored| &stored.cas);
         let bundles = self.facts.bundles.into_iter().flatten().flatten();
-        let ends = cas
-            .clone()
-            .chain(bundles)
-            .map(|ca| ca.not_after)
-            .chain(serving_cert.map(|serving_cert| serving_cert.not_after));
+        let ends = cas.clone().chain(bundles).map(|ca| ca.not_after).chain(serving_cert.map(|cert| cert.not_after));
         let retirements = cas.map(|ca| self.retirement(ca));
-        let issuers = head.map(|head| head.id).into_iter().chain(serving_cert.map(|serving_cert| serving_cert.issuer));
+        let issuers = head.map(|head| head.id).into_iter().chain(serving_cert.map(|cert| cert.issuer));
         let settled = issuers.filter_map(|id| self.settles(id));
         let all = renewals.chain(ends).chain(retirements).chain(settled);
         all.filter(|at| *at > self.now).min()
