@@ -39,8 +39,8 @@ pub(super) struct Life {
     pub(super) facts: usize,
     /// Lines of its scenario.
     pub(super) expected: Expected,
-    /// Duration of the pod's creation; `None` if it took several attempts, because the API server was away.
-    pub(super) created_in: Option<Duration>,
+    /// Start and duration of the pod's creation; `None` if it took several attempts, because the API server was away.
+    pub(super) created: Option<(Instant, Duration)>,
 }
 
 impl Life {
@@ -73,7 +73,7 @@ async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng)
     let late = random.u32(..4) == 0;
     isolated.coder.add_agent(&agent, if late { Valid::OnDemand } else { Valid::Now });
     let workspace = Workspace::new(isolated.namespace.name(), "alice", name, &agent);
-    let (pod, created_in) = create(isolated, &workspace).await?;
+    let (pod, created) = create(isolated, &workspace).await?;
     let facts = Facts::about(&isolated.client, pod)?.named();
     let pod = facts.pod.name_any();
     let count = random.usize(3..30);
@@ -92,7 +92,7 @@ async fn one(isolated: &IsolatedCluster, name: &str, random: &mut fastrand::Rng)
             isolated.coder.valid(&agent);
         }
     }
-    let life = Life { agent, pod, facts: count, expected, created_in };
+    let life = Life { agent, pod, facts: count, expected, created };
     if random.u32(..3) == 0 {
         delete(isolated, &life).await?;
     }
@@ -116,23 +116,26 @@ async fn delete(isolated: &IsolatedCluster, life: &Life) -> Result<()> {
 }
 
 /// Creates the pod, and retries while the API server is away. A rejection by the webhook is an error.
-async fn create(isolated: &IsolatedCluster, workspace: &Workspace) -> Result<(DynamicObject, Option<Duration>)> {
+async fn create(
+    isolated: &IsolatedCluster,
+    workspace: &Workspace,
+) -> Result<(DynamicObject, Option<(Instant, Duration)>)> {
     let manifest: Pod = serde_json::from_value(workspace.pod())?;
     let pods: Api<Pod> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
     let mut attempts = 0;
-    let (pod, took) = poll::eventually("a pod is created", RECOVERY, || {
+    let (pod, created) = poll::eventually("a pod is created", RECOVERY, || {
         attempts += 1;
         let (pods, manifest) = (&pods, &manifest);
         async move {
             let start = Instant::now();
             match pods.create(&PostParams::default(), manifest).await {
-                Ok(pod) => Ok((Ok(pod), start.elapsed())),
+                Ok(pod) => Ok((Ok(pod), (start, start.elapsed()))),
                 // An earlier attempt without a response has succeeded.
                 Err(kube::Error::Api(status)) if status.code == 409 => {
-                    pods.get(&manifest.name_any()).await.map(|pod| (Ok(pod), start.elapsed()))
+                    pods.get(&manifest.name_any()).await.map(|pod| (Ok(pod), (start, start.elapsed())))
                 }
                 Err(kube::Error::Api(status)) if status.message.contains("webhook") => {
-                    Ok((Err(anyhow::anyhow!("refused: {}", status.message)), start.elapsed()))
+                    Ok((Err(anyhow::anyhow!("refused: {}", status.message)), (start, start.elapsed())))
                 }
                 Err(error) => Err(error),
             }
@@ -141,5 +144,5 @@ async fn create(isolated: &IsolatedCluster, workspace: &Workspace) -> Result<(Dy
     .await?;
     let mut pod: DynamicObject = serde_json::from_value(serde_json::to_value(pod?)?)?;
     pod.types = Some(kube::core::TypeMeta { api_version: "v1".into(), kind: "Pod".into() });
-    Ok((pod, (attempts == 1).then_some(took)))
+    Ok((pod, (attempts == 1).then_some(created)))
 }
