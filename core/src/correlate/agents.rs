@@ -1,7 +1,7 @@
 //! The agents of an object: those in its own spec, and those found through a reference.
 
 use super::{
-    Correlator, Counted, Effect, Object, Registrations, carriers::Carriers, correlator::give_up, event_fact::Images,
+    Correlator, Counted, Effect, Object, Registrations, carriers::Carriers, event_fact::Images, events::give_up,
     start::owner, tracked::Tracked,
 };
 use crate::{

@@ -5,29 +5,28 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Arrival, Counted, Effect, LookupFailed, Object, Observation, Registrations,
+    Arrival, Counted, Effect, Object, Observation, Registrations,
     agents::{confirm_agents, release},
     carriers::Carriers,
     conditions::of_workload,
-    dedup::Decision,
     dependencies::Dependencies,
-    fact::{self, StatusFact},
+    events::give_up,
+    fact,
     names::Names,
     non_workspaces::NonWorkspaces,
     past::Past,
     report::Report,
     tracked::Tracked,
     unconfirmed::Unconfirmed,
-    waiting::{Waiter, Waiting},
+    waiting::Waiting,
 };
 use crate::{
     checkpoint::FactKey,
-    dependency::Dependency,
     extract,
     fact_id::{FactId, ScopeId},
     finding::FindingKind,
-    identity::{Subject, Uid},
-    object::{Event, Meta},
+    identity::Uid,
+    object::Meta,
     resource::Kind,
 };
 
@@ -108,8 +107,8 @@ pub(super) struct Origin {
     /// Scope that shows it; `None` for a lookup.
     pub(super) scope: Option<ScopeId>,
     /// Scope of the facts reported about it.
-    fact_scope: Option<ScopeId>,
-    how: Arrival,
+    pub(super) fact_scope: Option<ScopeId>,
+    pub(super) how: Arrival,
 }
 
 impl<R: Registrations> Correlator<R> {
@@ -231,7 +230,7 @@ impl<R: Registrations> Correlator<R> {
         Some(tracked)
     }
 
-    fn seen(&mut self, now: Timestamp, origin: Origin, object: &Object, effects: &mut Vec<Effect>) {
+    pub(super) fn seen(&mut self, now: Timestamp, origin: Origin, object: &Object, effects: &mut Vec<Effect>) {
         let Origin { scope, fact_scope, mut how } = origin;
         let (kind, meta) = parts(object);
         let Some(subject) = meta.subject(kind) else {
@@ -326,24 +325,6 @@ impl<R: Registrations> Correlator<R> {
         true
     }
 
-    /// Handles the Events that waited for an object.
-    pub(super) fn replay_waiting(&mut self, now: Timestamp, subject: &Subject, effects: &mut Vec<Effect>) {
-        let mut waiters = self.waiting.take(subject);
-        let nameless = Subject { uid: Uid::UNKNOWN, ..subject.clone() };
-        for waiter in self.waiting.take(&nameless) {
-            let lived = |tracked: &Tracked| waiter.event.time().is_none_or(|at| tracked.lived_at(at));
-            if self.tracked.get(&subject.uid).map(Box::as_ref).is_some_and(lived) {
-                waiters.push(waiter);
-            } else {
-                give_up(vec![waiter], Counted::NonWorkspace, effects);
-            }
-        }
-        for Waiter { event, fact_id } in waiters {
-            self.handle_event(now, subject.uid, &event, fact_id, effects);
-            effects.push(Effect::Ack(fact_id));
-        }
-    }
-
     /// True if an object that was not tracked before is to be announced.
     fn is_new(&self, scope: Option<ScopeId>, meta: &Meta, uid: Uid, how: Arrival) -> bool {
         match how {
@@ -352,171 +333,6 @@ impl<R: Registrations> Correlator<R> {
             Arrival::ListedChanged => !self.past.was_announced(scope, uid, meta),
         }
     }
-
-    /// Reports the facts of an object's status. `known` is true if the object was tracked before. The status of a new
-    /// object may have been reported before a restart.
-    pub(super) fn status(
-        &mut self,
-        now: Timestamp,
-        uid: Uid,
-        facts: Vec<StatusFact>,
-        (known, how): (bool, Arrival),
-        fact_id: Option<FactId>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let scope = fact_id.map(|fact_id| fact_id.scope);
-        // A previous process may have reported it.
-        let may_be_old = !known && how != Arrival::Watched;
-        let mut keys = BTreeSet::new();
-        for fact in facts {
-            let fact_key = FactKey::of_status(fact.identity(), fact.at.is_some());
-            let fact_id = fact_id.map(|fact_id| fact_id.of_fact(fact_key));
-            keys.insert(fact_key);
-            let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-            let identity = fact.identity();
-            let StatusFact { cause, end, at, began, kind } = fact;
-            let first = match &end {
-                Some(end) => tracked.ends.notes(end),
-                None => tracked.notes(identity),
-            };
-            if !first {
-                continue;
-            }
-            effects.push(Effect::Count(Counted::Observed));
-            let old = may_be_old && self.past.was_reported(scope, uid, fact_key, began);
-            let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-            let key = cause.key;
-            let decision = match (&kind, end) {
-                (FindingKind::Terminated { container, .. }, Some(_)) => {
-                    tracked.dedup.note(fact::ended(container));
-                    if let Some(last) = fact::said_by_end(&kind) {
-                        tracked.dedup.note(last);
-                    }
-                    if follows_eviction(tracked, &kind) {
-                        effects.push(Effect::Count(Counted::Collapsed));
-                        continue;
-                    }
-                    tracked.dedup.incident(cause, at.unwrap_or(now), now)
-                }
-                _ if old => {
-                    tracked.dedup.history(cause);
-                    Decision::Duplicate
-                }
-                _ => tracked.dedup.status(cause, at.unwrap_or(now), now),
-            };
-            // It stays marked as reported, so that the next one is a repeat.
-            if how == Arrival::ListedKnown || old {
-                effects.push(Effect::Count(Counted::Known));
-            } else {
-                let report = Report::new(kind, at.unwrap_or(now), fact_id);
-                self.apply(now, uid, (key, decision), report, None, effects);
-            }
-        }
-        self.note_known(scope, uid, keys, effects);
-    }
-
-    /// Updates the known facts of an object. A fact with a time never returns once it has left the status. Other facts
-    /// may, so they stay known.
-    fn note_known(
-        &mut self,
-        scope: Option<ScopeId>,
-        uid: Uid,
-        mut known: BTreeSet<FactKey>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(tracked) = self.tracked.get_mut(&uid) else { return };
-        let Some(scope) = scope else { return };
-        if tracked.known.is_empty() {
-            known.extend(self.past.known(scope, uid).into_iter().filter(|fact| !fact.has_time()));
-        }
-        known.extend(tracked.known.iter().copied().filter(|fact| !fact.has_time()));
-        if tracked.known != known {
-            tracked.known.clone_from(&known);
-            effects.push(Effect::Known { scope, subject: uid, facts: known });
-        }
-    }
-
-    fn event(&mut self, now: Timestamp, scope: ScopeId, event: Event, effects: &mut Vec<Effect>) {
-        if let Some(dependency) = Dependency::of_event(&event) {
-            return self.event_of_dependency(now, scope, &dependency, &event, effects);
-        }
-        effects.push(Effect::Count(Counted::Observed));
-        let Some(mut subject) = event.subject() else {
-            return effects.push(Effect::Count(Counted::OtherKind));
-        };
-        if !event.stays_in_its_namespace() {
-            return effects.push(Effect::Count(Counted::ForeignNamespace));
-        }
-        if subject.uid == Uid::UNKNOWN {
-            let mut named = self.names.of(subject.kind, &subject.namespace, &subject.name);
-            let lived = |uid: &Uid| {
-                self.tracked.get(uid).is_some_and(|object| event.time().is_none_or(|at| object.lived_at(at)))
-            };
-            subject.uid = named.find(lived).unwrap_or(Uid::UNKNOWN);
-        }
-        let fact_id = FactId {
-            scope,
-            revision: event.metadata.revision().unwrap_or_default(),
-            subject: subject.uid,
-            fact: FactKey::EVENT,
-        };
-        match self.tracked.get(&subject.uid) {
-            Some(tracked) if tracked.subject.namespace != subject.namespace => {
-                effects.push(Effect::Count(Counted::ForeignNamespace));
-            }
-            Some(tracked) if tracked.left || tracked.subject != subject => {
-                effects.push(Effect::Count(Counted::NonWorkspace));
-            }
-            Some(tracked) if tracked.missing.is_none() => self.handle_event(now, subject.uid, &event, fact_id, effects),
-            missing => {
-                let missing = missing.is_some();
-                if self.non_workspaces.contains(&subject) {
-                    return effects.push(Effect::Count(Counted::NonWorkspace));
-                }
-                effects.push(Effect::Hold(fact_id));
-                let overflow = self.waiting.push(&subject, event, fact_id, now);
-                give_up(overflow, Counted::Overflow, effects);
-                // A missing object is being looked up already.
-                let look_up = missing || (subject.uid != Uid::UNKNOWN && self.registrations.is_registered(&subject));
-                if look_up && self.waiting.look_up(&subject) && !missing {
-                    effects.push(Effect::LookUp(subject));
-                }
-            }
-        }
-    }
-
-    fn looked_up(
-        &mut self,
-        now: Timestamp,
-        scope: Option<ScopeId>,
-        subject: &Subject,
-        found: Result<Option<Object>, LookupFailed>,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.tracked.contains_key(&subject.uid) {
-            return;
-        }
-        match found {
-            Ok(Some(object)) if parts(&object).1.subject(subject.kind).as_ref() == Some(subject) => {
-                let origin = Origin { scope: None, fact_scope: scope, how: Arrival::ListedChanged };
-                self.seen(now, origin, &object, effects);
-            }
-            Ok(_) => self.mark_as_non_workspace(subject, effects),
-            // It keeps waiting: the watch may still show it.
-            Err(LookupFailed) => {}
-        }
-    }
-
-    pub(super) fn mark_as_non_workspace(&mut self, subject: &Subject, effects: &mut Vec<Effect>) {
-        self.non_workspaces.insert(subject);
-        give_up(self.waiting.take(subject), Counted::NonWorkspace, effects);
-    }
-}
-
-/// True if a container ended only because its pod is being removed.
-fn follows_eviction(tracked: &Tracked, kind: &FindingKind) -> bool {
-    let FindingKind::Terminated { reason, exit_code, .. } = kind else { return false };
-    tracked.taken_away && reason != "OOMKilled" && matches!(exit_code, 0 | 137 | 143)
 }
 
 pub(super) fn parts(object: &Object) -> (Kind, &Meta) {
@@ -528,11 +344,4 @@ pub(super) fn parts(object: &Object) -> (Kind, &Meta) {
 
 pub(super) fn fact_id_of(scope: Option<ScopeId>, meta: &Meta, subject: Uid) -> Option<FactId> {
     Some(FactId { scope: scope?, revision: meta.revision()?, subject, fact: FactKey::EVENT })
-}
-
-pub(super) fn give_up(waiters: Vec<Waiter>, why: Counted, effects: &mut Vec<Effect>) {
-    for Waiter { fact_id, .. } in waiters {
-        effects.push(Effect::Count(why));
-        effects.push(Effect::Ack(fact_id));
-    }
 }

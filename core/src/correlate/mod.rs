@@ -14,6 +14,7 @@ mod dependencies;
 mod effect;
 mod ends;
 mod event_fact;
+mod events;
 mod fact;
 mod names;
 mod non_workspaces;
@@ -25,6 +26,7 @@ mod recovery;
 mod registrations;
 mod report;
 mod start;
+mod status;
 #[cfg(test)]
 mod tests;
 mod tracked;

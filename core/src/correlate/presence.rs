@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Arrival, Correlator, Counted, Effect, LookupFailed, Object, Presence, Registrations,
-    correlator::{fact_id_of, give_up, parts},
+    correlator::{fact_id_of, parts},
+    events::give_up,
     fact::of_status,
     report::Report,
     tracked::{Missing, Tracked},
