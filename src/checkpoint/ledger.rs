@@ -99,7 +99,8 @@ impl Ledger {
     }
 
     /// Tracks a fact that is about to be reported, or held. It is outstanding until [`AckSink::ack`] was called the
-    /// same number of times.
+    /// same number of times. That alone is no reason to save: until the fact is delivered, the checkpoint before it is
+    /// as good, and the save would compete with the delivery.
     pub fn track(&self, fact_id: FactId) {
         let mut state = self.state();
         let count = state.outstanding.entry(fact_id).or_default();
@@ -107,8 +108,6 @@ impl Ledger {
         if *count == 1 {
             state.subjects.entry(fact_id.subject).or_default().0 += 1;
         }
-        drop(state);
-        self.changed.notify_one();
     }
 
     /// Sets the creation time of an object that was seen.
@@ -163,7 +162,7 @@ impl Ledger {
         self.state().outstanding.len()
     }
 
-    /// Waits until a fact is tracked or acknowledged.
+    /// Waits until a fact is acknowledged, or a scope starts or has been listed.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }

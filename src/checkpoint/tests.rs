@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     checkpoint::{Checkpoint, FactKey},
@@ -319,6 +320,17 @@ fn facts_are_known_once_they_are_delivered() {
     assert_eq!((checkpoint.pending.len(), &checkpoint.known), (0, &BTreeMap::from([(uid(1), [ended].into())])));
     ledger.known(pods, uid(1), BTreeSet::new());
     assert!(saved(&ledger, PODS).known.is_empty());
+}
+
+#[test]
+fn a_fact_is_a_reason_to_save_once_it_is_delivered() {
+    let (ledger, _, pods) = ledger();
+    while ledger.changed().now_or_never().is_some() {}
+    let fact = FactId { scope: pods, subject: uid(1), revision: 11, fact: FactKey::CREATED };
+    ledger.track(fact);
+    assert!(ledger.changed().now_or_never().is_none());
+    ledger.ack(fact);
+    assert!(ledger.changed().now_or_never().is_some());
 }
 
 #[test]
