@@ -106,7 +106,7 @@ impl Place {
 async fn lines_follow_the_name_of_coder_to_another_address() -> Result<()> {
     /// State of the old address.
     type Old = (&'static str, fn(&Place));
-    const OLD: [Old; 3] = [
+    const OLD: [Old; 4] = [
         ("nothing", |old| {
             old.proxy.refuse(true);
             old.proxy.cut();
@@ -114,6 +114,7 @@ async fn lines_follow_the_name_of_coder_to_another_address() -> Result<()> {
         // Connections stay open and are reused as long as they answer.
         ("a proxy without Coder", |old| old.coder.fault(Fault::Status(503))),
         ("a web page", |old| old.coder.fault(Fault::Html(404))),
+        ("silence", |old| old.proxy.stall(true)),
     ];
     if skipped("a name that moves") {
         return Ok(());
