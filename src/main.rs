@@ -5,13 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use coder_logstream_kube::{
-    app,
-    cli::Command,
-    config::Config,
-    doctor, explain,
-    runtime::{logging, panics},
-};
+use coder_logstream_kube::{app, cli::Command, config::Config, doctor, explain, runtime::panics};
 
 fn main() -> ExitCode {
     let command = match Command::from_args(std::env::args_os()) {
@@ -32,7 +26,7 @@ fn main() -> ExitCode {
 
 /// Runs the service until a signal.
 fn serve(config: Config) -> ExitCode {
-    logging::init(config.log_format, config.log_filter.clone());
+    config.start_log();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, "starting");
     for warning in &config.warnings {
         tracing::warn!("{warning}");

@@ -44,13 +44,13 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     registered.observe(heartbeats.clone());
     let signals = Signals::install().map_err(AppError::Signals)?;
     let client = kubernetes::client(config.cluster.load().await?)?;
-    let coder = CoderClient::new(&config.coder_url)?;
+    let coder = CoderClient::new(&config.settings.coder_url)?;
     let (elector, leadership) = match &config.election {
         Some(settings) => elector(settings, &clock, metrics.leader),
         None => (None, Leadership::without_election()),
     };
     registered.registry().register_collector(Box::new(LeaderGauge(leadership.clone())));
-    let mut supervisor = Supervisor::new(config.shutdown_grace);
+    let mut supervisor = Supervisor::new(config.settings.shutdown_grace);
     let token = supervisor.token();
 
     let readiness = Readiness::new();
@@ -78,11 +78,11 @@ pub async fn run(config: Config) -> Result<(), AppError> {
             clock: clock.clone(),
             webhook: metrics.webhook,
             certs: metrics.certs,
-            grace: config.shutdown_grace,
+            grace: config.settings.shutdown_grace,
             owned: owned.clone(),
         };
         let served = admission.start(settings, &readiness, &mut supervisor).await?;
-        linger = admission::linger(config.shutdown_grace);
+        linger = admission::linger(config.settings.shutdown_grace);
         stop_watch = stop_after(&mut supervisor, served, linger);
     }
     // The Lease is released once the pipeline has ended.
@@ -93,17 +93,18 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         supervisor.spawn("leader election", election);
     }
     supervisor.spawn("heartbeat", heartbeat::watch(heartbeats, readiness.check("pipeline"), token.clone()));
-    supervisor.spawn("coder probe", coder_probe::probe(coder.clone(), config.coder_url.clone(), token.clone()));
+    supervisor
+        .spawn("coder probe", coder_probe::probe(coder.clone(), config.settings.coder_url.clone(), token.clone()));
     let pipeline = Pipeline {
         store: store(&config, &client, &owned),
         scopes: Arc::new(scopes(&config)),
         selectors: selectors(&config),
         has_webhook: config.webhook.is_some(),
-        confirms_workloads: config.field_selector.is_some(),
+        confirms_workloads: config.settings.field_selector.is_some(),
         filter: config.lines.clone(),
-        style: config.log_style,
+        style: config.settings.log_style,
         // The watch ends first, within the same grace period.
-        grace: config.shutdown_grace.saturating_sub(linger),
+        grace: config.settings.shutdown_grace.saturating_sub(linger),
         started,
         client,
         coder,
@@ -135,16 +136,16 @@ fn registry(outlet: CurrentOutlet, clock: Arc<dyn Clock>, metrics: registry::Met
 }
 
 fn scopes(config: &Config) -> Scopes {
-    let scopes = match &config.namespaces {
+    let scopes = match &config.settings.namespaces {
         Namespaces::All => Scopes::new(&[]),
         Namespaces::Listed(names) => Scopes::new(names),
     };
-    if config.node_events { scopes.with_node_events() } else { scopes }
+    if config.settings.node_events { scopes.with_node_events() } else { scopes }
 }
 
 /// Serves health and metrics until the very end of the shutdown.
 async fn serve_admin(config: &Config, sources: &admin::Sources, supervisor: &mut Supervisor) -> Result<(), AppError> {
-    for server in admin::bind(config.health_addr, config.metrics_addr, sources).await? {
+    for server in admin::bind(config.settings.health_addr, config.settings.metrics_addr, sources).await? {
         let closing = supervisor.closing().cancelled_owned();
         // A request that is unanswered at the end was logged by the server, and is not a failure of the program.
         supervisor.spawn_until_closing(format!("server {}", server.setting()), async move {
@@ -182,8 +183,8 @@ fn store(config: &Config, client: &kube::Client, owned: &ObjectMeta) -> Option<A
 
 fn selectors(config: &Config) -> crate::watch::Selectors {
     crate::watch::Selectors {
-        field: config.field_selector.as_ref().map(ToString::to_string),
-        label: config.label_selector.clone(),
+        field: config.settings.field_selector.as_ref().map(ToString::to_string),
+        label: config.settings.label_selector.clone(),
     }
 }
 

@@ -10,13 +10,13 @@ use crate::config::Config;
 /// not.
 pub(super) fn of(config: &Config) -> Policy {
     let mut policy = Policy::default();
-    if let Some(selector) = config.label_selector.clone() {
+    if let Some(selector) = config.settings.label_selector.clone() {
         policy = policy.with_labels(Arc::new(move |labels| selector.matches(labels)));
     }
-    if config.field_selector.is_some() {
+    if config.settings.field_selector.is_some() {
         policy = policy.confirmed_by_watch();
     }
-    if !config.resolve_references {
+    if !config.settings.resolve_references {
         policy = policy.without_references();
     }
     policy

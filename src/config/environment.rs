@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::setting;
+use super::{names, setting};
 
 /// File with the namespace of this pod.
 const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -62,7 +62,9 @@ impl Environment {
         self.get(variable).filter(|value| !value.is_empty())
     }
 
-    pub(crate) fn namespace_file(&self) -> &Path {
-        &self.namespace_file
+    /// Namespace of this pod, from the mounted service account. None outside a pod.
+    pub(crate) fn own_namespace(&self) -> Option<String> {
+        let text = std::fs::read_to_string(&self.namespace_file).ok()?;
+        names::label(text.trim()).ok()
     }
 }

@@ -26,6 +26,7 @@ mod show;
 mod source;
 mod state;
 mod webhook;
+mod webhook_names;
 mod words;
 
 #[cfg(test)]
@@ -35,11 +36,6 @@ mod tests;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use tracing_subscriber::filter::Targets;
-use url::Url;
 
 pub use certificates::Trust;
 pub(crate) use cluster::existing_file;
@@ -60,52 +56,29 @@ pub use proxy::{Proxy, ProxyError, environment_has_proxy};
 pub use state::State;
 pub use webhook::{CertMode, Webhook};
 
-use logstream_core::render::LogStyle;
-
-use crate::runtime::logging::LogFormat;
+use crate::runtime::logging;
+use setting::Settings;
 use source::Source;
 
 /// The settings of one run. Their `Display` is one line for the log, without secrets.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// URL of Coder: http or https, no user info, query or fragment.
-    pub coder_url: Url,
+    /// The value of each flag. Where there is a field below, it has what several of them amount to.
+    pub(crate) settings: Settings,
     /// CA certificates that replace those of the system for verifying Coder's certificate.
-    pub coder_trust: Trust,
+    pub(crate) coder_trust: Trust,
     /// Access to the Kubernetes API.
-    pub cluster: ClusterAccess,
-    /// Namespaces of the streamed workspaces.
-    pub namespaces: Namespaces,
-    /// Applies to pods.
-    pub field_selector: Option<FieldSelector>,
-    /// Applies to pods.
-    pub label_selector: Option<LabelSelector>,
-    /// True if Events of nodes are watched.
-    pub node_events: bool,
-    /// Permission to read the Secrets and ConfigMaps that pods take agent tokens from.
-    pub resolve_references: bool,
+    pub(crate) cluster: ClusterAccess,
     /// Settings of the admission webhook, if it is on.
-    pub webhook: Option<Webhook>,
+    pub(crate) webhook: Option<Webhook>,
     /// Selects the lines that are delivered.
-    pub lines: LineFilter,
-    /// Style of the lines.
-    pub log_style: LogStyle,
-    /// Format of the process's own log.
-    pub log_format: LogFormat,
-    /// Filter of the process's own log; see [`crate::runtime::logging::init`] for what is never logged.
-    pub log_filter: Targets,
-    /// Address of /metrics. If it equals `health_addr`, one listener serves both.
-    pub metrics_addr: Option<SocketAddr>,
-    /// Address of /livez and /readyz.
-    pub health_addr: Option<SocketAddr>,
-    /// Time limit of a graceful shutdown.
-    pub shutdown_grace: Duration,
+    pub(crate) lines: LineFilter,
     /// ConfigMap of the checkpoint; none means in memory only.
-    pub state: Option<State>,
+    pub(crate) state: Option<State>,
     /// Leader election; none means that this process always delivers.
-    pub election: Option<Election>,
+    pub(crate) election: Option<Election>,
     /// Deployment that owns the objects which the program creates.
-    pub owner: Option<Owner>,
+    pub(crate) owner: Option<Owner>,
     /// Warnings about settings that are accepted but probably wrong, to be logged once.
     pub warnings: Vec<String>,
 }
@@ -129,30 +102,36 @@ impl Config {
         let flags = command.try_get_matches_from(args)?;
         assemble::config(&Source { flags, environment })
     }
+
+    /// Starts the process's own log. What is never logged is in [`logging`].
+    pub fn start_log(&self) {
+        logging::init(self.settings.log_format, self.settings.log_level.clone());
+    }
 }
 
 impl fmt::Display for Config {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "coder_url={}", self.coder_url)?;
+        let settings = &self.settings;
+        write!(formatter, "coder_url={}", settings.coder_url)?;
         if let Some(file) = &self.coder_trust.file {
             write!(formatter, " ssl_cert_file={}", file.display())?;
         }
         for directory in &self.coder_trust.directories {
             write!(formatter, " ssl_cert_dir={}", directory.display())?;
         }
-        write!(formatter, " kubeconfig={} namespaces={}", self.cluster, self.namespaces)?;
-        write!(formatter, " field_selector={}", or(self.field_selector.as_ref(), "none"))?;
-        write!(formatter, " label_selector={}", or(self.label_selector.as_ref(), "none"))?;
-        write!(formatter, " node_events={} resolve_references={}", self.node_events, self.resolve_references)?;
+        write!(formatter, " kubeconfig={} namespaces={}", self.cluster, settings.namespaces)?;
+        write!(formatter, " field_selector={}", or(settings.field_selector.as_ref(), "none"))?;
+        write!(formatter, " label_selector={}", or(settings.label_selector.as_ref(), "none"))?;
+        write!(formatter, " node_events={} resolve_references={}", settings.node_events, settings.resolve_references)?;
         match &self.webhook {
             Some(webhook) => write!(formatter, " {webhook}")?,
             None => formatter.write_str(" webhook_addr=off")?,
         }
-        write!(formatter, " {} log_style={}", self.lines, self.log_style.as_str())?;
-        write!(formatter, " log_level={}", self.log_filter)?;
-        write!(formatter, " metrics_addr={}", or(self.metrics_addr.as_ref(), "off"))?;
-        write!(formatter, " health_addr={}", or(self.health_addr.as_ref(), "off"))?;
-        write!(formatter, " shutdown_grace={:?}", self.shutdown_grace)?;
+        write!(formatter, " {} log_style={}", self.lines, settings.log_style.as_str())?;
+        write!(formatter, " log_level={}", settings.log_level)?;
+        write!(formatter, " metrics_addr={}", or(settings.metrics_addr.as_ref(), "off"))?;
+        write!(formatter, " health_addr={}", or(settings.health_addr.as_ref(), "off"))?;
+        write!(formatter, " shutdown_grace={:?}", settings.shutdown_grace)?;
         match &self.state {
             Some(state) => write!(formatter, " state={}/{}", state.namespace, state.name)?,
             None => formatter.write_str(" state=memory")?,

@@ -1,9 +1,7 @@
 //! The Deployment that owns the objects which the program creates.
 
-use super::error::ConfigError;
-use super::names;
-use super::setting::OWNER_DEPLOYMENT;
-use super::source::Source;
+use super::environment::Environment;
+use super::setting::Settings;
 use super::state::State;
 
 /// A Deployment in the namespace of the program's own objects.
@@ -16,9 +14,9 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Reads the settings; `None` if no Deployment is named, or outside a cluster without a namespace.
-    pub(crate) fn find(source: &Source) -> Result<Option<Self>, ConfigError> {
-        let Some(deployment) = source.optional(OWNER_DEPLOYMENT, names::subdomain)? else { return Ok(None) };
-        Ok(State::home(source)?.map(|namespace| Self { namespace, deployment }))
+    /// `None` if no Deployment is named, or outside a cluster without a namespace.
+    pub(crate) fn of(settings: &Settings, environment: &Environment) -> Option<Self> {
+        let deployment = settings.owner_deployment.clone()?;
+        State::home(settings, environment).map(|namespace| Self { namespace, deployment })
     }
 }

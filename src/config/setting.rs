@@ -1,4 +1,28 @@
-//! The settings: one row each, which defines the flag, its help and its error messages.
+//! The settings: one row each, which defines the flag, its help, its error messages, its type and its default.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use logstream_certs::self_managed::{CA_LIFETIME, CERT_LIFETIME};
+use logstream_core::line::Level;
+use logstream_core::render::LogStyle;
+use rustls::pki_types::ServerName;
+use tracing_subscriber::filter::Targets;
+use url::Url;
+
+use super::environment::Environment;
+use super::error::ConfigError;
+use super::source::{Source, Value};
+use super::webhook_names::{self, Service};
+use super::words::{self, Mode};
+use super::{
+    FieldSelector, LabelSelector, Namespaces, address, certificates, cluster, coder_url, duration, line_filter,
+    log_filter, names,
+};
+use crate::leader::Timing;
+use crate::runtime::logging::LogFormat;
 
 /// One setting. The flag takes precedence over the variables, and an earlier variable over a later one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,14 +49,17 @@ impl Setting {
     }
 }
 
-/// Sections of rows `NAME: "flag" | 'short', "VALUE", [variables], "accepted";`, each with its help as a doc comment.
+/// Sections of rows `name: type, "flag" | 'short', "VALUE", [variables], "accepted", parser;`, each with its help as a
+/// doc comment. A row becomes a [`Setting`] and a field of [`Settings`], both with this name.
 macro_rules! settings {
     ($([$heading:literal] $(
         $(#[doc = $help:literal])+
-        $name:ident: $flag:literal $(| $short:literal)?, $value:literal, $variables:expr, $accepted:expr;
+        $name:ident: $type:ty, $flag:literal $(| $short:literal)?, $value:literal, $variables:expr, $accepted:expr,
+        $parser:expr;
     )*)*) => {
         $($(
             $(#[doc = $help])+
+            #[expect(non_upper_case_globals, reason = "it is called like its value")]
             pub(crate) const $name: Setting = Setting {
                 flag: $flag,
                 short: &[$($short)?],
@@ -45,8 +72,34 @@ macro_rules! settings {
         )*)*
         /// Every setting that has a flag, in the order of the help.
         pub(crate) const ALL: &[Setting] = &[$($($name,)*)*];
+
+        /// The value of each setting that has a flag, as it was given or by default.
+        #[derive(Clone, Debug)]
+        pub(crate) struct Settings {
+            $($(
+                $(#[doc = $help])+
+                pub(crate) $name: $type,
+            )*)*
+        }
+
+        impl Settings {
+            /// Parses every setting, or returns the error of the first invalid one.
+            pub(crate) fn parse(source: &Source) -> Result<Self, ConfigError> {
+                Ok(Self {
+                    $($($name: {
+                        let parse: fn(Value<'_>) -> Result<$type, ConfigError> = $parser;
+                        parse(source.value($name))?
+                    },)*)*
+                })
+            }
+        }
     };
 }
+
+/// Default port for health, as is usual for Kubernetes programs.
+const HEALTH_PORT: u16 = 8081;
+/// Default grace period: ten seconds below the default of a pod, part of which the kubelet needs.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
 const ADDRESS: &str = "an IP address with a port such as 127.0.0.1:8081, :PORT for all addresses, or empty for off";
 const LIFETIME: &str = "a duration from 5s to 175200h such as 720h";
@@ -56,163 +109,195 @@ settings! {
     ["Coder"]
 
     /// Address of the Coder deployment: an http or https URL, without user, password, query or fragment. Required.
-    CODER_URL: "coder-url" | 'u', "URL", ["CODER_URL"],
-        "an http or https URL such as https://coder.example.com, without user, password, query or fragment";
+    coder_url: Url, "coder-url" | 'u', "URL", ["CODER_URL"],
+        "an http or https URL such as https://coder.example.com, without user, password, query or fragment",
+        |value| value.required(coder_url::parse);
 
     ["Kubernetes"]
 
     /// Path of a kubeconfig file, which must exist. Default: the file in KUBECONFIG if that is set, else the service
     /// account when running in a cluster, else ~/.kube/config.
-    KUBECONFIG: "kubeconfig" | 'k', "FILE", [],
-        "the path of a kubeconfig file";
+    kubeconfig: Option<PathBuf>, "kubeconfig" | 'k', "FILE", [],
+        "the path of a kubeconfig file",
+        |value| value.path(cluster::existing_file);
 
     /// Namespaces to watch, separated by commas. Default, also if empty: all namespaces. The plural variable
     /// takes precedence, even if empty.
-    NAMESPACES: "namespaces" | 'n', "LIST", ["CODER_NAMESPACES", "CODER_NAMESPACE"],
-        "a list of namespaces separated by commas, each of at most 63 of a-z, 0-9 and -, or nothing for all namespaces";
+    namespaces: Namespaces, "namespaces" | 'n', "LIST", ["CODER_NAMESPACES", "CODER_NAMESPACE"],
+        "a list of namespaces separated by commas, each of at most 63 of a-z, 0-9 and -, or nothing for all namespaces",
+        |value| Ok(value.even_if_empty(Namespaces::parse)?.unwrap_or(Namespaces::All));
 
     /// Watch only pods whose fields match, such as spec.nodeName!=node-1; several conditions are separated by commas.
     /// Default: all pods.
-    FIELD_SELECTOR: "field-selector" | 'f', "SELECTOR", ["CODER_FIELD_SELECTOR"],
-        "a list of FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE separated by commas, such as spec.nodeName!=node-1";
+    field_selector: Option<FieldSelector>, "field-selector" | 'f', "SELECTOR", ["CODER_FIELD_SELECTOR"],
+        "a list of FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE separated by commas, such as spec.nodeName!=node-1",
+        |value| value.optional(FieldSelector::parse);
 
     /// Watch only pods whose labels match, such as app=coder or tier in (a,b); several conditions are separated by
     /// commas. Default: all pods.
-    LABEL_SELECTOR: "label-selector" | 'l', "SELECTOR", ["CODER_LABEL_SELECTOR"],
-        "a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy";
+    label_selector: Option<LabelSelector>, "label-selector" | 'l', "SELECTOR", ["CODER_LABEL_SELECTOR"],
+        "a label selector of Kubernetes, such as app=coder,tier in (a,b),!legacy",
+        |value| value.optional(LabelSelector::parse);
 
     /// Set to false to leave out lines about nodes, such as one that is not ready or about to be removed. Their Events
     /// are in the namespace default, which is then not read unless it is watched. Default: true.
-    NODE_EVENTS: "node-events", "BOOL", ["CODER_LOGSTREAM_NODE_EVENTS"],
-        "true or false";
+    node_events: bool, "node-events", "BOOL", ["CODER_LOGSTREAM_NODE_EVENTS"],
+        "true or false",
+        |value| value.or(true, words::boolean);
 
     /// Set to false if this program has no permission to read the Secrets and ConfigMaps that hold agent tokens. Agents
     /// with such tokens are then not streamed. Default: true.
-    RESOLVE_REFERENCES: "resolve-references", "BOOL", ["CODER_LOGSTREAM_RESOLVE_REFERENCES"],
-        "true or false";
+    resolve_references: bool, "resolve-references", "BOOL", ["CODER_LOGSTREAM_RESOLVE_REFERENCES"],
+        "true or false",
+        |value| value.or(true, words::boolean);
 
     ["Webhook"]
 
     /// Address on which the admission webhook listens with TLS, such as 0.0.0.0:10250, or :10250 for all addresses.
     /// Default, also if empty: no webhook.
-    WEBHOOK_ADDR: "webhook-addr", "ADDRESS", ["CODER_LOGSTREAM_WEBHOOK_ADDR"],
-        ADDRESS;
+    webhook_addr: Option<SocketAddr>, "webhook-addr", "ADDRESS", ["CODER_LOGSTREAM_WEBHOOK_ADDR"],
+        ADDRESS,
+        |value| value.switchable(address::parse, |_| None);
 
     /// Source of the webhook's certificate: self-managed, created and rotated by this program in a Secret that all
     /// replicas share; or mounted, provided in a directory. Default: mounted if --webhook-cert-dir is set, else
     /// self-managed.
-    WEBHOOK_CERT_MODE: "webhook-cert-mode", "MODE", ["CODER_LOGSTREAM_WEBHOOK_CERT_MODE"],
-        "self-managed or mounted";
+    webhook_cert_mode: Option<Mode>, "webhook-cert-mode", "MODE", ["CODER_LOGSTREAM_WEBHOOK_CERT_MODE"],
+        "self-managed or mounted",
+        |value| value.optional(words::cert_mode);
 
     /// Directory with the webhook's certificate chain tls.crt and its key tls.key, both in PEM; changes are picked up
     /// while running. Required in mode mounted, no default.
-    WEBHOOK_CERT_DIR: "webhook-cert-dir", "DIRECTORY", ["CODER_LOGSTREAM_WEBHOOK_CERT_DIR"],
-        "a directory that holds tls.crt and tls.key";
+    webhook_cert_dir: Option<PathBuf>, "webhook-cert-dir", "DIRECTORY", ["CODER_LOGSTREAM_WEBHOOK_CERT_DIR"],
+        "a directory that holds tls.crt and tls.key",
+        |value| value.path(certificates::directory);
 
     /// Name of the Secret that holds the self-managed certificate and its CA, in the namespace of --state-namespace or
     /// of this pod. Created if it does not exist. Default: coder-logstream-kube-webhook.
-    WEBHOOK_CERT_SECRET: "webhook-cert-secret", "NAME", ["CODER_LOGSTREAM_WEBHOOK_CERT_SECRET"],
-        "the name of a Secret, of at most 253 of a-z, 0-9, - and .";
+    webhook_cert_secret: String, "webhook-cert-secret", "NAME", ["CODER_LOGSTREAM_WEBHOOK_CERT_SECRET"],
+        "the name of a Secret, of at most 253 of a-z, 0-9, - and .",
+        |value| value.or("coder-logstream-kube-webhook".to_owned(), names::subdomain);
 
     /// Validity of a self-managed CA, which is rotated after two thirds of it. Default: 8760h, a year.
-    WEBHOOK_CA_LIFETIME: "webhook-ca-lifetime", "DURATION", ["CODER_LOGSTREAM_WEBHOOK_CA_LIFETIME"],
-        LIFETIME;
+    webhook_ca_lifetime: Duration, "webhook-ca-lifetime", "DURATION", ["CODER_LOGSTREAM_WEBHOOK_CA_LIFETIME"],
+        LIFETIME,
+        |value| value.or(CA_LIFETIME, duration::lifetime);
 
     /// Validity of a self-managed certificate, which is rotated after two thirds of it. At most that of the CA.
     /// Default: 720h, thirty days.
-    WEBHOOK_CERT_LIFETIME: "webhook-cert-lifetime", "DURATION", ["CODER_LOGSTREAM_WEBHOOK_CERT_LIFETIME"],
-        LIFETIME;
+    webhook_cert_lifetime: Duration, "webhook-cert-lifetime", "DURATION", ["CODER_LOGSTREAM_WEBHOOK_CERT_LIFETIME"],
+        LIFETIME,
+        |value| value.or(CERT_LIFETIME, duration::lifetime);
 
     /// Name of the MutatingWebhookConfiguration by which the API server calls this program. Readiness verifies the
     /// serving certificate against its caBundle; in mode self-managed this program also updates the caBundle. Required
     /// in mode self-managed. Default: none, without verification.
-    WEBHOOK_CONFIG_NAME: "webhook-config-name", "NAME", ["CODER_LOGSTREAM_WEBHOOK_CONFIG_NAME"],
-        "the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and .";
+    webhook_config_name: Option<String>, "webhook-config-name", "NAME", ["CODER_LOGSTREAM_WEBHOOK_CONFIG_NAME"],
+        "the name of a MutatingWebhookConfiguration, of at most 253 of a-z, 0-9, - and .",
+        |value| value.optional(names::subdomain);
 
     /// Service by which the API server calls this program. The certificate must cover its names. Default: none.
-    WEBHOOK_SERVICE: "webhook-service", "NAME.NAMESPACE", ["CODER_LOGSTREAM_WEBHOOK_SERVICE"],
-        "the name and the namespace of a Service with a dot between, such as coder-logstream-kube.coder";
+    webhook_service: Option<Service>, "webhook-service", "NAME.NAMESPACE", ["CODER_LOGSTREAM_WEBHOOK_SERVICE"],
+        "the name and the namespace of a Service with a dot between, such as coder-logstream-kube.coder",
+        |value| value.optional(webhook_names::service);
 
     /// Additional DNS names and IP addresses that the webhook's certificate must cover, separated by commas. A
     /// self-managed certificate needs at least one, here or by --webhook-service. Default: none.
-    WEBHOOK_NAMES: "webhook-names", "LIST", ["CODER_LOGSTREAM_WEBHOOK_NAMES"],
-        "a list of DNS names and IP addresses separated by commas";
+    webhook_names: Vec<ServerName<'static>>, "webhook-names", "LIST", ["CODER_LOGSTREAM_WEBHOOK_NAMES"],
+        "a list of DNS names and IP addresses separated by commas",
+        |value| value.or(Vec::new(), webhook_names::server_names);
 
     /// File with CA certificates in PEM. Clients without a certificate issued by one of these CAs are rejected.
     /// Default: all clients are accepted.
-    WEBHOOK_CLIENT_CA: "webhook-client-ca", "FILE", ["CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"],
-        CERTIFICATES;
+    webhook_client_ca: Option<PathBuf>, "webhook-client-ca", "FILE", ["CODER_LOGSTREAM_WEBHOOK_CLIENT_CA"],
+        CERTIFICATES,
+        |value| value.path(certificates::file);
 
     ["Lines"]
 
     /// Minimum level of the lines that owners get: debug for every step, warn for failures and their early signs, or
     /// error. Default: debug.
-    MIN_LEVEL: "min-level", "LEVEL", ["CODER_LOGSTREAM_MIN_LEVEL"],
-        "debug, warn or error";
+    min_level: Level, "min-level", "LEVEL", ["CODER_LOGSTREAM_MIN_LEVEL"],
+        "debug, warn or error",
+        |value| value.or(Level::Debug, words::level);
 
     /// Reasons of Kubernetes Events that are left out of startup logs, separated by commas, such as
     /// Pulling,Pulled,Scheduled; also reasons of failures, such as Unhealthy. Default, also if empty: none.
-    SKIP_REASONS: "skip-reasons", "LIST", ["CODER_LOGSTREAM_SKIP_REASONS"],
-        "a list of reasons of Kubernetes Events separated by commas, such as Pulling,Pulled";
+    skip_reasons: BTreeSet<String>, "skip-reasons", "LIST", ["CODER_LOGSTREAM_SKIP_REASONS"],
+        "a list of reasons of Kubernetes Events separated by commas, such as Pulling,Pulled",
+        |value| value.or(BTreeSet::new(), line_filter::reasons);
 
     /// Style of the lines that owners get: fancy with emoji and colours, or plain without. Default: fancy.
-    LOG_STYLE: "log-style", "STYLE", ["CODER_LOGSTREAM_LOG_STYLE"],
-        "fancy or plain";
+    log_style: LogStyle, "log-style", "STYLE", ["CODER_LOGSTREAM_LOG_STYLE"],
+        "fancy or plain",
+        |value| value.or(LogStyle::default(), words::log_style);
 
     ["Running"]
 
     /// Format of this program's own log on standard error: text or json. Default: text.
-    LOG_FORMAT: "log-format", "FORMAT", ["CODER_LOGSTREAM_LOG_FORMAT"],
-        "text or json";
+    log_format: LogFormat, "log-format", "FORMAT", ["CODER_LOGSTREAM_LOG_FORMAT"],
+        "text or json",
+        |value| value.or(LogFormat::default(), words::log_format);
 
     /// Level of this program's own log: off, error, warn, info, debug or trace; MODULE=LEVEL for a single module;
     /// separated by commas. Default: info.
-    LOG_LEVEL: "log-level", "LEVEL", ["CODER_LOGSTREAM_LOG"],
-        "off, error, warn, info, debug or trace, and MODULE=LEVEL, separated by commas, such as info,kube_client=debug";
+    log_level: Targets, "log-level", "LEVEL", ["CODER_LOGSTREAM_LOG"],
+        "off, error, warn, info, debug or trace, and MODULE=LEVEL, separated by commas, such as info,kube_client=debug",
+        |value| value.or(log_filter::default(), log_filter::parse);
 
     /// Address that serves /metrics over plain HTTP; may equal --health-addr. Default, also if empty: off.
-    METRICS_ADDR: "metrics-addr", "ADDRESS", ["CODER_LOGSTREAM_METRICS_ADDR"],
-        ADDRESS;
+    metrics_addr: Option<SocketAddr>, "metrics-addr", "ADDRESS", ["CODER_LOGSTREAM_METRICS_ADDR"],
+        ADDRESS,
+        |value| value.switchable(address::parse, |_| None);
 
     /// Address that serves /livez and /readyz over plain HTTP; an empty value means off. Default: :8081, on all
     /// addresses.
-    HEALTH_ADDR: "health-addr", "ADDRESS", ["CODER_LOGSTREAM_HEALTH_ADDR"],
-        ADDRESS;
+    health_addr: Option<SocketAddr>, "health-addr", "ADDRESS", ["CODER_LOGSTREAM_HEALTH_ADDR"],
+        ADDRESS,
+        |value| value.switchable(address::parse, |_| Some(address::every_address(HEALTH_PORT)));
 
     /// Time limit of a graceful shutdown after SIGTERM, from 0s to 10m, such as 20s or 1m30s. Set it 5 s below the
     /// pod's terminationGracePeriodSeconds. Default: 20s.
-    SHUTDOWN_GRACE: "shutdown-grace", "DURATION", ["CODER_LOGSTREAM_SHUTDOWN_GRACE"],
-        "a duration from 0s to 10m such as 20s or 1m30s";
+    shutdown_grace: Duration, "shutdown-grace", "DURATION", ["CODER_LOGSTREAM_SHUTDOWN_GRACE"],
+        "a duration from 0s to 10m such as 20s or 1m30s",
+        |value| value.or(SHUTDOWN_GRACE, duration::parse);
 
     /// Namespace of the checkpoint ConfigMap, from which a restart continues; empty for no checkpoint. Default: this
     /// pod's namespace, or no checkpoint outside a cluster.
-    STATE_NAMESPACE: "state-namespace", "NAMESPACE", ["CODER_LOGSTREAM_STATE_NAMESPACE", POD_NAMESPACE_VARIABLE],
-        "a namespace of at most 63 of a-z, 0-9 and -, or empty for no checkpoint";
+    state_namespace: Option<String>, "state-namespace", "NAMESPACE",
+        ["CODER_LOGSTREAM_STATE_NAMESPACE", POD_NAMESPACE_VARIABLE],
+        "a namespace of at most 63 of a-z, 0-9 and -, or empty for no checkpoint",
+        |value| value.switchable(names::label, Environment::own_namespace);
 
     /// Name of that ConfigMap. Default: coder-logstream-kube-progress.
-    STATE_NAME: "state-name", "NAME", ["CODER_LOGSTREAM_STATE_NAME"],
-        "the name of a ConfigMap, of at most 253 of a-z, 0-9, - and .";
+    state_name: String, "state-name", "NAME", ["CODER_LOGSTREAM_STATE_NAME"],
+        "the name of a ConfigMap, of at most 253 of a-z, 0-9, - and .",
+        |value| value.or("coder-logstream-kube-progress".to_owned(), names::subdomain);
 
     /// Name of the Lease by which one of several replicas is elected to deliver, in the namespace of the ConfigMap.
     /// Default, also if empty: no election, so at most one replica may run.
-    LEASE_NAME: "lease-name", "NAME", ["CODER_LOGSTREAM_LEASE_NAME"],
-        "the name of a Lease, of at most 253 of a-z, 0-9, - and .";
+    lease_name: Option<String>, "lease-name", "NAME", ["CODER_LOGSTREAM_LEASE_NAME"],
+        "the name of a Lease, of at most 253 of a-z, 0-9, - and .",
+        |value| value.optional(names::subdomain);
 
     /// Name of this replica in the Lease. Must be unique among processes that run at the same time; a later process
     /// with the same name takes over at once. Default: a random name.
-    LEASE_IDENTITY: "lease-identity", "NAME", ["CODER_LOGSTREAM_LEASE_IDENTITY", POD_NAME_VARIABLE],
-        "a name of at most 253 of a-z, 0-9, - and .";
+    lease_identity: Option<String>, "lease-identity", "NAME", ["CODER_LOGSTREAM_LEASE_IDENTITY", POD_NAME_VARIABLE],
+        "a name of at most 253 of a-z, 0-9, - and .",
+        |value| value.optional(names::subdomain);
 
     /// Time after which another replica takes over from one that was killed or lost its connection, from 3s to 10m. The
     /// holder renews the Lease every 2/15 of this time, and stops sending 2/3 of it after the last renewal. Default:
     /// 10s.
-    LEASE_DURATION: "lease-duration", "DURATION", ["CODER_LOGSTREAM_LEASE_DURATION"],
-        "a duration from 3s to 10m such as 10s";
+    lease_duration: Duration, "lease-duration", "DURATION", ["CODER_LOGSTREAM_LEASE_DURATION"],
+        "a duration from 3s to 10m such as 10s",
+        |value| value.or(Timing::DEFAULT_LEASE, duration::lease);
 
     /// Deployment in the program's namespace that owns the Secret and ConfigMap created by the program, so that
     /// Kubernetes deletes them with it. They get its app.kubernetes.io labels. Default, also if empty: no owner.
-    OWNER_DEPLOYMENT: "owner-deployment", "NAME", ["CODER_LOGSTREAM_OWNER_DEPLOYMENT"],
-        "the name of a Deployment, of at most 253 of a-z, 0-9, - and .";
+    owner_deployment: Option<String>, "owner-deployment", "NAME", ["CODER_LOGSTREAM_OWNER_DEPLOYMENT"],
+        "the name of a Deployment, of at most 253 of a-z, 0-9, - and .",
+        |value| value.optional(names::subdomain);
 }
 
 /// Read from the environment only, by the convention of OpenSSL.

@@ -20,14 +20,29 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// The value of this setting.
+    pub(crate) fn value(&self, setting: Setting) -> Value<'_> {
+        Value { source: self, setting }
+    }
+}
+
+/// The value of one setting, not parsed yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value<'a> {
+    source: &'a Source<'a>,
+    setting: Setting,
+}
+
+impl Value<'_> {
     /// The value of the flag, or else of the first variable that is set, even if empty.
-    pub(crate) fn given(&self, setting: Setting) -> Result<Option<Given>, ConfigError> {
-        let flag = self.flags.try_get_one::<OsString>(setting.flag).ok().flatten();
+    pub(crate) fn given(self) -> Result<Option<Given>, ConfigError> {
+        let Self { source, setting } = self;
+        let flag = source.flags.try_get_one::<OsString>(setting.flag).ok().flatten();
         let from_flag = flag.map(|value| (Origin::Flag(setting.flag), value.as_os_str()));
         let found = from_flag.or_else(|| {
             let mut variables = setting.variables.iter();
             variables.find_map(|variable| {
-                Some((Origin::Variable { variable, flag: setting.flag }, self.environment.get(variable)?))
+                Some((Origin::Variable { variable, flag: setting.flag }, source.environment.get(variable)?))
             })
         });
         let Some((origin, value)) = found else { return Ok(None) };
@@ -37,42 +52,54 @@ impl Source<'_> {
         }
     }
 
-    /// The parsed value of a setting; an empty one counts as absent.
-    pub(crate) fn optional<T>(
-        &self,
-        setting: Setting,
+    /// True if it has a value that is not empty.
+    pub(crate) fn is_given(self) -> bool {
+        matches!(self.given(), Ok(Some(given)) if !given.text.is_empty())
+    }
+
+    /// Parses the value, also an empty one.
+    pub(crate) fn even_if_empty<T>(
+        self,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
-        let given = self.given(setting)?;
+        self.given()?.map(|given| given.parse(parse)).transpose()
+    }
+
+    /// Parses the value; an empty one counts as absent.
+    pub(crate) fn optional<T>(self, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, ConfigError> {
+        let given = self.given()?;
         given.filter(|given| !given.text.is_empty()).map(|given| given.parse(parse)).transpose()
     }
 
-    /// The parsed value of a setting that an empty value turns off.
+    /// Like [`Value::optional`], with a default.
+    pub(crate) fn or<T>(self, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        Ok(self.optional(parse)?.unwrap_or(default))
+    }
+
+    /// Like [`Value::optional`], for a setting without a default.
+    pub(crate) fn required<T>(self, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        self.optional(parse)?.ok_or_else(|| ConfigError::missing(self.setting, "is required"))
+    }
+
+    /// Parses the value of a setting that an empty value turns off. The default may depend on the environment.
     pub(crate) fn switchable<T>(
-        &self,
-        setting: Setting,
+        self,
         parse: impl FnOnce(&str) -> Result<T, String>,
-        default: impl FnOnce() -> Option<T>,
+        default: impl FnOnce(&Environment) -> Option<T>,
     ) -> Result<Option<T>, ConfigError> {
-        match self.given(setting)? {
+        match self.given()? {
             Some(given) if given.text.is_empty() => Ok(None),
             Some(given) => given.parse(parse).map(Some),
-            None => Ok(default()),
+            None => Ok(default(self.source.environment)),
         }
     }
 
-    /// Like [`Source::optional`], for a path. `check` is skipped if the path is on another machine.
+    /// Like [`Value::optional`], for a path. `check` is skipped if the path is on another machine.
     pub(crate) fn path(
-        &self,
-        setting: Setting,
+        self,
         check: impl FnOnce(&str) -> Result<PathBuf, String>,
     ) -> Result<Option<PathBuf>, ConfigError> {
-        self.optional(setting, |text| if self.environment.elsewhere { Ok(text.into()) } else { check(text) })
-    }
-
-    /// True if the setting has a value that is not empty.
-    pub(crate) fn has(&self, setting: Setting) -> bool {
-        matches!(self.given(setting), Ok(Some(given)) if !given.text.is_empty())
+        self.optional(|text| if self.source.environment.elsewhere { Ok(text.into()) } else { check(text) })
     }
 }
 

@@ -1,12 +1,8 @@
 //! The ConfigMap of the checkpoint.
 
 use super::environment::Environment;
-use super::error::ConfigError;
 use super::names;
-use super::setting::{POD_NAMESPACE_VARIABLE, STATE_NAME, STATE_NAMESPACE};
-use super::source::Source;
-
-const DEFAULT_NAME: &str = "coder-logstream-kube-progress";
+use super::setting::{POD_NAMESPACE_VARIABLE, Settings};
 
 /// The ConfigMap of the checkpoint.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,27 +14,16 @@ pub struct State {
 }
 
 impl State {
-    /// Reads the settings. `None` keeps the checkpoint in memory: if the namespace is empty, and by default outside a
-    /// cluster.
-    pub(crate) fn find(source: &Source) -> Result<Option<Self>, ConfigError> {
-        let name = source.optional(STATE_NAME, names::subdomain)?;
-        let own = || own_namespace(source.environment);
-        let namespace = source.switchable(STATE_NAMESPACE, names::label, own)?;
-        Ok(namespace.map(|namespace| Self { namespace, name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()) }))
+    /// `None` keeps the checkpoint in memory: if the namespace is empty, and by default outside a cluster.
+    pub(crate) fn of(settings: &Settings) -> Option<Self> {
+        let namespace = settings.state_namespace.clone()?;
+        Some(Self { namespace, name: settings.state_name.clone() })
     }
 
     /// Namespace of the program's own objects, even if the checkpoint is in memory only. `None` outside a cluster,
     /// unless it is set.
-    pub(crate) fn home(source: &Source) -> Result<Option<String>, ConfigError> {
-        let environment = source.environment;
+    pub(crate) fn home(settings: &Settings, environment: &Environment) -> Option<String> {
         let of_pod = || names::label(environment.filled(POD_NAMESPACE_VARIABLE)?.to_str()?.trim()).ok();
-        let given = source.optional(STATE_NAMESPACE, names::label)?;
-        Ok(given.or_else(of_pod).or_else(|| own_namespace(environment)))
+        settings.state_namespace.clone().or_else(of_pod).or_else(|| environment.own_namespace())
     }
-}
-
-/// Namespace of this pod, from the mounted service account. None outside a pod.
-fn own_namespace(environment: &Environment) -> Option<String> {
-    let text = std::fs::read_to_string(environment.namespace_file()).ok()?;
-    names::label(text.trim()).ok()
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::setting::ALL;
 use super::*;
@@ -87,7 +88,7 @@ fn every_setting_can_be_given_by_flag() {
     let args: Vec<String> = values.iter().map(|(flag, value)| format!("--{flag}={value}")).collect();
     let config = config(&args.iter().map(String::as_str).collect::<Vec<_>>(), &[]).unwrap();
     assert_eq!(config.to_string(), expected(&scratch, scratch.certificate.to_str().unwrap()));
-    assert_eq!(config.log_format, LogFormat::Json);
+    assert_eq!(config.settings.log_format, LogFormat::Json);
     // No command line uses all of them.
     assert_eq!(config.warnings, ["--webhook-cert-dir has no effect with a self-managed certificate"]);
 }
@@ -138,7 +139,7 @@ fn every_setting_but_the_kubeconfig_can_be_given_by_each_of_its_variables() {
             .collect();
         let config = config(&[], &variables).unwrap();
         assert_eq!(config.to_string(), expected(&scratch, "default"));
-        assert_eq!(config.log_format, LogFormat::Json);
+        assert_eq!(config.settings.log_format, LogFormat::Json);
     }
 }
 
@@ -151,7 +152,7 @@ fn the_address_of_coder_is_enough() {
          label_selector=none node_events=true resolve_references=true webhook_addr=off min_level=debug skip_reasons=none log_style=fancy log_level=info metrics_addr=off health_addr=[::]:8081 \
          shutdown_grace=20s state=memory lease=none owner=none"
     );
-    assert_eq!(config.log_format, LogFormat::Text);
+    assert_eq!(config.settings.log_format, LogFormat::Text);
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn an_election_needs_a_checkpoint_and_a_lease_that_is_not_too_short() {
 #[test]
 fn a_flag_comes_before_its_variable_and_the_last_flag_before_the_first() {
     let config = config(&["-n", "a", "--namespace", "b"], &[URL, ("CODER_NAMESPACES", "c")]).unwrap();
-    assert_eq!(config.namespaces.to_string(), "b");
+    assert_eq!(config.settings.namespaces.to_string(), "b");
 }
 
 #[test]
@@ -185,8 +186,8 @@ fn the_short_flags_of_the_predecessor_are_understood() {
 fn of_two_variables_for_namespaces_the_plural_counts_even_when_empty() {
     let both =
         |plural, singular| config(&[], &[URL, ("CODER_NAMESPACES", plural), ("CODER_NAMESPACE", singular)]).unwrap();
-    assert_eq!(both("a", "b").namespaces.to_string(), "a");
-    assert_eq!(both("", "b").namespaces, Namespaces::All);
+    assert_eq!(both("a", "b").settings.namespaces.to_string(), "a");
+    assert_eq!(both("", "b").settings.namespaces, Namespaces::All);
     assert_eq!(both("a", "b").warnings, ["CODER_NAMESPACE differs from CODER_NAMESPACES and has no effect"]);
     assert_eq!(both("a", "a").warnings, [""; 0]);
 }
@@ -197,8 +198,11 @@ fn an_empty_value_switches_off_or_counts_as_unset() {
     let mut variables: Vec<_> = variables.into_iter().filter(|(name, _)| *name != URL.0).collect();
     variables.push(URL);
     let config = config(&[], &variables).unwrap();
-    assert_eq!((config.health_addr, config.state.is_none()), (None, true));
-    assert_eq!((config.shutdown_grace, config.log_format), (Duration::from_secs(20), LogFormat::Text));
+    assert_eq!((config.settings.health_addr, config.state.is_none()), (None, true));
+    assert_eq!(
+        (config.settings.shutdown_grace, config.settings.log_format),
+        (Duration::from_secs(20), LogFormat::Text)
+    );
 }
 
 #[test]
@@ -222,7 +226,7 @@ fn progress_is_kept_in_the_pods_own_namespace() {
 #[test]
 fn health_and_metrics_may_share_an_address() {
     let config = config(&["--metrics-addr=:8081"], &[URL]).unwrap();
-    assert_eq!(config.metrics_addr, config.health_addr);
+    assert_eq!(config.settings.metrics_addr, config.settings.health_addr);
 }
 
 #[test]

@@ -28,6 +28,19 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, String> {
     one_of(text, &formats).ok_or_else(|| "which is not a format".to_owned())
 }
 
+/// Source of the serving certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mode {
+    SelfManaged,
+    Mounted,
+}
+
+/// `self-managed` or `mounted`.
+pub(crate) fn cert_mode(text: &str) -> Result<Mode, String> {
+    let modes = [("self-managed", Mode::SelfManaged), ("mounted", Mode::Mounted)];
+    one_of(text, &modes).ok_or_else(|| "which is not a mode".to_owned())
+}
+
 /// The value of a word.
 pub(crate) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Option<T> {
     words.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)).map(|(_, value)| *value)

@@ -241,7 +241,7 @@ impl Context {
 
     /// The watched namespaces for requests: each, or `None` for all at once.
     pub(super) fn scopes(&self) -> Vec<Option<&str>> {
-        match &self.config.namespaces {
+        match &self.config.settings.namespaces {
             Namespaces::All => vec![None],
             Namespaces::Listed(names) => names.iter().take(MAX_NAMESPACES).map(|name| Some(name.as_str())).collect(),
         }
@@ -249,7 +249,7 @@ impl Context {
 
     /// Namespaces in which a pod is created by dry run; none if the webhook is never called in those that are watched.
     pub(super) fn sampled_namespaces(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = match &self.config.namespaces {
+        let mut names: Vec<&str> = match &self.config.settings.namespaces {
             Namespaces::All => vec![self.home().unwrap_or("default")],
             Namespaces::Listed(names) => names.iter().take(MAX_NAMESPACES).map(String::as_str).collect(),
         };

@@ -215,9 +215,9 @@ mod tests {
     #[tokio::test]
     async fn arguments_and_variables_become_the_configuration() {
         let installed = read(CONTAINER).await.unwrap();
-        let Config { coder_url, namespaces, state, webhook, .. } = &installed.config;
-        assert_eq!(coder_url.as_str(), "https://coder.example.com/");
-        assert_eq!(namespaces.to_string(), "team-a", "an argument takes precedence");
+        let Config { settings, state, webhook, .. } = &installed.config;
+        assert_eq!(settings.coder_url.as_str(), "https://coder.example.com/");
+        assert_eq!(settings.namespaces.to_string(), "team-a", "an argument takes precedence");
         assert_eq!(state.as_ref().unwrap().namespace, "coder");
         let configuration = webhook.as_ref().unwrap().certificate.configuration();
         assert_eq!(configuration, Some("logs.coder"), "although its directory is not on this machine");

@@ -18,7 +18,7 @@ pub(super) fn of(config: &Config) -> Vec<Access> {
 }
 
 fn watch(config: &Config, needs: &mut Vec<Access>) {
-    let namespaces = match &config.namespaces {
+    let namespaces = match &config.settings.namespaces {
         Namespaces::All => vec![None],
         Namespaces::Listed(names) => names.iter().map(|name| Some(name.as_str())).collect(),
     };
@@ -27,13 +27,13 @@ fn watch(config: &Config, needs: &mut Vec<Access>) {
             let verbs = verbs(resource).iter();
             needs.extend(verbs.map(|verb| Access::new(verb, resource.group(), resource.plural()).within(namespace)));
         }
-        if config.resolve_references {
+        if config.settings.resolve_references {
             let resources = ["configmaps", "secrets"].into_iter();
             needs.extend(resources.map(|resource| Access::new("get", "", resource).within(namespace)));
         }
     }
     let apart = |name: &String| name != CLUSTER_EVENTS;
-    if let (true, Namespaces::Listed(names)) = (config.node_events, &config.namespaces)
+    if let (true, Namespaces::Listed(names)) = (config.settings.node_events, &config.settings.namespaces)
         && names.iter().all(apart)
     {
         let verbs = verbs(Resource::NodeEvents).iter();

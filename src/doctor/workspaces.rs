@@ -67,8 +67,8 @@ impl Context {
 }
 
 async fn list(context: &Context) -> Result<Workspaces, ApiError> {
-    let field = context.config.field_selector.as_ref().map(ToString::to_string).unwrap_or_default();
-    let label = context.config.label_selector.as_ref().map(ToString::to_string).unwrap_or_default();
+    let field = context.config.settings.field_selector.as_ref().map(ToString::to_string).unwrap_or_default();
+    let label = context.config.settings.label_selector.as_ref().map(ToString::to_string).unwrap_or_default();
     let query = encoded(&[("fieldSelector", &field), ("labelSelector", &label)]);
     let mut workspaces = Workspaces::default();
     for namespace in context.scopes() {

@@ -51,7 +51,7 @@ async fn run(context: &Context) -> Verdict {
         return Err(Problem::unmet("its content cannot be read", action));
     };
     let pods = &context.workspaces().await?.changes;
-    judge(&saved, &context.config.namespaces, pods, context.clock.now())
+    judge(&saved, &context.config.settings.namespaces, pods, context.clock.now())
 }
 
 fn judge(saved: &Saved, namespaces: &Namespaces, changes: &[Change], now: Timestamp) -> Verdict {

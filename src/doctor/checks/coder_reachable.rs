@@ -25,7 +25,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 async fn run(context: &Context) -> Verdict {
-    let url = &context.config.coder_url;
+    let url = &context.config.settings.coder_url;
     let probed = probe(url).await.map_err(|error| {
         Problem::unmet(
             error.to_string(),
@@ -40,7 +40,7 @@ async fn run(context: &Context) -> Verdict {
 }
 
 fn problem(context: &Context, error: &ProbeError) -> Problem {
-    let url = &context.config.coder_url;
+    let url = &context.config.settings.coder_url;
     let is_lost = matches!(error.error.failure, Failure::Network { .. } | Failure::Timeout);
     if context.vantage == Vantage::Outside && is_lost && is_in_cluster(url) {
         return Problem::skipped(format!("{url} is an address inside of the cluster; `helm test` verifies it there"));

@@ -22,11 +22,11 @@ pub(super) const CHECK: Check = Check {
 async fn run(context: &Context) -> Verdict {
     let url = answer(context).await?.url;
     let without_slash = |text: &str| text.trim_end_matches('/').to_owned();
-    if without_slash(url.as_str()) == without_slash(context.config.coder_url.as_str()) {
+    if without_slash(url.as_str()) == without_slash(context.config.settings.coder_url.as_str()) {
         return Ok("no redirect".to_owned());
     }
     Err(Problem::unmet(
-        format!("{} redirects to {url}", context.config.coder_url),
+        format!("{} redirects to {url}", context.config.settings.coder_url),
         format!("set --coder-url (`url` in the chart) to {url}: each redirect costs a request"),
     ))
 }

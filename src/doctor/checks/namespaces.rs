@@ -24,7 +24,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 async fn run(context: &Context) -> Verdict {
-    let Namespaces::Listed(names) = &context.config.namespaces else {
+    let Namespaces::Listed(names) = &context.config.settings.namespaces else {
         return Ok("all namespaces are watched".to_owned());
     };
     let mut problems = Vec::new();

@@ -17,7 +17,7 @@ pub(super) const CHECK: Check = Check {
     severity: Severity::Warning,
     fatal: false,
     retry: false,
-    run: |context| future::ready(judge(&context.proxies, &context.config.coder_url)).boxed(),
+    run: |context| future::ready(judge(&context.proxies, &context.config.settings.coder_url)).boxed(),
 };
 
 fn judge(variables: &Variables, coder: &Url) -> Verdict {

@@ -46,7 +46,7 @@ async fn run(context: &Context) -> Verdict {
         objects.iter().take(SHOWN).map(name).collect::<Vec<_>>().join(", ")
     };
     let count = counted(objects.len(), "object");
-    if !context.config.resolve_references {
+    if !context.config.settings.resolve_references {
         let all: Vec<_> = objects.iter().collect();
         return Err(Problem::unmet(
             format!("{count} with tokens cannot be read (--resolve-references=false): {}", names(&all)),

@@ -71,14 +71,14 @@ fn not_called(namespace: &str) -> Problem {
 
 /// Labels of a pod for which the webhook is called and answers, or the reason why there is no such pod.
 pub(super) fn labels(context: &Context, webhook: &MutatingWebhook) -> Result<Labels, Problem> {
-    if context.config.field_selector.is_some() {
+    if context.config.settings.field_selector.is_some() {
         return Err(Problem::skipped("with --field-selector the webhook does not annotate pods"));
     }
     let labels = selector::example(webhook.object_selector.as_ref());
     let labels = labels.ok_or_else(|| {
         Problem::unmet("objectSelector selects no pod at all", "compare webhook.objectSelector with labelSelector")
     })?;
-    match &context.config.label_selector {
+    match &context.config.settings.label_selector {
         Some(selector) if !selector.matches(&labels) => {
             Err(Problem::skipped("no example of a pod can be made for --label-selector"))
         }

@@ -56,7 +56,7 @@ async fn run(context: &Context) -> Verdict {
 
 /// The watched namespaces with their labels.
 async fn watched(context: &Context) -> Result<Vec<Namespace>, Problem> {
-    let Namespaces::Listed(names) = &context.config.namespaces else {
+    let Namespaces::Listed(names) = &context.config.settings.namespaces else {
         return Ok(context.api.list(&Access::new("list", "", "namespaces"), "").await?);
     };
     let mut namespaces = Vec::new();

@@ -29,12 +29,12 @@ pub(super) const CHECK: Check = Check {
 async fn run(context: &Context) -> Verdict {
     let workspaces = context.workspaces().await?;
     let count = counted(workspaces.pods.len(), "workspace pod");
-    if context.config.webhook.is_none() || context.config.field_selector.is_some() {
+    if context.config.webhook.is_none() || context.config.settings.field_selector.is_some() {
         return Ok(format!("{count}; the webhook is off or annotates none"));
     }
     let configuration = read(context).await?;
     let since = configuration.metadata.creation_timestamp.map(|time| time.0);
-    let missed = missed(workspaces, since, context.config.resolve_references);
+    let missed = missed(workspaces, since, context.config.settings.resolve_references);
     if missed.is_empty() {
         return Ok(format!("{count}, none was missed"));
     }
