@@ -86,7 +86,7 @@ fn self_managed(settings: &Settings, source: &Source) -> Result<CertMode, Config
         configuration: required(settings.webhook_config_name.clone(), setting::webhook_config_name, why)?,
         names,
         ca_lifetime,
-        leaf_lifetime: cert_lifetime,
+        cert_lifetime,
     };
     if cert_lifetime > ca_lifetime {
         let (cert, ca) = (setting::webhook_cert_lifetime.flag, setting::webhook_ca_lifetime.flag);
@@ -156,11 +156,11 @@ impl fmt::Display for Webhook {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "webhook_addr={} ", self.address)?;
         match &self.certificate {
-            CertMode::SelfManaged(self_managed::Settings { namespace, secret, ca_lifetime, leaf_lifetime, .. }) => {
+            CertMode::SelfManaged(self_managed::Settings { namespace, secret, ca_lifetime, cert_lifetime, .. }) => {
                 write!(
                     formatter,
                     "webhook_cert_mode=self-managed webhook_cert_secret={namespace}/{secret} \
-                     webhook_ca_lifetime={ca_lifetime:?} webhook_cert_lifetime={leaf_lifetime:?}"
+                     webhook_ca_lifetime={ca_lifetime:?} webhook_cert_lifetime={cert_lifetime:?}"
                 )?;
             }
             CertMode::Mounted { directory, .. } => {

@@ -39,16 +39,16 @@ pub struct Settings {
     /// Lifetime of a CA; renewed after two thirds.
     pub ca_lifetime: Duration,
     /// Lifetime of a serving certificate; renewed after two thirds. It never outlives its CA.
-    pub leaf_lifetime: Duration,
+    pub cert_lifetime: Duration,
 }
 
 impl Settings {
     fn policy(&self) -> Policy {
         Policy {
-            leaf_lifetime: self.leaf_lifetime,
+            cert_lifetime: self.cert_lifetime,
             // Two thirds, or up to 10 % earlier.
             renew_at: fastrand::i32(600..=666),
-            settle: PROPAGATION_DELAY.min(self.leaf_lifetime / 10),
+            settle: PROPAGATION_DELAY.min(self.cert_lifetime / 10),
         }
     }
 }

@@ -26,7 +26,7 @@ const STOP_ISSUING_AT: i32 = 900;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Policy {
     /// Lifetime of a serving certificate.
-    pub(super) leaf_lifetime: Duration,
+    pub(super) cert_lifetime: Duration,
     /// Fraction of the lifetime (in thousandths) after which a certificate is renewed. Differs between replicas, so that
     /// they rarely renew at the same time.
     pub(super) renew_at: i32,
@@ -268,7 +268,7 @@ impl Planner<'_> {
 
     /// Time after which no certificate issued before this CA was created can be valid, plus a tenth for clock skew.
     fn retirement(&self, successor: &Ca) -> Timestamp {
-        after(successor.created, self.policy.leaf_lifetime + self.policy.leaf_lifetime / 10)
+        after(successor.created, self.policy.cert_lifetime + self.policy.cert_lifetime / 10)
     }
 
     fn renewal(&self, created: Timestamp, not_after: Timestamp) -> Timestamp {

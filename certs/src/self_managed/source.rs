@@ -216,7 +216,7 @@ impl Source {
                 let (Some(signer), Some(ca)) = (&content.signer, content.cas.first()) else { return Ok(None) };
                 // Must not outlive the CA: the API server would reject it.
                 let most = Duration::try_from(ca.not_after().duration_since(now)).unwrap_or_default();
-                let issued = signer.issue(&self.names(content), now, self.settings.leaf_lifetime.min(most))?;
+                let issued = signer.issue(&self.names(content), now, self.settings.cert_lifetime.min(most))?;
                 self.write(seen, stored::serving_cert(&issued)).await?;
                 info!("issued a new serving certificate");
                 self.metrics.issued(Issuance::Serving);

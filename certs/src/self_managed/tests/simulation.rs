@@ -40,7 +40,7 @@ pub(super) struct Replica {
 }
 
 fn policy() -> Policy {
-    Policy { leaf_lifetime: CERT_LIFETIME, renew_at: 650, settle: PROPAGATION_DELAY }
+    Policy { cert_lifetime: CERT_LIFETIME, renew_at: 650, settle: PROPAGATION_DELAY }
 }
 
 fn later(time: Timestamp, more: Duration) -> Timestamp {
