@@ -128,17 +128,16 @@ async fn create(
         let (pods, manifest) = (&pods, &manifest);
         async move {
             let start = Instant::now();
-            match pods.create(&PostParams::default(), manifest).await {
-                Ok(pod) => Ok((Ok(pod), (start, start.elapsed()))),
+            let pod = match pods.create(&PostParams::default(), manifest).await {
+                Ok(pod) => Ok(pod),
                 // An earlier attempt without a response has succeeded.
-                Err(kube::Error::Api(status)) if status.code == 409 => {
-                    pods.get(&manifest.name_any()).await.map(|pod| (Ok(pod), (start, start.elapsed())))
-                }
+                Err(kube::Error::Api(status)) if status.code == 409 => Ok(pods.get(&manifest.name_any()).await?),
                 Err(kube::Error::Api(status)) if status.message.contains("webhook") => {
-                    Ok((Err(anyhow::anyhow!("refused: {}", status.message)), (start, start.elapsed())))
+                    Err(anyhow::anyhow!("refused: {}", status.message))
                 }
-                Err(error) => Err(error),
-            }
+                Err(error) => return Err(error),
+            };
+            Ok((pod, (start, start.elapsed())))
         }
     })
     .await?;

@@ -9,10 +9,11 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
+use logstream_testing::poll;
 use serde_json::json;
 use tokio::{sync::watch, time::sleep};
 
-use super::{Doubts, LEASE};
+use super::{Doubts, LEASE, RECOVERY};
 use crate::isolated_cluster::IsolatedCluster;
 
 /// Pause between two writes.
@@ -45,22 +46,16 @@ pub(super) async fn observe(
 ) -> Result<SlowWrites> {
     let api: Api<ConfigMap> = Api::namespaced(isolated.client.clone(), isolated.namespace.name());
     let mut slow = SlowWrites::default();
-    for count in 0_u64.. {
+    for count in (0_u64..).take_while(|_| !*end.borrow()) {
         let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "writes"},
             "data": {"count": count.to_string()}});
+        let (parameters, patch) = (PatchParams::apply("chaos"), Patch::Apply(&manifest));
         let start = Instant::now();
-        while api.patch("writes", &PatchParams::apply("chaos"), &Patch::Apply(&manifest)).await.is_err()
-            && !*end.borrow()
-        {
-            sleep(PAUSE).await;
-        }
+        poll::eventually("a write succeeds", RECOVERY, || api.patch("writes", &parameters, &patch)).await?;
         let done = Instant::now();
         if done - start > SLOW {
             doubts.add(start, done + LEASE);
             slow.0.push((start, done));
-        }
-        if *end.borrow() {
-            break;
         }
         sleep(PAUSE).await;
     }
