@@ -25,18 +25,18 @@ mod tests {
     use super::*;
 
     // Tests the payload and not the hook: an installed hook would silence the other tests of this process.
-    fn said(panic: fn()) -> &'static str {
+    fn shown_of(panic: fn()) -> &'static str {
         fixed_text(&*std::panic::catch_unwind(panic).unwrap_err())
     }
 
     #[test]
     fn a_fixed_text_is_shown() {
-        assert_eq!(said(|| panic!("the queue was closed twice")), "the queue was closed twice");
+        assert_eq!(shown_of(|| panic!("the queue was closed twice")), "the queue was closed twice");
     }
 
     #[test]
     fn a_formatted_text_is_not() {
-        let shown = said(|| {
+        let shown = shown_of(|| {
             let token = String::from("a-secret");
             panic!("cannot send with {token}")
         });
@@ -48,6 +48,6 @@ mod tests {
         fn refused() -> Result<(), String> {
             Err("a-secret".to_owned())
         }
-        assert_eq!(said(|| refused().unwrap()), "not shown, it may hold a secret");
+        assert_eq!(shown_of(|| refused().unwrap()), "not shown, it may hold a secret");
     }
 }

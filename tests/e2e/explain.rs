@@ -202,8 +202,8 @@ async fn an_unknown_name_is_answered_with_the_names_there_are() -> Result<()> {
 
     let ended = explain(&context.cluster.admin_kubeconfig(), &["pod/x", "-n", "not-there"])?;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(3), ""));
-    let (said, names) = ended.stderr.split_once("; namespaces are: ").context("names")?;
-    assert_eq!(said, "coder-logstream-kube: there is no namespace not-there");
+    let (problem, names) = ended.stderr.split_once("; namespaces are: ").context("names")?;
+    assert_eq!(problem, "coder-logstream-kube: there is no namespace not-there");
     assert!(names.contains("default"), "{names}");
     Ok(())
 }

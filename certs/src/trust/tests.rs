@@ -40,7 +40,7 @@ fn trust(webhooks: &[Value]) -> Trust {
     trust
 }
 
-fn said(trust: &Trust, served: &Bundle) -> String {
+fn error(trust: &Trust, served: &Bundle) -> String {
     trust.check(Some(served), now()).unwrap_err().to_string()
 }
 
@@ -54,12 +54,12 @@ fn it_is_trusted_when_every_webhook_trusts_it_by_the_name_that_it_is_called_by()
         assert_eq!(trust.check(Some(&served), now()), Ok(()));
     }
     let one = trust(&[by_service(&both), by_url("https://127.0.0.1/", other.certificate())]);
-    assert!(said(&one, &served).starts_with("the caBundle of webhook workloads does not verify the certificate with"));
+    assert!(error(&one, &served).starts_with("the caBundle of webhook workloads does not verify the certificate with"));
     let none = trust(&[by_service(""), by_url("https://127.0.0.1/", &both)]);
-    assert_eq!(said(&none, &served), "webhook pods has no caBundle");
+    assert_eq!(error(&none, &served), "webhook pods has no caBundle");
     let elsewhere = trust(&[by_url("https://hook.example.com/", &both)]);
     assert!(
-        said(&elsewhere, &served)
+        error(&elsewhere, &served)
             .starts_with("the certificate does not cover the name of webhook workloads: the certificate with")
     );
 }

@@ -464,8 +464,8 @@ fn failing_start() -> [Vec<Observation>; 3] {
     [pods, replicasets, events]
 }
 
-fn sorted(said: Vec<(FindingKind, Option<Repeat>)>) -> Vec<String> {
-    let mut lines: Vec<String> = said.into_iter().map(|line| format!("{line:?}")).collect();
+fn sorted(findings: Vec<(FindingKind, Option<Repeat>)>) -> Vec<String> {
+    let mut lines: Vec<String> = findings.into_iter().map(|line| format!("{line:?}")).collect();
     lines.sort();
     lines
 }

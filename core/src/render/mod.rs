@@ -115,7 +115,7 @@ impl Words {
     }
 
     /// Creates [`Words`] in the wording of Kubernetes.
-    fn said(level: Level, reason: &str, text: &str) -> Self {
+    fn verbatim(level: Level, reason: &str, text: &str) -> Self {
         let is_there = match level {
             Level::Debug => text.to_ascii_lowercase().contains(&reason.to_ascii_lowercase()),
             _ => text.contains(reason),
@@ -142,11 +142,11 @@ fn words(finding: &Finding, style: LogStyle) -> Words {
         FindingKind::Created => Words::object(finding, style, level, "🐳", &created(kind)),
         FindingKind::Deleted => Words::object(finding, style, level, "🗑️", &format!("Deleted {}", noun(kind))),
         FindingKind::Event { reason, message, .. } => {
-            Words::said(level, reason, if message.is_empty() { reason } else { message })
+            Words::verbatim(level, reason, if message.is_empty() { reason } else { message })
         }
-        FindingKind::Refused { message } => Words::said(level, "FailedCreate", message),
-        FindingKind::Unschedulable { message } => Words::said(level, "FailedScheduling", message),
-        FindingKind::Evicted { message } => Words::said(level, "Evicted", message),
+        FindingKind::Refused { message } => Words::verbatim(level, "FailedCreate", message),
+        FindingKind::Unschedulable { message } => Words::verbatim(level, "FailedScheduling", message),
+        FindingKind::Evicted { message } => Words::verbatim(level, "Evicted", message),
         FindingKind::Failed { reason, message } if message.is_empty() => {
             Words::plain(level, format!("The pod failed: {reason}"))
         }

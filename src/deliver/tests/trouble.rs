@@ -276,8 +276,8 @@ async fn the_budget_leaves_the_log_to_the_workspace_and_notes_it() {
     }
     context.permit(secs(1)).await;
     let log = context.log(1);
-    let said = log.iter().filter(|line| line.contains("only its warnings")).count();
-    assert_eq!(said, 1);
+    let limits = log.iter().filter(|line| line.contains("only its warnings")).count();
+    assert_eq!(limits, 1);
     let used: usize = log.iter().map(String::len).sum();
     assert!((226_000..=227_328).contains(&used), "{used}");
     for line in 0..200 {

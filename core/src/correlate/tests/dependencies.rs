@@ -130,9 +130,9 @@ fn one_cause_of_a_node_is_one_line_and_a_count() {
     }
     scenario.observe(about("Node", "node-1", "OOMKilling", "Killed process 4711", 1, 20));
     scenario.tick(120);
-    let said = reasons(&scenario, ALICE);
-    assert_eq!(said.first().map(String::as_str), Some("SystemOOM"), "{said:?}");
-    assert!(said.len() <= 3 && said.last().unwrap().ends_with(" x10"), "{said:?}");
+    let lines = reasons(&scenario, ALICE);
+    assert_eq!(lines.first().map(String::as_str), Some("SystemOOM"), "{lines:?}");
+    assert!(lines.len() <= 3 && lines.last().unwrap().ends_with(" x10"), "{lines:?}");
 }
 
 #[test]
@@ -240,10 +240,10 @@ proptest! {
                 scenario.tick(wait.min(5));
             }
         }
-        let mut said = reasons(&scenario, ALICE);
-        said.sort();
+        let mut lines = reasons(&scenario, ALICE);
+        lines.sort();
         let all = ["ExternalProvisioning", "NodeNotReady", "ProvisioningFailed", "ProvisioningFailed", "Rebooted"];
-        prop_assert_eq!(said, all);
+        prop_assert_eq!(lines, all);
         prop_assert!(scenario.nothing_is_held());
     }
 }

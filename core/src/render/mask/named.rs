@@ -176,10 +176,10 @@ fn ends_url(before: &str, rest: &str) -> bool {
 
 /// True if the word begins a message of the API server about an object: `serviceaccounts "x" not found`.
 fn names_object(word: &str, rest: &str) -> bool {
-    const SAID: [&str; 4] = ["not found", "is forbidden:", "is invalid:", "already exists"];
+    const ENDS: [&str; 4] = ["not found", "is forbidden:", "is invalid:", "already exists"];
     let resource = word.bytes().all(|byte| byte.is_ascii_lowercase() || b".-".contains(&byte));
-    let said = rest.strip_prefix(" \"").and_then(|rest| Some(rest.split_once("\" ")?.1));
-    resource && said.is_some_and(|said| SAID.iter().any(|known| said.starts_with(known)))
+    let end = rest.strip_prefix(" \"").and_then(|rest| Some(rest.split_once("\" ")?.1));
+    resource && end.is_some_and(|end| ENDS.iter().any(|known| end.starts_with(known)))
 }
 
 /// True if the word names a secret. `before` is the word before it, because `api key` is two words.
