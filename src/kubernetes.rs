@@ -1,4 +1,4 @@
-//! The client for the API server.
+//! The client for the API server, and the decoding of its responses.
 
 use hyper_util::{
     client::legacy::{
@@ -14,6 +14,7 @@ use kube::{
     Client, Config,
     client::{AuthError, ConfigExt},
 };
+use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tower::{BoxError, Service, ServiceBuilder};
 
@@ -74,6 +75,13 @@ pub fn client(cluster: Cluster) -> Result<Client, ClientError> {
             }
         }
     }
+}
+
+/// Decodes a response as JSON. There is no error: the decoder's message may quote the object.
+///
+/// It is decoded as text, as kube decodes lists and watches: from bytes, every type would be compiled twice.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
 }
 
 /// A client whose connections are made by `connector`. TLS, credentials and headers are those of the configuration.

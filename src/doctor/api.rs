@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::{access::Access, check::Problem};
-use crate::runtime::innermost;
+use crate::{kubernetes, runtime::innermost};
 
 /// Time limit of a request. The API server answers within milliseconds, or within seconds over a slow link with a large
 /// list.
@@ -192,7 +192,7 @@ impl Api {
         if head.status.is_success() {
             return Ok(body);
         }
-        let message = serde_json::from_slice::<Status>(&body).map(|status| status.message).unwrap_or_default();
+        let message = kubernetes::decode::<Status>(&body).map(|status| status.message).unwrap_or_default();
         Err(match code {
             401 => ApiError::Unauthorized(self.flaw.clone()),
             403 if message.contains("User \"system:anonymous\"") => ApiError::Anonymous(self.flaw.clone()),
@@ -238,8 +238,7 @@ pub(super) fn encoded(parameters: &[(&str, &str)]) -> String {
 }
 
 fn decode<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    // Not the decoder's own message, which may quote the object.
-    serde_json::from_slice(body).map_err(|_| ApiError::Unreachable("the response cannot be read".to_owned()))
+    kubernetes::decode(body).ok_or_else(|| ApiError::Unreachable("the response cannot be read".to_owned()))
 }
 
 fn unreachable(error: &kube::Error) -> ApiError {

@@ -11,6 +11,7 @@ use kube::{Client, client::Body, core::Status};
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
+use crate::kubernetes;
 
 /// Time limit of a request. The API server answers a GET or a short LIST within milliseconds, or not at all.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -25,7 +26,7 @@ pub(super) struct Answer {
 impl Answer {
     /// Decodes the body as JSON. The error contains neither the body nor the decoder's message.
     pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|_| Failure::undecodable())
+        kubernetes::decode(&self.body).ok_or_else(Failure::undecodable)
     }
 }
 
@@ -46,8 +47,8 @@ async fn exchange(client: &Client, request: http::Request<Body>) -> Result<Answe
     let body = body.collect_bytes().await.map_err(|error| Failure::of_client(&error))?;
     if !head.status.is_success() {
         let code = head.status.as_u16();
-        return Err(serde_json::from_slice::<Status>(&body)
-            .map_or_else(|_| Failure::of_code(code), |status| Failure::of_status(&status.with_code(code))));
+        return Err(kubernetes::decode::<Status>(&body)
+            .map_or_else(|| Failure::of_code(code), |status| Failure::of_status(&status.with_code(code))));
     }
     let date = head.headers.get(http::header::DATE).and_then(|date| parse_date(date.to_str().ok()?));
     Ok(Answer { body, date })

@@ -17,13 +17,12 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
-use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::{either::Either, sync::CancellationToken};
 use tower::ServiceExt as _;
 use tracing::debug;
 
@@ -63,11 +62,11 @@ impl Connection {
         let _connected = self.metrics.connected();
         // Each response is one small write. If the option cannot be set, the socket is about to fail anyway.
         let _ = tcp.set_nodelay(true);
-        let Some(tls) = &self.tls else { return self.serve_stream(tcp, false, peer).await };
+        let Some(tls) = &self.tls else { return self.serve_stream(Either::Left(tcp), false, peer).await };
         match timeout(self.limits.handshake, tls.accept(tcp)).await {
             Ok(Ok(stream)) => {
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.serve_stream(stream, h2, peer).await;
+                self.serve_stream(Either::Right(stream), h2, peer).await;
             }
             Ok(Err(error)) => {
                 self.metrics.handshake_failed(HandshakeFailure::Tls);
@@ -80,10 +79,8 @@ impl Connection {
         }
     }
 
-    async fn serve_stream<S>(self, stream: S, h2: bool, peer: SocketAddr)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    // One type for plain HTTP and TLS: the HTTP server is compiled for each type of stream.
+    async fn serve_stream(self, stream: Either<TcpStream, TlsStream<TcpStream>>, h2: bool, peer: SocketAddr) {
         let Self { router, limits, leaving, drain, activity, .. } = self;
         // Cancelled after a rejected request, which the API server does not send.
         let rejected = CancellationToken::new();
