@@ -69,7 +69,7 @@ fn review(criterion: &mut Criterion) {
 }
 
 /// A correlator that knows one pod, and its UID.
-fn one_pod() -> (Correlator<Arc<Registry>>, String) {
+fn one_pod() -> (Correlator, String) {
     let mut correlator = Correlator::new(registry(), Limits::default(), false);
     let uid = Uuid::new_v4().to_string();
     let pod: object::Pod = serde_json::from_value(json!({
@@ -106,7 +106,7 @@ fn event(revision: u64, uid: &str, message: &str) -> String {
 }
 
 /// The line of an Event.
-fn line_of(correlator: &mut Correlator<Arc<Registry>>, event: &str) -> LogLine {
+fn line_of(correlator: &mut Correlator, event: &str) -> LogLine {
     let event = serde_json::from_str(event).expect("an Event");
     let effects = correlator.observe(Timestamp::now(), Observation::Event { scope: SCOPE, event });
     let lines = effects.iter().filter_map(|effect| match effect {
@@ -119,7 +119,7 @@ fn line_of(correlator: &mut Correlator<Arc<Registry>>, event: &str) -> LogLine {
 }
 
 /// A correlator that knows one pod, and the first Event about it: a further one with the same cause would be a repeat.
-fn first_event(message: &str) -> (Correlator<Arc<Registry>>, String) {
+fn first_event(message: &str) -> (Correlator, String) {
     let (correlator, uid) = one_pod();
     (correlator, event(2, &uid, message))
 }

@@ -2,7 +2,7 @@
 //! until their line is written.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use logstream_core::{
     correlate::{Arrival, Correlator, Effect, Limits, Object, Observation, Registrations},
@@ -181,7 +181,7 @@ fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
     let _turn = turn();
     let number = 100;
     let limits = Limits { waiting: number, ..Limits::default() };
-    let mut correlator = Correlator::new(Nobody, limits, false);
+    let mut correlator = Correlator::new(Arc::new(Nobody), limits, false);
     let message = "token=a ".repeat(MIB / 8);
     let ((), _, kept) = measured(|| {
         for n in 0..number {
@@ -197,7 +197,7 @@ fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
 
 /// Returns the lines of an Event of a known pod, and the peak memory, from JSON to lines.
 fn lines(json: &str) -> (Vec<String>, usize) {
-    let mut correlator = Correlator::new(Nobody, Limits::default(), false);
+    let mut correlator = Correlator::new(Arc::new(Nobody), Limits::default(), false);
     let pod = json!({"metadata": {"name": "ws", "namespace": "ns", "uid": "u", "resourceVersion": "1"},
         "spec": {"containers": [{"name": "dev", "env": [{"name": "CODER_AGENT_TOKEN", "value": TOKEN}]}]}});
     let object = Object::Pod(Box::new(serde_json::from_str(&pod.to_string()).unwrap()));

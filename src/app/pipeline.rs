@@ -148,6 +148,7 @@ impl Pipeline {
         let watch = Watch::new(self.setup(), observations, stop);
         let correlation = Correlation {
             correlator: self.correlator(),
+            registry: self.registry.clone(),
             filter: self.filter.clone(),
             style: self.style,
             outlet,
@@ -213,7 +214,7 @@ impl Pipeline {
         }
     }
 
-    fn correlator(&self) -> Correlator<Arc<Registry>> {
+    fn correlator(&self) -> Correlator {
         let correlator = Correlator::new(self.registry.clone(), Limits::default(), self.has_webhook);
         if self.confirms_workloads { correlator.confirming_workloads() } else { correlator }
     }

@@ -41,7 +41,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// Executes the effects of the correlator, which it owns without a lock.
 pub struct Correlation {
     /// The state machine.
-    pub correlator: Correlator<Arc<Registry>>,
+    pub correlator: Correlator,
+    /// The registry, which also knows the tokens of live agents.
+    pub registry: Arc<Registry>,
     /// Selects the lines that are delivered.
     pub filter: LineFilter,
     /// Style of the lines.
@@ -143,8 +145,7 @@ impl Correlation {
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Finding(finding) => {
-                let registry = self.correlator.registrations();
-                let line = render(&finding, self.style, |token| registry.knows(token));
+                let line = render(&finding, self.style, |token| self.registry.knows(token));
                 if self.filter.delivers(line.level, reason::reason(&finding.kind)) {
                     self.metrics.rendered(&line);
                     tracing::debug!(
@@ -216,7 +217,7 @@ impl Correlation {
     }
 
     fn set_live(&self, agent: AgentToken, live: bool) {
-        self.correlator.registrations().set_live(agent, live);
+        self.registry.set_live(agent, live);
         self.ledger.set_live(&agent, live);
     }
 

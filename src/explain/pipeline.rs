@@ -1,6 +1,6 @@
 //! From observations to lines: the service's correlator and renderer, with the selection in place of a registry.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
@@ -47,13 +47,13 @@ pub(super) enum Request {
 
 /// The correlator and the selection of its input.
 pub(super) struct Pipeline {
-    correlator: Correlator<NoRegistrations>,
+    correlator: Correlator,
     selection: Selection,
 }
 
 impl Pipeline {
     pub(super) fn new(target: Target) -> Self {
-        let correlator = Correlator::new(NoRegistrations, Limits::default(), false);
+        let correlator = Correlator::new(Arc::new(NoRegistrations), Limits::default(), false);
         Self { correlator, selection: Selection::new(target) }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     workspace::WorkspaceKey,
 };
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Tracks the agents in the object's spec. Returns false if it is not a workspace.
     pub(super) fn carried(
         &mut self,
@@ -65,7 +65,7 @@ impl<R: Registrations> Correlator<R> {
         let before = tracked.agents.clone();
         let to_resolve = tracked.carry(found.agents);
         if !known {
-            let registered = confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
+            let registered = confirm_agents(&*self.registrations, &mut self.carriers, tracked, effects);
             // Another replica may have handled its admission.
             let seen = registered || meta.annotations.known.contains_key(ANNOTATION);
             let missed = subject.kind == Kind::Pod && self.has_webhook && !seen;
@@ -73,7 +73,7 @@ impl<R: Registrations> Correlator<R> {
                 effects.push(Effect::Count(Counted::MissedByWebhook));
             }
         } else if tracked.agents != before {
-            confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
+            confirm_agents(&*self.registrations, &mut self.carriers, tracked, effects);
             // Conditions of a Deployment are reported once. Events of other workloads are repeated.
             if subject.kind == Kind::Deployment {
                 tracked.start_over();
@@ -107,7 +107,7 @@ impl<R: Registrations> Correlator<R> {
             Some(token) => {
                 if tracked.resolve(source, token) {
                     let gone = tracked.gone_at.is_some();
-                    confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
+                    confirm_agents(&*self.registrations, &mut self.carriers, tracked, effects);
                     for finding in &tracked.held {
                         effects.push(Effect::Finding(Finding { agents: [token].into(), ..finding.clone() }));
                     }
@@ -134,7 +134,7 @@ impl<R: Registrations> Correlator<R> {
 /// Opens the agents of an object, and ends those that no object carries any more. Returns true if admission had
 /// registered the object.
 pub(super) fn confirm_agents(
-    registrations: &impl Registrations,
+    registrations: &dyn Registrations,
     carriers: &mut Carriers,
     tracked: &Tracked,
     effects: &mut Vec<Effect>,

@@ -1,6 +1,9 @@
 //! State machine from observations to effects.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -65,9 +68,8 @@ impl Default for Limits {
 }
 
 /// Decides which facts are new, and for which agents.
-#[derive(Debug)]
-pub struct Correlator<R> {
-    pub(super) registrations: R,
+pub struct Correlator {
+    pub(super) registrations: Arc<dyn Registrations>,
     pub(super) carriers: Carriers,
     pub(super) past: Past,
     pub(super) limits: Limits,
@@ -111,9 +113,9 @@ pub(super) struct Origin {
     pub(super) how: Arrival,
 }
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Creates an empty correlator. `has_webhook` is true if this process also serves the webhook.
-    pub fn new(registrations: R, limits: Limits, has_webhook: bool) -> Self {
+    pub fn new(registrations: Arc<dyn Registrations>, limits: Limits, has_webhook: bool) -> Self {
         Self {
             registrations,
             carriers: Carriers::default(),
@@ -138,11 +140,6 @@ impl<R: Registrations> Correlator<R> {
     #[must_use]
     pub fn confirming_workloads(self) -> Self {
         Self { unconfirmed: Some(Unconfirmed::default()), ..self }
-    }
-
-    /// Returns the pending registrations.
-    pub fn registrations(&self) -> &R {
-        &self.registrations
     }
 
     /// Returns the number of objects that carry an agent.
@@ -279,7 +276,7 @@ impl<R: Registrations> Correlator<R> {
         tracked.revision = tracked.revision.max(meta.revision().unwrap_or_default());
         tracked.left = false;
         if tracked.gone_at.take().is_some() {
-            confirm_agents(&self.registrations, &mut self.carriers, tracked, effects);
+            confirm_agents(&*self.registrations, &mut self.carriers, tracked, effects);
         }
         let fact_id = fact_id_of(fact_scope, meta, uid);
         if !known && kind.is_announced() && self.is_new(fact_scope, meta, uid, how) {

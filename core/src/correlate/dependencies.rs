@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Correlator, Counted, Effect, Registrations,
+    Correlator, Counted, Effect,
     dedup::{Count, Decision},
     event_fact::of_dependency,
     fact::hash,
@@ -157,7 +157,7 @@ impl Dependencies {
     }
 }
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Handles an Event about an object that pods may depend on. It is a fact of each pod that it concerns.
     pub(super) fn event_of_dependency(
         &mut self,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Arrival, Correlator, Counted, Effect, LookupFailed, Object, Registrations,
+    Arrival, Correlator, Counted, Effect, LookupFailed, Object,
     correlator::{Origin, parts},
     tracked::Tracked,
     waiting::Waiter,
@@ -16,7 +16,7 @@ use crate::{
     object::Event,
 };
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     pub(super) fn event(&mut self, now: Timestamp, scope: ScopeId, event: Event, effects: &mut Vec<Effect>) {
         if let Some(dependency) = Dependency::of_event(&event) {
             return self.event_of_dependency(now, scope, &dependency, &event, effects);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Arrival, Correlator, Counted, Effect, LookupFailed, Object, Presence, Registrations,
+    Arrival, Correlator, Counted, Effect, LookupFailed, Object, Presence,
     correlator::{fact_id_of, parts},
     events::give_up,
     fact::of_status,
@@ -22,7 +22,7 @@ use crate::{
 /// Interval between two presence checks without an answer.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Handles an object that the watch shows as deleted. The watch shows the same for a pod that left the selection,
     /// and for one deleted by force, which was never marked for deletion: those are checked at the API server.
     pub(super) fn gone(&mut self, now: Timestamp, scope: ScopeId, object: &Object, effects: &mut Vec<Effect>) {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Correlator, Effect, Registrations, report::Report};
+use super::{Correlator, Effect, report::Report};
 use crate::{
     finding::{ContainerKind, FindingKind},
     identity::Uid,
@@ -97,7 +97,7 @@ impl Pulls {
     }
 }
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Forgets the pulls that a pod's status shows as over.
     pub(super) fn settle_pulls(&mut self, uid: Uid, pod: &Pod) {
         if self.tracked.get_mut(&uid).is_some_and(|tracked| tracked.pulls.settle(pod)) {

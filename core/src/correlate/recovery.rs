@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Correlator, Effect, Registrations,
+    Correlator, Effect,
     dedup::Key,
     fact::{container_family, images, readiness, sandbox, scheduling, volumes},
     report::Report,
@@ -213,7 +213,7 @@ fn families(stage: &Stage, pod: Option<&Pod>) -> Vec<Key> {
     }
 }
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Reports the stages that a pod has reached after trouble with them.
     pub(super) fn recover(&mut self, now: Timestamp, uid: Uid, pod: &Pod, effects: &mut Vec<Effect>) {
         let Some(tracked) = self.tracked.get_mut(&uid) else { return };

@@ -1,25 +1,13 @@
 //! Interface to the registry.
 
-use std::sync::Arc;
-
 use crate::identity::{Subject, Uid};
 
 /// Pending registrations from admission.
-pub trait Registrations {
+pub trait Registrations: Send + Sync {
     /// True if a pending registration matches this object, which is then looked up at once.
     fn is_registered(&self, subject: &Subject) -> bool;
 
     /// Confirms that the object was read from the API server. Called again when its agents change. Returns true if
     /// admission had registered it.
     fn confirm(&self, subject: &Subject, controller: Option<Uid>) -> bool;
-}
-
-impl<R: Registrations + ?Sized> Registrations for Arc<R> {
-    fn is_registered(&self, subject: &Subject) -> bool {
-        (**self).is_registered(subject)
-    }
-
-    fn confirm(&self, subject: &Subject, controller: Option<Uid>) -> bool {
-        (**self).confirm(subject, controller)
-    }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Correlator, Counted, Effect, Registrations,
+    Correlator, Counted, Effect,
     cause::without_numbers,
     dedup::{Cause, Count, Decision, ExplainedBy, Held, Key},
     event_fact::{container, of_event},
@@ -61,7 +61,7 @@ fn is_trouble(kind: &FindingKind) -> bool {
     )
 }
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Handles an Event about a tracked object.
     pub(super) fn handle_event(
         &mut self,

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Arrival, Correlator, Effect, Object, Registrations, tracked::Tracked};
+use super::{Arrival, Correlator, Effect, Object, tracked::Tracked};
 use crate::{
     causes::{Cause, Explanation},
     identity::{Subject, Uid},
@@ -78,7 +78,7 @@ pub(super) fn owner(object: &Object, subject: &Subject) -> Owner {
 /// Maximum length of an owner chain: a pod, its ReplicaSet and its Deployment.
 const CHAIN: usize = 3;
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Returns the owner of an object's workspace, from the object itself or from a workload above it. When a prebuilt
     /// workspace is claimed, the labels of its pod stay and those of its Deployment change.
     pub(super) fn owner_of(&self, uid: Uid) -> Owner {
@@ -109,7 +109,7 @@ fn running_since(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
     (all && pod.status.phase == "Running").then_some(started.unwrap_or(now))
 }
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Records that a pod runs, the first time that the watch shows it.
     pub(super) fn note_running(
         &mut self,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{
-    Arrival, Correlator, Counted, Effect, Registrations,
+    Arrival, Correlator, Counted, Effect,
     dedup::Decision,
     fact::{self, StatusFact},
     report::Report,
@@ -18,7 +18,7 @@ use crate::{
     identity::Uid,
 };
 
-impl<R: Registrations> Correlator<R> {
+impl Correlator {
     /// Reports the facts of an object's status. `known` is true if the object was tracked before. The status of a new
     /// object may have been reported before a restart.
     pub(super) fn status(

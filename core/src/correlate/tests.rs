@@ -9,9 +9,8 @@ mod storms;
 mod workloads;
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashSet},
-    rc::Rc,
+    sync::{Arc, Mutex},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -58,12 +57,12 @@ fn token(text: &str) -> AgentToken {
 /// Pending registrations by name.
 #[derive(Default)]
 struct Book {
-    claims: RefCell<HashSet<String>>,
+    claims: Mutex<HashSet<String>>,
 }
 
-impl Registrations for Rc<Book> {
+impl Registrations for Book {
     fn is_registered(&self, subject: &Subject) -> bool {
-        self.claims.borrow().contains(&*subject.name)
+        self.claims.lock().unwrap().contains(&*subject.name)
     }
 
     fn confirm(&self, subject: &Subject, _: Option<Uid>) -> bool {
@@ -72,8 +71,8 @@ impl Registrations for Rc<Book> {
 }
 
 struct Scenario {
-    correlator: Correlator<Rc<Book>>,
-    book: Rc<Book>,
+    correlator: Correlator,
+    book: Arc<Book>,
     now: Timestamp,
     effects: Vec<Effect>,
 }
@@ -92,8 +91,8 @@ impl Scenario {
         Self::of(Checkpoint::default(), |book| Correlator::new(book, limits, true).confirming_workloads())
     }
 
-    fn of(from: Checkpoint, new: impl FnOnce(Rc<Book>) -> Correlator<Rc<Book>>) -> Self {
-        let book = Rc::new(Book::default());
+    fn of(from: Checkpoint, new: impl FnOnce(Arc<Book>) -> Correlator) -> Self {
+        let book = Arc::new(Book::default());
         let since = from.created_since.max(start());
         let from = Checkpoint { created_since: since, status_until: since, known_is_partial: true, ..from };
         let mut correlator = new(book.clone());
@@ -237,7 +236,7 @@ fn events_before_their_pod_wait_for_it_and_follow_it() {
 #[test]
 fn a_claimed_object_is_looked_up_with_its_first_event_and_another_after_a_while() {
     let mut scenario = Scenario::new();
-    scenario.book.claims.borrow_mut().insert("claimed".into());
+    scenario.book.claims.lock().unwrap().insert("claimed".into());
     let effects = scenario.observe(event("ReplicaSet", "ns", "claimed", "FailedCreate", "no", 1, 1));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::LookUp(_))));
     let effects = scenario.observe(event("ReplicaSet", "ns", "unclaimed", "FailedCreate", "no", 1, 1));
@@ -409,7 +408,7 @@ fn two_containers_with_one_token_get_each_line_once() {
 #[test]
 fn a_pod_that_admission_missed_is_repaired_and_counted() {
     let mut scenario = Scenario::new();
-    scenario.book.claims.borrow_mut().insert("seen".into());
+    scenario.book.claims.lock().unwrap().insert("seen".into());
     scenario.observe(seen(pod("seen", "ns", ALICE, &json!({}))));
     assert_eq!(scenario.counted(Counted::MissedByWebhook), 0);
     scenario.observe(seen(pod("missed", "ns", BOB, &json!({}))));
@@ -502,7 +501,7 @@ proptest! {
         for stream in order {
             let Some(observation) = streams[stream].next() else { continue };
             if claimed_at == Some(steps) {
-                scenario.book.claims.borrow_mut().extend(["ws".to_owned(), "ws-1".to_owned()]);
+                scenario.book.claims.lock().unwrap().extend(["ws".to_owned(), "ws-1".to_owned()]);
             }
             let mut effects = scenario.observe(observation);
             // All observations come within seconds: facts that are held until a pause ends would depend on the delay.
@@ -545,7 +544,7 @@ fn status_reported_before_a_restart_is_not_reported_again() {
     assert_eq!(known.as_ref().map(BTreeSet::len), Some(2), "{:?}", first.effects);
 
     let restarted = |known| {
-        let mut second = Correlator::new(Rc::new(Book::default()), Limits::default(), true);
+        let mut second = Correlator::new(Arc::new(Book::default()), Limits::default(), true);
         let from =
             Checkpoint { created_since: start() + SignedDuration::from_hours(1), known, ..Checkpoint::default() };
         second.observe(start(), Observation::Started { scope: PODS, from: Box::new(from) });

@@ -1,5 +1,7 @@
 //! Replays a recording through the correlator and the renderer, without a cluster, to the lines that its owner reads.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     causes::{Cause, explain},
@@ -46,7 +48,7 @@ impl Registrations for AllRegistered {
 }
 
 struct Replay {
-    correlator: Correlator<AllRegistered>,
+    correlator: Correlator,
     now: Timestamp,
     created: Timestamp,
     log: Vec<Replayed>,
@@ -84,7 +86,7 @@ impl Replay {
 /// If the recording is broken.
 pub fn replay(recording: &Recording, afterwards: i64) -> Vec<Replayed> {
     let created = recording.created();
-    let mut correlator = Correlator::new(AllRegistered, Limits::default(), true);
+    let mut correlator = Correlator::new(Arc::new(AllRegistered), Limits::default(), true);
     for scope in [EVENTS, OBJECTS] {
         let from = Checkpoint { created_since: created, status_until: created, ..Checkpoint::default() };
         correlator.observe(created, Observation::Started { scope, from: Box::new(from) });

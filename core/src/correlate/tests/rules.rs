@@ -27,7 +27,7 @@ fn listed(object: Object) -> Observation {
 #[test]
 fn a_pod_looked_up_too_early_is_reported_once_the_watch_shows_it() {
     let mut scenario = Scenario::new();
-    scenario.book.claims.borrow_mut().insert("ws".into());
+    scenario.book.claims.lock().unwrap().insert("ws".into());
     let effects = scenario.observe(event("Pod", "ns", "ws", "R", "before", 1, 1));
     let subject = effects.into_iter().find_map(|effect| match effect {
         Effect::LookUp(subject) => Some(subject),
