@@ -4,7 +4,7 @@ use hyper_util::{
     client::legacy::{
         Client as HttpClient,
         connect::{
-            Connection, HttpConnector,
+            HttpConnector,
             proxy::{SocksV5, Tunnel},
         },
     },
@@ -16,7 +16,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
-use tower::{BoxError, Service, ServiceBuilder};
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _, util::BoxCloneSyncService};
 
 use crate::config::{Cluster, Proxy};
 
@@ -56,25 +56,37 @@ pub fn client(cluster: Cluster) -> Result<Client, ClientError> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_connect_timeout(config.connect_timeout);
-    match proxy {
-        None => Ok(Client::try_from(config)?),
+    let connector = match proxy {
+        None => return Ok(Client::try_from(config)?),
         Some(Proxy::Http { address, authorization }) => {
             tracing::info!(proxy = %address, "connecting to the API server through a proxy");
             let tunnel = Tunnel::new(address, http);
-            match authorization {
-                Some(authorization) => through(tunnel.with_auth(authorization), config),
-                None => through(tunnel, config),
-            }
+            boxed(match authorization {
+                Some(authorization) => tunnel.with_auth(authorization),
+                None => tunnel,
+            })
         }
         Some(Proxy::Socks { address, login }) => {
             tracing::info!(proxy = %address, "connecting to the API server through a proxy");
             let socks = SocksV5::new(address, http);
-            match login {
-                Some((user, password)) => through(socks.with_auth(user, password), config),
-                None => through(socks, config),
-            }
+            boxed(match login {
+                Some((user, password)) => socks.with_auth(user, password),
+                None => socks,
+            })
         }
-    }
+    };
+    through(connector, config)
+}
+
+/// Makes connections through a proxy. One type for all proxies: the HTTP client is compiled for each.
+type Connector = BoxCloneSyncService<http::Uri, TokioIo<TcpStream>, BoxError>;
+
+fn boxed<C>(connector: C) -> Connector
+where
+    C: Service<http::Uri, Response = TokioIo<TcpStream>, Error: Into<BoxError>> + Clone + Send + Sync + 'static,
+    C::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(connector.map_err(Into::into))
 }
 
 /// Decodes a response as JSON. There is no error: the decoder's message may quote the object.
@@ -85,13 +97,7 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 }
 
 /// A client whose connections are made by `connector`. TLS, credentials and headers are those of the configuration.
-fn through<C>(connector: C, config: Config) -> Result<Client, ClientError>
-where
-    C: Service<http::Uri, Response = TokioIo<TcpStream>> + Clone + Send + Sync + 'static,
-    C::Future: Send + Unpin + 'static,
-    C::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    C::Response: Connection,
-{
+fn through(connector: Connector, config: Config) -> Result<Client, ClientError> {
     let https = config.rustls_https_connector_with_connector(connector)?;
     let http = HttpClient::builder(TokioExecutor::new()).build(https);
     let service = ServiceBuilder::new()
