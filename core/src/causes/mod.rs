@@ -22,13 +22,15 @@ mod symptom;
 mod tests;
 mod volumes;
 
+use std::sync::LazyLock;
+
 pub use self::explain::{Explanation, explain};
-use self::pattern::Pattern;
 pub(crate) use self::{
     explain::{of_container_start, of_image_pull, of_node, of_preparation},
     scheduling::{is_preemption, reasons as scheduling_reasons},
     symptom::Symptom,
 };
+use self::{pattern::Pattern, symptom::Topic};
 use crate::line::Level;
 
 /// Entry of the catalogue: a cause of trouble.
@@ -173,11 +175,18 @@ impl Cause {
 
     /// Returns the first entry that recognizes a symptom, with the words for its placeholders.
     fn find<'a>(symptom: &'a Symptom<'_>) -> Option<(&'static Self, Vec<&'a str>)> {
-        ALL.into_iter().flatten().find_map(|cause| Some((cause, cause.recognizes(symptom)?)))
-    }
-
-    fn recognizes<'a>(&self, symptom: &'a Symptom<'_>) -> Option<Vec<&'a str>> {
-        self.patterns.iter().find_map(|pattern| pattern.matches(symptom))
+        /// The patterns of each topic, with their entries, in the order of the catalogue: most Events are of no entry,
+        /// and would be compared with all of them.
+        static OF_TOPIC: LazyLock<[Vec<(&Pattern, &Cause)>; Topic::COUNT]> = LazyLock::new(|| {
+            let mut of_topic = [const { Vec::new() }; Topic::COUNT];
+            for cause in ALL.into_iter().flatten() {
+                for pattern in cause.patterns {
+                    of_topic[pattern.topic as usize].push((pattern, cause));
+                }
+            }
+            of_topic
+        });
+        OF_TOPIC[symptom.topic as usize].iter().find_map(|(pattern, cause)| Some((*cause, pattern.matches(symptom)?)))
     }
 }
 

@@ -67,9 +67,9 @@ impl Pattern {
 
     /// Returns the words that the wildcards stand for, if the pattern matches.
     pub(super) fn matches<'a>(&self, symptom: &'a Symptom<'_>) -> Option<Vec<&'a str>> {
-        let is = |reason: &&str| match reason.strip_suffix('*') {
-            Some(beginning) => symptom.reason.starts_with(beginning),
-            None => *symptom.reason == **reason,
+        let is = |reason: &&str| match reason.as_bytes() {
+            [beginning @ .., b'*'] => symptom.reason.as_bytes().starts_with(beginning),
+            whole => symptom.reason.as_bytes() == whole,
         };
         let conditions = self.topic == symptom.topic
             && (self.reasons.is_empty() || self.reasons.iter().any(is))

@@ -33,6 +33,11 @@ pub(crate) enum Topic {
     Event,
 }
 
+impl Topic {
+    /// Number of topics; [`Self::Event`] is the last one.
+    pub(super) const COUNT: usize = Self::Event as usize + 1;
+}
+
 /// A failure in the form that entries match.
 #[derive(Debug)]
 pub(crate) struct Symptom<'a> {
