@@ -189,9 +189,6 @@ async fn workloads_are_recorded_and_not_changed() -> Result<()> {
     Ok(())
 }
 
-/// A body above the limit.
-const TOO_LARGE: &str = "too large";
-
 /// Malformed reviews: descriptions and bodies.
 fn malformed(namespace: &str) -> Vec<(&'static str, Vec<u8>)> {
     let pod = Workspace::new(namespace, "mallory", "dev", &token()).pod();
@@ -211,7 +208,8 @@ fn malformed(namespace: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("no JSON", b"\xff\xfe{".to_vec()),
         ("broken off", whole[..whole.len() / 2].to_vec()),
         ("too deep", deep),
-        (TOO_LARGE, vec![b' '; 5 << 20]),
+        // One byte above the limit: the webhook closes the connection then, and would not read what is behind it.
+        ("too large", vec![b' '; (4 << 20) + 1]),
         ("another version", with("/apiVersion", json!("admission.k8s.io/v1beta1"))),
         ("another kind", with("/kind", json!("Pod"))),
         ("no uid", with("/request/uid", json!(""))),
@@ -236,13 +234,7 @@ async fn invariant_3_malformed_reviews_are_rejected_or_admitted_safely() -> Resu
     let poster = Poster::new(&installation)?;
     let (mut rejected, mut admitted) = (0, 0);
     for (what, body) in malformed(context.namespace.name()) {
-        let answer = Poster::send(poster.request().body(body)).await;
-        // The connection is closed while this body is still sent, so the answer may not be seen. It is counted below.
-        if what == TOO_LARGE && answer.is_err() {
-            rejected += 1;
-            continue;
-        }
-        let answer = answer.with_context(|| what.to_owned())?;
+        let answer = Poster::send(poster.request().body(body)).await.with_context(|| what.to_owned())?;
         if (400..500).contains(&answer.status) {
             rejected += 1;
         } else {
