@@ -65,14 +65,13 @@ impl Pattern {
         self
     }
 
-    /// Returns the words that the wildcards stand for, if the pattern matches.
+    /// Returns the words that the wildcards stand for, if the pattern matches a symptom of its topic.
     pub(super) fn matches<'a>(&self, symptom: &'a Symptom<'_>) -> Option<Vec<&'a str>> {
         let is = |reason: &&str| match reason.as_bytes() {
             [beginning @ .., b'*'] => symptom.reason.as_bytes().starts_with(beginning),
             whole => symptom.reason.as_bytes() == whole,
         };
-        let conditions = self.topic == symptom.topic
-            && (self.reasons.is_empty() || self.reasons.iter().any(is))
+        let conditions = (self.reasons.is_empty() || self.reasons.iter().any(is))
             && self.codes.is_none_or(|(from, to)| symptom.code.is_some_and(|code| (from..=to).contains(&code)))
             && self.init.is_none_or(|init| init == (symptom.which == ContainerKind::Init));
         let has = |text: &&str| search(text, &symptom.lower).is_some();
