@@ -89,13 +89,6 @@ where
     BoxCloneSyncService::new(connector.map_err(Into::into))
 }
 
-/// Decodes a response as JSON. There is no error: the decoder's message may quote the object.
-///
-/// It is decoded as text, as kube decodes lists and watches: from bytes, every type would be compiled twice.
-pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
-}
-
 /// A client whose connections are made by `connector`. TLS, credentials and headers are those of the configuration.
 fn through(connector: Connector, config: Config) -> Result<Client, ClientError> {
     let https = config.rustls_https_connector_with_connector(connector)?;
@@ -107,6 +100,13 @@ fn through(connector: Connector, config: Config) -> Result<Client, ClientError> 
         .map_err(BoxError::from)
         .service(http);
     Ok(Client::new(service, config.default_namespace))
+}
+
+/// Decodes a response as JSON. There is no error: the decoder's message may quote the object.
+///
+/// It is decoded as text, as kube decodes lists and watches: from bytes, every type would be compiled twice.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
 }
 
 #[cfg(test)]
