@@ -5,10 +5,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use logstream_core::{
-    correlate::{Arrival, Correlator, Effect, Limits, Object, Observation, Registrations},
+    correlate::{Arrival, Correlator, Effect, Limits, NoRegistrations, Object, Observation},
     extract,
     fact_id::ScopeId,
-    identity::{Subject, Uid},
     line::MAX_CHARS,
     object::{Event, Pod, Workload},
     render::{LogStyle, render},
@@ -163,25 +162,12 @@ fn long_texts_of_a_pod_are_cut() {
     assert!(peak < 64 * 1024 && kept < 64 * 1024, "{peak} {kept}");
 }
 
-/// Registry that knows nothing and keeps nothing.
-struct Nobody;
-
-impl Registrations for Nobody {
-    fn is_registered(&self, _: &Subject) -> bool {
-        false
-    }
-
-    fn confirm(&self, _: &Subject, _: Option<Uid>) -> bool {
-        false
-    }
-}
-
 #[test]
 fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
     let _turn = turn();
     let number = 100;
     let limits = Limits { waiting: number, ..Limits::default() };
-    let mut correlator = Correlator::new(Arc::new(Nobody), limits, false);
+    let mut correlator = Correlator::new(Arc::new(NoRegistrations), limits, false);
     let message = "token=a ".repeat(MIB / 8);
     let ((), _, kept) = measured(|| {
         for n in 0..number {
@@ -197,7 +183,7 @@ fn events_that_wait_for_their_subject_take_the_memory_of_their_limits() {
 
 /// Returns the lines of an Event of a known pod, and the peak memory, from JSON to lines.
 fn lines(json: &str) -> (Vec<String>, usize) {
-    let mut correlator = Correlator::new(Arc::new(Nobody), Limits::default(), false);
+    let mut correlator = Correlator::new(Arc::new(NoRegistrations), Limits::default(), false);
     let pod = json!({"metadata": {"name": "ws", "namespace": "ns", "uid": "u", "resourceVersion": "1"},
         "spec": {"containers": [{"name": "dev", "env": [{"name": "CODER_AGENT_TOKEN", "value": TOKEN}]}]}});
     let object = Object::Pod(Box::new(serde_json::from_str(&pod.to_string()).unwrap()));

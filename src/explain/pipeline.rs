@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use logstream_core::{
     causes::{self, Cause, UNKNOWN},
-    correlate::{Arrival, Correlator, Effect, Limits, Object, Observation, Registrations},
+    correlate::{Arrival, Correlator, Effect, Limits, NoRegistrations, Object, Observation},
     fact_id::ScopeId,
     finding::{Finding, FindingKind},
     identity::{Subject, Uid},
@@ -253,20 +253,6 @@ fn without_spec(subject: &Subject) -> Object {
     match subject.kind {
         Kind::Pod => Object::Pod(Box::new(Pod { metadata, ..Pod::default() })),
         kind => Object::Workload(kind, Box::new(Workload { metadata, ..Workload::default() })),
-    }
-}
-
-/// No registry.
-#[derive(Debug)]
-struct NoRegistrations;
-
-impl Registrations for NoRegistrations {
-    fn is_registered(&self, _: &Subject) -> bool {
-        false
-    }
-
-    fn confirm(&self, _: &Subject, _: Option<Uid>) -> bool {
-        false
     }
 }
 

@@ -36,5 +36,5 @@ mod waiting;
 pub use correlator::{Correlator, Limits};
 pub use effect::{Counted, Effect};
 pub use observation::{Arrival, LookupFailed, Object, Observation, Presence};
-pub use registrations::Registrations;
+pub use registrations::{NoRegistrations, Registrations};
 pub use start::Start;

@@ -11,3 +11,17 @@ pub trait Registrations: Send + Sync {
     /// admission had registered it.
     fn confirm(&self, subject: &Subject, controller: Option<Uid>) -> bool;
 }
+
+/// No registrations, for objects that no webhook of this process has seen.
+#[derive(Debug, Clone, Copy)]
+pub struct NoRegistrations;
+
+impl Registrations for NoRegistrations {
+    fn is_registered(&self, _: &Subject) -> bool {
+        false
+    }
+
+    fn confirm(&self, _: &Subject, _: Option<Uid>) -> bool {
+        false
+    }
+}
